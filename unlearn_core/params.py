@@ -1,0 +1,157 @@
+"""Declared values: what a setting is, its range and its meaning, said once.
+
+A *spec* is a frozen dataclass whose fields are made with `param`. From that one declaration come the range check, the form
+on a page, the row in the documentation, the JSON of a plan and the key of a stored result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import typing
+from dataclasses import MISSING, dataclass, field
+from typing import Any, ClassVar, dataclass_transform
+
+
+class BadValue(ValueError):
+    """A value a person gave cannot be used; the message is one sentence fit for the screen."""
+
+
+@dataclass(frozen=True)
+class Param:
+    """One declared field of a spec, as a form, a table or a check needs it."""
+
+    name: str
+    kind: type
+    default: Any
+    low: float | None
+    high: float | None
+    choices: tuple | None
+    log: bool
+    help: str
+
+
+SPECS: dict[str, type] = {}
+
+
+def param(default: Any = MISSING, low=None, high=None, *, help: str, choices=None, log: bool = False):
+    """Declare one field: its default, the inclusive range or the choices, and one sentence of meaning.
+
+    `log` says that sensible values spread over powers of ten, so a form should show them that way.
+    """
+    meta = {"low": low, "high": high, "choices": tuple(choices) if choices else None, "log": log, "help": help}
+    return field(default=default, metadata=meta)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(param,))
+def spec(cls):
+    """Class decorator: a frozen, keyword-only dataclass that checks itself and is known by its class name."""
+    cls = dataclass(frozen=True, kw_only=True)(cls)
+    if SPECS.get(cls.__name__, cls).__module__ != cls.__module__:
+        raise TypeError(f"two specs are called {cls.__name__}")
+    SPECS[cls.__name__] = cls
+    return cls
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """Base of all specs. `version` goes into the key: raise it when the same values come to mean another result."""
+
+    version: ClassVar[int] = 1
+
+    def __post_init__(self):
+        for p in params(type(self)):
+            _check(type(self).__name__, p, getattr(self, p.name))
+
+    def but(self, **changes) -> typing.Self:
+        """The same spec with other values for some fields."""
+        return dataclasses.replace(self, **changes)
+
+
+def params(cls: type) -> list[Param]:
+    """The declared fields of a spec class, in order."""
+    hints = typing.get_type_hints(cls)
+    return [
+        Param(
+            f.name,
+            hints[f.name],
+            None if f.default is MISSING else f.default,
+            f.metadata.get("low"),
+            f.metadata.get("high"),
+            f.metadata.get("choices"),
+            f.metadata.get("log", False),
+            f.metadata.get("help", ""),
+        )
+        for f in dataclasses.fields(cls)
+    ]
+
+
+def _check(owner: str, p: Param, value: Any) -> None:
+    where = f"{owner}.{p.name}"
+    if p.kind in (int, float, bool, str):
+        fits = isinstance(value, p.kind) or (p.kind is float and isinstance(value, int))
+        if not fits or (p.kind is not bool and isinstance(value, bool)):
+            raise BadValue(f"{where} must be {_article(p.kind)}, not {value!r}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadValue(f"{where} must be a finite number, not {value}.")
+    if p.choices is not None and value not in p.choices:
+        raise BadValue(f"{where} must be one of {', '.join(map(str, p.choices))}, not {value!r}.")
+    too_low = p.low is not None and value < p.low
+    too_high = p.high is not None and value > p.high
+    if too_low or too_high:
+        high = "" if p.high is None else f" and at most {p.high:g}"
+        raise BadValue(f"{where} must be at least {p.low:g}{high}, not {value:g}.")
+
+
+def _article(kind: type) -> str:
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[kind]
+
+
+def plain(value: Any) -> Any:
+    """A spec as plain JSON data, class names and versions included, so that two kinds of spec never look alike."""
+    if isinstance(value, Spec):
+        body = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        # 1 and 1.0 are the same setting, so a whole-number value of a float field is written as a float.
+        for p in params(type(value)):
+            if p.kind is float:
+                body[p.name] = float(body[p.name])
+        return {"spec": type(value).__name__, "version": value.version, **body}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"{type(value).__name__} cannot be part of a spec")
+
+
+def build(data: Any) -> Any:
+    """The inverse of `plain`. Raises BadValue for an unknown class, another version, or a field that does not fit."""
+    if isinstance(data, list):
+        return tuple(build(v) for v in data)
+    if not isinstance(data, dict):
+        return data
+    name = data.get("spec")
+    cls = SPECS.get(name) if isinstance(name, str) else None
+    if cls is None:
+        raise BadValue(f"{name!r} is not a kind of spec this version knows.")
+    if data.get("version") != cls.version:
+        raise BadValue(f"{name} version {data.get('version')} cannot be read: this version knows {cls.version}.")
+    fields = {k: build(v) for k, v in data.items() if k not in ("spec", "version")}
+    unknown = sorted(set(fields) - {f.name for f in dataclasses.fields(cls)})
+    if unknown:
+        raise BadValue(f"{name} has no field {unknown[0]!r}.")
+    try:
+        return cls(**fields)
+    except TypeError as error:
+        raise BadValue(f"{name} is incomplete: {error}.") from error
+
+
+def canonical(spec: Spec) -> str:
+    """The one way a spec is written: sorted keys, no spaces, no NaN."""
+    return json.dumps(plain(spec), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def key(spec: Spec) -> str:
+    """The identity of a spec and of its result: 32 hex digits of the SHA-256 of its canonical JSON."""
+    return hashlib.sha256(canonical(spec).encode()).hexdigest()[:32]
