@@ -94,6 +94,8 @@ def _check(owner: str, p: Param, value: Any) -> None:
         fits = isinstance(value, p.kind) or (p.kind is float and isinstance(value, int))
         if not fits or (p.kind is not bool and isinstance(value, bool)):
             raise BadValue(f"{where} must be {_article(p.kind)}, not {value!r}.")
+    elif isinstance(p.kind, type) and not isinstance(value, p.kind):
+        raise BadValue(f"{where} must be of the kind {p.kind.__name__}, not {type(value).__name__}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise BadValue(f"{where} must be a finite number, not {value}.")
     if p.choices is not None and value not in p.choices:

@@ -71,6 +71,7 @@ class Draft:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.seconds: float | None = None  # set where the work was done before the draft was begun
 
     def arrays(self, name: str = "arrays", **arrays: np.ndarray) -> None:
         # safetensors writes the buffer as it lies in memory, so a transposed view must be copied first.
@@ -177,8 +178,10 @@ class Store:
             staging.mkdir(parents=True)
             (staging / "spec.json").write_text(json.dumps(plain(spec), indent=1, allow_nan=False))
             started = time.perf_counter()
-            make(Draft(staging))
-            manifest = provenance(device) | {"seconds": time.perf_counter() - started, "files": checksums(staging)}
+            draft = Draft(staging)
+            make(draft)
+            seconds = draft.seconds if draft.seconds is not None else time.perf_counter() - started
+            manifest = provenance(device) | {"seconds": seconds, "files": checksums(staging)}
             write_whole(staging / "manifest.json", json.dumps(manifest, indent=1))
             for file in staging.iterdir():
                 flush(file)

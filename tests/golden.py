@@ -1,0 +1,383 @@
+"""Known answers: numbers of reference implementations on explicit inputs, judged against this project's own functions.
+
+    python tests/golden.py tests/data/golden_metrics.json
+
+Vectors are called `name` or `name__variant`; both are computed by the function of that name in COMPUTE. A vector may
+list `core` keys: then only those are judged. "a|b" means either: as a key, one of the two named outputs must fit; as a
+value, one of the two must be met. Where an expected number is a published bug or another convention, it is worked out
+here, not in the project.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from unlearn_core import evaluation  # noqa: E402
+from unlearn_core.attacks import (  # noqa: E402
+    FEATURES,
+    Side,
+    auc,
+    auc_interval,
+    clopper_pearson,
+    lira_offline,
+    lira_offline_two_sided,
+    lira_online,
+    roc,
+    signals,
+    summarise,
+)
+from unlearn_core.attacks.lira import log_density  # noqa: E402
+from unlearn_core.attacks.population import balanced_accuracies, svc_share  # noqa: E402
+from unlearn_core.attacks.roc import delong, delong_difference  # noqa: E402
+
+SHIPPED = Path(__file__).parent / "data" / "golden_metrics.json"
+
+
+# -- one function per name: inputs to outputs --------------------------------------------------------------------------
+
+
+def logit_scaled_confidence(inputs: dict) -> dict:
+    logits, labels = _table(inputs["logits"]), _ints(inputs["labels"])
+    wrong = signals.probabilities(logits)
+    own = wrong[np.arange(len(labels)), labels]
+    wrong[np.arange(len(labels)), labels] = 0
+    return {
+        "prob_correct": signals.confidence(logits, labels),
+        "conf_clamped_1e45": np.log(own + 1e-45) - np.log(wrong.sum(axis=1) + 1e-45),
+        "margin_logsumexp": signals.margin(logits, labels),
+    }
+
+
+def entropy_and_modified_entropy(inputs: dict) -> dict:
+    probs, labels = _table(inputs["probs"]), _ints(inputs["labels"])
+    rows = [_released_m_entropy(probs[[i]], labels[[i]])[0] for i in range(len(labels))]
+    return {
+        "confidence": probs[np.arange(len(labels)), labels],
+        "entropy_nats": signals.entropy(probs),
+        "m_entropy_correct": signals.modified_entropy(probs, labels),
+        "m_entropy_SVC_MIA_as_released_batch": _released_m_entropy(probs, labels),
+        "m_entropy_SVC_MIA_as_released_one_row_at_a_time": rows,
+    }
+
+
+def _released_m_entropy(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Two errors: log p for log(1 - p), and every column that occurs as a label is flipped in every row."""
+    flipped = probs.copy()
+    flipped[:, labels] = 1 - probs[:, labels]
+    return -(flipped * np.log(np.where(probs > 0, probs, 1e-30))).sum(axis=1)
+
+
+def lira(inputs: dict) -> dict:
+    keep = np.array(inputs["keep_shadow"], bool)
+    shadow, phi = np.array(inputs["scores_shadow"], float), np.array(inputs["scores_target"], float)
+    truth = np.array(inputs["keep_target"], bool)
+    # plot.py cuts every image's list to the shortest; advanced_mia keeps all and fills gaps with the mean image.
+    cut_in, cut_out = (summarise(shadow, m & (m.cumsum(0) <= m.sum(0).min())) for m in (keep, ~keep))
+    inside, outside = (_filled(summarise(shadow, m)) for m in (keep, ~keep))
+    plot_py = {
+        "online": -lira_online(phi, cut_in, cut_out),
+        "online_fixed": -lira_online(phi, cut_in, cut_out, "pooled_raw"),
+        "offline_code_two_sided": -lira_offline_two_sided(phi, cut_out),
+        "offline_fixed_code": -lira_offline_two_sided(phi, cut_out, "pooled_raw"),
+        "global_": -phi.mean(axis=1),
+    }
+    advanced = {
+        "lira_both_fixvarFalse": -lira_online(phi, inside, outside),
+        "lira_both_fixvarTrue": -lira_online(phi, inside, outside, "pooled"),
+        "offset_both": (phi - (inside.center + outside.center) / 2).mean(axis=1),
+    }
+    for name, sign, side in (("in", -1, inside), ("out", 1, outside)):
+        for flag, variance in (("False", "each"), ("True", "pooled")):
+            density = log_density(phi, side.center, side.spread(variance)).mean(axis=1)
+            advanced[f"lira_{name}_fixvar{flag}"] = sign * density
+    return {
+        "plot_py": {name: {"prediction": p} | _judged(-p[truth], -p[~truth]) for name, p in plot_py.items()},
+        "advanced_mia": advanced,
+        "offline_one_sided_paper_cdf": -np.expm1(-lira_offline(phi, outside)),
+    }
+
+
+def _judged(members: np.ndarray, others: np.ndarray) -> dict:
+    if not (len(members) and len(others)) or np.isnan([*members, *others]).any():
+        return {}
+    return {"auc": auc(members, others), "best_balanced_acc": roc(members, others).best_balanced_accuracy}
+
+
+def _filled(side: Side) -> Side:
+    moments = (np.where(np.isnan(x), np.nanmean(x, axis=0), x) for x in (side.mean, side.std, side.median))
+    return Side(side.count, *moments)
+
+
+def roc_metrics(inputs: dict) -> dict:
+    labels = np.array(inputs["labels"], bool)
+    first, second = (_sides(inputs, name, labels) for name in ("scores", "scores_second_attack"))
+    if labels.all() or not labels.any():
+        return {}
+    curve, (area, variance), interval = roc(*first), delong(*first), auc_interval(*first)
+    se = math.sqrt(variance)
+    hits = round(curve.tpr_at(0.1) * len(first[0]))
+    # The reference gives a constant attack an interval of no width; this project does not.
+    point = variance == 0 and 0 < area < 1
+    outputs = {
+        "auc": auc(*first),
+        "best_balanced_acc": curve.best_balanced_accuracy,
+        "advantage_max_abs": curve.advantage,
+        "tpr_at_fpr_le": {alpha: curve.tpr_at(float(alpha)) for alpha in ("0", "0.02", "0.05", "0.1")},
+        "tpr_lira_plotpy_strict_lt_0p1": curve.tpr[curve.fpr < 0.1][-1],
+        "tpr_ruli_nearest_0p05": curve.tpr[np.abs(curve.fpr - 0.05).argmin()],
+        "delong": {
+            "auc": area,
+            "var": variance,
+            "se": se,
+            "ci95_wald": [area + ndtri(0.025) * se, area - ndtri(0.025) * se],
+            "ci95_logit": [area, area] if point else [interval.low, interval.high],
+        },
+        "clopper_pearson_tpr_at_0p1": {"k": hits, "n": len(first[0]), "ci95": clopper_pearson(hits, len(first[0]))},
+    }
+    if second:
+        difference, variance, shared = delong_difference(first, second)
+        z = difference / math.sqrt(variance) if variance > 0 else math.nan
+        outputs["delong_paired"] = {
+            "auc1": area,
+            "auc2": auc(*second),
+            "cov": shared,
+            "z": z,
+            "p_two_sided": 2 * ndtr(-abs(z)),
+        }
+    return outputs
+
+
+def _sides(inputs: dict, name: str, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    if name not in inputs:
+        return None
+    scores = np.array(inputs[name], float) * (1 if inputs.get("higher_is_member", True) else -1)
+    return scores[labels], scores[~labels]
+
+
+def binomial_intervals(inputs: dict) -> dict:
+    alpha = inputs["alpha"]
+    return {
+        "ci": [clopper_pearson(k, n, alpha) for k, n in inputs["k_n"]],
+        "wilson": [_wilson(k, n, ndtri(1 - alpha / 2)) for k, n in inputs["k_n"]],
+    }
+
+
+def _wilson(k: int, n: int, z: float) -> list[float]:
+    if n == 0:
+        return [math.nan, math.nan]
+    middle, scale = (k + z**2 / 2) / n, 1 + z**2 / n
+    half = z * math.sqrt(k * (n - k) / n**3 + z**2 / (4 * n**2))
+    return [max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)]
+
+
+def svc_mia_efficacy(inputs: dict) -> dict:
+    sets = [_outputs(inputs[name]) for name in ("shadow_train", "shadow_test", "forget")]
+    clean = {feature: svc_share(*(function(*pair) for pair in sets)) for feature, function in FEATURES.items()}
+    clean["m_entropy"], clean["prob"] = clean.pop("modified_entropy"), clean.pop("probabilities")
+    released = [_released_m_entropy(signals.probabilities(logits), labels) for logits, labels in sets]
+    return {
+        "as_released": clean | {"m_entropy": svc_share(*released)},
+        "clean_with_correct_m_entropy": clean,
+        "released_call_with_target_train_None": "ok",
+    }
+
+
+def threshold_mia_song_mittal(inputs: dict) -> dict:
+    members, others, train, test = (
+        _outputs(inputs[name])
+        for name in ("shadow_train", "shadow_test", inputs["target_train"], inputs["target_test"])
+    )
+    called = {"correctness": (signals.correctness(*train), signals.correctness(*test))}
+    for feature, sign in (("confidence", 1), ("entropy", -1), ("modified_entropy", -1)):
+        sets = [(sign * FEATURES[feature](*pair), pair[1]) for pair in (members, others, train, test)]
+        cuts = {c: _first_best(sets[0], sets[1], c) for c in np.unique(np.r_[train[1], test[1]])}
+        called[feature] = tuple(scores >= np.array([cuts[c] for c in labels]) for scores, labels in sets[2:])
+    called["m_entropy"] = called.pop("modified_entropy")
+    return {
+        feature: {
+            "frac_target_train_called_member": _mean(in_train),
+            "frac_target_test_called_nonmember": 1 - _mean(in_test),
+        }
+        for feature, (in_train, in_test) in called.items()
+    }
+
+
+def _first_best(members: tuple, others: tuple, c: int) -> float:
+    """The released rule for ties: the first best value, members' before others'; 0 for a class missing on a side."""
+    a, b = members[0][members[1] == c], others[0][others[1] == c]
+    if not (len(a) and len(b)):
+        return 0.0
+    scores, accuracy = balanced_accuracies(a, b)
+    best = scores[accuracy >= accuracy.max() - 1e-12]
+    return next(value for value in np.r_[a, b] if value in best)
+
+
+def tow_and_gaps(inputs: dict) -> dict:
+    unlearned, retrained = inputs["acc"]["unlearned"], inputs["acc"]["retrain"]
+    mia = inputs["mia_unlearned"], inputs["mia_retrain"]
+    seconds = inputs["rte_min"]
+    return {
+        "tow": evaluation.tow(unlearned, retrained),
+        "tow_mia": evaluation.tow_mia(unlearned, retrained, *mia),
+        "UA_unlearned": _percent(unlearned["forget"], 1, -1),
+        "UA_retrain": _percent(retrained["forget"], 1, -1),
+        "avg_gap_salun_percent_UA_RA_TA_MIA": _percent(evaluation.average_gap(unlearned, retrained, *mia)),
+        "rte_ratio_retrain_over_unlearn": evaluation.speedup(seconds["retrain"], seconds["unlearned"]),
+    }
+
+
+def _percent(share: float | None, offset: float = 0, sign: float = 1) -> float | None:
+    return None if share is None else 100 * (offset + sign * share)
+
+
+def seed_confidence_interval(inputs: dict) -> dict:
+    estimate = evaluation.over_seeds(inputs["values"])
+    return {"mean": estimate.mean, "half_width_95": estimate.half_width}
+
+
+def deepunlearn_scalars(inputs: dict) -> dict:
+    return {
+        "indiscernibility": [evaluation.indiscernibility(m) for m in inputs["mia"]],
+        "retention": [evaluation.retention(*pair) for pair in inputs["retention_pairs"]],
+        "sape": [evaluation.percentage_error(*pair) for pair in inputs["sape_pairs"]],
+    }
+
+
+COMPUTE = {
+    "logit_scaled_confidence": logit_scaled_confidence,
+    "entropy_and_modified_entropy": entropy_and_modified_entropy,
+    "lira": lira,
+    "roc_metrics": roc_metrics,
+    "clopper_pearson": binomial_intervals,
+    "svc_mia_efficacy": svc_mia_efficacy,
+    "threshold_mia_song_mittal": threshold_mia_song_mittal,
+    "tow_and_gaps": tow_and_gaps,
+    "seed_confidence_interval": seed_confidence_interval,
+    "deepunlearn_scalars": deepunlearn_scalars,
+}
+
+
+def _table(rows: list) -> np.ndarray:
+    return np.array(rows, float) if len(rows) else np.zeros((0, 1))
+
+
+def _ints(values: list) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
+def _outputs(pair: dict) -> tuple[np.ndarray, np.ndarray]:
+    return _table(pair["logits"]), _ints(pair["labels"])
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+# -- running and judging -----------------------------------------------------------------------------------------------
+
+
+def compute(name: str, inputs: dict, vectors: dict | None = None) -> dict:
+    """The outputs of a vector called `name` (or `name__variant`), under the keys of its `expected`, as plain JSON data.
+
+    `vectors` are where `same_arrays_as` may point; the shipped ones otherwise. What is undefined is NaN. Raises
+    KeyError for a name that is not in COMPUTE.
+    """
+    if (shared := inputs.get("same_arrays_as")) is not None:
+        known = {**json.loads(SHIPPED.read_text())["vectors"], **(vectors or {})}
+        inputs = {**known[shared]["inputs"], **inputs}
+    with np.errstate(all="ignore"):
+        return _plain(COMPUTE[name.partition("__")[0]](_parsed(inputs)))
+
+
+def judge(vector: dict, outputs: dict) -> list[str]:
+    """The keys of a vector that the outputs miss; empty when it passes."""
+    expected, tol = vector["expected"], vector["tol"]
+    return [key for key in vector.get("core", expected) if not _key_fits(key, expected, outputs, tol)]
+
+
+def _key_fits(key: str, expected: dict, outputs: dict, tol: float) -> bool:
+    if key in expected and key in outputs:
+        return _fits(expected[key], outputs[key], tol)
+    if "|" in key:
+        # As a key of `expected` it names one value for either output; elsewhere each name has its own value.
+        return any(
+            name in outputs and _fits(expected.get(key, expected.get(name)), outputs[name], tol)
+            for name in key.split("|")
+        )
+    return _fits(expected.get(key), None, tol)
+
+
+def _fits(expected, got, tol: float) -> bool:
+    if isinstance(expected, str) and "|" in expected:
+        return any(_fits(_number(part), got, tol) for part in expected.split("|"))
+    if isinstance(expected, dict):
+        return all(_key_fits(key, expected, got if isinstance(got, dict) else {}, tol) for key in expected)
+    if isinstance(expected, list):
+        return (
+            isinstance(got, list)
+            and len(got) == len(expected)
+            and all(_fits(e, g, tol) for e, g in zip(expected, got, strict=True))
+        )
+    expected = _number(expected)
+    if isinstance(expected, str) or isinstance(got, str | list | dict):
+        return expected == got
+    e, g = (math.nan if x is None else float(x) for x in (expected, got))
+    return e == g or (math.isnan(e) and math.isnan(g)) or abs(e - g) <= tol * max(1.0, abs(e))
+
+
+def _number(text):
+    """Text as the number it stands for, where it does; "null" is None."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        return None if text == "null" else text
+
+
+def _parsed(data):
+    """JSON data with "inf", "-inf" and "nan" as numbers."""
+    if isinstance(data, dict):
+        return {key: _parsed(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_parsed(value) for value in data]
+    return float(data) if data in ("inf", "-inf", "nan") else data
+
+
+def _plain(data):
+    if isinstance(data, dict):
+        return {key: _plain(value) for key, value in data.items()}
+    if isinstance(data, list | tuple | np.ndarray):
+        return [_plain(value) for value in data]
+    if isinstance(data, np.generic):
+        return data.item()
+    return math.nan if data is None else data
+
+
+def main(path: str) -> int:
+    vectors = json.loads(Path(path).read_text())["vectors"]
+    passed = failed = 0
+    for name, vector in vectors.items():
+        if name.partition("__")[0] not in COMPUTE:
+            print(f"not yet  {name}")
+            continue
+        try:
+            missed = judge(vector, compute(name, vector["inputs"], vectors))
+        except Exception as error:  # one broken vector must not hide the others
+            missed = [f"{type(error).__name__}: {error}"]
+        passed, failed = passed + (not missed), failed + bool(missed)
+        print(f"failed   {name}: {', '.join(missed)}" if missed else f"passed   {name}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

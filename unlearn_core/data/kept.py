@@ -1,0 +1,94 @@
+"""A whole dataset as a folder: images.safetensors and about.json. It appears whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from filelock import FileLock
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from unlearn_core.data.images import DataError, Images, Source, fingerprint
+from unlearn_core.params import BadValue
+from unlearn_core.store import flush
+
+
+def prepare(shelf: Path) -> None:
+    """Make the folder that holds datasets. Raises DataError when nothing can be written there."""
+    try:
+        shelf.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(shelf, error) from error
+    if not os.access(shelf, os.W_OK):
+        raise DataError(f"The data folder {shelf} cannot be written to.")
+
+
+def write(place: Path, source: Source, about: dict) -> str:
+    """Write a dataset to `place` and return its fingerprint.
+
+    Raises BadValue when the place is taken and DataError when it cannot be written.
+    """
+    digest = fingerprint(source.classes, source.train, source.test)
+    about = about | {"classes": list(source.classes), "fingerprint": digest}
+    parts = {"train_x": source.train.x, "train_y": source.train.y, "test_x": source.test.x, "test_y": source.test.y}
+    staging = place.with_name(f".staging.{uuid.uuid4().hex[:8]}")
+    prepare(place.parent)
+    try:
+        with FileLock(place.parent / ".lock"):
+            # Whoever holds the lock is the only writer, so what lies in staging was left by one that died.
+            for left in place.parent.glob(".staging.*"):
+                shutil.rmtree(left, ignore_errors=True)
+            if place.exists():
+                raise BadValue(f"There is already a dataset called {place.name}; choose another name.")
+            try:
+                staging.mkdir()
+                save_file({k: v.contiguous() for k, v in parts.items()}, staging / "images.safetensors")
+                (staging / "about.json").write_text(json.dumps(about, indent=1, allow_nan=False))
+                for file in (*staging.iterdir(), staging):
+                    flush(file)
+                os.rename(staging, place)
+                flush(place.parent)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        raise _unwritable(place.parent, error) from error
+    return digest
+
+
+def about(place: Path) -> dict:
+    """The about.json of a dataset. Raises DataError when it cannot be read."""
+    try:
+        found = json.loads((place / "about.json").read_text())
+        return found | {"classes": tuple(found["classes"]), "fingerprint": str(found["fingerprint"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(damaged(place)) from error
+
+
+def read(place: Path) -> Source:
+    """The dataset at `place`, checked against its own fingerprint. Raises DataError when it is damaged."""
+    sheet = about(place)
+    try:
+        part = load_file(place / "images.safetensors")
+        train, test = Images(part["train_x"], part["train_y"]), Images(part["test_x"], part["test_y"])
+    except (OSError, SafetensorError, KeyError) as error:
+        raise DataError(damaged(place)) from error
+    if fingerprint(sheet["classes"], train, test) != sheet["fingerprint"]:
+        raise DataError(damaged(place))
+    return Source(sheet["classes"], train, test)
+
+
+def damaged(place: Path) -> str:
+    """The sentence for a dataset that cannot be read."""
+    return f"The dataset {place.name} is damaged on disk; delete the folder {place} and add it again."
+
+
+def _unwritable(shelf: Path, error: Exception) -> DataError:
+    # safetensors wraps the operating system's error in one of its own and keeps only the text.
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+    reason = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
+    return DataError(f"The dataset cannot be written to {shelf}: {reason}.")

@@ -1,0 +1,70 @@
+"""Numbers over seeds: means with intervals, paired differences, and whether a difference stands above the noise floor.
+
+The unit is the seed. Values that are None or NaN (an empty group in one seed) are left out and not counted in `n`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from unlearn_core.params import BadValue
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over n seeds and the half width of its Student-t interval; None where too few values are known."""
+
+    mean: float | None
+    half_width: float | None
+    n: int
+
+
+def over_seeds(values: Sequence[float | None], level: float = 0.95) -> Estimate:
+    """Mean and t-interval over the known values. One value has no interval, none has no mean.
+
+    Source: Zhao et al. (2024), arXiv:2406.01257, which reports means over 3 seeds this way.
+    """
+    known = _known(values)
+    n = len(known)
+    half = float(_student(n - 1, level) * known.std(ddof=1) / math.sqrt(n)) if n > 1 else None
+    return Estimate(float(known.mean()) if n else None, half, n)
+
+
+def paired_difference(first: Sequence[float | None], second: Sequence[float | None], level: float = 0.95) -> Estimate:
+    """Mean of first - second over the same seeds in the same order, with its t-interval."""
+    if len(first) != len(second):
+        raise BadValue(f"A paired difference needs the same seeds on both sides, not {len(first)} and {len(second)}.")
+    pairs = zip(first, second, strict=True)
+    return over_seeds([None if a is None or b is None else a - b for a, b in pairs], level)
+
+
+def inside_seed_spread(
+    values: Sequence[float | None], ceiling: Sequence[float | None], level: float = 0.95
+) -> bool | None:
+    """Whether a method cannot be told from retraining: the noise floor, to be asked before any verdict.
+
+    `values` are a metric of the method over seeds, `ceiling` the same metric of one retrained model against another.
+    True when Welch's interval for the difference of the two means contains 0; None with fewer than two values on a
+    side. With few seeds True means "not to be told apart with so few", not "equal".
+    """
+    a, b = _known(values), _known(ceiling)
+    if len(a) < 2 or len(b) < 2:
+        return None
+    apart, error_a, error_b = abs(a.mean() - b.mean()), a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    if error_a + error_b == 0:
+        return bool(apart == 0)
+    freedom = (error_a + error_b) ** 2 / (error_a**2 / (len(a) - 1) + error_b**2 / (len(b) - 1))
+    return bool(apart <= _student(freedom, level) * math.sqrt(error_a + error_b))
+
+
+def _known(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([v for v in values if v is not None and not math.isnan(v)], np.float64)
+
+
+def _student(freedom: float, level: float) -> float:
+    return float(stdtrit(freedom, (1 + level) / 2))

@@ -1,0 +1,195 @@
+"""Choosing what to forget: each way is a spec whose `choose` turns what is known of the training images into row numbers.
+
+One rule for ties everywhere: by score, then by row number. With thousands of images at a memorization of exactly 0, another rule
+in another place would unlearn one set and compare it with models retrained without a different one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from unlearn_core.entanglement import EmbeddingSums
+from unlearn_core.params import BadValue, Spec, param, spec
+from unlearn_core.rows import check_forget, unpack
+
+LEVELS = ("low", "medium", "high", "mix")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the training images. Scores cost a bank and sums an embedding, so both are asked for only when needed."""
+
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    memorization: Callable[[], np.ndarray]
+    sums: Callable[[], EmbeddingSums]
+    mislabelled: np.ndarray | None
+
+
+class ForgetSet(Spec):
+    """A rule that names training rows."""
+
+    title: ClassVar[str]
+    needs: ClassVar[str] = ""
+
+    def choose(self, known: Known) -> np.ndarray:
+        """(k,) int64 row numbers, sorted, at least one and never all. Raises BadValue where the rule names none or too many."""
+        return check_forget(np.sort(self.rows(known)).astype(np.int64), len(known.labels))
+
+    def rows(self, known: Known) -> np.ndarray:
+        raise NotImplementedError
+
+
+@spec
+class ByMemorization(ForgetSet):
+    """The least, the most, or the middling memorized images, or a third of each (the paper's mix).
+
+    low: smallest scores; high: largest; medium: nearest to 0.5 on the score's own scale. Source: arXiv:2406.01257.
+    """
+
+    title = "By memorization"
+    needs = "bank"
+    level: str = param("mix", choices=LEVELS, help="which end of the memorization scores")
+    size: int = param(120, 1, help="number of images; a mix takes a third from each level")
+
+    def rows(self, known: Known) -> np.ndarray:
+        scores = known.memorization()
+        return _by_level(scores, np.arange(len(scores)), self.level, self.size)
+
+
+def _by_level(scores: np.ndarray, rows: np.ndarray, level: str, size: int) -> np.ndarray:
+    if size > len(rows):
+        raise BadValue(f"Only {len(rows)} images can be chosen from, not {size}.")
+    if level == "mix":
+        # Each third from what the earlier ones left, so that a small dataset never gives an image twice.
+        chosen = np.zeros(0, np.int64)
+        for part, count in zip(("high", "low", "medium"), _thirds(size), strict=True):
+            left = rows[~np.isin(rows, chosen)]
+            chosen = np.concatenate([chosen, _by_level(scores, left, part, count)])
+        return chosen
+    order = {"low": scores[rows], "high": -scores[rows], "medium": np.abs(scores[rows] - 0.5)}[level]
+    return rows[np.lexsort((rows, np.round(order, 9)))][:size]
+
+
+def _thirds(size: int) -> tuple[int, int, int]:
+    return (size + 2) // 3, (size + 1) // 3, size // 3
+
+
+@spec
+class ByEntanglement(ForgetSet):
+    """Images at one distance from the middle of all embeddings, chosen by the entanglement that was really measured.
+
+    All images are ranked by distance to the global mean and cut into groups of `size`; low, medium and high are the groups with the
+    smallest, the median and the largest measured entanglement score (the farthest group can have the lowest). Source: arXiv:2406.01257,
+    where fixed group numbers stand in place of the measurement.
+    """
+
+    title = "By entanglement"
+    needs = "embedding"
+    level: str = param("high", choices=LEVELS[:3], help="how entangled the group is")
+    size: int = param(120, 2, help="number of images")
+
+    def rows(self, known: Known) -> np.ndarray:
+        groups, scores = distance_groups(known.sums(), self.size)
+        ranked = np.argsort(scores, kind="stable")
+        return groups[ranked[{"low": 0, "medium": len(ranked) // 2, "high": -1}[self.level]]]
+
+
+def distance_groups(sums: EmbeddingSums, size: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Groups of `size` rows by distance to the global mean, near to far, and the entanglement score of each."""
+    if size * 3 > sums.n:
+        raise BadValue(f"Groups by entanglement can hold at most a third of the {sums.n} images, not {size}.")
+    order = sums.by_distance()
+    groups = [order[i : i + size] for i in range(0, sums.n - size + 1, size)]
+    return groups, np.array([sums.score(g) for g in groups])
+
+
+@spec
+class AtRandom(ForgetSet):
+    """Images drawn at random; the seed is part of the choice, so the set can be named again."""
+
+    title = "Random"
+    size: int = param(120, 1, help="number of images")
+    seed: int = param(0, 0, 2**31 - 1, help="seed of the draw")
+
+    def rows(self, known: Known) -> np.ndarray:
+        if self.size > len(known.labels):
+            raise BadValue(f"There are only {len(known.labels)} training images, not {self.size}.")
+        return np.random.default_rng([self.seed, 0xF0]).choice(len(known.labels), self.size, replace=False)
+
+
+@spec
+class OfClass(ForgetSet):
+    """A whole class, or a seeded share of it."""
+
+    title = "Class"
+    label: str = param("", help="name of the class")
+    share: float = param(1.0, 0.001, 1.0, help="share of the class; 1 = all of it")
+    seed: int = param(0, 0, 2**31 - 1, help="seed of the draw, where the share is below 1")
+
+    def rows(self, known: Known) -> np.ndarray:
+        if self.label not in known.classes:
+            raise BadValue(f"There is no class {self.label!r}; the classes are {', '.join(known.classes[:20])}.")
+        members = np.flatnonzero(known.labels == known.classes.index(self.label))
+        if self.share == 1.0:
+            return members
+        count = max(1, round(self.share * len(members)))
+        return np.random.default_rng([self.seed, 0xC1]).choice(members, count, replace=False)
+
+
+@spec
+class Mislabelled(ForgetSet):
+    """The training images whose label is known to be wrong: forgetting them repairs the model."""
+
+    title = "Mislabelled"
+
+    def rows(self, known: Known) -> np.ndarray:
+        if known.mislabelled is None:
+            raise BadValue("This dataset has no record of which labels are wrong.")
+        return np.flatnonzero(known.mislabelled)
+
+
+@spec
+class Picked(ForgetSet):
+    """Rows named one by one: from a file, or from a selection on a page."""
+
+    title = "Row numbers"
+    named: str = param("", help="row numbers such as 3,7-9")
+
+    def rows(self, known: Known) -> np.ndarray:
+        return unpack(self.named, len(known.labels))
+
+
+FORGET_SETS: dict[str, type[ForgetSet]] = {
+    "memorization": ByMemorization,
+    "entanglement": ByEntanglement,
+    "random": AtRandom,
+    "class": OfClass,
+    "mislabelled": Mislabelled,
+    "rows": Picked,
+}
+
+
+def read_ids(text: str, n: int) -> np.ndarray:
+    """Row numbers from the text of a file: one a line or comma-separated, an optional heading line, # comments.
+
+    Raises BadValue naming the line that cannot be used.
+    """
+    found: dict[int, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.split("#")[0].strip().strip(",")
+        if not line or (number == 1 and not any(c.isdigit() for c in line)):
+            continue
+        try:
+            rows = unpack(line, n)
+        except BadValue as error:
+            raise BadValue(f"Line {number}: {error}") from error
+        for row in rows.tolist():
+            if row in found:
+                raise BadValue(f"Line {number}: row {row} was named before, in line {found[row]}.")
+            found[row] = number
+    return np.sort(np.fromiter(found, np.int64, len(found)))

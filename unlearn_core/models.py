@@ -1,0 +1,146 @@
+"""Image classifiers. Each normalises its own input and offers `embed()`, the features before its last layer.
+
+Input: (N, C, H, W), uint8, or float in [0, 1]. Output: (N, K) float32 logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torchvision
+from torch import nn
+
+from unlearn_core.params import BadValue
+
+
+class Classifier(nn.Module):
+    """normalise -> trunk -> flatten -> head. `mean` and `std` are per channel, of pixels in [0, 1]."""
+
+    def __init__(self, trunk: nn.Module, head: nn.Module, mean, std):
+        super().__init__()
+        self.trunk, self.head = trunk, head
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1))
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, D) features that the head reads."""
+        if x.dtype == torch.uint8:
+            x = x.float() / 255
+        return self.trunk((x - self.mean) / self.std).flatten(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.embed(x))
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A row of MODELS. `make(classes, shape, width)` returns (trunk, head); `shape` is (C, H, W).
+
+    `stacks` says that many copies train together well: small, and without BatchNorm, whose batch statistics would
+    have to be kept per member.
+    """
+
+    title: str
+    make: Callable[[int, tuple[int, int, int], int], tuple[nn.Module, nn.Module]]
+    width: int
+    smallest: int
+    stacks: bool
+
+
+def mlp(classes: int, shape: tuple[int, int, int], width: int):
+    inputs = shape[0] * shape[1] * shape[2]
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, width), nn.ReLU()), nn.Linear(width, classes)
+
+
+def small_cnn(classes: int, shape: tuple[int, int, int], width: int):
+    trunk = nn.Sequential(
+        nn.Conv2d(shape[0], width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(width, 2 * width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(2 * width * (shape[1] // 4) * (shape[2] // 4), 4 * width), nn.ReLU(),
+    )  # fmt: skip
+    return trunk, nn.Linear(4 * width, classes)
+
+
+class Residual(nn.Module):
+    """x + f(x)."""
+
+    def __init__(self, *inner: nn.Module):
+        super().__init__()
+        self.inner = nn.Sequential(*inner)
+
+    def forward(self, x):
+        return x + self.inner(x)
+
+
+class GlobalMax(nn.Module):
+    """The largest value of each channel."""
+
+    def forward(self, x):
+        return x.amax((2, 3))
+
+
+def resnet9(classes: int, shape: tuple[int, int, int], width: int):
+    """The nine-layer residual net of the fast CIFAR-10 trainers: `width` channels first, eight times that last."""
+
+    def conv(a, b):
+        return nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+
+    w = width
+    trunk = nn.Sequential(
+        conv(shape[0], w),
+        conv(w, 2 * w), nn.MaxPool2d(2), Residual(conv(2 * w, 2 * w), conv(2 * w, 2 * w)),
+        conv(2 * w, 4 * w), nn.MaxPool2d(2),
+        conv(4 * w, 8 * w), nn.MaxPool2d(2), Residual(conv(8 * w, 8 * w), conv(8 * w, 8 * w)),
+        GlobalMax(),
+    )  # fmt: skip
+    return trunk, nn.Linear(8 * w, classes)
+
+
+def _torchvision_resnet(build: Callable):
+    def make(classes: int, shape: tuple[int, int, int], width: int):
+        net = build(num_classes=classes, width_per_group=64)
+        # The stem for 32x32 images: a 3x3 convolution of stride 1 and no pooling (rather than 7x7, stride 2, pooling).
+        net.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)
+        net.maxpool = nn.Identity()
+        head, net.fc = net.fc, nn.Identity()
+        return net, head
+
+    return make
+
+
+def vgg16(classes: int, shape: tuple[int, int, int], width: int):
+    """VGG-16 with BatchNorm for 32x32 images: the convolutions, an average over what is left, one linear layer."""
+    net = torchvision.models.vgg16_bn(num_classes=classes)
+    if shape[0] != 3:
+        net.features[0] = nn.Conv2d(shape[0], 64, 3, padding=1)
+    return nn.Sequential(net.features, nn.AdaptiveAvgPool2d(1)), nn.Linear(512, classes)
+
+
+MODELS: dict[str, Architecture] = {
+    "mlp": Architecture("One hidden layer", mlp, 256, 1, stacks=True),
+    "cnn": Architecture("Small CNN, for 8x8 to 28x28 images", small_cnn, 16, 8, stacks=True),
+    "resnet9": Architecture("ResNet-9", resnet9, 64, 16, stacks=False),
+    "resnet18": Architecture("ResNet-18 (32x32 stem)", _torchvision_resnet(torchvision.models.resnet18), 64, 16, False),
+    "resnet50": Architecture("ResNet-50 (32x32 stem)", _torchvision_resnet(torchvision.models.resnet50), 64, 16, False),
+    "vgg16": Architecture("VGG-16-BN (32x32)", vgg16, 64, 32, stacks=False),
+}
+FIXED_WIDTH = ("resnet18", "resnet50", "vgg16")
+
+
+def new_model(name: str, dataset, seed: int, width: int = 0) -> Classifier:
+    """A freshly initialised model for a dataset. The same seed gives the same weights; torch's own seed is left alone.
+
+    `width` 0 means the architecture's own. Raises BadValue where the images are too small for the architecture.
+    """
+    row, shape = MODELS[name], tuple(dataset.train.x.shape[1:])
+    if min(shape[1:]) < row.smallest:
+        raise BadValue(f"{row.title} needs images of at least {row.smallest}x{row.smallest}; these are {shape[1]}x{shape[2]}.")
+    if width and name in FIXED_WIDTH and width != row.width:
+        raise BadValue(f"The width of {row.title} is fixed at {row.width}.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        trunk, head = row.make(len(dataset.classes), shape, width or row.width)
+    # A channel that never varies would divide by zero.
+    return Classifier(trunk, head, dataset.mean, [max(s, 1e-3) for s in dataset.std])

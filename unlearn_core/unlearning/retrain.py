@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from unlearn_core.params import BadValue, spec
+from unlearn_core.unlearning.base import Unlearner
+
+
+@spec
+class Retrain(Unlearner):
+    """Train a fresh model on the retain set, by the recipe of the original. Exact, and the cost that others try to avoid.
+
+    Source: the definition of exact unlearning; Bourtoule et al. (2021), "Machine Unlearning", arXiv:1912.03817.
+    """
+
+    title = "Retrain"
+    group = "ends of the scale"
+    needs = ("retain", "labels", "recipe")
+
+    def run(self, model, original, request, cost):
+        if request.recipe is None:
+            raise BadValue("Retrain needs the recipe of the original model.")
+        trained = request.recipe(request.retain, request.seed, request.tell)
+        cost.steps, cost.retain_gradients = trained.steps, trained.gradients
+        return trained.model

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from unlearn_core.params import param, spec
+from unlearn_core.unlearning.base import FORGET, RETAIN, GradientUnlearner, Step
+
+
+@spec
+class Scrub(GradientUnlearner):
+    """A student that obeys the original on the retain set and disobeys it on the forget set.
+
+    Each of the first `max_epochs` epochs starts with a pass over the forget set, loss = -KL_T; every epoch has a pass over the retain
+    set, loss = gamma CE + alpha KL_T; KL_T = T^2 KL(softmax(original / T) || softmax(student / T)), batch mean.
+
+    Source: Kurmanji et al. (2023), "Towards Unbounded Machine Unlearning", arXiv:2302.09880.
+    Departs from the paper: one constant learning rate and no weight smoothing. Epochs count from 1, as there: with `max_epochs`
+    below `epochs` the run ends with retain passes only.
+    """
+
+    title = "SCRUB"
+    group = "distil"
+
+    epochs: int = param(8, 1, 200, help="passes over the data")
+    max_epochs: int = param(4, 0, 200, help="epochs that begin by pushing away on the forget set")
+    alpha: float = param(0.5, 0.0, 10.0, help="weight of staying close to the original on the retain set")
+    gamma: float = param(1.0, 0.0, 10.0, help="weight of the labels on the retain set")
+    temperature: float = param(4.0, 0.1, 50.0, help="temperature T of the distillation")
+
+    def loss(self, model, original, step):
+        x = step.retain.x if step.forget is None else step.forget.x
+        student = model(x)
+        with torch.no_grad():
+            teacher = original(x)
+        t = self.temperature
+        log_p, log_q = F.log_softmax(student / t, -1), F.log_softmax(teacher / t, -1)
+        distance = t**2 * F.kl_div(log_p, log_q, log_target=True, reduction="batchmean")
+        if step.forget is not None:
+            return -distance
+        return self.gamma * F.cross_entropy(student, step.retain.y) + self.alpha * distance
+
+    def epoch_steps(self, request, epoch):
+        of = epoch / self.epochs
+        if epoch < self.max_epochs:
+            for forget in self.batches(request, request.forget, epoch, FORGET, request.y):
+                yield Step(forget, None, epoch, of)
+        for retain in self.batches(request, request.retain, epoch, RETAIN, request.y):
+            yield Step(None, retain, epoch, of)
+
+    def steps_in(self, request):
+        per_pass = -(-len(request.forget) // self.batch)
+        return super().steps_in(request) + min(self.max_epochs, self.epochs) * per_pass
