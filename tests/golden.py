@@ -330,7 +330,8 @@ def _fits(expected, got, tol: float) -> bool:
     if isinstance(expected, str) or isinstance(got, str | list | dict):
         return expected == got
     e, g = (math.nan if x is None else float(x) for x in (expected, got))
-    return e == g or (math.isnan(e) and math.isnan(g)) or abs(e - g) <= tol * max(1.0, abs(e))
+    close = math.isfinite(e) and abs(e - g) <= tol * max(1.0, abs(e))
+    return e == g or (math.isnan(e) and math.isnan(g)) or close
 
 
 def _number(text):

@@ -67,20 +67,31 @@ class Job:
 
 def submit(store: Store, spec: Spec) -> str:
     """Start a job for this spec and return its key; one that is under way already is joined, a stopped one goes on."""
-    job = key(spec)
+    return _begin(store, key(spec), plain(spec))
+
+
+def resume(store: Store, job: str) -> str:
+    """Start a stopped job again; it goes on from what is kept. Raises StoreError for a key that names no job."""
+    find(store, job)
+    return _begin(store, job, _read(store, job, "job.json")["spec"])
+
+
+def _begin(store: Store, job: str, spec: dict) -> str:
     folder = store.root / "jobs" / job
     with store.lock(f"submit-{job}"):
-        if store.find(spec) is None and (not folder.exists() or not find(store, job).active):
-            folder.mkdir(exist_ok=True)
-            for stale in ("outcome.json", "progress.json", "worker.json"):
-                (folder / stale).unlink(missing_ok=True)
-            about = {"spec": plain(spec), "submitted": time.time()}
-            write_whole(folder / "job.json", json.dumps(about))
+        if folder.exists() and find(store, job).active:
+            return job
+        folder.mkdir(exist_ok=True)
+        for stale in ("outcome.json", "progress.json", "worker.json"):
+            (folder / stale).unlink(missing_ok=True)
+        write_whole(folder / "job.json", json.dumps({"spec": spec, "submitted": time.time()}))
+        if not _result_exists(store, job, spec):
             _start(store, job)
-        elif not folder.exists():
-            folder.mkdir()
-            write_whole(folder / "job.json", json.dumps({"spec": plain(spec), "submitted": time.time()}))
     return job
+
+
+def _result_exists(store: Store, job: str, spec: dict) -> bool:
+    return (store.root / "results" / spec["spec"] / job / "manifest.json").exists()
 
 
 def _start(store: Store, job: str) -> None:
@@ -149,7 +160,7 @@ def find(store: Store, job: str) -> Job:
 def _state(store: Store, job: str, about: dict, progress: dict, outcome: dict) -> tuple[str, str]:
     if outcome:
         return outcome["state"], outcome["message"]
-    if (store.root / "results" / about["spec"]["spec"] / job / "manifest.json").exists():
+    if _result_exists(store, job, about["spec"]):
         return "done", "The result was there already."
     if store.is_locked(f"job-{job}"):
         return ("running", "") if progress.get("begun") else ("queued", "Waiting until another job is finished.")
@@ -183,14 +194,6 @@ def cancel(store: Store, job: str) -> Job:
         if not _read(store, job, "outcome.json"):
             _end(store, job, "cancelled", "Cancelled. What was finished is kept.")
     return find(store, job)
-
-
-def resume(store: Store, job: str) -> str:
-    """Start a stopped job again; it goes on from what is kept."""
-    about = _read(store, job, "job.json") if KEY.fullmatch(job) else {}
-    if not about:
-        raise StoreError(f"There is no job {job[:40]!r}.")
-    return submit(store, build(about["spec"]))
 
 
 def forget_job(store: Store, job: str) -> None:

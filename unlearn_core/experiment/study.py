@@ -182,11 +182,14 @@ def _tuning(store: Store, spec: Tuning, tell: Tell) -> Result:
         for i, (seed, original, reference) in enumerate(zip(spec.seeds, originals, retrained, strict=True)):
             model, logits = load_model(store, spec.training, original), reference.arrays("logits")
             for j, unlearner in enumerate(spec.unlearners):
-                tell("tuning", i * len(spec.unlearners) + j, len(spec.seeds) * len(spec.unlearners))
+                done = i * len(spec.unlearners) + j
+
+                def told(*_, done=done):
+                    tell("tuning", done, len(spec.seeds) * len(spec.unlearners))
+
                 run = Run(training=spec.training.but(seed=seed), forget=spec.forget, unlearner=unlearner, seed=seed)
-                done, _ = unlearn(store, run, model, lambda *_: tell("tuning", 0, 0))
-                got = all_logits(done.model, images)
-                row = measure(goal, got, logits, logits, None)
+                unlearned, _ = unlearn(store, run, model, told)
+                row = measure(goal, all_logits(unlearned.model, images), logits, logits, None)
                 lines.append({"setting": j, "algorithm": unlearner.title, "lr": unlearner.lr, "seed": seed} | row)
         draft.table(pd.DataFrame(lines))
 

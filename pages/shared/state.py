@@ -1,0 +1,48 @@
+"""What is on screen, shared by all pages: the store, and the study named in the address."""
+
+from __future__ import annotations
+
+import os
+
+import platformdirs
+import streamlit as st
+
+from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.store import Store, StoreError
+
+
+@st.cache_resource
+def _store(root: str) -> Store:
+    return Store(root)
+
+
+def store() -> Store:
+    """The store of this server: UNLEARN_STORE, or a folder of the user's own."""
+    return _store(os.environ.get("UNLEARN_STORE") or str(platformdirs.user_data_path("unlearning-workbench") / "store"))
+
+
+@st.cache_resource(max_entries=8)
+def _open(root: str, key: str) -> OpenStudy:
+    return OpenStudy.open(Store(root), key)
+
+
+def study() -> OpenStudy | None:
+    """The study of the address (?study=KEY), or the newest finished one; None where there is none."""
+    key = st.query_params.get("study")
+    if not key:
+        finished = studies(store())
+        if not finished:
+            return None
+        key = finished[0].key
+        st.query_params["study"] = key
+    try:
+        return _open(str(store().root), key)
+    except StoreError as error:
+        st.warning(f"{error} The newest study is shown instead.")
+        del st.query_params["study"]
+        return study()
+
+
+def show_study(key: str) -> None:
+    """Make this the study on screen."""
+    st.query_params["study"] = key

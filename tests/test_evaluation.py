@@ -1,0 +1,215 @@
+"""Closeness to retraining, numbers over seeds, and the table of metrics."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from unlearn_core import evaluation as ev
+from unlearn_core.entanglement import EmbeddingSums
+from unlearn_core.params import BadValue
+
+FEW = settings(max_examples=40, deadline=None)
+SHARE = st.floats(0, 1)
+ACCURACIES = st.fixed_dictionaries({"forget": SHARE, "retain": SHARE, "test": SHARE})
+SEEDS = st.lists(st.integers(-20, 20).map(lambda k: k / 20), min_size=2, max_size=8)
+
+
+# -- accuracy and agreement --------------------------------------------------------------------------------------------
+
+
+def test_equal_logits_are_predicted_as_the_lowest_class():
+    ties = np.ones((2, 3))
+    assert ev.accuracy(ties, np.array([0, 2])) == 0.5
+    assert ev.agreement(ties, np.array([[5.0, 5.0, 0.0], [0.0, 5.0, 5.0]])) == 0.5
+
+
+def test_equally_accurate_models_can_disagree_everywhere():
+    labels, one, two = np.array([0, 1]), np.array([[1.0, 0], [1.0, 0]]), np.array([[0.0, 1], [0.0, 1]])
+    assert ev.accuracy(one, labels) == ev.accuracy(two, labels) == 0.5
+    assert ev.agreement(one, two) == 0
+    assert ev.disagreement(one, two) == 1
+    assert ev.disagreement(one, one) == 0
+
+
+def test_the_names_of_the_classes_and_the_order_of_images_do_not_matter():
+    rng = np.random.default_rng(0)
+    a, b, labels = rng.normal(size=(50, 4)), rng.normal(size=(50, 4)), rng.integers(0, 4, 50)
+    classes, rows = rng.permutation(4), rng.permutation(50)
+    assert ev.accuracy(a[rows][:, classes], np.argsort(classes)[labels[rows]]) == ev.accuracy(a, labels)
+    assert ev.agreement(a[rows][:, classes], b[rows][:, classes]) == ev.agreement(a, b)
+
+
+# -- tug-of-war --------------------------------------------------------------------------------------------------------
+
+
+@given(a=ACCURACIES, b=ACCURACIES, mia=st.tuples(SHARE, SHARE))
+@FEW
+def test_tow_is_one_for_retraining_itself_and_symmetric(a, b, mia):
+    assert ev.tow(a, a) == ev.tow_mia(a, a, mia[0], mia[0]) == 1
+    assert ev.average_gap(a, a, mia[0], mia[0]) == 0
+    assert ev.tow(a, b) == ev.tow(b, a)
+    assert 0 <= ev.tow(a, b) <= 1
+    assert 0 <= ev.tow_mia(a, b, *mia) <= 1
+
+
+def test_tow_of_three_gaps_of_a_tenth():
+    unlearned, retrained = dict(forget=0.4, retain=0.8, test=0.9), dict(forget=0.5, retain=0.9, test=0.8)
+    assert ev.tow(unlearned, retrained) == pytest.approx(0.729)
+    assert ev.tow_mia(unlearned, retrained, 0.2, 0.4) == pytest.approx(0.8 * 0.81)
+    assert ev.average_gap(unlearned, retrained, 0.2, 0.4) == pytest.approx(0.125)
+
+
+def test_group_tow_does_not_reward_cancellation():
+    retrained, parts_retrained = dict(forget=0.8, retain=1.0, test=0.95), dict(low=1.0, medium=0.9, high=0.5)
+    # The easy part is forgotten, the hard one kept: right on average, wrong for two parts of three.
+    unlearned, parts = dict(retrained), dict(low=0.5, medium=0.9, high=1.0)
+    assert ev.tow(unlearned, retrained) == 1
+    assert ev.group_tow(unlearned, retrained, parts, parts_retrained) == pytest.approx(1 - (0.5 + 0 + 0.5) / 3)
+    assert ev.group_tow(unlearned, retrained, parts_retrained, parts_retrained) == 1
+
+
+@given(pairs=st.lists(st.tuples(SHARE, SHARE), min_size=1, max_size=5), retain=st.tuples(SHARE, SHARE))
+@FEW
+def test_group_tow_of_equal_parts_is_never_above_tow(pairs, retain):
+    parts = [{str(i): pair[side] for i, pair in enumerate(pairs)} for side in (0, 1)]
+    whole = [
+        dict(forget=float(np.mean(list(p.values()))), retain=r, test=1.0) for p, r in zip(parts, retain, strict=True)
+    ]
+    assert ev.group_tow(*whole, *parts) <= ev.tow(*whole) + 1e-9
+
+
+def test_empty_parts_are_left_out():
+    whole = dict(forget=0.5, retain=1.0, test=1.0)
+    assert ev.group_tow(whole, whole, dict(low=0.5, high=None), dict(low=0.7, high=None)) == pytest.approx(0.8)
+    assert ev.group_tow(whole, whole, dict(low=None), dict(low=None)) is None
+    assert ev.group_tow(whole, whole, {}, {}) is None
+
+
+def test_percentages_are_refused():
+    with pytest.raises(BadValue, match="fractions from 0 to 1"):
+        ev.tow(dict(forget=95, retain=99, test=94), dict(forget=0.9, retain=0.99, test=0.94))
+
+
+def test_what_is_unknown_is_none_and_fits_into_json():
+    empty, labels = np.zeros((0, 3)), np.zeros(0, int)
+    some, hole = dict(forget=0.5, retain=1.0, test=1.0), dict(forget=None, retain=1.0, test=1.0)
+    answers = [
+        ev.accuracy(empty, labels),
+        ev.agreement(empty, empty),
+        ev.disagreement(empty, empty),
+        ev.tow(hole, some),
+        ev.tow(some, dict(some, test=math.nan)),
+        ev.tow_mia(some, some, None, 0.5),
+        ev.average_gap(some, some, 0.5, None),
+        ev.speedup(10.0, 0.0),
+        ev.speedup(None, 1.0),
+        ev.retention(0.5, 0.0),
+        ev.indiscernibility(None),
+        ev.percentage_error(None, 1.0),
+        ev.over_seeds([]).mean,
+        ev.over_seeds([0.5]).half_width,
+    ]
+    assert json.dumps(answers, allow_nan=False) == json.dumps([None] * len(answers))
+    assert ev.tow_mia(hole, some, 0.5, 0.5) == 1  # needs no forget accuracy
+
+
+def test_cost_and_scalars():
+    assert ev.speedup(43.0, 2.0) == 21.5
+    assert ev.retention(0.9, 0.8) == pytest.approx(1.125)
+    assert [ev.indiscernibility(a) for a in (0.5, 1.0, 0.0)] == [1, 0, 0]
+    assert [ev.percentage_error(*p) for p in ((1, 3), (0, 0), (0, 2))] == [50, 0, 100]
+
+
+# -- over seeds --------------------------------------------------------------------------------------------------------
+
+
+@given(values=SEEDS, missing=st.integers(0, 3))
+@FEW
+def test_the_interval_over_seeds_is_students(values, missing):
+    estimate = ev.over_seeds([*values, *[None] * missing])
+    assert (estimate.mean, estimate.n) == (pytest.approx(np.mean(values)), len(values))
+    expected = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    assert estimate.half_width == pytest.approx(expected, abs=1e-12)
+
+
+def test_one_seed_has_no_interval():
+    assert ev.over_seeds([0.9, None, math.nan]) == ev.Estimate(0.9, None, 1)
+
+
+def test_pairs_remove_what_the_seeds_share():
+    shared = np.array([0.1, 0.5, 0.9])
+    first, second = shared + [0.1, 0.11, 0.09], shared
+    paired = ev.paired_difference(first, second)
+    assert paired.mean == pytest.approx(0.1)
+    assert paired.half_width == pytest.approx(np.diff(stats.ttest_rel(first, second).confidence_interval())[0] / 2)
+    assert paired.half_width < ev.over_seeds(first).half_width / 10
+    assert ev.paired_difference([0.5, None, 0.7], [0.4, 0.4, 0.4]).n == 2
+    with pytest.raises(BadValue):
+        ev.paired_difference([1.0], [1.0, 2.0])
+
+
+@given(values=SEEDS, ceiling=SEEDS)
+@FEW
+def test_the_noise_floor_is_welchs_test(values, ceiling):
+    inside = ev.inside_seed_spread(values, ceiling)
+    if np.var(values) + np.var(ceiling) == 0:
+        assert inside == (values[0] == ceiling[0])
+    else:
+        p = stats.ttest_ind(values, ceiling, equal_var=False).pvalue
+        assert inside == (p >= 0.05) or p == pytest.approx(0.05, abs=1e-6)
+
+
+def test_a_small_difference_is_inside_the_seed_spread_and_a_large_one_is_not():
+    ceiling = [0.97, 0.98, 0.96, 0.975]
+    assert ev.inside_seed_spread([0.965, 0.98, 0.97, 0.96], ceiling) is True
+    assert ev.inside_seed_spread([0.80, 0.82, 0.81, 0.79], ceiling) is False
+    assert ev.inside_seed_spread([0.80], ceiling) is None
+    assert ev.inside_seed_spread(ceiling, [0.97, None]) is None
+
+
+# -- the contents page -------------------------------------------------------------------------------------------------
+
+
+def test_every_metric_says_what_a_reader_needs():
+    labels = [metric.label for metric in ev.METRICS.values()]
+    assert len(set(labels)) == len(labels)
+    for metric in ev.METRICS.values():
+        assert metric.direction in ("better", "worse", "closer_to_retrain")
+        assert metric.tier in (0, 1, 2, 3)
+        assert metric.help.endswith(".") and "!" not in metric.help and metric.source
+    assert ev.METRICS["tow"].label == "Closeness to retraining (ToW)"
+    assert ev.METRICS["tpr_at_1_fpr"].label == "Attack success at 1 % false alarms (TPR@1%FPR)"
+    assert ev.METRICS["entanglement"].label == "Entanglement (ES)"
+
+
+@pytest.mark.parametrize("name", ev.METRICS)
+def test_every_metric_is_perfect_when_the_model_is_the_retrained_one(name):
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(2000, 4)), rng.integers(0, 4, 2000)
+    whole, parts, scores = dict(forget=0.5, retain=1.0, test=0.9), dict(low=0.9, high=0.1), rng.normal(size=2000)
+    pair = logits, labels
+    arguments, perfect = {
+        "forget_accuracy": ((logits, logits.argmax(1)), 1),
+        "retain_accuracy": ((logits, logits.argmax(1)), 1),
+        "test_accuracy": ((logits, logits.argmax(1)), 1),
+        "group_tow": ((whole, whole, parts, parts), 1),
+        "tow": ((whole, whole), 1),
+        "tow_mia": ((whole, whole, 0.3, 0.3), 1),
+        "average_gap": ((whole, whole, 0.3, 0.3), 0),
+        "agreement": ((logits, logits), 1),
+        "disagreement": ((logits, logits), 0),
+        "mia_efficacy": ((pair, pair, pair), None),
+        "auc": ((scores, scores), 0.5),
+        "tpr_at_1_fpr": ((scores, scores), 0.01),
+        "speedup": ((3.0, 3.0), 1),
+        "entanglement": ((EmbeddingSums(logits), np.arange(100)), None),
+    }[name]
+    result = ev.METRICS[name].function(*arguments)
+    value = getattr(result, "value", result)
+    assert math.isfinite(value)
+    assert perfect is None or value == pytest.approx(perfect)

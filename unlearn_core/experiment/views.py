@@ -1,0 +1,181 @@
+"""Finished studies as arrays and tables, ready to be shown: what pages, the command line and reports read. Computes nothing slow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import pandas as pd
+
+from unlearn_core import evaluation
+from unlearn_core.data import Dataset
+from unlearn_core.entanglement import EmbeddingSums
+from unlearn_core.experiment.measures import Shadows, Target
+from unlearn_core.experiment.stages import Map, Run, bank_memorization, dataset, embedding_sums, fulfil
+from unlearn_core.experiment.study import Study
+from unlearn_core.memorization import Memorization
+from unlearn_core.params import BadValue
+from unlearn_core.rum import PARTS
+from unlearn_core.store import Result, Store
+from unlearn_core.training import Training
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One finished study in a list."""
+
+    key: str
+    name: str
+    created: str
+    dataset: str
+    forget: int
+    seeds: int
+    methods: int
+
+
+def studies(store: Store) -> list[Listed]:
+    """All finished studies, the newest first, from their small files alone."""
+    found = []
+    for result in store.results("Study"):
+        spec, summary = result.spec(), result.json("summary")
+        created, methods = result.manifest()["created"], len(summary["tow"])
+        found.append(
+            Listed(result.key, spec.name, created, spec.training.data.name, summary["forget"], spec.seeds, methods)
+        )
+    return found
+
+
+class OpenStudy:
+    """A finished study. Everything is read when first asked for and kept; treat all arrays as read-only.
+
+    Rows are numbers of training images. Methods are named as in `table["method"]`; among them always "original", "retrained"
+    (the reference) and "retrained-again" (the ceiling).
+    """
+
+    def __init__(self, store: Store, result: Result):
+        self.store, self.result = store, result
+        self.key = result.key
+        self.spec: Study = result.spec()
+        self.summary: dict = result.json("summary")
+
+    @classmethod
+    def open(cls, store: Store, key: str) -> OpenStudy:
+        """Raises StoreError where there is no finished study with this key."""
+        return cls(store, store.open("Study", key))
+
+    # -- the images ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def data(self) -> Dataset:
+        return dataset(self.store, self.spec.training.data)
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """(n, C, H, W) uint8 training images."""
+        return self.data.train.x.numpy()
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        return self.data.train.y.numpy()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.data.classes
+
+    # -- what is known of them -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def memorization(self) -> Memorization:
+        return bank_memorization(fulfil(self.store, self.spec.bank))
+
+    @cached_property
+    def sums(self) -> EmbeddingSums:
+        """Entanglement of any selection: sums.describe(rows)."""
+        return embedding_sums(self.store, self.spec.training)
+
+    def map(self, kind: str = "umap") -> tuple[np.ndarray, np.ndarray]:
+        """((n, 2), (n_test, 2)) float32 coordinates of training and test images under the original model; "umap" or "pca"."""
+        arrays = fulfil(self.store, Map(training=self.spec.training)).arrays(kind)
+        return arrays["train"], arrays["test"]
+
+    # -- the forget set and what was run -------------------------------------------------------------------------------
+
+    @cached_property
+    def forget(self) -> np.ndarray:
+        return self.result.arrays()["forget"]
+
+    @cached_property
+    def parts(self) -> dict[str, np.ndarray]:
+        """Rows of the low, medium and high part by memorization, on which group ToW is measured."""
+        arrays = self.result.arrays()
+        return {part: arrays[f"part_{part}"] for part in PARTS}
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One line per method and seed with all measured numbers; `kind` is reference, single, plan or control."""
+        return self.result.table()
+
+    def means(self, metric: str) -> pd.DataFrame:
+        """Per method, in the study's order: title, kind, mean, half_width of the 95 % t-interval over seeds, and `distinguishable`
+        from the ceiling (one retrained model against another); None where there are too few seeds to say."""
+        ceiling = self._values("retrained-again", metric)
+        lines = []
+        for name in dict.fromkeys(self.table["method"]):
+            group = self.table[self.table["method"] == name]
+            values = self._values(name, metric)
+            inside = evaluation.inside_seed_spread(values, ceiling)
+            head = {"method": name, "title": group["title"].iloc[0], "kind": group["kind"].iloc[0]}
+            lines.append(
+                head
+                | vars(evaluation.over_seeds(values))
+                | {"distinguishable": None if inside is None else not inside}
+            )
+        return pd.DataFrame(lines).set_index("method")
+
+    def _values(self, method: str, metric: str) -> list[float | None]:
+        group = self.table[self.table["method"] == method].sort_values("seed")
+        return [None if pd.isna(v) else float(v) for v in group[metric]]
+
+    @cached_property
+    def target(self) -> Target:
+        return Target(self.labels, self.data.test.y.numpy(), self.forget, self.parts)
+
+    # -- outputs of single models --------------------------------------------------------------------------------------
+
+    def run_result(self, method: str, seed: int) -> Result:
+        """The stored model of one line of the table: weights, logits, and for runs the cost."""
+        line = self.table[(self.table["method"] == method) & (self.table["seed"] == seed)]
+        if line.empty:
+            raise BadValue(f"This study has no method {method!r} with seed {seed}.")
+        kind = Training if line["kind"].iloc[0] == "reference" else Run
+        return self.store.open(kind.__name__, line["result"].iloc[0])
+
+    @lru_cache(maxsize=64)  # noqa: B019 - an open study lives as long as its cache
+    def logits(self, method: str, seed: int) -> dict[str, np.ndarray]:
+        """(N, K) logits of one model on "train", "validation" and "test"."""
+        return self.run_result(method, seed).arrays("logits")
+
+    def margins(self, method: str, seed: int) -> dict[str, np.ndarray]:
+        """Logit-scaled confidence of one model on the forget images (in the order of `forget`) and the test images ("held_out")."""
+        logits = self.logits(method, seed)
+        return {"forget": self.target.forget_margins(logits), "held_out": self.target.test_margins(logits)}
+
+    @cached_property
+    def shadows(self) -> Shadows:
+        return Shadows.of(fulfil(self.store, self.spec.bank).arrays(), self.forget)
+
+    def lira(self, method: str, seed: int) -> np.ndarray:
+        """(k,) likelihood-ratio score of each forget image under one model, from the bank; higher = more likely a member."""
+        return self.shadows.score(self.margins(method, seed)["forget"])
+
+    def after_each_step(self, method: str, seed: int) -> pd.DataFrame:
+        """For a RUM run: accuracies on forget, retain, test and each part before it and after each of its steps."""
+        result = self.run_result(method, seed)
+        stages = [("before", self.logits("original", seed))]
+        stages += [(name, result.arrays(f"step{i}")) for i, name in enumerate(result.json("cost")["plan"])]
+        lines = [
+            {"step": f"after {n}" if n != "before" else n} | self.target.accuracies(x) | self.target.part_accuracies(x)
+            for n, x in stages
+        ]
+        return pd.DataFrame(lines).set_index("step")
