@@ -252,6 +252,12 @@ def test_an_attack_calls_member_what_looks_like_one(attack):
     assert attack(retain, test, some_logits(40, seed=4, sure=0)) > 0.9
 
 
+def test_an_image_at_the_threshold_is_called_a_member():
+    sure, unsure, labels = np.tile([2.0, 0.0], (5, 1)), np.tile([0.0, 2.0], (5, 1)), np.zeros(5, int)
+    assert threshold_efficacy((sure, labels), (unsure, labels), (sure, labels)) == 0
+    assert threshold_efficacy((sure, labels), (unsure, labels), (unsure, labels)) == 1
+
+
 @pytest.mark.parametrize("attack", [svc_efficacy, threshold_efficacy])
 def test_an_attack_without_images_has_no_answer(attack):
     full, empty = some_logits(20), (np.zeros((0, 5)), np.zeros(0, int))

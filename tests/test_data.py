@@ -491,6 +491,24 @@ def test_one_bad_file_in_a_hundred_is_skipped_with_its_reason_and_two_are_refuse
     assert "\n" not in str(error.value) and [i.name for i in d.own(tmp_path)] == ["mine"]
 
 
+def test_files_that_fail_early_and_late_take_only_themselves_away(tmp_path):
+    images = [png(numbered(i, (40, 40, 3))) for i in range(200)]
+    images[3], images[60] = b"", BAD["cut png"][0]
+    got = d.add(table(tmp_path / "in.parquet", [0, 1] * 100, images), "mine", tmp_path, test_share=0.5)
+    assert [name for name, _ in got.skipped] == ["in.parquet row 3", "in.parquet row 60"]
+    data = d.load(d.Data(name="mine", validation=0.0), tmp_path)
+    assert sorted(numbers(data.train) + numbers(data.test)) == [i for i in range(200) if i not in (3, 60)]
+    assert all(y == i % 2 for part in (data.train, data.test) for i, y in zip(numbers(part), part.y, strict=True))
+
+
+def test_a_class_that_loses_its_images_to_skipping_is_refused(tmp_path):
+    tree(tmp_path / "in", {"a": 150, "b": 2})
+    (tmp_path / "in" / "b" / "0001.png").write_bytes(b"")
+    with pytest.raises(BadValue, match="class 'b' has 1"):
+        d.add(tmp_path / "in", "mine", tmp_path / "data")
+    assert d.own(tmp_path / "data") == []
+
+
 def test_what_is_not_a_file_is_never_opened(tmp_path):
     tree(tmp_path / "in", {"a": 150, "b": 150})
     os.mkfifo(tmp_path / "in" / "a" / "pipe.png")  # opening it would wait for ever

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -153,12 +153,16 @@ def test_pairs_remove_what_the_seeds_share():
         ev.paired_difference([1.0], [1.0, 2.0])
 
 
+@pytest.mark.filterwarnings("ignore:Precision loss")
 @given(values=SEEDS, ceiling=SEEDS)
+@example(values=[0.05] * 3, ceiling=[0.05] * 4)
 @FEW
 def test_the_noise_floor_is_welchs_test(values, ceiling):
     inside = ev.inside_seed_spread(values, ceiling)
-    if np.var(values) + np.var(ceiling) == 0:
+    if np.ptp(values) == np.ptp(ceiling) == 0:
         assert inside == (values[0] == ceiling[0])
+    elif abs(np.mean(values) - np.mean(ceiling)) < 1e-12:
+        assert inside
     else:
         p = stats.ttest_ind(values, ceiling, equal_var=False).pvalue
         assert inside == (p >= 0.05) or p == pytest.approx(0.05, abs=1e-6)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import runpy
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
 
 import streamlit as st
 
@@ -15,6 +17,29 @@ from unlearn_core.params import BadValue
 from unlearn_core.store import StoreError
 
 log = logging.getLogger(__name__)
+_inside = ContextVar("inside the frame", default=False)
+
+
+def run(chosen) -> None:
+    """Draw the sidebar and the page that the navigation chose."""
+    token = _inside.set(True)
+    try:
+        sidebar()
+        chosen.run()
+    finally:
+        _inside.reset(token)
+
+
+def page(draw: Callable[[], None]) -> None:
+    """Draw a page inside the frame. Every file in pages/ ends with this call.
+
+    Streamlit finds the files in pages/ by itself, and on a freshly started server it runs the one a deep link names alone, without
+    app.py and so without whatever stands guard there. Such a run is handed to app.py, which comes back here.
+    """
+    if _inside.get():
+        _with_plain_errors(draw)
+    else:
+        runpy.run_path(str(Path(__file__).parents[2] / "app.py"), run_name="__main__")
 
 
 def sidebar() -> None:
@@ -41,11 +66,10 @@ def _label(listed) -> str:
     return f"{escape(listed.name)}, {listed.forget} images, #{listed.key[:4]}"
 
 
-@contextmanager
-def plain_errors() -> Iterator[None]:
+def _with_plain_errors(draw: Callable[[], None]) -> None:
     """A mistake in a request is one sentence on the page; anything else goes to the log, and the page says that it failed."""
     try:
-        yield
+        draw()
     except (BadValue, StoreError) as error:
         st.error(str(error))
     except Exception as error:
@@ -60,7 +84,7 @@ def empty_state(what: str) -> None:
     st.info(f"{what} needs a finished study. The example takes about a minute on two processor cores.")
     if st.button("Run the example", type="primary"):
         jobs.submit(state.store(), example())
-        st.switch_page("pages/runs/page.py")
+        st.switch_page("pages/runs.py")
 
 
 def escape(text: str) -> str:

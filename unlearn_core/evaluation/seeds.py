@@ -14,6 +14,9 @@ from scipy.special import stdtrit
 
 from unlearn_core.params import BadValue
 
+# The mean of equal numbers is off by a rounding error, which must not count as a difference.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -56,8 +59,8 @@ def inside_seed_spread(
     if len(a) < 2 or len(b) < 2:
         return None
     apart, error_a, error_b = abs(a.mean() - b.mean()), a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
-    if error_a + error_b == 0:
-        return bool(apart == 0)
+    if apart < ROUNDING or error_a + error_b == 0:
+        return bool(apart < ROUNDING)
     freedom = (error_a + error_b) ** 2 / (error_a**2 / (len(a) - 1) + error_b**2 / (len(b) - 1))
     return bool(apart <= _student(freedom, level) * math.sqrt(error_a + error_b))
 

@@ -1,9 +1,0 @@
-import streamlit as st
-
-from pages.shared import frame, state
-
-st.title("Audit")
-study = state.study()
-if study is None:
-    frame.empty_state("This page")
-    st.stop()

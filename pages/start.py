@@ -1,0 +1,14 @@
+import streamlit as st
+
+from pages.shared import frame, state
+
+
+def draw() -> None:
+    st.title("Start")
+    study = state.study()
+    if study is None:
+        frame.empty_state("This page")
+        return
+
+
+frame.page(draw)
