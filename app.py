@@ -1,4 +1,4 @@
-"""The dashboard's frame: page settings, navigation, the study picker in the sidebar. Run: python -m streamlit run app.py"""
+"""The dashboard: page settings and navigation. Run it with: python -m streamlit run app.py"""
 
 import streamlit as st
 

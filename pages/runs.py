@@ -1,14 +1,101 @@
+"""What is under way, waiting, done and stopped, and what the store holds."""
+
+import time
+
 import streamlit as st
 
-from pages.shared import frame, state
+from pages.shared import frame, progress, state
+from unlearn_core import jobs
+from unlearn_core.experiment.views import contents
+from unlearn_core.jobs import Job
+
+PER_PAGE = 10
+KINDS = {
+    "Study": "Studies",
+    "Training": "Trained models",
+    "Run": "Unlearned models",
+    "Bank": "Banks of subset models",
+    "BankPart": "Parts of banks",
+    "Embedding": "Embeddings",
+    "Map": "Maps",
+    "Tuning": "Learning rate searches",
+}
 
 
 def draw() -> None:
     st.title("Runs")
-    study = state.study()
-    if study is None:
-        frame.empty_state("This page")
+    progress.live("runs", listing)
+    store = state.store()
+    st.subheader("What the store holds")
+    held = contents(store)
+    if held.empty:
+        st.markdown("The store is empty.")
         return
+    st.markdown(
+        f"{held['results'].sum():,} finished results take {held['megabytes'].sum():,.1f} MB. Nothing that is finished is "
+        "computed twice."
+    )
+    with st.expander("Results by kind"):
+        st.dataframe(
+            held.assign(kind=[KINDS.get(kind, kind) for kind in held["kind"]]),
+            hide_index=True,
+            width="content",
+            column_config={
+                "kind": "Kind",
+                "results": st.column_config.NumberColumn("Results"),
+                "megabytes": st.column_config.NumberColumn("Size", format="%.1f MB"),
+            },
+            alt="How many finished results of each kind the store holds, and how large they are.",
+        )
+        st.caption(f"They lie in the folder {frame.escape(str(store.root))}.")
+
+
+def listing() -> None:
+    """One sentence, then every job, the newest first."""
+    found = jobs.listing(state.store())
+    st.markdown(_sentence(found))
+    if not found:
+        st.page_link("pages/start.py", label="Run the example or start a study of your own", icon=":material/home:")
+        return
+    page = 1
+    if len(found) > PER_PAGE:
+        page = st.pagination(-(-len(found) // PER_PAGE), key="runs-page")
+    for job in found[(page - 1) * PER_PAGE : page * PER_PAGE]:
+        _row(job)
+
+
+def _sentence(found: list[Job]) -> str:
+    if not found:
+        return "Nothing was run yet."
+    counts = {name: sum(job.state == name for job in found) for name in progress.STATES}
+    told = [f"{count} {progress.STATES[name][1].lower()}" for name, count in counts.items() if count]
+    work = "1 job" if len(found) == 1 else f"{len(found)} jobs"
+    return f"{work}: {', '.join(told)}. Work goes on when this page is closed."
+
+
+def _row(job: Job) -> None:
+    with st.container(border=True):
+        name, status, where, times, buttons = st.columns((3, 2, 3, 3, 3), vertical_alignment="center")
+        name.markdown(f"**{frame.escape(job.title)}**  \n{KINDS.get(job.kind, job.kind)[:-1]} #{job.key[:4]}")
+        status.markdown(progress.status(job))
+        where.markdown(progress.where(job) if job.state != "done" else "all stages")
+        times.markdown(f"{progress.duration(job.seconds)}  \nsubmitted {_ago(job.submitted)}")
+        with buttons.container(horizontal=True, horizontal_alignment="right"):
+            progress.actions(job)
+            if not job.active and st.button(
+                "Remove", key=f"remove.{job.key}", help="Take it off this list; its results stay in the store."
+            ):
+                jobs.forget_job(state.store(), job.key)
+                st.rerun()
+        progress.words(job)
+        if job.stages:
+            with st.expander("Stages", expanded=job.active):
+                progress.stages(job)
+
+
+def _ago(moment: float) -> str:
+    passed = time.time() - moment
+    return "just now" if passed < 10 else f"{progress.duration(passed)} ago"
 
 
 frame.page(draw)

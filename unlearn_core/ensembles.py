@@ -1,7 +1,8 @@
 """Many models at once: retrained references over seeds, and the bank of models on subsets of the training images.
 
-Small nets are *stacked*: their parameters get a leading member axis and one pass trains all of them, each with its own seed and
-its own rows. Larger nets train one by one, which is faster for them. Both give what each model would become alone.
+Small nets are *stacked*: their parameters get a leading member axis and one pass trains all of them, each with its own
+seed and its own rows. Larger nets train one by one, which is faster for them. Both give what each model would become
+alone.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ class Bank(Spec):
 def balanced_subsets(n: int, models: int, share: float, seed: int) -> np.ndarray:
     """(models, n) bool: which rows each member trains on. Every member sees round(share n) rows.
 
-    Every row is left out of the same number of members, up to one where models * (1 - share) is not whole. Members' left-out rows
-    are dealt from shuffled decks of all rows, one deck after the other, so no row is dealt twice before all were dealt once.
-    Balanced subsets estimate memorization better than independent ones when members are few.
+    Every row is left out of the same number of members, up to one where models * (1 - share) is not whole. Members'
+    left-out rows are dealt from shuffled decks of all rows, one deck after the other, so no row is dealt twice before
+    all were dealt once. Balanced subsets estimate memorization better than independent ones when members are few.
     """
     rng = np.random.default_rng([seed, 0xBA7C])
     out = n - round(share * n)

@@ -2,13 +2,14 @@
 
     ES = (Var_retain + Var_forget) / ( (|mu_retain - mu|^2 + |mu_forget - mu|^2) / 2 )
 
-with Var the mean squared distance to the set's own mean. `mu` is the mean over all training images (as the paper's text has it,
-the default, center="all") or the midpoint of the two means (as in the released code, center="midpoint"). High = overlapping =
-harder. ES grows with the size of the set, and a random set stands near the top of the scale, so beside ES belongs its share of
-the random reference: ES divided by the mean ES of random sets of the same size (1 = as entangled as a random set).
+with Var the mean squared distance to the set's own mean. `mu` is the mean over all training images (as the paper's text
+has it, the default, center="all") or the midpoint of the two means (as in the released code, center="midpoint"). High =
+overlapping = harder. ES grows with the size of the set, and a random set stands near the top of the scale, so beside ES
+belongs its share of the random reference: ES divided by the mean ES of random sets of the same size (1 = as entangled
+as a random set).
 
-Source: Zhao, Kurmanji, Barbulescu, Triantafillou, Triantafillou (2024), "What makes unlearning hard and what to do about it",
-arXiv:2406.01257.
+Source: Zhao, Kurmanji, Barbulescu, Triantafillou, Triantafillou (2024), "What makes unlearning hard and what to do
+about it", arXiv:2406.01257.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Entanglement:
 
 
 class EmbeddingSums:
-    """What entanglement needs of the embeddings (n, D), summed once, so that a changed selection costs only its own rows."""
+    """What entanglement needs of the embeddings (n, D), summed once, so that a changed selection costs only its own
+    rows.
+    """
 
     def __init__(self, embeddings: np.ndarray):
         # Centred in float64: sums of squares of uncentred features would cancel badly.
@@ -45,7 +48,9 @@ class EmbeddingSums:
         self._random = lru_cache(maxsize=64)(self._random_scores)
 
     def score(self, rows: np.ndarray, center: str = "all") -> float:
-        """ES of these rows against all others. Infinite when the two means coincide. Raises ValueError when a side is empty."""
+        """ES of these rows against all others. Infinite when the two means coincide. Raises ValueError when a side is
+        empty.
+        """
         size = len(rows)
         if size == 0 or size == self.n:
             raise ValueError("entanglement needs at least one image on each side")

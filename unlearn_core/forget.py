@@ -1,7 +1,8 @@
-"""Choosing what to forget: each way is a spec whose `choose` turns what is known of the training images into row numbers.
+"""Choosing what to forget: each way is a spec whose `choose` turns what is known of the training images into row
+numbers.
 
-One rule for ties everywhere: by score, then by row number. With thousands of images at a memorization of exactly 0, another rule
-in another place would unlearn one set and compare it with models retrained without a different one.
+One rule for ties everywhere: by score, then by row number. With thousands of images at a memorization of exactly 0,
+another rule in another place would unlearn one set and compare it with models retrained without a different one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ LEVELS = ("low", "medium", "high", "mix")
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the training images. Scores cost a bank and sums an embedding, so both are asked for only when needed."""
+    """What is known of the training images. Scores cost a bank and sums an embedding, so both are asked for only when
+    needed.
+    """
 
     labels: np.ndarray
     classes: tuple[str, ...]
@@ -37,7 +40,9 @@ class ForgetSet(Spec):
     needs: ClassVar[str] = ""
 
     def choose(self, known: Known) -> np.ndarray:
-        """(k,) int64 row numbers, sorted, at least one and never all. Raises BadValue where the rule names none or too many."""
+        """(k,) int64 row numbers, sorted, at least one and never all. Raises BadValue where the rule names none or too
+        many.
+        """
         return check_forget(np.sort(self.rows(known)).astype(np.int64), len(known.labels))
 
     def rows(self, known: Known) -> np.ndarray:
@@ -83,9 +88,9 @@ def _thirds(size: int) -> tuple[int, int, int]:
 class ByEntanglement(ForgetSet):
     """Images at one distance from the middle of all embeddings, chosen by the entanglement that was really measured.
 
-    All images are ranked by distance to the global mean and cut into groups of `size`; low, medium and high are the groups with the
-    smallest, the median and the largest measured entanglement score (the farthest group can have the lowest). Source: arXiv:2406.01257,
-    where fixed group numbers stand in place of the measurement.
+    All images are ranked by distance to the global mean and cut into groups of `size`; low, medium and high are the
+    groups with the smallest, the median and the largest measured entanglement score (the farthest group can have the
+    lowest). Source: arXiv:2406.01257, where fixed group numbers stand in place of the measurement.
     """
 
     title = "By entanglement"

@@ -1,7 +1,9 @@
-"""Long work in its own process: one detached process and one folder a job; what is true is read from the disk and the locks.
+"""Long work in its own process: one detached process and one folder a job; what is true is read from the disk and the
+locks.
 
-A job makes the result of one spec, and is named by its key, so whoever asks for the same thing twice meets the same job. Killing a
-job loses nothing that was finished, because results appear whole or not at all: cancelling is killing, and resuming is starting again.
+A job makes the result of one spec, and is named by its key, so whoever asks for the same thing twice meets the same
+job. Killing a job loses nothing that was finished, because results appear whole or not at all: cancelling is killing,
+and resuming is starting again.
 
     ROOT/jobs/<key>/   job.json (what, when)   worker.json (which process)   progress.json   outcome.json   log.txt
 """
@@ -34,9 +36,10 @@ ACTIVE = ("starting", "queued", "running")
 class Job:
     """What is known of a job now.
 
-    `state`: starting, queued (another job has the machine), running, done, failed, cancelled, or interrupted (its process is gone
-    and nothing was said: the machine went down, or it was killed). `message` is one sentence for the screen, `detail` the rest.
-    `stages` lists (name, seconds so far) in the order in which they began; `done` of `total` is the progress of the last.
+    `state`: starting, queued (another job has the machine), running, done, failed, cancelled, or interrupted (its
+    process is gone and nothing was said: the machine went down, or it was killed). `message` is one sentence for the
+    screen, `detail` the rest. `stages` lists (name, seconds so far) in the order in which they began; `done` of `total`
+    is the progress of the last.
     """
 
     key: str
@@ -166,7 +169,10 @@ def _state(store: Store, job: str, about: dict, progress: dict, outcome: dict) -
         return ("running", "") if progress.get("begun") else ("queued", "Waiting until another job is finished.")
     if _worker(store, job) is not None and time.time() - about["submitted"] < STARTING:
         return "starting", "The process is starting."
-    return "interrupted", "The process stopped without a word; what was finished is kept, and resuming goes on from there."
+    return (
+        "interrupted",
+        "The process stopped without a word; what was finished is kept, and resuming goes on from there.",
+    )
 
 
 def listing(store: Store) -> list[Job]:

@@ -21,8 +21,9 @@ FITTED = 0.99
 class Memorization:
     """Scores (n,) float64 in [-1, 1], higher = more memorized, with their standard errors, and how well members fit.
 
-    `fitted` is the mean accuracy of the members on the images they trained on. Below 0.99 the scores come out too low, because
-    an image the members cannot fit has nothing to lose; `warning` then says so in one sentence, else it is None.
+    `fitted` is the mean accuracy of the members on the images they trained on. Below 0.99 the scores come out too low,
+    because an image the members cannot fit has nothing to lose; `warning` then says so in one sentence, else it is
+    None.
     """
 
     scores: np.ndarray

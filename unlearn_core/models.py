@@ -136,7 +136,9 @@ def new_model(name: str, dataset, seed: int, width: int = 0) -> Classifier:
     """
     row, shape = MODELS[name], tuple(dataset.train.x.shape[1:])
     if min(shape[1:]) < row.smallest:
-        raise BadValue(f"{row.title} needs images of at least {row.smallest}x{row.smallest}; these are {shape[1]}x{shape[2]}.")
+        raise BadValue(
+            f"{row.title} needs images of at least {row.smallest}x{row.smallest}; these are {shape[1]}x{shape[2]}."
+        )
     if width and name in FIXED_WIDTH and width != row.width:
         raise BadValue(f"The width of {row.title} is fixed at {row.width}.")
     with torch.random.fork_rng(devices=[]):

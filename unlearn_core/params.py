@@ -1,7 +1,7 @@
 """Declared values: what a setting is, its range and its meaning, said once.
 
-A *spec* is a frozen dataclass whose fields are made with `param`. From that one declaration come the range check, the form
-on a page, the row in the documentation, the JSON of a plan and the key of a stored result.
+A *spec* is a frozen dataclass whose fields are made with `param`. From that one declaration come the range check, the
+form on a page, the row in the documentation, the JSON of a plan and the key of a stored result.
 """
 
 from __future__ import annotations

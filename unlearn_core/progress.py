@@ -1,8 +1,8 @@
 """How far a long computation is, told to whoever asked for it.
 
 A computation takes `tell`, a function of (stage, done, total), and calls it often. What it does with the call is the
-caller's affair: a job writes a file, the command line draws a bar, a test collects. It may raise `Cancelled`, which is how a
-computation is stopped: nothing between two calls is left half done, because results appear whole or not at all.
+caller's affair: a job writes a file, the command line draws a bar, a test collects. It may raise `Cancelled`, which is
+how a computation is stopped: nothing between two calls is left half done, because results appear whole or not at all.
 """
 
 from __future__ import annotations

@@ -22,7 +22,9 @@ def pack(rows) -> str:
 
 
 def unpack(text: str, n: int) -> np.ndarray:
-    """The row numbers of a text such as "3,7-9": (k,) int64, sorted. Raises BadValue where it is not one, or a row is not below n."""
+    """The row numbers of a text such as "3,7-9": (k,) int64, sorted. Raises BadValue where it is not one, or a row is
+    not below n.
+    """
     found = []
     for part in text.split(",") if text.strip() else []:
         match = _PART.fullmatch(part)

@@ -1,14 +1,16 @@
-"""RUM: refine the forget set into homogeneous parts, then unlearn part after part, each with the algorithm that suits it.
+"""RUM: refine the forget set into homogeneous parts, then unlearn part after part, each with the algorithm that suits
+it.
 
-Source: Zhao, Kurmanji, Barbulescu, Triantafillou, Triantafillou (2024), "What makes unlearning hard and what to do about it",
-arXiv:2406.01257.
+Source: Zhao, Kurmanji, Barbulescu, Triantafillou, Triantafillou (2024), "What makes unlearning hard and what to do
+about it", arXiv:2406.01257.
 
-A `Plan` says how to refine and what to run; applied to a forget set it becomes a `Rum`, which names its rows and is an ordinary
-Unlearner. So what ran can be read from its spec alone.
+A `Plan` says how to refine and what to run; applied to a forget set it becomes a `Rum`, which names its rows and is an
+ordinary Unlearner. So what ran can be read from its spec alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -16,7 +18,7 @@ import numpy as np
 
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.rows import pack, unpack
-from unlearn_core.unlearning import Request, Unlearner
+from unlearn_core.unlearning import Cost, Request, Unlearned, Unlearner, unlearn_together
 from unlearn_core.unlearning.fine_tune import FineTune
 from unlearn_core.unlearning.original import Original
 from unlearn_core.unlearning.random_label import RandomLabel
@@ -40,8 +42,9 @@ class Rum(Unlearner):
 
     theta_i = U_i(theta_(i-1), forget S_i, retain D minus (S_1 .. S_i)), each step with a fresh optimiser.
 
-    Source: Zhao et al. (2024), arXiv:2406.01257. Departs from the released code: one rule for the retain set in all
-    cases (there it differs between scripts); `exclude_all` gives the other one.
+    Source: Zhao et al. (2024), arXiv:2406.01257.
+    Departs from the released code: one rule for the retain set in all cases (there it differs between scripts);
+    `exclude_all` gives the other one.
     """
 
     title = "RUM"
@@ -63,26 +66,53 @@ class Rum(Unlearner):
         return tuple(sorted({need for p in self.parts for need in p.unlearner.needs}))
 
     def run(self, model, original, request: Request, cost):
-        n = len(request.y)
-        rows = [unpack(p.rows, n) for p in self.parts]
+        (unlearned,) = _by_parts([self], [model], [request])
+        cost.add(unlearned.cost)
+        return unlearned.model
+
+    def rows(self, request: Request) -> list[np.ndarray]:
+        """The rows of each part. Raises BadValue unless the parts are exactly the forget set, each row once."""
+        rows = [unpack(p.rows, len(request.y)) for p in self.parts]
         together = np.concatenate(rows)
         if len(np.unique(together)) != len(together):
             raise BadValue("The parts of the plan overlap.")
         if not np.array_equal(np.sort(together), request.forget):
             raise BadValue("The parts of the plan do not cover the forget set exactly.")
-        for i, (part, forget) in enumerate(zip(self.parts, rows, strict=True)):
-            gone = together if self.exclude_all else np.concatenate(rows[: i + 1])
-            # Rows outside forget and retain (an earlier part of a longer stream of requests) stay outside.
-            retain = np.setdiff1d(np.concatenate([request.retain, request.forget]), gone)
+        return rows
 
-            def tell(stage, done, of, i=i, part=part):
-                request.tell(f"unlearn {part.name}", i * 1000 + round(1000 * done / of), 1000 * len(rows))
+    def request_of(self, number: int, rows: list[np.ndarray], request: Request) -> Request:
+        """What the step of one part is asked: its rows to forget, and what stays meanwhile."""
+        gone = np.concatenate(rows if self.exclude_all else rows[: number + 1])
+        # Rows in neither set (an earlier request of a stream) stay outside.
+        retain = np.setdiff1d(np.concatenate([request.retain, request.forget]), gone)
 
-            step = part.unlearner(model, replace(request, forget=forget, retain=retain, tell=tell))
-            model = step.model
-            cost.add(step.cost)
-            request.after(part.name, model)
-        return model
+        def tell(stage, done, of):
+            request.tell(f"unlearn {self.parts[number].name}", number * of + done, of * len(rows))
+
+        return replace(request, forget=rows[number], retain=retain, tell=tell)
+
+
+def _by_parts(plans: Sequence[Rum], models: Sequence, requests: Sequence[Request]) -> list[Unlearned]:
+    """Plans with equally many parts, part after part; runs of one part go side by side where they can."""
+    rows = [plan.rows(request) for plan, request in zip(plans, requests, strict=True)]
+    costs = [Cost() for _ in plans]
+    for number in range(len(plans[0].parts)):
+        asked = [p.request_of(number, r, q) for p, r, q in zip(plans, rows, requests, strict=True)]
+        done = unlearn_together([p.parts[number].unlearner for p in plans], models, asked)
+        models = [unlearned.model for unlearned in done]
+        for plan, request, cost, unlearned in zip(plans, requests, costs, done, strict=True):
+            cost.add(unlearned.cost)
+            request.after(plan.parts[number].name, unlearned.model)
+    return [Unlearned(model, cost) for model, cost in zip(models, costs, strict=True)]
+
+
+def unlearn_many(unlearners: Sequence[Unlearner], originals: Sequence, requests: Sequence[Request]) -> list[Unlearned]:
+    """Many runs, plans included: side by side where that is possible and pays. In order; the same results as one by
+    one, up to rounding.
+    """
+    if all(isinstance(u, Rum) for u in unlearners) and len({len(u.parts) for u in unlearners}) == 1:
+        return _by_parts(unlearners, originals, requests)
+    return unlearn_together(unlearners, originals, requests)
 
 
 @spec
@@ -90,7 +120,9 @@ class Plan(Spec):
     """How to refine a forget set, and an algorithm for each part: what the Plan page edits, saves and runs."""
 
     name: str = param("RUM", help="what the plan is called")
-    by: str = param("memorization", choices=("memorization", "entanglement", "confidence"), help="the score that refines")
+    by: str = param(
+        "memorization", choices=("memorization", "entanglement", "confidence"), help="the score that refines"
+    )
     cut_by: str = param("rank", choices=("rank", "value"), help="cuts as shares of the set, or as scores")
     low_cut: float = param(1 / 3, -1e9, 1e9, help="where the low part ends")
     high_cut: float = param(2 / 3, -1e9, 1e9, help="where the high part begins")
@@ -114,9 +146,9 @@ class Plan(Spec):
     def refine(self, rows: np.ndarray, scores: np.ndarray, measure=None) -> dict[str, np.ndarray]:
         """The rows (k,) of each part, by their scores (k,), higher = more memorized.
 
-        Equal scores go by row number, so the parts are the same for every method. A part may be empty. A shuffle keeps the sizes.
-        With `measure`, a function of rows, the parts are named by what it measures: for entanglement, which is a property of a set, the
-        scores only say which images lie together.
+        Equal scores go by row number, so the parts are the same for every method. A part may be empty. A shuffle keeps
+        the sizes. With `measure`, a function of rows, the parts are named by what it measures: for entanglement, which
+        is a property of a set, the scores only say which images lie together.
         """
         order = np.lexsort((rows, scores))
         if self.cut_by == "rank":

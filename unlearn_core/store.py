@@ -1,10 +1,11 @@
 """Results on disk, addressed by the spec that made them.
 
     ROOT/results/<Kind>/<key>/   spec.json, arrays and weights (safetensors), tables (parquet), manifest.json
-    ROOT/staging/                results being written; ROOT/locks/  one lock a result; ROOT/quarantine/  damaged results
+    ROOT/staging/                results being written; ROOT/locks/  one lock a result; ROOT/quarantine/  damaged
+    results
 
-A result appears whole or not at all: it is written in staging, flushed, the manifest last, and renamed into place. Another
-value is another spec is another key, so nothing is ever invalidated. There is no pickle anywhere.
+A result appears whole or not at all: it is written in staging, flushed, the manifest last, and renamed into place.
+Another value is another spec is another key, so nothing is ever invalidated. There is no pickle anywhere.
 """
 
 from __future__ import annotations
@@ -150,7 +151,9 @@ class Store:
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def remember(self, spec: Spec, make: Callable[[Draft], None], *, device: str = "cpu") -> Result:
-        """The result of this spec: found, or made once by `make(draft)`. A second process that asks waits for the first."""
+        """The result of this spec: found, or made once by `make(draft)`. A second process that asks waits for the
+        first.
+        """
         if (found := self.find(spec)) is not None:
             return found
         with self.lock(key(spec)):
@@ -191,12 +194,16 @@ class Store:
             flush(place.parent)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StoreError(f"The disk is full: {free_megabytes(self.root):.0f} MB are left in the store.") from error
+                raise StoreError(
+                    f"The disk is full: {free_megabytes(self.root):.0f} MB are left in the store."
+                ) from error
             raise
         except SafetensorError as error:
             # safetensors wraps the operating system's error in one of its own and keeps only the text.
             if "No space left" in str(error):
-                raise StoreError(f"The disk is full: {free_megabytes(self.root):.0f} MB are left in the store.") from error
+                raise StoreError(
+                    f"The disk is full: {free_megabytes(self.root):.0f} MB are left in the store."
+                ) from error
             raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Training one classifier, and asking a trained one.
 
-All randomness is counter-based: the order of epoch e is a pure function of (seed, e), so nothing has to be remembered to go
-on from the middle, and many models can train side by side exactly as each would alone.
+All randomness is counter-based: the order of epoch e is a pure function of (seed, e), so nothing has to be remembered
+to go on from the middle, and many models can train side by side exactly as each would alone.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Training(Spec):
     without: str = param("", help="row numbers of training images to leave out, such as 3,7-9")
 
 
-# The paper's recipe for CIFAR (SGD 0.1, momentum 0.9, weight decay 5e-4, batch 256, cosine, no augmentation); digits fit fully
+# The paper's recipe for CIFAR (SGD 0.1, momentum 0.9, weight decay 5e-4, batch 256, cosine, no augmentation); digits
+# fit fully
 # with a plain large learning rate, and a model that does not fit its images has nothing memorized to forget.
 _PAPER = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "batch": 256}
 RECIPES: dict[str, dict] = {
@@ -68,8 +69,9 @@ class Outputs:
 class Trained:
     """A trained model and, per training row, running means over the epochs taken during training at no extra pass.
 
-    `trajectory`: confidence in the label, largest confidence, negative entropy, correctness; each (n_train,) float32, NaN for
-    rows that were left out. Measured on each image's own mini-batch before the step, as the memorization proxies ask.
+    `trajectory`: confidence in the label, largest confidence, negative entropy, correctness; each (n_train,) float32,
+    NaN for rows that were left out. Measured on each image's own mini-batch before the step, as the memorization
+    proxies ask.
     """
 
     model: Classifier

@@ -45,25 +45,44 @@ def page(draw: Callable[[], None]) -> None:
 def sidebar() -> None:
     """The study on screen, and what is under way."""
     with st.sidebar:
-        finished = {listed.key: listed for listed in studies(state.store())}
-        if finished:
-            shown = st.query_params.get("study")
-            keys = list(finished)
-            chosen = st.selectbox(
-                "Study",
-                keys,
-                index=keys.index(shown) if shown in keys else 0,
-                format_func=lambda key: _label(finished[key]),
-            )
-            if chosen != shown:
-                state.show_study(chosen)
-        under_way = [job for job in jobs.listing(state.store()) if job.active]
-        if under_way:
-            st.caption(f":material/progress_activity: {len(under_way)} under way: see Runs")
+        _study_picker({listed.key: listed for listed in studies(state.store())})
+        progress.live("light", _light)
 
 
-def _label(listed) -> str:
-    return f"{escape(listed.name)}, {listed.forget} images, #{listed.key[:4]}"
+def _study_picker(finished: dict[str, Listed]) -> None:
+    """The study of the address, of this visit, or the newest. A change of page empties the address, so it is written again."""
+    if not finished:
+        return
+    named, before = st.query_params.get("study"), st.session_state.get("study")
+    if named and named not in finished:
+        st.warning("The study of this address is not in this store. Another one is shown.")
+    shown = next(key for key in (named, before, *finished) if key in finished)
+    st.session_state["study"] = st.query_params["study"] = shown
+    st.selectbox("Study", list(finished), format_func=lambda key: _label(finished[key]), key="study", on_change=_picked)
+    study = finished[shown]
+    st.caption(f"{study.forget} images to forget, {study.methods} models compared, {study.seeds} seeds.")
+
+
+def _picked() -> None:
+    state.show_study(st.session_state["study"])
+
+
+def _label(listed: Listed) -> str:
+    return f"{listed.name} on {listed.dataset} #{listed.key[:4]}"
+
+
+def _light() -> None:
+    """One line a job that is under way or was interrupted."""
+    for job in jobs.listing(state.store()):
+        if job.active or job.state == "interrupted":
+            icon, word = progress.STATES[job.state]
+            text = f"{word}: {escape(job.title)}"
+            st.page_link("pages/runs.py", label=f"{text} ({progress.where(job)})" if job.stage else text, icon=icon)
+
+
+def open_study(key: str) -> None:
+    """Go to Explore with this study on screen."""
+    st.switch_page("pages/explore.py", query_params={"study": key})
 
 
 def _with_plain_errors(draw: Callable[[], None]) -> None:

@@ -81,8 +81,9 @@ def measure(
     again: dict[str, np.ndarray],
     shadows: Shadows | None,
 ) -> dict[str, float | None]:
-    """All numbers of one unlearned model. `retrained` is its reference; `again`, a second retrained model of another seed, gives the
-    images the likelihood-ratio attack compares with: the same images under a model that never saw them.
+    """All numbers of one unlearned model. `retrained` is its reference; `again`, a second retrained model of another
+    seed, gives the images the likelihood-ratio attack compares with: the same images under a model that never saw
+    them.
     """
     acc_u, acc_r = target.accuracies(unlearned), target.accuracies(retrained)
     parts_u, parts_r = target.part_accuracies(unlearned), target.part_accuracies(retrained)
@@ -105,5 +106,3 @@ def measure(
     if shadows is not None:
         row["lira_auc"] = auc(shadows.score(phi), shadows.score(target.forget_margins(again)))
     return row
-
-

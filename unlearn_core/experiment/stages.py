@@ -1,13 +1,15 @@
 """Each stage of the data's way as a stored result: find it, or make it once.
 
-A stage is a spec and a function that writes its result. `fulfil` is the one door: every page, command and job goes through it.
+A stage is a spec and a function that writes its result. `fulfil` is the one door: every page, command and job goes
+through it.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,6 +25,7 @@ from unlearn_core.models import Classifier, new_model
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import others, unpack
+from unlearn_core.rum import unlearn_many
 from unlearn_core.store import Draft, Result, Store
 from unlearn_core.training import Outputs, Trained, Training, embed, pick_device, predict
 from unlearn_core.unlearning import Request, Unlearned, Unlearner
@@ -95,7 +98,8 @@ def train_all(store: Store, trainings: Iterable[Training], tell: Tell = silent) 
         for (training, _), trained in zip(members, train_members(shared, images, rows, seeds, tell), strict=True):
             # Members of a stack are done together, so the time is shared out; the first of a chunk waits for all of it.
             seconds, started = time.perf_counter() - started, time.perf_counter()
-            store.remember(training, lambda d, t=trained, s=seconds: _write_trained(d, t, images, s), device=_device())
+            write = partial(_write_trained, trained=trained, images=images, seconds=seconds)
+            store.remember(training, write, device=_device())
     return [store.find(t) for t in trainings]
 
 
@@ -161,7 +165,8 @@ def _bank_part(store: Store, part: BankPart, tell: Tell) -> Result:
 
 def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
     parts = [
-        BankPart(bank=bank, first=first, count=min(CHUNK, bank.models - first)) for first in range(0, bank.models, CHUNK)
+        BankPart(bank=bank, first=first, count=min(CHUNK, bank.models - first))
+        for first in range(0, bank.models, CHUNK)
     ]
     for part in parts:
 
@@ -211,7 +216,10 @@ def _map(store: Store, spec: Map, tell: Tell) -> Result:
     def make(draft: Draft) -> None:
         both = np.concatenate([embeddings["train"], embeddings["test"]])
         n = len(embeddings["train"])
-        for name, xy in (("umap", projection.umap(both, spec.neighbours, spec.min_dist, spec.seed)), ("pca", projection.pca(both))):
+        for name, xy in (
+            ("umap", projection.umap(both, spec.neighbours, spec.min_dist, spec.seed)),
+            ("pca", projection.pca(both)),
+        ):
             draft.arrays(name, train=xy[:n], test=xy[n:])
 
     result = store.remember(spec, make)
@@ -222,10 +230,19 @@ def _map(store: Store, spec: Map, tell: Tell) -> Result:
 # -- unlearning --------------------------------------------------------------------------------------------------------
 
 
-def unlearn(store: Store, run: Run, original: Classifier, tell: Tell = silent) -> tuple[Unlearned, dict[str, dict]]:
-    """Carry out a run on its loaded original model: the unlearned model, and the logits of each split after each step of a plan."""
-    images, steps = dataset(store, run.training.data), {}
+def unlearn(store: Store, runs: Sequence[Run], tell: Tell = silent) -> list[tuple[Unlearned, dict[str, dict]]]:
+    """Carry out runs of one dataset together: each unlearned model, and the logits of each split after each step of a
+    plan.
+    """
+    images = dataset(store, runs[0].training.data)
+    originals = {t: load_model(store, t, fulfil(store, t)) for t in dict.fromkeys(run.training for run in runs)}
+    models = [originals[run.training] for run in runs]
+    steps: list[dict[str, dict]] = [{} for _ in runs]
+    requests = [_request(run, images, model, kept, tell) for run, model, kept in zip(runs, models, steps, strict=True)]
+    return list(zip(unlearn_many([run.unlearner for run in runs], models, requests), steps, strict=True))
 
+
+def _request(run: Run, images: Dataset, original: Classifier, steps: dict[str, dict], tell: Tell) -> Request:
     def after(name: str, model: Classifier) -> None:
         steps[name] = all_logits(model, images)
 
@@ -236,7 +253,7 @@ def unlearn(store: Store, run: Run, original: Classifier, tell: Tell = silent) -
 
     forget = unpack(run.forget, len(images.train.y))
     device = original.mean.device
-    request = Request(
+    return Request(
         x=images.train.x.to(device),
         y=images.train.y.to(device),
         forget=forget,
@@ -247,21 +264,27 @@ def unlearn(store: Store, run: Run, original: Classifier, tell: Tell = silent) -
         after=after,
         recipe=recipe,
     )
-    return run.unlearner(original, request), steps
+
+
+def run_all(store: Store, runs: Sequence[Run], tell: Tell = silent) -> list[Result]:
+    """All of these runs of one dataset, in order; missing ones are carried out together."""
+    missing = [run for run in dict.fromkeys(runs) if store.find(run) is None]
+    train_all(store, [run.training for run in missing], tell)
+    for run, (unlearned, steps) in zip(missing, unlearn(store, missing, tell) if missing else (), strict=True):
+
+        def make(draft: Draft, run=run, unlearned=unlearned, steps=steps) -> None:
+            draft.seconds = unlearned.cost.seconds
+            _write_model(draft, unlearned.model, dataset(store, run.training.data))
+            for i, logits in enumerate(steps.values()):
+                draft.arrays(f"step{i}", **logits)
+            draft.json("cost", vars(unlearned.cost) | {"plan": list(steps)})
+
+        store.remember(run, make, device=_device())
+    return [store.find(run) for run in runs]
 
 
 def _run(store: Store, run: Run, tell: Tell) -> Result:
-    original = load_model(store, run.training, fulfil(store, run.training, tell))
-
-    def make(draft: Draft) -> None:
-        unlearned, steps = unlearn(store, run, original, tell)
-        draft.seconds = unlearned.cost.seconds
-        _write_model(draft, unlearned.model, dataset(store, run.training.data))
-        for i, logits in enumerate(steps.values()):
-            draft.arrays(f"step{i}", **logits)
-        draft.json("cost", vars(unlearned.cost) | {"plan": list(steps)})
-
-    return store.remember(run, make, device=_device())
+    return run_all(store, [run], tell)[0]
 
 
 # -- the one door ------------------------------------------------------------------------------------------------------

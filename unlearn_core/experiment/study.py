@@ -1,7 +1,7 @@
 """A study: one forget set, several ways to forget it, over several seeds, against retrained models.
 
-Every stage is a stored result of its own, so a study that was interrupted goes on where it stopped, and one that shares models with
-another trains nothing twice.
+Every stage is a stored result of its own, so a study that was interrupted goes on where it stopped, and one that shares
+models with another trains nothing twice.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.measures import Shadows, Target, measure
 from unlearn_core.experiment.stages import (
     MAKERS,
-    all_logits,
     Map,
     Run,
+    all_logits,
     bank_memorization,
     dataset,
     embedding_sums,
     fulfil,
-    load_model,
+    run_all,
     train_all,
     unlearn,
 )
@@ -52,18 +52,28 @@ class Study(Spec):
 
     name: str = param("Study", help="what the study is called")
     training: Training = param(recipe(Data()), help="how the original and the retrained models are trained")
-    models: int = param(256, 10, 10_000, help="members of the bank that memorization is estimated from; 64 are a preview")
+    models: int = param(
+        256, 10, 10_000, help="members of the bank that memorization is estimated from; 64 are a preview"
+    )
     forget: ForgetSet = param(ByMemorization(), help="what to forget")
     unlearners: tuple = param(SINGLES, help="algorithms to run on the whole forget set")
     plans: tuple = param((Plan(),), help="RUM plans")
-    controls: bool = param(True, help="run the controls of each plan: shuffled parts, one algorithm for all parts, no parts")
-    seeds: int = param(5, 1, 100, help="how many original models are unlearned; 3 is the least for an interval worth having")
-    tuning_seeds: int = param(2, 0, 20, help="further models on which learning rates are chosen; 0 = leave them as given")
+    controls: bool = param(
+        True, help="run the controls of each plan: shuffled parts, one algorithm for all parts, no parts"
+    )
+    seeds: int = param(
+        5, 1, 100, help="how many original models are unlearned; 3 is the least for an interval worth having"
+    )
+    tuning_seeds: int = param(
+        2, 0, 20, help="further models on which learning rates are chosen; 0 = leave them as given"
+    )
 
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "training", self.training.but(seed=0, without=""))
-        if not all(isinstance(u, Unlearner) for u in self.unlearners) or not all(isinstance(p, Plan) for p in self.plans):
+        if not all(isinstance(u, Unlearner) for u in self.unlearners) or not all(
+            isinstance(p, Plan) for p in self.plans
+        ):
             raise BadValue("A study lists algorithms and RUM plans.")
         if not self.unlearners and not self.plans:
             raise BadValue("A study needs at least one algorithm or plan.")
@@ -75,7 +85,7 @@ class Study(Spec):
 
 @spec
 class Tuning(Spec):
-    """A grid of settings tried on models and images of their own: the best mean group ToW of each algorithm is chosen."""
+    """A grid of settings, tried on models of their own: the best mean group ToW of each algorithm is chosen."""
 
     training: Training = param(help="how the models are trained")
     forget: str = param(help="rows to forget")
@@ -126,7 +136,9 @@ def refine(store: Store, study: Study, plan: Plan, rows: np.ndarray) -> dict[str
 
 
 def target(store: Store, study: Study, rows: np.ndarray) -> Target:
-    """What the study measures on. The parts are thirds by memorization, whatever a plan cuts by, so all methods share them."""
+    """What the study measures on. The parts are thirds by memorization, whatever a plan cuts by, so all methods share
+    them.
+    """
     images = dataset(store, study.training.data)
     parts = refine(store, study, Plan(), rows)
     return Target(images.train.y.numpy(), images.test.y.numpy(), rows, parts)
@@ -145,7 +157,8 @@ def settings(unlearner: Unlearner) -> tuple[Unlearner, ...]:
 def tuning(store: Store, study: Study, rows: np.ndarray) -> Tuning | None:
     """The study's tuning: other models, and always a mixed set, a third from each memorization level.
 
-    On a set of one level the best learning rate can be the one that does nothing, so the study's own set would be a poor guide.
+    On a set of one level the best learning rate can be the one that does nothing, so the study's own set would be a
+    poor guide.
     """
     tried = {u for p in study.plans for u in (p.low, p.medium, p.high)} | set(study.unlearners)
     grid = tuple(s for u in sorted(tried, key=repr) for s in settings(u))
@@ -174,26 +187,36 @@ def _tuning(store: Store, spec: Tuning, tell: Tell) -> Result:
         rows,
         {f"part{i}": unpack(r, n) for i, r in enumerate(spec.parts)},
     )
-    originals = train_all(store, [spec.training.but(seed=s) for s in spec.seeds], tell)
     retrained = train_all(store, [spec.training.but(seed=s, without=spec.forget) for s in spec.seeds], tell)
 
     def make(draft) -> None:
         lines = []
-        for i, (seed, original, reference) in enumerate(zip(spec.seeds, originals, retrained, strict=True)):
-            model, logits = load_model(store, spec.training, original), reference.arrays("logits")
-            for j, unlearner in enumerate(spec.unlearners):
-                done = i * len(spec.unlearners) + j
-
-                def told(*_, done=done):
-                    tell("tuning", done, len(spec.seeds) * len(spec.unlearners))
-
-                run = Run(training=spec.training.but(seed=seed), forget=spec.forget, unlearner=unlearner, seed=seed)
-                unlearned, _ = unlearn(store, run, model, told)
-                row = measure(goal, all_logits(unlearned.model, images), logits, logits, None)
-                lines.append({"setting": j, "algorithm": unlearner.title, "lr": unlearner.lr, "seed": seed} | row)
+        for number, start in enumerate(range(0, len(spec.unlearners), len(FACTORS))):
+            settings = range(start, min(start + len(FACTORS), len(spec.unlearners)))
+            pairs = [(j, s) for j in settings for s in range(len(spec.seeds))]
+            runs = [
+                Run(
+                    training=spec.training.but(seed=spec.seeds[s]),
+                    forget=spec.forget,
+                    unlearner=spec.unlearners[j],
+                    seed=s,
+                )
+                for j, s in pairs
+            ]
+            told = _within(tell, "tuning", number, len(spec.unlearners) / len(FACTORS))
+            for (j, s), (unlearned, _) in zip(pairs, unlearn(store, runs, told), strict=True):
+                reference = retrained[s].arrays("logits")
+                row = measure(goal, all_logits(unlearned.model, images), reference, reference, None)
+                head = {"setting": j, "algorithm": spec.unlearners[j].title, "lr": spec.unlearners[j].lr}
+                lines.append(head | {"seed": spec.seeds[s]} | row)
         draft.table(pd.DataFrame(lines))
 
     return store.remember(spec, make)
+
+
+def _within(tell: Tell, stage: str, number: int, of: float) -> Tell:
+    """A `tell` for one of several equal pieces of a stage."""
+    return lambda _, done, total: tell(stage, round(1000 * (number + done / total)), round(1000 * of))
 
 
 def chosen_settings(spec: Tuning, table: pd.DataFrame) -> dict[Unlearner, Unlearner]:
@@ -283,17 +306,22 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
     with stage("unlearning") as t:
         todo = methods(store, study, rows, best)
         runs: dict[tuple[str, int], Result] = {}
-        for i, (method, seed) in enumerate((m, s) for m in todo for s in seeds):
-            t("", i, len(todo) * study.seeds)
-            run = Run(training=training.but(seed=seed), forget=pack(rows), unlearner=method.unlearner, seed=seed)
-            runs[method.id, seed] = fulfil(store, run, lambda *_, i=i: t("", i, len(todo) * study.seeds))
+        for i, method in enumerate(todo):
+            asked = [
+                Run(training=training.but(seed=s), forget=pack(rows), unlearner=method.unlearner, seed=s) for s in seeds
+            ]
+            for seed, result in zip(seeds, run_all(store, asked, _within(t, "", i, len(todo))), strict=True):
+                runs[method.id, seed] = result
     with stage("evaluation") as t:
         shadows = Shadows.of(bank.arrays(), rows)
         lines = []
         for seed in seeds:
             t("", seed, study.seeds)
             logits = {"retrained": retrained[seed].arrays("logits"), "again": again[seed].arrays("logits")}
-            references = [("original", "Original", originals[seed]), ("retrained-again", "Retrained again", again[seed])]
+            references = [
+                ("original", "Original", originals[seed]),
+                ("retrained-again", "Retrained again", again[seed]),
+            ]
             compared = [(i, title, "reference", r) for i, title, r in references]
             compared += [(m.id, m.title, m.kind, runs[m.id, seed]) for m in todo]
             for name, title, kind, result in compared:
@@ -365,7 +393,9 @@ def summary(study, table: pd.DataFrame, rows, goal: Target, bank: Result, sums, 
 
 
 def plans_against_best_single(table: pd.DataFrame) -> list[dict]:
-    """Each plan against the single algorithm with the best mean group ToW on the same seeds: the hardest rival there is."""
+    """Each plan against the single algorithm with the best mean group ToW on the same seeds: the hardest rival there
+    is.
+    """
     single = table[table.kind == "single"]
     if single.empty:
         return []

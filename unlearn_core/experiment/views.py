@@ -1,4 +1,6 @@
-"""Finished studies as arrays and tables, ready to be shown: what pages, the command line and reports read. Computes nothing slow."""
+"""Finished studies as arrays and tables, ready to be shown: what pages, the command line and reports read. Computes
+nothing slow.
+"""
 
 from __future__ import annotations
 
@@ -46,11 +48,22 @@ def studies(store: Store) -> list[Listed]:
     return found
 
 
+def contents(store: Store) -> pd.DataFrame:
+    """What the store holds: kind, results (how many) and megabytes, the largest first."""
+    lines = []
+    for kind in store.kinds():
+        folders = [place for place in (store.root / "results" / kind).iterdir() if place.is_dir()]
+        size = sum(file.stat().st_size for place in folders for file in place.iterdir())
+        lines.append({"kind": kind, "results": len(folders), "megabytes": size / 1e6})
+    table = pd.DataFrame(lines, columns=["kind", "results", "megabytes"])
+    return table.sort_values("megabytes", ascending=False, ignore_index=True)
+
+
 class OpenStudy:
     """A finished study. Everything is read when first asked for and kept; treat all arrays as read-only.
 
-    Rows are numbers of training images. Methods are named as in `table["method"]`; among them always "original", "retrained"
-    (the reference) and "retrained-again" (the ceiling).
+    Rows are numbers of training images. Methods are named as in `table["method"]`; among them always "original",
+    "retrained" (the reference) and "retrained-again" (the ceiling).
     """
 
     def __init__(self, store: Store, result: Result):
@@ -95,7 +108,9 @@ class OpenStudy:
         return embedding_sums(self.store, self.spec.training)
 
     def map(self, kind: str = "umap") -> tuple[np.ndarray, np.ndarray]:
-        """((n, 2), (n_test, 2)) float32 coordinates of training and test images under the original model; "umap" or "pca"."""
+        """((n, 2), (n_test, 2)) float32 coordinates of training and test images under the original model; "umap" or
+        "pca".
+        """
         arrays = fulfil(self.store, Map(training=self.spec.training)).arrays(kind)
         return arrays["train"], arrays["test"]
 
@@ -117,8 +132,10 @@ class OpenStudy:
         return self.result.table()
 
     def means(self, metric: str) -> pd.DataFrame:
-        """Per method, in the study's order: title, kind, mean, half_width of the 95 % t-interval over seeds, and `distinguishable`
-        from the ceiling (one retrained model against another); None where there are too few seeds to say."""
+        """Per method, in the study's order: title, kind, mean, half_width of the 95 % t-interval over seeds, and
+        `distinguishable` from the ceiling (one retrained model against another); None where there are too few seeds
+        to say.
+        """
         ceiling = self._values("retrained-again", metric)
         lines = []
         for name in dict.fromkeys(self.table["method"]):
@@ -127,9 +144,7 @@ class OpenStudy:
             inside = evaluation.inside_seed_spread(values, ceiling)
             head = {"method": name, "title": group["title"].iloc[0], "kind": group["kind"].iloc[0]}
             lines.append(
-                head
-                | vars(evaluation.over_seeds(values))
-                | {"distinguishable": None if inside is None else not inside}
+                head | vars(evaluation.over_seeds(values)) | {"distinguishable": None if inside is None else not inside}
             )
         return pd.DataFrame(lines).set_index("method")
 
@@ -157,7 +172,9 @@ class OpenStudy:
         return self.run_result(method, seed).arrays("logits")
 
     def margins(self, method: str, seed: int) -> dict[str, np.ndarray]:
-        """Logit-scaled confidence of one model on the forget images (in the order of `forget`) and the test images ("held_out")."""
+        """Logit-scaled confidence of one model on the forget images (in the order of `forget`) and the test images
+        ("held_out").
+        """
         logits = self.logits(method, seed)
         return {"forget": self.target.forget_margins(logits), "held_out": self.target.test_margins(logits)}
 
@@ -166,7 +183,9 @@ class OpenStudy:
         return Shadows.of(fulfil(self.store, self.spec.bank).arrays(), self.forget)
 
     def lira(self, method: str, seed: int) -> np.ndarray:
-        """(k,) likelihood-ratio score of each forget image under one model, from the bank; higher = more likely a member."""
+        """(k,) likelihood-ratio score of each forget image under one model, from the bank; higher = more likely a
+        member.
+        """
         return self.shadows.score(self.margins(method, seed)["forget"])
 
     def after_each_step(self, method: str, seed: int) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from unlearn_core.unlearning.random_label import RandomLabel
 from unlearn_core.unlearning.retrain import Retrain
 from unlearn_core.unlearning.salun import SalUn
 from unlearn_core.unlearning.scrub import Scrub
+from unlearn_core.unlearning.stacked import run_stacked, stacks
 
 ALGORITHMS: dict[str, type[Unlearner]] = {
     # ends of the scale
@@ -30,4 +31,14 @@ ALGORITHMS: dict[str, type[Unlearner]] = {
     "scrub": Scrub,
 }
 
-__all__ = ["ALGORITHMS", "Cost", "GradientUnlearner", "Request", "Unlearned", "Unlearner"]
+
+def unlearn_together(unlearners, originals, requests) -> list[Unlearned]:
+    """Run one kind of algorithm on several models: side by side where that is possible and pays, else one after the
+    other.
+    """
+    if isinstance(unlearners[0], GradientUnlearner) and stacks(unlearners, originals, requests):
+        return run_stacked(unlearners, originals, requests)
+    return [u(o, r) for u, o, r in zip(unlearners, originals, requests, strict=True)]
+
+
+__all__ = ["ALGORITHMS", "Cost", "GradientUnlearner", "Request", "Unlearned", "Unlearner", "unlearn_together"]

@@ -1,8 +1,8 @@
 """What every unlearning algorithm shares.
 
-An algorithm is a frozen spec: its fields are its hyperparameters, calling it unlearns. Most only say their loss (GradientUnlearner);
-the base refuses a request that cannot be met, copies the model, seeds, walks over the data, stops a diverging run at its
-last finite state, and counts the cost.
+An algorithm is a frozen spec: its fields are its hyperparameters, calling it unlearns. Most only say their loss
+(GradientUnlearner); the base refuses a request that cannot be met, copies the model, seeds, walks over the data, stops
+a diverging run at its last finite state, and counts the cost.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Fresh(NamedTuple):
 class Request:
     """Which of the training images x (n, C, H, W) uint8 with labels y (n,) to forget and which to keep.
 
-    `forget` and `retain` are sorted row numbers without overlap; rows in neither are left alone (parts that RUM forgot before).
-    `after(name, model)` is called after each step of an algorithm that has steps. `recipe(rows, seed, tell)` trains a fresh model on
-    these rows as the original was trained.
+    `forget` and `retain` are sorted row numbers without overlap; rows in neither are left alone (parts that RUM forgot
+    before). `after(name, model)` is called after each step of an algorithm that has steps. `recipe(rows, seed, tell)`
+    trains a fresh model on these rows as the original was trained.
     """
 
     x: torch.Tensor
@@ -115,7 +115,7 @@ class Step(NamedTuple):
 
 
 class Unlearner(Spec):
-    """Base of all algorithms: `unlearner(original, request)` returns the unlearned model and leaves the original alone."""
+    """Base of all algorithms: `unlearner(original, request)` returns the unlearned model, the original is left alone."""
 
     title: ClassVar[str]
     group: ClassVar[str]
@@ -127,7 +127,7 @@ class Unlearner(Spec):
         model = copy.deepcopy(original)
         model = self.run(model, original, request, cost).eval().requires_grad_(True)
         cost.seconds = time.perf_counter() - started
-        cost.peak_megabytes = _peak_megabytes(request.x.device)
+        cost.peak_megabytes = peak_megabytes(request.x.device)
         return Unlearned(model, cost)
 
     def run(self, model, original, request: Request, cost: Cost) -> torch.nn.Module:
@@ -135,7 +135,8 @@ class Unlearner(Spec):
         raise NotImplementedError
 
 
-def _peak_megabytes(device: torch.device) -> float:
+def peak_megabytes(device: torch.device) -> float:
+    """The most memory this process has used so far, on the device."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3  # of this process so far
@@ -199,8 +200,7 @@ class GradientUnlearner(Unlearner):
                 cost.diverged_at = cost.steps
                 break
             request.tell("unlearn", cost.steps, total)
-        if self.walk == "all":
-            self._split_mixed(request, cost)
+        self.count_mixture(request, cost)
         return model
 
     def steps(self, request: Request) -> Iterator[Step]:
@@ -242,7 +242,10 @@ class GradientUnlearner(Unlearner):
         rows = {"forget": len(request.forget), "all": len(request.forget) + len(request.retain)}
         return self.epochs * math.ceil(rows.get(self.walk, len(request.retain)) / self.batch)
 
-    def _split_mixed(self, request: Request, cost: Cost) -> None:
+    def count_mixture(self, request: Request, cost: Cost) -> None:
+        """After the walk "all": share out what was counted as retain between the two sets, by their sizes."""
+        if self.walk != "all":
+            return
         both = len(request.forget) + len(request.retain)
         seen = cost.retain_gradients
         cost.retain_gradients = round(seen * len(request.retain) / both)
@@ -250,7 +253,9 @@ class GradientUnlearner(Unlearner):
 
 
 def random_labels(request: Request, epoch: int, exclude_true: bool) -> torch.Tensor:
-    """(n,) all labels, those of the forget set drawn uniformly anew for this epoch, from all classes or from the wrong ones."""
+    """(n,) all labels, those of the forget set drawn uniformly anew for this epoch, from all classes or from the wrong
+    ones.
+    """
     rng = np.random.Generator(np.random.Philox(key=[request.seed, (LABELS << 32) | epoch]))
     rows = torch.from_numpy(request.forget).to(request.y.device)
     y = request.y.clone()
@@ -278,7 +283,7 @@ def _frozen_weights(model, mask):
 
 
 class _Snapshot:
-    """The last state of a model that was finite, looked at every few steps so that a GPU is not made to wait for each."""
+    """The last finite state of a model, looked at every few steps so that a GPU is not made to wait for each."""
 
     EVERY = 16
 

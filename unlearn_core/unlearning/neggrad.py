@@ -10,8 +10,8 @@ from unlearn_core.unlearning.base import GradientUnlearner
 class NegGrad(GradientUnlearner):
     """Gradient ascent on the forget set: loss = -CE(forget). Unbounded: it damages the rest when the rate is too high.
 
-    Source: Golatkar et al. (2020), "Eternal Sunshine of the Spotless Net", arXiv:1911.04933; Thudi et al. (2022), "Unrolling SGD",
-    arXiv:2109.13398.
+    Source: Golatkar et al. (2020), "Eternal Sunshine of the Spotless Net", arXiv:1911.04933; Thudi et al. (2022),
+    "Unrolling SGD", arXiv:2109.13398.
     """
 
     title = "NegGrad"

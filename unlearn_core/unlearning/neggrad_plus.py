@@ -11,7 +11,8 @@ class NegGradPlus(GradientUnlearner):
     """Ascend on the forget set while holding the retain set: loss = alpha CE(retain) - (1 - alpha) CE(forget).
 
     Source: Kurmanji et al. (2023), "Towards Unbounded Machine Unlearning", arXiv:2302.09880.
-    Departs from the paper: each round through the forget set within an epoch has its own order (the released code replays one).
+    Departs from the paper: each round through the forget set within an epoch has its own order (the released code
+    replays one).
     """
 
     title = "NegGrad+"

@@ -6,10 +6,11 @@ from unlearn_core.unlearning.base import GradientUnlearner, random_labels
 
 @spec
 class RandomLabel(GradientUnlearner):
-    """Learn the retain set, and random labels on the forget set, drawn anew each epoch: loss = CE(retain and relabelled forget).
+    """Learn the retain set, and random labels on the forget set, drawn anew each epoch: loss = CE(retain and relabelled
+    forget).
 
-    Source: Golatkar et al. (2020), "Eternal Sunshine of the Spotless Net", arXiv:1911.04933; as run by Zhao et al. (2024),
-    arXiv:2406.01257, where a random label may be the true one.
+    Source: Golatkar et al. (2020), "Eternal Sunshine of the Spotless Net", arXiv:1911.04933; as run by Zhao et al.
+    (2024), arXiv:2406.01257, where a random label may be the true one.
     """
 
     title = "Random-label"

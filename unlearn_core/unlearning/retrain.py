@@ -6,7 +6,8 @@ from unlearn_core.unlearning.base import Unlearner
 
 @spec
 class Retrain(Unlearner):
-    """Train a fresh model on the retain set, by the recipe of the original. Exact, and the cost that others try to avoid.
+    """Train a fresh model on the retain set, by the recipe of the original. Exact, and the cost that others try to
+    avoid.
 
     Source: the definition of exact unlearning; Bourtoule et al. (2021), "Machine Unlearning", arXiv:1912.03817.
     """

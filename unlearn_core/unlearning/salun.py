@@ -11,11 +11,13 @@ from unlearn_core.unlearning.base import FORGET, GradientUnlearner, random_label
 class SalUn(GradientUnlearner):
     """Random-label, with only the weights that matter for the forget set allowed to change.
 
-    saliency = | sum over forget batches of grad CE at the original, in eval mode |; the `share` largest over all weights may change.
+    saliency = | sum over forget batches of grad CE at the original, in eval mode |; the `share` largest over all
+    weights may change.
 
-    Source: Fan et al. (2024), "SalUn: Empowering Machine Unlearning via Gradient-based Weight Saliency", arXiv:2310.12508.
-    Departs from the paper: nothing by default. `keep="bottom"` selects the least salient weights, as the released code of
-    arXiv:2406.01257 does by mistake, to see what that error changes.
+    Source: Fan et al. (2024), "SalUn: Empowering Machine Unlearning via Gradient-based Weight Saliency",
+    arXiv:2310.12508.
+    Departs from the paper: nothing by default. `keep="bottom"` selects the least salient weights, as the released code
+    of arXiv:2406.01257 does by mistake, to see what that error changes.
     """
 
     title = "SalUn"

@@ -11,12 +11,13 @@ from unlearn_core.unlearning.base import FORGET, RETAIN, GradientUnlearner, Step
 class Scrub(GradientUnlearner):
     """A student that obeys the original on the retain set and disobeys it on the forget set.
 
-    Each of the first `max_epochs` epochs starts with a pass over the forget set, loss = -KL_T; every epoch has a pass over the retain
-    set, loss = gamma CE + alpha KL_T; KL_T = T^2 KL(softmax(original / T) || softmax(student / T)), batch mean.
+    Each of the first `max_epochs` epochs starts with a pass over the forget set, loss = -KL_T; every epoch has a pass
+    over the retain set, loss = gamma CE + alpha KL_T; KL_T = T^2 KL(softmax(original / T) || softmax(student / T)),
+    batch mean.
 
     Source: Kurmanji et al. (2023), "Towards Unbounded Machine Unlearning", arXiv:2302.09880.
-    Departs from the paper: one constant learning rate and no weight smoothing. Epochs count from 1, as there: with `max_epochs`
-    below `epochs` the run ends with retain passes only.
+    Departs from the paper: one constant learning rate and no weight smoothing. Epochs count from 1, as there: with
+    `max_epochs` below `epochs` the run ends with retain passes only.
     """
 
     title = "SCRUB"
@@ -35,7 +36,7 @@ class Scrub(GradientUnlearner):
             teacher = original(x)
         t = self.temperature
         log_p, log_q = F.log_softmax(student / t, -1), F.log_softmax(teacher / t, -1)
-        distance = t**2 * F.kl_div(log_p, log_q, log_target=True, reduction="batchmean")
+        distance = t**2 * (log_q.exp() * (log_q - log_p)).sum(-1).mean()
         if step.forget is not None:
             return -distance
         return self.gamma * F.cross_entropy(student, step.retain.y) + self.alpha * distance

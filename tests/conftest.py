@@ -1,0 +1,94 @@
+"""What several test files stand on: small data, a model that fits it, an empty store and a finished study."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("UNLEARN_DEVICE", "cpu")
+
+import numpy as np
+import pytest
+import torch
+
+from unlearn_core.data import Data, Dataset, Images, load
+from unlearn_core.experiment import Study, fulfil
+from unlearn_core.forget import ByMemorization
+from unlearn_core.rum import Plan
+from unlearn_core.store import Store
+from unlearn_core.training import Training, train
+from unlearn_core.unlearning import FineTune, NegGradPlus, RandomLabel, Request
+
+torch.set_num_threads(1)  # the default of two threads is many times slower on a busy machine
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory) -> Dataset:
+    """scikit-learn's digits as the program uses them. Read-only."""
+    return load(Data(), tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Dataset:
+    """300 training, 60 validation and 120 test images of 8x8 pixels in four classes: noisy stripes. Read-only."""
+    rng = np.random.default_rng(0)
+    prototypes = rng.integers(60, 190, (4, 1, 8, 8))
+
+    def images(n):
+        y = np.arange(n) % 4
+        x = np.clip(prototypes[y] + rng.normal(0, 55, (n, 1, 8, 8)), 0, 255).astype(np.uint8)
+        return Images(torch.from_numpy(x), torch.from_numpy(y.astype(np.int64)))
+
+    return Dataset("tiny", ("a", "b", "c", "d"), images(300), images(60), images(120))
+
+
+@pytest.fixture(scope="session")
+def tiny_training() -> Training:
+    """A recipe that fits `tiny` in a fraction of a second."""
+    return Training(model="mlp", width=16, epochs=8, lr=0.2, batch=32)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny, tiny_training):
+    """A model trained on all of `tiny`. Read-only: algorithms work on copies."""
+    return train(tiny_training, tiny, np.arange(len(tiny.train.y))).model
+
+
+@pytest.fixture
+def tiny_request(tiny):
+    """tiny_request(forget=..., retain=..., ...) -> a Request on `tiny`: rows 10 to 49 forgotten unless told."""
+
+    def make(**changes) -> Request:
+        rows = np.arange(len(tiny.train.y))
+        forget = changes.pop("forget", np.arange(10, 50))
+        given = {"x": tiny.train.x, "y": tiny.train.y, "forget": forget, "retain": np.setdiff1d(rows, forget), "classes": 4}
+        return Request(**given | changes)
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    """A fresh, empty store."""
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def filled_study() -> Study:
+    """A small study with at least one line of every kind: singles, a plan, its controls, and the references."""
+    return Study(
+        name="Small example",
+        training=Training(data=Data(train=700, test=200), epochs=16),
+        models=10,
+        forget=ByMemorization(size=30),
+        unlearners=(FineTune(epochs=2), NegGradPlus(epochs=2), RandomLabel(epochs=2)),
+        plans=(Plan(medium=FineTune(epochs=2), high=RandomLabel(epochs=2)),),
+        seeds=3,
+        tuning_seeds=1,
+    )
+
+
+@pytest.fixture(scope="session")
+def filled_store(tmp_path_factory, filled_study):
+    """The folder of a store in which `filled_study` is finished. Shared by the session: copy it before writing to it."""
+    root = tmp_path_factory.mktemp("filled") / "store"
+    fulfil(Store(root), filled_study)
+    return root

@@ -1,0 +1,302 @@
+"""Attacks on the models of a finished study: does anything give away that the forget images were once trained on?
+
+An `Attacked` holds the scores of one attack on one method's models, one pair of arrays per seed. Models of different seeds
+are different samples, images under one model are not: so with several seeds every number is taken per seed and its interval
+is over seeds; with a single seed the interval is over images and speaks of that one model only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from unlearn_core.attacks import ATTACKS, Measured, Roc, auc, auc_interval, best_threshold, roc, tpr_at_fpr
+from unlearn_core.attacks.roc import delong_difference
+from unlearn_core.attacks.signals import margin
+from unlearn_core.evaluation import Estimate, over_seeds, paired_difference
+from unlearn_core.evaluation.seeds import ROUNDING
+from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED
+from unlearn_core.experiment.measures import OWN_VARIANCE
+from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.params import BadValue
+
+# Attacks that score single images, and so have a distribution and a ROC.
+STATISTICS = {name: attack for name, attack in ATTACKS.items() if attack.gives == "scores"}
+# This one is high for images that are unusual in either direction, so a high value is no sign of remembering.
+EITHER_DIRECTION = "lira_offline_two_sided"
+
+
+def default_statistic(study: OpenStudy) -> str:
+    """The likelihood-ratio attack that the study's own numbers use: one variance for all images where its bank is small."""
+    return "lira_online" if study.shadows.outside.count.min() >= OWN_VARIANCE else "lira_online_pooled"
+
+
+def compares_same_images(statistic: str) -> bool:
+    """Whether the unseen images of an attack are the forget images themselves, in models that never saw them."""
+    return "phi" in STATISTICS[statistic].needs
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """One attack on the models of one method. Scores: higher = more likely a member.
+
+    `members[i]` are the scores of the forget images `rows` under the model of `seeds[i]`; `others[i]` those of the images it
+    compares with, which that model did not see.
+    """
+
+    seeds: tuple[int, ...]
+    rows: np.ndarray
+    members: tuple[np.ndarray, ...]
+    others: tuple[np.ndarray, ...]
+
+    @property
+    def unseen(self) -> int:
+        """How many images the attack compares with, under each model."""
+        return len(self.others[0])
+
+    @cached_property
+    def rocs(self) -> tuple[Roc, ...]:
+        return tuple(roc(m, o) for m, o in zip(self.members, self.others, strict=True))
+
+    @property
+    def aucs(self) -> list[float]:
+        return [auc(m, o) for m, o in zip(self.members, self.others, strict=True)]
+
+    @property
+    def success(self) -> Measured:
+        """AUC with its 95 % interval: over seeds, or DeLong's over images where there is a single seed.
+
+        Where an attack compares the same images in two models DeLong's interval is on the wide side: it takes the two
+        sides for unrelated.
+        """
+        if len(self.seeds) == 1:
+            return auc_interval(self.members[0], self.others[0])
+        return _share(over_seeds(self.aucs))
+
+    def found_at(self, alpha: float) -> Measured:
+        """Share of the forget images found while at most a share `alpha` of unseen images is accused, with its interval.
+
+        None with the reason where a single model has too few unseen images; images are never pooled over seeds for it.
+        """
+        each = [tpr_at_fpr(m, o, alpha) for m, o in zip(self.members, self.others, strict=True)]
+        if len(each) == 1 or each[0].value is None:
+            return each[0]
+        return _share(over_seeds([e.value for e in each]))
+
+    def at(self, threshold: float) -> tuple[float, float]:
+        """(share of forget images, share of unseen images) with a score of at least `threshold`, means over seeds."""
+        found = np.mean([(m >= threshold).mean() for m in self.members])
+        accused = np.mean([(o >= threshold).mean() for o in self.others])
+        return float(found), float(accused)
+
+    @cached_property
+    def curve(self) -> pd.DataFrame:
+        """The ROC: `fpr`, `tpr`, and `low` and `high` of the 95 % interval over seeds (NaN with one seed).
+
+        With several seeds `tpr` is the mean of the seeds' own curves at each rate of false alarms.
+        """
+        fpr = np.unique(np.concatenate([r.fpr for r in self.rocs]))
+        each = np.array([r.tpr[np.searchsorted(r.fpr, fpr, side="right") - 1] for r in self.rocs])
+        spread = [over_seeds(column).half_width for column in each.T] if len(each) > 1 else np.nan
+        mean = each.mean(axis=0)
+        low, high = np.clip(mean - spread, 0, 1), np.clip(mean + spread, 0, 1)
+        return pd.DataFrame({"fpr": fpr, "tpr": mean, "low": low, "high": high})
+
+
+def attack(study: OpenStudy, method: str, statistic: str, part: str = "all", seeds: Sequence[int] = ()) -> Attacked:
+    """An attack of STATISTICS on the models of a method; `part` is all, low, medium or high; no seeds means all of them.
+
+    Likelihood-ratio attacks compare with the same images under a retrained model of another seed. The others compare with
+    test images, of the classes that the forget set has, under the audited model itself.
+    Raises BadValue for an unknown attack, method, part or seed, and for an empty part.
+    """
+    if statistic not in STATISTICS:
+        raise BadValue(f"{statistic!r} is not an attack that scores single images.")
+    rows = rows_of(study, part)
+    seeds = tuple(seeds) or all_seeds(study)
+    inside = np.isin(study.forget, rows)
+    pairs = [_scores(study, method, statistic, seed, inside) for seed in seeds]
+    return Attacked(seeds, rows, tuple(m for m, _ in pairs), tuple(o for _, o in pairs))
+
+
+def all_seeds(study: OpenStudy) -> tuple[int, ...]:
+    return tuple(range(study.spec.seeds))
+
+
+def rows_of(study: OpenStudy, part: str) -> np.ndarray:
+    """The forget images of a part, sorted. Raises BadValue for an unknown or empty part."""
+    rows = study.forget if part == "all" else study.parts.get(part)
+    if rows is None:
+        raise BadValue(f"{part!r} is not a part: choose all, low, medium or high.")
+    if not len(rows):
+        raise BadValue(f"The {part} part of this forget set is empty.")
+    return rows
+
+
+def _scores(
+    study: OpenStudy, method: str, statistic: str, seed: int, inside: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    chosen = STATISTICS[statistic]
+    if not compares_same_images(statistic):
+        logits = study.logits(method, seed)
+        rows, seen = study.forget[inside], np.isin(study.target.test_labels, study.labels[study.forget])
+        members = chosen.function(logits["train"][rows], study.labels[rows])
+        return members, chosen.function(logits["test"][seen], study.target.test_labels[seen])
+    # A second retrained model is compared with the first, never with itself.
+    judge = RETRAINED if method == CEILING else CEILING
+    sides = {"inside": study.shadows.inside, "outside": study.shadows.outside}
+    sides = {name: side for name, side in sides.items() if name in chosen.needs}
+    variance = {}
+    if statistic.startswith("lira_offline") and study.shadows.outside.count.min() < OWN_VARIANCE:
+        variance = {"variance": "pooled"}
+    members, others = (
+        chosen.function(study.margins(name, seed)["forget"], **sides, **variance)[inside] for name in (method, judge)
+    )
+    return members, others
+
+
+# -- verdicts ----------------------------------------------------------------------------------------------------------
+
+
+def difference(first: Attacked, second: Attacked) -> Measured:
+    """AUC of the first minus AUC of the second with its 95 % interval.
+
+    Over seeds, paired, where there are several; with a single seed over images (DeLong), for these two models.
+    """
+    if len(first.seeds) > 1:
+        found = paired_difference(first.aucs, second.aucs)
+        return Measured(found.mean, found.mean - found.half_width, found.mean + found.half_width, _over(found.n))
+    apart, variance, _ = delong_difference((first.members[0], first.others[0]), (second.members[0], second.others[0]))
+    half = ndtri(0.975) * math.sqrt(max(variance, 0.0))
+    return Measured(apart, apart - half, apart + half, "interval over images, for these models")
+
+
+def side(apart: Measured) -> int:
+    """1 or -1 where the whole interval lies above or below 0; 0 where it holds 0, or where there is none."""
+    if apart.low is None or math.isnan(apart.low):
+        return 0
+    return int(apart.low > ROUNDING) - int(apart.high < -ROUNDING)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A method under one attack beside its references.
+
+    `apart` is its AUC minus the retrained models', two-sided: above 0 it remembers more than retraining, below 0 it is
+    over-unlearned (with EITHER_DIRECTION above 0 says only that it stands out). `power` is the original's AUC minus the
+    retrained models': where its interval holds 0 the attack sees nothing to begin with. `floor` is one retrained model
+    minus another.
+    """
+
+    part: str
+    audited: Attacked
+    original: Attacked
+    retrained: Attacked
+    again: Attacked
+    apart: Measured
+    power: Measured
+    floor: Measured
+
+    @property
+    def side(self) -> int:
+        return side(self.apart)
+
+    @property
+    def has_power(self) -> bool:
+        return side(self.power) == 1
+
+
+def judge(study: OpenStudy, method: str, statistic: str, part: str = "all", seeds: Sequence[int] = ()) -> Verdict:
+    """The attack on a method, the original and two retrained models, and how they differ."""
+    audited, original, retrained, again = (
+        attack(study, name, statistic, part, seeds) for name in (method, ORIGINAL, RETRAINED, CEILING)
+    )
+    differences = (difference(x, retrained) for x in (audited, original, again))
+    return Verdict(part, audited, original, retrained, again, *differences)
+
+
+# -- distributions -----------------------------------------------------------------------------------------------------
+
+
+def histograms(scores: dict[str, Sequence[np.ndarray]], bins: int = 30) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Shares of images in common bins: the edges (bins + 1,) and for each name the shares (bins,), which sum to 1.
+
+    The edges span the middle 98 % of all scores; what lies outside is counted in the first and the last bin. Where all scores
+    are equal there is one bin around them.
+    """
+    together = np.concatenate([s for each in scores.values() for s in each])
+    low, high = np.quantile(together, [0.01, 0.99])
+    if low == high:
+        low, high = together.min(), together.max()
+    edges = np.linspace(low, high, bins + 1) if low < high else np.array([low - 0.5, low + 0.5])
+    shares = {}
+    for name, each in scores.items():
+        pooled = np.clip(np.concatenate(each), edges[0], edges[-1])
+        shares[name] = np.histogram(pooled, edges)[0] / len(pooled)
+    return edges, shares
+
+
+# -- the confidence attack taught on kept and test images --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Efficacy:
+    """MIA-efficacy of a method over seeds, and the balanced accuracy of the attack on the images that it was taught on."""
+
+    efficacy: Estimate
+    balanced_accuracy: Estimate
+
+
+def efficacy(study: OpenStudy, method: str, seeds: Sequence[int] = ()) -> Efficacy:
+    """The confidence attack with its exact threshold. Balanced accuracy: 0.5 = it tells kept from test images no better
+    than a coin, and then the efficacy is set by chance."""
+    seeds = tuple(seeds) or all_seeds(study)
+    shares, right = [], []
+    for seed in seeds:
+        logits = study.logits(method, seed)
+        keep = study.target.retain
+        threshold, accuracy = best_threshold(
+            margin(logits["train"][keep], study.labels[keep]), study.target.test_margins(logits)
+        )
+        shares.append(float((study.target.forget_margins(logits) < threshold).mean()))
+        right.append(accuracy)
+    return Efficacy(over_seeds(shares), over_seeds(right))
+
+
+# -- single images -----------------------------------------------------------------------------------------------------
+
+
+def at_risk(
+    study: OpenStudy, method: str, part: str = "all", seeds: Sequence[int] = (), count: int = 24
+) -> pd.DataFrame:
+    """The forget images that look most like members under a method, by the likelihood ratio, the highest first.
+
+    One line per image: `row`, `label` (its class), `part`, and the mean score over seeds under the audited models
+    (`unlearned`), the `original` and the `retrained` ones. An image as high under the retrained models gives nothing away.
+    """
+    seeds = tuple(seeds) or all_seeds(study)
+    rows = rows_of(study, part)
+    inside = np.isin(study.forget, rows)
+    named = {"unlearned": method, "original": ORIGINAL, "retrained": RETRAINED}
+    means = {name: np.mean([study.lira(m, s)[inside] for s in seeds], axis=0) for name, m in named.items()}
+    part_of = {row: name for name, numbers in study.parts.items() for row in numbers}
+    frame = pd.DataFrame({"row": rows, "label": [study.classes[y] for y in study.labels[rows]]})
+    frame["part"] = [part_of[row] for row in rows]
+    frame = frame.assign(**means)
+    return frame.sort_values(["unlearned", "row"], ascending=[False, True]).head(count).reset_index(drop=True)
+
+
+def _over(n: int) -> str:
+    return f"95 % interval over {n} seeds"
+
+
+def _share(found: Estimate) -> Measured:
+    """An estimate of a share; its interval ends at 0 and 1."""
+    low, high = max(0.0, found.mean - found.half_width), min(1.0, found.mean + found.half_width)
+    return Measured(found.mean, low, high, _over(found.n))

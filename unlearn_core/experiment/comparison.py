@@ -1,0 +1,224 @@
+"""The methods of a finished study beside each other: who came closest, by how much, at what price.
+
+The unit is always the seed: a difference is taken between two models of the same seed, and its interval is over seeds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from unlearn_core.evaluation import METRICS, Estimate, Metric, over_seeds, paired_difference
+from unlearn_core.evaluation.seeds import ROUNDING
+from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.params import BadValue
+from unlearn_core.rum import PARTS, Rum
+from unlearn_core.unlearning import ALGORITHMS
+
+# The references that every study has.
+ORIGINAL, RETRAINED, CEILING = "original", "retrained", "retrained-again"
+
+
+def _column(metric: str, label: str, help: str | None = None) -> Metric:
+    return replace(METRICS[metric], label=label, help=help or METRICS[metric].help)
+
+
+# The measured columns of a study's table, each with its row of METRICS, renamed where a study measures one thing twice.
+COLUMNS: dict[str, Metric] = {
+    "group_tow": METRICS["group_tow"],
+    "tow": METRICS["tow"],
+    "tow_mia": METRICS["tow_mia"],
+    "forget_accuracy": METRICS["forget_accuracy"],
+    **{f"{part}_accuracy": _column("forget_accuracy", f"Accuracy on the {part} part") for part in PARTS},
+    "retain_accuracy": METRICS["retain_accuracy"],
+    "test_accuracy": METRICS["test_accuracy"],
+    "lira_auc": _column(
+        "auc",
+        "Attack success, likelihood ratio (LiRA AUC)",
+        "Chance that the attack ranks a forgotten image above the same image in a model that never saw it. "
+        "The target is the retrained model's value.",
+    ),
+    "attack_auc": _column(
+        "auc",
+        "Attack success, confidence (AUC)",
+        "Chance that a model is surer of a forgotten image than of a test image. "
+        "The target is the retrained model's value, which need not be near 0.5.",
+    ),
+    "tpr_at_1_fpr": METRICS["tpr_at_1_fpr"],
+    "mia_efficacy": METRICS["mia_efficacy"],
+    "forget_disagreement": _column("disagreement", "Disagreement with retraining on forgotten images"),
+    "test_disagreement": _column("disagreement", "Disagreement with retraining on test images"),
+}
+
+
+def by_seed(study: OpenStudy, metric: str) -> pd.DataFrame:
+    """One line per seed, one column per method; NaN where not measurable. Raises BadValue for a metric not in COLUMNS."""
+    if metric not in COLUMNS:
+        raise BadValue(f"{metric!r} is not one of the measured columns.")
+    table = study.table.assign(value=pd.to_numeric(study.table[metric]))
+    return table.pivot(index="seed", columns="method", values="value")
+
+
+def side_of_zero(difference: Estimate) -> int | None:
+    """1 or -1 where the whole interval lies above or below 0, 0 where it holds 0; None without an interval."""
+    if difference.mean is None or difference.half_width is None:
+        return None
+    if abs(difference.mean) <= difference.half_width + ROUNDING:
+        return 0
+    return 1 if difference.mean > 0 else -1
+
+
+# -- who came closest --------------------------------------------------------------------------------------------------
+
+
+def ranked(study: OpenStudy, metric: str) -> pd.DataFrame:
+    """`study.means(metric)` of what was run, without the references, the best first.
+
+    Best is what the metric's direction says; where that is "closer to retraining", the smallest distance to the mean of
+    the retrained models. Methods without a value come last.
+    """
+    means = study.means(metric)
+    direction, values = COLUMNS[metric].direction, pd.to_numeric(means["mean"])
+    order = {"better": -values, "worse": values, "closer_to_retrain": (values - values[RETRAINED]).abs()}[direction]
+    run = means[means["kind"] != "reference"]
+    return run.loc[order[run.index].sort_values(kind="stable", na_position="last").index]
+
+
+@dataclass(frozen=True)
+class Versus:
+    """One method against another on the same seeds: the mean of first - second with its interval."""
+
+    first: str
+    second: str
+    difference: Estimate
+
+
+def versus(study: OpenStudy, first: str, second: str, metric: str = "group_tow") -> Versus:
+    """The paired difference of two methods over seeds."""
+    values = by_seed(study, metric)
+    return Versus(first, second, paired_difference(values[first].tolist(), values[second].tolist()))
+
+
+def plan_against_best_single(study: OpenStudy) -> list[Versus]:
+    """Each plan against the single algorithm with the best mean group ToW; empty without a plan or a single algorithm.
+
+    The rival is chosen on the very seeds it is judged on, so the comparison favours it.
+    """
+    return [
+        Versus(line["plan"], line["best_single"], Estimate(line["mean"], line["half_width"], line["n"]))
+        for line in study.summary["plans_against_best_single"]
+    ]
+
+
+def plan_against_rivals(study: OpenStudy, plan: str) -> list[Versus]:
+    """A plan against the best single algorithm and then each of its own controls, in group ToW."""
+    rivals = [v.second for v in plan_against_best_single(study) if v.first == plan]
+    kinds = study.table.drop_duplicates("method").set_index("method")["kind"]
+    plans = sorted(kinds.index[kinds == "plan"], key=len, reverse=True)
+    # A control is named after its plan; where one plan's name begins like another's, the longer one owns it.
+    own = [
+        name
+        for name in kinds.index[kinds == "control"]
+        if next((p for p in plans if name.startswith(f"{p}-")), None) == plan
+    ]
+    return [versus(study, plan, rival) for rival in [*rivals, *own]]
+
+
+# -- what forgetting cost in accuracy ----------------------------------------------------------------------------------
+
+
+def gaps(study: OpenStudy) -> pd.DataFrame:
+    """Per method its distance to the retrained model of the same seed, and half widths of 95 % intervals over seeds.
+
+    `test` is the difference in test accuracy (negative = worse than retraining); `parts` the mean over the parts of the
+    absolute difference in accuracy; `test_half` and `parts_half` their half widths. The retrained model itself is 0, 0.
+    """
+    test = by_seed(study, "test_accuracy")
+    parts = [by_seed(study, f"{part}_accuracy") for part in PARTS if len(study.parts[part])]
+    apart = sum(part.sub(part[RETRAINED], axis=0).abs() for part in parts) / len(parts)
+    lines = {}
+    for name in dict.fromkeys(study.table["method"]):
+        on_test = over_seeds((test[name] - test[RETRAINED]).tolist())
+        on_parts = over_seeds(apart[name].tolist())
+        lines[name] = {
+            "test": on_test.mean,
+            "test_half": on_test.half_width,
+            "parts": on_parts.mean,
+            "parts_half": on_parts.half_width,
+        }
+    heads = study.table.drop_duplicates("method").set_index("method")[["title", "kind"]]
+    return heads.join(pd.DataFrame.from_dict(lines, orient="index"))
+
+
+def plans_with_steps(study: OpenStudy) -> list[str]:
+    """The methods that forget part after part: the plans, and the controls that keep their parts."""
+    seed = int(study.table["seed"].min())
+    run = study.table[study.table["kind"].isin(["plan", "control"])].drop_duplicates("method")["method"]
+    return [name for name in run if isinstance(study.run_result(name, seed).spec().unlearner, Rum)]
+
+
+def steps(study: OpenStudy, method: str) -> pd.DataFrame:
+    """Accuracy on each part before a plan and after each of its steps, over seeds.
+
+    One line per step and part: `step` (0 = before), `what` (the part that the step forgot and its algorithm), `part`,
+    `mean` and `half_width`. Parts are those of the study, by memorization.
+    """
+    seeds = sorted(study.table["seed"].unique())
+    runs = [study.after_each_step(method, int(seed)) for seed in seeds]
+    plan = study.run_result(method, int(seeds[0])).spec().unlearner
+    names = ["before", *(f"{p.name}: {p.unlearner.title}" for p in plan.parts)]
+    lines = []
+    for i, name in enumerate(names):
+        for part in PARTS:
+            if len(study.parts[part]):
+                found = over_seeds([run[part].iloc[i] for run in runs])
+                lines.append(
+                    {"step": i, "what": name, "part": part, "mean": found.mean, "half_width": found.half_width}
+                )
+    return pd.DataFrame(lines)
+
+
+# -- what it cost in time, and everything in one table -----------------------------------------------------------------
+
+
+def retraining_seconds(study: OpenStudy) -> float:
+    """Seconds that retraining took per model. Models are trained side by side, so one alone would take longer."""
+    table = study.table
+    return float(table[table["method"].isin([RETRAINED, CEILING])]["seconds"].mean())
+
+
+def everything(study: OpenStudy) -> pd.DataFrame:
+    """One line per method, in the study's order, with all that was measured: for a download.
+
+    `title`, `kind`, `seeds`; for each of COLUMNS its mean, `<metric>_half_width` of the 95 % interval over seeds and
+    `<metric>_distinguishable` from the ceiling; `seconds` per run, `share_of_retraining` and `diverged` runs. NaN where
+    unknown.
+    """
+    groups = study.table.groupby("method", sort=False)
+    frame = groups[["title", "kind"]].first()
+    frame["seeds"] = groups["seed"].nunique()
+    for metric in COLUMNS:
+        means = study.means(metric)
+        frame[metric] = pd.to_numeric(means["mean"])
+        frame[f"{metric}_half_width"] = pd.to_numeric(means["half_width"])
+        frame[f"{metric}_distinguishable"] = means["distinguishable"].astype("boolean")
+    frame["seconds"] = groups["seconds"].mean()
+    frame.loc[[RETRAINED, CEILING], "seconds"] = retraining_seconds(study)
+    frame["share_of_retraining"] = frame["seconds"] / retraining_seconds(study)
+    frame.loc[ORIGINAL, ["seconds", "share_of_retraining"]] = None
+    frame["diverged"] = groups["diverged_at"].count()
+    return frame
+
+
+def learning_rates(study: OpenStudy) -> pd.DataFrame:
+    """The learning rate chosen for each algorithm: `title`, `lr`, and `edge`; empty where nothing was tuned.
+
+    `edge` says that it is the lowest or the highest that was tried, so that a better one may lie beyond.
+    """
+    edge = study.summary["at_grid_edge"]
+    lines = [
+        {"title": ALGORITHMS[name].title if name in ALGORITHMS else name, "lr": lr, "edge": name in edge}
+        for name, lr in study.summary["learning_rates"].items()
+    ]
+    return pd.DataFrame(lines, columns=["title", "lr", "edge"])
