@@ -5,20 +5,21 @@ import time
 import streamlit as st
 
 from pages.shared import frame, progress, state
+from pages.shared.text import duration, escape
 from unlearn_core import jobs
 from unlearn_core.experiment.views import contents
 from unlearn_core.jobs import Job
 
 PER_PAGE = 10
 KINDS = {
-    "Study": "Studies",
-    "Training": "Trained models",
-    "Run": "Unlearned models",
-    "Bank": "Banks of subset models",
-    "BankPart": "Parts of banks",
-    "Embedding": "Embeddings",
-    "Map": "Maps",
-    "Tuning": "Learning rate searches",
+    "Study": "Study",
+    "Training": "Trained model",
+    "Run": "Unlearned model",
+    "Bank": "Bank of subset models",
+    "BankPart": "Part of a bank",
+    "Embedding": "Embedding",
+    "Map": "Map",
+    "Tuning": "Learning rate search",
 }
 
 
@@ -47,7 +48,7 @@ def draw() -> None:
             },
             alt="How many finished results of each kind the store holds, and how large they are.",
         )
-        st.caption(f"They lie in the folder {frame.escape(str(store.root))}.")
+        st.caption(f"They lie in the folder {escape(str(store.root))}.")
 
 
 def listing() -> None:
@@ -76,10 +77,10 @@ def _sentence(found: list[Job]) -> str:
 def _row(job: Job) -> None:
     with st.container(border=True):
         name, status, where, times, buttons = st.columns((3, 2, 3, 3, 3), vertical_alignment="center")
-        name.markdown(f"**{frame.escape(job.title)}**  \n{KINDS.get(job.kind, job.kind)[:-1]} #{job.key[:4]}")
+        name.markdown(f"**{escape(job.title)}**  \n{KINDS.get(job.kind, job.kind)} #{job.key[:4]}")
         status.markdown(progress.status(job))
         where.markdown(progress.where(job) if job.state != "done" else "all stages")
-        times.markdown(f"{progress.duration(job.seconds)}  \nsubmitted {_ago(job.submitted)}")
+        times.markdown(f"{duration(job.seconds)}  \nsubmitted {_ago(job.submitted)}")
         with buttons.container(horizontal=True, horizontal_alignment="right"):
             progress.actions(job)
             if not job.active and st.button(
@@ -95,7 +96,7 @@ def _row(job: Job) -> None:
 
 def _ago(moment: float) -> str:
     passed = time.time() - moment
-    return "just now" if passed < 10 else f"{progress.duration(passed)} ago"
+    return "just now" if passed < 10 else f"{duration(passed)} ago"
 
 
 frame.page(draw)

@@ -8,6 +8,7 @@ alone.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -101,7 +102,7 @@ def train_members(
 
 
 def _train_stacked(training: Training, dataset: Dataset, rows: np.ndarray, seeds: list[int], tell: Tell):
-    device = pick_device()
+    device, started = pick_device(), time.perf_counter()
     x, y = dataset.train.x.to(device).float() / 255, dataset.train.y.to(device)
     models = [new_model(training.model, dataset, seed, training.width).to(device) for seed in seeds]
     params, buffers = stack_module_state(models)
@@ -128,6 +129,7 @@ def _train_stacked(training: Training, dataset: Dataset, rows: np.ndarray, seeds
             step += 1
             tell("train", step, steps)
     seen = seen.cpu().numpy() / training.epochs
+    seconds = (time.perf_counter() - started) / members
     for m, model in enumerate(models):
         model.load_state_dict({k: v[m].detach() for k, v in (params | buffers).items()})
-        yield Trained(model.eval(), as_trajectory(seen[m], rows[m]))
+        yield Trained(model.eval(), as_trajectory(seen[m], rows[m]), seconds)

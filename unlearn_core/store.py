@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import platformdirs
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -34,6 +35,11 @@ from unlearn_core.params import BadValue, Spec, build, canonical, key, plain
 LAYOUT = 1
 KEY = re.compile(r"[0-9a-f]{32}")
 RECORDED = ("torch", "torchvision", "numpy", "scikit-learn", "umap-learn")
+
+
+def default_root() -> Path:
+    """The folder of a store that nobody named: UNLEARN_STORE, or one of the user's own."""
+    return Path(os.environ.get("UNLEARN_STORE") or platformdirs.user_data_path("unlearning-workbench") / "store")
 
 
 class StoreError(RuntimeError):
@@ -281,4 +287,15 @@ def free_megabytes(root: Path) -> float:
     return shutil.disk_usage(root).free / 1e6
 
 
-__all__ = ["BadValue", "Draft", "Result", "Store", "StoreError", "canonical", "find_fault", "key", "write_whole"]
+__all__ = [
+    "BadValue",
+    "Draft",
+    "Result",
+    "Store",
+    "StoreError",
+    "canonical",
+    "default_root",
+    "find_fault",
+    "key",
+    "write_whole",
+]

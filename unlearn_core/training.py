@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +77,7 @@ class Trained:
 
     model: Classifier
     trajectory: dict[str, np.ndarray]
+    seconds: float
 
 
 def pick_device() -> torch.device:
@@ -113,7 +115,7 @@ TRAJECTORY = ("confidence", "max_confidence", "negative_entropy", "correctness")
 
 def train(training: Training, dataset: Dataset, rows: np.ndarray, tell: Tell = silent) -> Trained:
     """Train one model on these training rows. Calls tell("train", step, steps) at every step."""
-    device = pick_device()
+    device, started = pick_device(), time.perf_counter()
     x, y = dataset.train.x.to(device), dataset.train.y.to(device)
     model = new_model(training.model, dataset, training.seed, training.width).to(device).train()
     optimiser = torch.optim.SGD(
@@ -133,7 +135,8 @@ def train(training: Training, dataset: Dataset, rows: np.ndarray, tell: Tell = s
             optimiser.step()
             step += 1
             tell("train", step, steps)
-    return Trained(model.eval(), as_trajectory(seen.cpu().numpy() / training.epochs, rows))
+    trajectory = as_trajectory(seen.cpu().numpy() / training.epochs, rows)
+    return Trained(model.eval(), trajectory, time.perf_counter() - started)
 
 
 def as_trajectory(means: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ import math
 
 import streamlit as st
 
-from pages.shared import frame
+from pages.shared.text import escape
 from unlearn_core.params import BadValue, Param, Spec, params
 
 PLAIN = (int, float, bool, str)
@@ -28,7 +28,7 @@ def form(cls: type[Spec], key: str, default: Spec | None = None, only: tuple[str
     try:
         return start.but(**values)
     except BadValue as error:
-        st.error(frame.escape(str(error)))
+        st.error(escape(str(error)))
         return None
 
 
@@ -63,7 +63,7 @@ def label(name: str) -> str:
 
 def _help(p: Param) -> str:
     """The field's meaning, and the range where it has one."""
-    meaning = frame.escape(p.help[:1].upper() + p.help[1:])
+    meaning = escape(p.help[:1].upper() + p.help[1:])
     if p.choices is not None or p.kind not in (int, float) or p.low is None:
         return f"{meaning}."
     ends = f"at least {p.low:g}" if p.high is None or p.high >= 2**31 - 1 else f"{p.low:g} to {p.high:g}"

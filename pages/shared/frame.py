@@ -10,12 +10,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import state
+from pages.shared import progress, state
+from pages.shared.text import escape
 from unlearn_core import jobs
 from unlearn_core.experiment import example, studies
+from unlearn_core.experiment.views import Listed
 from unlearn_core.params import BadValue
 from unlearn_core.store import StoreError
 
+__all__ = ["empty_state", "escape", "page", "run", "sidebar"]
 log = logging.getLogger(__name__)
 _inside = ContextVar("inside the frame", default=False)
 
@@ -80,11 +83,6 @@ def _light() -> None:
             st.page_link("pages/runs.py", label=f"{text} ({progress.where(job)})" if job.stage else text, icon=icon)
 
 
-def open_study(key: str) -> None:
-    """Go to Explore with this study on screen."""
-    st.switch_page("pages/explore.py", query_params={"study": key})
-
-
 def _with_plain_errors(draw: Callable[[], None]) -> None:
     """A mistake in a request is one sentence on the page; anything else goes to the log, and the page says that it failed."""
     try:
@@ -104,8 +102,3 @@ def empty_state(what: str) -> None:
     if st.button("Run the example", type="primary"):
         jobs.submit(state.store(), example())
         st.switch_page("pages/runs.py")
-
-
-def escape(text: str) -> str:
-    """A name from data as plain text where Markdown is read."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|$:#~{}()!" else c for c in text)

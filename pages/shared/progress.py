@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.shared import frame, state
+from pages.shared import state
+from pages.shared.text import duration, escape
 from unlearn_core import jobs
 from unlearn_core.jobs import Job
 
@@ -57,18 +58,6 @@ def status(job: Job) -> str:
     return f"{icon} {word}"
 
 
-def duration(seconds: float) -> str:
-    """A time span in words: 0.4 s, 12 s, 1 min 12 s, 2 h 3 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def where(job: Job) -> str:
     """The stage a job is in, with how far it is where that is known."""
     if not job.stage:
@@ -103,9 +92,9 @@ def stages(job: Job) -> None:
 def words(job: Job) -> None:
     """What a job says of itself, where it says anything; the technical part only for those who ask."""
     if job.state == "failed":
-        st.error(frame.escape(job.message), icon=":material/error:")
+        st.error(escape(job.message), icon=":material/error:")
     elif job.message and job.state != "done":
-        st.markdown(frame.escape(job.message))
+        st.markdown(escape(job.message))
     if job.detail:
         with st.expander("Show technical details"):
             st.code(job.detail, language=None)
@@ -120,7 +109,7 @@ def actions(job: Job, primary: bool = False) -> None:
             st.rerun()
     elif job.state == "done":
         if job.kind == "Study" and st.button("Open", key=f"open.{job.key}", icon=":material/open_in_new:", type=kind):
-            frame.open_study(job.key)
+            state.open_study(job.key)
     elif st.button("Resume", key=f"resume.{job.key}", icon=":material/play_arrow:", type=kind):
         jobs.resume(store, job.key)
         st.rerun()

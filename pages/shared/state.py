@@ -46,3 +46,8 @@ def study() -> OpenStudy | None:
 def show_study(key: str) -> None:
     """Make this the study on screen."""
     st.query_params["study"] = key
+
+
+def open_study(key: str) -> None:
+    """Go to Explore with this study on screen."""
+    st.switch_page("pages/explore.py", query_params={"study": key})

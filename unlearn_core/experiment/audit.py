@@ -1,8 +1,8 @@
 """Attacks on the models of a finished study: does anything give away that the forget images were once trained on?
 
-An `Attacked` holds the scores of one attack on one method's models, one pair of arrays per seed. Models of different seeds
-are different samples, images under one model are not: so with several seeds every number is taken per seed and its interval
-is over seeds; with a single seed the interval is over images and speaks of that one model only.
+An `Attacked` holds the scores of one attack on one method's models, one pair of arrays per seed. Models of different
+seeds are different samples, images under one model are not: so with several seeds every number is taken per seed and
+its interval is over seeds; with a single seed the interval is over images and speaks of that one model only.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from unlearn_core.attacks import ATTACKS, Measured, Roc, auc, auc_interval, best
 from unlearn_core.attacks.roc import delong_difference
 from unlearn_core.attacks.signals import margin
 from unlearn_core.evaluation import Estimate, over_seeds, paired_difference
-from unlearn_core.evaluation.seeds import ROUNDING
-from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED
+from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED, side_of_zero
 from unlearn_core.experiment.measures import OWN_VARIANCE
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
@@ -33,7 +32,7 @@ EITHER_DIRECTION = "lira_offline_two_sided"
 
 
 def default_statistic(study: OpenStudy) -> str:
-    """The likelihood-ratio attack that the study's own numbers use: one variance for all images where its bank is small."""
+    """The likelihood-ratio attack of the study's own numbers: with one variance for all images if its bank is small."""
     return "lira_online" if study.shadows.outside.count.min() >= OWN_VARIANCE else "lira_online_pooled"
 
 
@@ -46,8 +45,8 @@ def compares_same_images(statistic: str) -> bool:
 class Attacked:
     """One attack on the models of one method. Scores: higher = more likely a member.
 
-    `members[i]` are the scores of the forget images `rows` under the model of `seeds[i]`; `others[i]` those of the images it
-    compares with, which that model did not see.
+    `members[i]` are the scores of the forget images `rows` under the model of `seeds[i]`; `others[i]` those of the unseen
+    images that it compares with.
     """
 
     seeds: tuple[int, ...]
@@ -80,7 +79,7 @@ class Attacked:
         return _share(over_seeds(self.aucs))
 
     def found_at(self, alpha: float) -> Measured:
-        """Share of the forget images found while at most a share `alpha` of unseen images is accused, with its interval.
+        """Share of the forget images found while at most a share `alpha` of unseen images is accused, and its interval.
 
         None with the reason where a single model has too few unseen images; images are never pooled over seeds for it.
         """
@@ -110,10 +109,10 @@ class Attacked:
 
 
 def attack(study: OpenStudy, method: str, statistic: str, part: str = "all", seeds: Sequence[int] = ()) -> Attacked:
-    """An attack of STATISTICS on the models of a method; `part` is all, low, medium or high; no seeds means all of them.
+    """An attack of STATISTICS on a method's models; `part` is all, low, medium or high; no seeds means all of them.
 
-    Likelihood-ratio attacks compare with the same images under a retrained model of another seed. The others compare with
-    test images, of the classes that the forget set has, under the audited model itself.
+    Likelihood-ratio attacks compare with the same images under a retrained model of another seed. The others compare
+    with test images, of the classes that the forget set has, under the audited model itself.
     Raises BadValue for an unknown attack, method, part or seed, and for an empty part.
     """
     if statistic not in STATISTICS:
@@ -164,24 +163,16 @@ def _scores(
 # -- verdicts ----------------------------------------------------------------------------------------------------------
 
 
-def difference(first: Attacked, second: Attacked) -> Measured:
+def difference(first: Attacked, second: Attacked) -> Estimate:
     """AUC of the first minus AUC of the second with its 95 % interval.
 
     Over seeds, paired, where there are several; with a single seed over images (DeLong), for these two models.
     """
     if len(first.seeds) > 1:
-        found = paired_difference(first.aucs, second.aucs)
-        return Measured(found.mean, found.mean - found.half_width, found.mean + found.half_width, _over(found.n))
-    apart, variance, _ = delong_difference((first.members[0], first.others[0]), (second.members[0], second.others[0]))
-    half = ndtri(0.975) * math.sqrt(max(variance, 0.0))
-    return Measured(apart, apart - half, apart + half, "interval over images, for these models")
-
-
-def side(apart: Measured) -> int:
-    """1 or -1 where the whole interval lies above or below 0; 0 where it holds 0, or where there is none."""
-    if apart.low is None or math.isnan(apart.low):
-        return 0
-    return int(apart.low > ROUNDING) - int(apart.high < -ROUNDING)
+        return paired_difference(first.aucs, second.aucs)
+    pairs = [(a.members[0], a.others[0]) for a in (first, second)]
+    apart, variance, _ = delong_difference(*pairs)
+    return Estimate(apart, float(ndtri(0.975) * math.sqrt(max(variance, 0.0))), 1)
 
 
 @dataclass(frozen=True)
@@ -199,17 +190,17 @@ class Verdict:
     original: Attacked
     retrained: Attacked
     again: Attacked
-    apart: Measured
-    power: Measured
-    floor: Measured
+    apart: Estimate
+    power: Estimate
+    floor: Estimate
 
     @property
     def side(self) -> int:
-        return side(self.apart)
+        return side_of_zero(self.apart) or 0
 
     @property
     def has_power(self) -> bool:
-        return side(self.power) == 1
+        return side_of_zero(self.power) == 1
 
 
 def judge(study: OpenStudy, method: str, statistic: str, part: str = "all", seeds: Sequence[int] = ()) -> Verdict:
@@ -227,8 +218,8 @@ def judge(study: OpenStudy, method: str, statistic: str, part: str = "all", seed
 def histograms(scores: dict[str, Sequence[np.ndarray]], bins: int = 30) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Shares of images in common bins: the edges (bins + 1,) and for each name the shares (bins,), which sum to 1.
 
-    The edges span the middle 98 % of all scores; what lies outside is counted in the first and the last bin. Where all scores
-    are equal there is one bin around them.
+    The edges span the middle 98 % of all scores; what lies outside is counted in the first and the last bin. Where all
+    scores are equal there is one bin around them.
     """
     together = np.concatenate([s for each in scores.values() for s in each])
     low, high = np.quantile(together, [0.01, 0.99])
@@ -247,7 +238,7 @@ def histograms(scores: dict[str, Sequence[np.ndarray]], bins: int = 30) -> tuple
 
 @dataclass(frozen=True)
 class Efficacy:
-    """MIA-efficacy of a method over seeds, and the balanced accuracy of the attack on the images that it was taught on."""
+    """MIA-efficacy of a method over seeds, and the attack's balanced accuracy on the images that it was taught on."""
 
     efficacy: Estimate
     balanced_accuracy: Estimate
@@ -278,7 +269,7 @@ def at_risk(
     """The forget images that look most like members under a method, by the likelihood ratio, the highest first.
 
     One line per image: `row`, `label` (its class), `part`, and the mean score over seeds under the audited models
-    (`unlearned`), the `original` and the `retrained` ones. An image as high under the retrained models gives nothing away.
+    (`unlearned`), the `original` and the `retrained` ones. An image as high under retrained models gives nothing away.
     """
     seeds = tuple(seeds) or all_seeds(study)
     rows = rows_of(study, part)
@@ -292,11 +283,7 @@ def at_risk(
     return frame.sort_values(["unlearned", "row"], ascending=[False, True]).head(count).reset_index(drop=True)
 
 
-def _over(n: int) -> str:
-    return f"95 % interval over {n} seeds"
-
-
 def _share(found: Estimate) -> Measured:
     """An estimate of a share; its interval ends at 0 and 1."""
     low, high = max(0.0, found.mean - found.half_width), min(1.0, found.mean + found.half_width)
-    return Measured(found.mean, low, high, _over(found.n))
+    return Measured(found.mean, low, high, f"95 % interval over {found.n} seeds")

@@ -53,7 +53,7 @@ COLUMNS: dict[str, Metric] = {
 
 
 def by_seed(study: OpenStudy, metric: str) -> pd.DataFrame:
-    """One line per seed, one column per method; NaN where not measurable. Raises BadValue for a metric not in COLUMNS."""
+    """One line per seed, one column per method; NaN where not measurable. Raises BadValue for a metric not of COLUMNS."""
     if metric not in COLUMNS:
         raise BadValue(f"{metric!r} is not one of the measured columns.")
     table = study.table.assign(value=pd.to_numeric(study.table[metric]))
@@ -188,12 +188,25 @@ def retraining_seconds(study: OpenStudy) -> float:
     return float(table[table["method"].isin([RETRAINED, CEILING])]["seconds"].mean())
 
 
+def _work(study: OpenStudy, method: str) -> float | None:
+    """Mean number of images that a run put through a backward pass, as a share of retraining."""
+    if method in (RETRAINED, CEILING):
+        return 1.0
+    if method == ORIGINAL:
+        return None
+    seeds = study.table[study.table["method"] == method]["seed"]
+    costs = [study.run_result(method, int(seed)).json("cost") for seed in seeds]
+    retraining = study.spec.training.epochs * len(study.target.retain)
+    return sum(c["forget_gradients"] + c["retain_gradients"] for c in costs) / len(costs) / retraining
+
+
 def everything(study: OpenStudy) -> pd.DataFrame:
     """One line per method, in the study's order, with all that was measured: for a download.
 
     `title`, `kind`, `seeds`; for each of COLUMNS its mean, `<metric>_half_width` of the 95 % interval over seeds and
-    `<metric>_distinguishable` from the ceiling; `seconds` per run, `share_of_retraining` and `diverged` runs. NaN where
-    unknown.
+    `<metric>_distinguishable` from the ceiling; `seconds` per run and `share_of_seconds` of retraining; `share_of_work`,
+    images that went through a backward pass as a share of those of retraining, which does not depend on the machine; and
+    the number of `diverged` runs. NaN where unknown.
     """
     groups = study.table.groupby("method", sort=False)
     frame = groups[["title", "kind"]].first()
@@ -205,8 +218,9 @@ def everything(study: OpenStudy) -> pd.DataFrame:
         frame[f"{metric}_distinguishable"] = means["distinguishable"].astype("boolean")
     frame["seconds"] = groups["seconds"].mean()
     frame.loc[[RETRAINED, CEILING], "seconds"] = retraining_seconds(study)
-    frame["share_of_retraining"] = frame["seconds"] / retraining_seconds(study)
-    frame.loc[ORIGINAL, ["seconds", "share_of_retraining"]] = None
+    frame["share_of_seconds"] = frame["seconds"] / retraining_seconds(study)
+    frame.loc[ORIGINAL, ["seconds", "share_of_seconds"]] = None
+    frame["share_of_work"] = pd.Series({name: _work(study, name) for name in frame.index})
     frame["diverged"] = groups["diverged_at"].count()
     return frame
 

@@ -6,7 +6,6 @@ through it.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -94,17 +93,14 @@ def train_all(store: Store, trainings: Iterable[Training], tell: Tell = silent) 
     for (shared, _), members in groups.items():
         images = dataset(store, shared.data)
         rows, seeds = np.stack([r for _, r in members]), [t.seed for t, _ in members]
-        started = time.perf_counter()
         for (training, _), trained in zip(members, train_members(shared, images, rows, seeds, tell), strict=True):
-            # Members of a stack are done together, so the time is shared out; the first of a chunk waits for all of it.
-            seconds, started = time.perf_counter() - started, time.perf_counter()
-            write = partial(_write_trained, trained=trained, images=images, seconds=seconds)
+            write = partial(_write_trained, trained=trained, images=images)
             store.remember(training, write, device=_device())
     return [store.find(t) for t in trainings]
 
 
-def _write_trained(draft: Draft, trained: Trained, images: Dataset, seconds: float) -> None:
-    draft.seconds = seconds
+def _write_trained(draft: Draft, trained: Trained, images: Dataset) -> None:
+    draft.seconds = trained.seconds
     _write_model(draft, trained.model, images)
     draft.arrays("trajectory", **trained.trajectory)
 

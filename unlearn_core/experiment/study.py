@@ -35,7 +35,7 @@ from unlearn_core.forget import ByMemorization, ForgetSet, Known
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import pack, unpack
-from unlearn_core.rum import Plan, same_everywhere, shuffled, vanilla
+from unlearn_core.rum import PARTS, Plan, same_everywhere, shuffled, vanilla
 from unlearn_core.store import Result, Store
 from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
@@ -373,6 +373,7 @@ def summary(study, table: pd.DataFrame, rows, goal: Target, bank: Result, sums, 
             n: {s: evaluation.over_seeds(_numbers(g[f"{s}_accuracy"])).mean for s in ("forget", "retain", "test")}
             for n, g in table.groupby("method")
         },
+        "part_gaps": part_gaps(table),
         "tow": {n: e["mean"] for n, e in tow.items() if n != "retrained"},
         "group_tow": {n: e["mean"] for n, e in group_tow.items() if n != "retrained"},
         "intervals": {"tow": tow, "group_tow": group_tow, "attack_auc": auc, "lira_auc": lira},
@@ -390,6 +391,17 @@ def summary(study, table: pd.DataFrame, rows, goal: Target, bank: Result, sums, 
         "at_grid_edge": [short_name(u) for g, u in best.items() if u.lr in (settings(g)[0].lr, settings(g)[-1].lr)],
         "plans_against_best_single": plans_against_best_single(table),
     }
+
+
+def part_gaps(table: pd.DataFrame) -> dict[str, dict[str, dict]]:
+    """Accuracy minus that of the retrained model of the same seed, by method and part: above 0 = not forgotten enough."""
+    retrained = table[table["method"] == "retrained"].set_index("seed")
+    gaps = {}
+    for name, group in table.groupby("method"):
+        own = group.set_index("seed")
+        columns = {part: own[f"{part}_accuracy"] - retrained[f"{part}_accuracy"] for part in PARTS}
+        gaps[name] = {part: vars(evaluation.over_seeds(_numbers(column))) for part, column in columns.items()}
+    return gaps
 
 
 def plans_against_best_single(table: pd.DataFrame) -> list[dict]:

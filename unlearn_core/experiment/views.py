@@ -12,15 +12,21 @@ import pandas as pd
 
 from unlearn_core import evaluation
 from unlearn_core.data import Dataset
-from unlearn_core.entanglement import EmbeddingSums
+from unlearn_core.entanglement import EmbeddingSums, Entanglement
 from unlearn_core.experiment.measures import Shadows, Target
 from unlearn_core.experiment.stages import Map, Run, bank_memorization, dataset, embedding_sums, fulfil
 from unlearn_core.experiment.study import Study
+from unlearn_core.forget import Known
 from unlearn_core.memorization import Memorization
 from unlearn_core.params import BadValue
-from unlearn_core.rum import PARTS
+from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Result, Store
 from unlearn_core.training import Training
+from unlearn_core.unlearning import Unlearner
+from unlearn_core.unlearning.original import Original
+
+# A lead in ToW smaller than this, and inside the spread between seeds, is not worth running an algorithm for.
+AS_GOOD = 0.02
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,34 @@ def contents(store: Store) -> pd.DataFrame:
         lines.append({"kind": kind, "results": len(folders), "megabytes": size / 1e6})
     table = pd.DataFrame(lines, columns=["kind", "results", "megabytes"])
     return table.sort_values("megabytes", ascending=False, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class SetFacts:
+    """What can be said of a forget set before it is forgotten. `per_class` (K,) counts its images of each class."""
+
+    images: int
+    per_class: np.ndarray
+    memorization: float
+    entanglement: Entanglement
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """The algorithm for one part, the best of the others, and what that rests on.
+
+    `tow`, `rival_tow` and `ceiling` (one retrained model against another) are ToW with the part in the place of the
+    forget set, means over `seeds` seeds. `apart` says whether suggestion and rival differ by more than the spread
+    between seeds; None where there are too few seeds to say.
+    """
+
+    unlearner: Unlearner
+    tow: float
+    rival: Unlearner | None
+    rival_tow: float | None
+    apart: bool | None
+    ceiling: float
+    seeds: int
 
 
 class OpenStudy:
@@ -198,3 +232,73 @@ class OpenStudy:
             for n, x in stages
         ]
         return pd.DataFrame(lines).set_index("step")
+
+    # -- a forget set and a plan before they are run -------------------------------------------------------------------
+
+    @property
+    def known(self) -> Known:
+        """What rules choose a forget set from."""
+        return Known(
+            labels=self.labels,
+            classes=self.classes,
+            memorization=lambda: self.memorization.scores,
+            sums=lambda: self.sums,
+            mislabelled=self.data.mislabelled,
+        )
+
+    def about(self, rows: np.ndarray, center: str = "all") -> SetFacts:
+        """Size, classes, mean memorization and entanglement of any set of training rows but all of them."""
+        return SetFacts(
+            images=len(rows),
+            per_class=np.bincount(self.labels[rows], minlength=len(self.classes)),
+            memorization=float(self.memorization.scores[rows].mean()),
+            entanglement=self.sums.describe(rows, center),
+        )
+
+    @lru_cache(maxsize=4)  # noqa: B019 - an open study lives as long as its cache
+    def scores(self, by: str) -> np.ndarray:
+        """(n,) float64, what a plan refines by, higher = more memorized: Plan's choices of `by`."""
+        if by == "memorization":
+            return self.memorization.scores
+        if by == "confidence":
+            return -fulfil(self.store, self.spec.training).arrays("trajectory")["confidence"].astype(float)
+        return -self.sums.squares
+
+    def refine(self, plan: Plan, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The parts that a run of this plan would cut these rows into."""
+        return plan.refine(rows, self.scores(plan.by)[rows], self.sums.score if plan.by == "entanglement" else None)
+
+    def suggestion(self, part: str) -> Suggestion | None:
+        """What to run on the "low", "medium" or "high" part, going by this study's own runs on its whole forget set:
+        the algorithm with the best mean ToW there, or leaving the model as it is, which costs nothing, where that is as
+        good. None where the part is empty.
+
+        Source: ToW of Zhao et al. (2024), arXiv:2406.01257, which also guards the kept and the test images.
+        """
+        singles = dict.fromkeys(self.table.loc[self.table["kind"] == "single", "method"])
+        candidates = {"original": Original()} | dict(zip(singles, self.spec.unlearners, strict=True))
+        values = {name: self._part_tow(name, part) for name in (*candidates, "retrained-again")}
+        means = {name: evaluation.over_seeds(v).mean for name, v in values.items()}
+        if means["original"] is None:
+            return None
+        chosen = max(candidates, key=lambda name: means[name])
+        gap = evaluation.paired_difference(values[chosen], values["original"])
+        if gap.mean < AS_GOOD and not (gap.half_width is not None and gap.mean > gap.half_width):
+            chosen = "original"
+        rival = max((name for name in candidates if name != chosen), key=lambda name: means[name], default=None)
+        gap = evaluation.paired_difference(values[chosen], values[rival]) if rival else None
+        return Suggestion(
+            unlearner=candidates[chosen],
+            tow=means[chosen],
+            rival=candidates[rival] if rival else None,
+            rival_tow=means[rival] if rival else None,
+            apart=None if gap is None or gap.half_width is None else abs(gap.mean) > gap.half_width,
+            ceiling=means["retrained-again"],
+            seeds=gap.n if gap else len(values[chosen]),
+        )
+
+    def _part_tow(self, method: str, part: str) -> list[float | None]:
+        names = {"forget": f"{part}_accuracy", "retain": "retain_accuracy", "test": "test_accuracy"}
+        by_seed = [self.table[self.table["method"] == name].set_index("seed") for name in (method, "retrained")]
+        pairs = [[{k: t.loc[seed, c] for k, c in names.items()} for t in by_seed] for seed in range(self.spec.seeds)]
+        return [evaluation.tow(unlearned, retrained) for unlearned, retrained in pairs]

@@ -1,0 +1,122 @@
+"""Setting up a study: images, model, how much work, what to forget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.shared import add_images, state
+from pages.shared.forms import form
+from pages.shared.text import escape
+from unlearn_core import jobs
+from unlearn_core.data import DATASETS, Data, own
+from unlearn_core.experiment import Study
+from unlearn_core.experiment.rehearsal import rehearse
+from unlearn_core.forget import FORGET_SETS
+from unlearn_core.params import BadValue
+from unlearn_core.store import StoreError
+from unlearn_core.training import Training, recipe
+
+SPLITS = ("train", "test", "validation", "seed")
+RECIPE = ("model", "width", "epochs", "lr", "momentum", "weight_decay", "batch", "schedule")
+EXTENT = ("name", "models", "seeds", "tuning_seeds")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A dataset in the list: what it is called, what is said of it, and the images it stands for."""
+
+    title: str
+    about: str
+    data: Data
+    side: int
+
+
+def draw() -> None:
+    """The form; its button submits the study and goes to Runs."""
+    st.subheader("A study of your own")
+    with st.expander("Add images of your own", icon=":material/add_photo_alternate:"):
+        add_images.draw()
+    study = _form()
+    fits = study is not None and _fits(study)
+    if (
+        st.button("Run this study", type="primary", icon=":material/play_arrow:", disabled=not fits)
+        and study is not None
+    ):
+        jobs.submit(state.store(), study)
+        st.switch_page("pages/runs.py")
+
+
+def _form() -> Study | None:
+    choices = _choices()
+    st.markdown("**1. Images**")
+    name = st.selectbox(
+        "Dataset",
+        list(choices),
+        format_func=lambda n: choices[n].title,
+        key="new.dataset",
+        persist_state="session",
+        width=420,
+    )
+    chosen = choices[name]
+    st.caption(chosen.about)
+    with st.expander("Use fewer images, or split them differently"):
+        data = form(Data, f"new.data.{name}", chosen.data, SPLITS)
+    st.markdown("**2. Model**")
+    usual = recipe(chosen.data, chosen.side)
+    st.caption(
+        f"{usual.model}, {usual.epochs} epochs, learning rate {usual.lr:g}: the recipe known to fit these images."
+    )
+    with st.expander("Change the model or how it is trained"):
+        training = form(Training, f"new.training.{name}", usual, RECIPE)
+    st.markdown("**3. What to forget**")
+    rule = st.selectbox(
+        "Chosen",
+        list(FORGET_SETS),
+        format_func=lambda n: FORGET_SETS[n].title,
+        key="new.rule",
+        persist_state="session",
+        width=420,
+    )
+    forget = form(FORGET_SETS[rule], f"new.forget.{rule}")
+    st.markdown("**4. How much work**")
+    st.caption(
+        "The bank of models is most of the work: memorization is estimated from it. 64 models give a preview, 256 a "
+        "result to build on."
+    )
+    study = form(Study, "new.study", Study(name="My study", models=64), EXTENT)
+    if data is None or training is None or forget is None or study is None:
+        return None
+    return study.but(training=training.but(data=data), forget=forget)
+
+
+def _choices() -> dict[str, Choice]:
+    found = {}
+    for name, row in DATASETS.items():
+        size = f"{row.size[0]:,} training and {row.size[1]:,} test images"
+        found[name] = Choice(row.title, f"{row.about} {size}; {row.obtained}.", Data(name=name), row.shape[1])
+    for mine in own(state.store().root / "data"):
+        channels, height, width = mine.shape
+        colour = "gray" if channels == 1 else "colour"
+        about = f"Your images, {height}x{width} pixels, {colour}, {len(mine.classes)} classes"
+        about = f"{about}: {mine.train:,} training and {mine.test:,} test images."
+        found[mine.name] = Choice(
+            mine.name, about, Data(name=mine.name, fingerprint=mine.fingerprint), min(height, width)
+        )
+    return found
+
+
+def _fits(study: Study) -> bool:
+    """Say what the study would do, or in one sentence why it cannot be done."""
+    try:
+        ahead = rehearse(state.store(), study)
+    except (BadValue, StoreError) as error:
+        st.error(escape(str(error)))
+        return False
+    if ahead is None:
+        st.markdown("The images are downloaded first; then it is checked whether the request fits them.")
+    else:
+        forget, images = ahead
+        st.markdown(f"This forgets **{forget:,} of {images:,}** training images, on {study.seeds} models.")
+    return True

@@ -1,0 +1,60 @@
+"""The documents say what is true: tables from the registries, commands that exist, an example that runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from unlearn_core import params
+from unlearn_core.models import new_model
+from unlearn_core.rows import others
+from unlearn_core.unlearning import ALGORITHMS, Request
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_tables_of_the_readme_match_the_registries():
+    done = subprocess.run([sys.executable, "docs/tables.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_file_the_documents_name_exists():
+    for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
+        text = (ROOT / name).read_text()
+        for path in re.findall(r"`((?:unlearn_core|pages|tests|docs|\.ci)/[\w./]*)`", text):
+            assert (ROOT / path).exists(), f"{name} names {path}"
+        for path in re.findall(r"\]\(([\w./]+)\)", text):
+            assert (ROOT / path).exists(), f"{name} links to {path}"
+
+
+def test_the_architecture_names_every_module():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    for entry in (ROOT / "unlearn_core").iterdir():
+        if not entry.name.startswith("__"):
+            assert entry.name in text, f"ARCHITECTURE.md does not name {entry.name}"
+
+
+def test_the_algorithm_of_the_contributing_page_runs(digits, monkeypatch):
+    """Adding the next algorithm is one file and one row: the documented one is run as it stands."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    code = re.search(r"<!-- example algorithm -->\n```python\n(.*?)```", text, re.S)[1]
+    monkeypatch.setattr(params, "SPECS", dict(params.SPECS))
+    scope = {"__name__": "contributed"}
+    exec(compile(code, "CONTRIBUTING.md", "exec"), scope)  # noqa: S102
+    example, fine_tune = scope["LogitShrink"], ALGORITHMS["fine-tune"]
+    model = new_model("mlp", digits, 0, 16).eval()
+    forget = np.arange(50)
+    request = Request(digits.train.x, digits.train.y, forget, others(forget, len(digits.train.y)), len(digits.classes))
+
+    def size(unlearner):
+        unlearned = unlearner(model, request).model
+        with torch.no_grad():
+            return unlearned(digits.train.x[forget]).square().mean().item()
+
+    plain = size(fine_tune(epochs=2))
+    assert size(example(epochs=2, weight=10.0)) < plain / 2
+    assert size(example(epochs=2, weight=0.0)) == plain
+    assert params.build(params.plain(example(weight=0.5))) == example(weight=0.5)

@@ -1,0 +1,45 @@
+"""The command line: the contents page.
+
+    frame.py     what all commands share: errors as one sentence, progress, tables, the result as one JSON object
+    options.py   options that several commands share, and texts made into rows, specs and hyperparameters
+    lists.py     list
+    own_data.py  data add, data list
+    stages.py    train, bank, map, forget, unlearn, evaluate
+    studies.py   example, study
+    queue.py     jobs list, start, show, cancel, resume, remove
+
+Modules that need seconds to import are imported inside the commands, so that help and small lists answer at once.
+"""
+
+import typer
+
+from unlearn_core.cli import lists, own_data, queue, stages, studies
+from unlearn_core.cli.frame import Commands
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def start(debug: bool = typer.Option(False, envvar="UNLEARN_DEBUG", help="Show where an error came from.")) -> None:
+    """Choose images to forget, see why they are hard to forget, forget them, and prove how well it worked.
+
+    Progress goes to stderr; the result is one JSON object on the last line of stdout.
+    """
+
+
+for command in (
+    studies.example,
+    lists.list_,
+    stages.train,
+    stages.bank,
+    stages.map_,
+    stages.forget,
+    stages.unlearn,
+    stages.evaluate,
+    studies.study,
+):
+    app.command(command.__name__.rstrip("_"))(command)
+app.add_typer(own_data.app, name="data")
+app.add_typer(queue.app, name="jobs")
+
+__all__ = ["app"]

@@ -1,0 +1,205 @@
+"""list: what there is, from the registries and from the store."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from unlearn_core.cli.frame import JsonOption, StoreOption, open_store, show
+from unlearn_core.params import Spec, params
+
+SOURCE = re.compile(r"Source:\s*(.+?)(?=\n\s*\n|\nDeparts from|\Z)", re.DOTALL)
+
+
+def datasets(store) -> list[dict]:
+    from unlearn_core.data import DATASETS, own
+
+    built_in = [
+        {
+            "name": name,
+            "train": d.size[0],
+            "test": d.size[1],
+            "shape": list(d.shape),
+            "how": d.obtained,
+            "about": d.about,
+        }
+        for name, d in DATASETS.items()
+    ]
+    return built_in + [
+        {
+            "name": i.name,
+            "train": i.train,
+            "test": i.test,
+            "shape": list(i.shape),
+            "how": "added by you",
+            "about": f"{len(i.classes)} classes: {', '.join(i.classes[:10])}",
+        }
+        for i in own(store.root / "data")
+    ]
+
+
+def models(store) -> list[dict]:
+    from unlearn_core.models import MODELS
+
+    return [
+        {"name": name, "title": m.title, "width": m.width, "smallest_image": m.smallest, "stacks": m.stacks}
+        for name, m in MODELS.items()
+    ]
+
+
+def algorithms(store) -> list[dict]:
+    from unlearn_core.unlearning import ALGORITHMS
+
+    return [
+        {
+            "name": name,
+            "title": cls.title,
+            "group": cls.group,
+            "scope": cls.scope,
+            "needs": list(cls.needs),
+            "hyperparameters": hyperparameters(cls),
+            "source": source(cls),
+        }
+        for name, cls in ALGORITHMS.items()
+    ]
+
+
+def forget_sets(store) -> list[dict]:
+    from unlearn_core.forget import FORGET_SETS
+
+    return [
+        {
+            "name": name,
+            "title": cls.title,
+            "needs": cls.needs,
+            "hyperparameters": hyperparameters(cls),
+            "about": inspect.getdoc(cls).splitlines()[0],
+        }
+        for name, cls in FORGET_SETS.items()
+    ]
+
+
+def metrics(store) -> list[dict]:
+    from unlearn_core.evaluation import METRICS
+
+    return [
+        {"name": n, "label": m.label, "direction": m.direction, "tier": m.tier, "help": m.help, "source": m.source}
+        for n, m in METRICS.items()
+    ]
+
+
+def attacks(store) -> list[dict]:
+    from unlearn_core.attacks import ATTACKS
+
+    return [
+        {"name": n, "label": a.label, "gives": a.gives, "needs": list(a.needs), "help": a.help, "source": a.source}
+        for n, a in ATTACKS.items()
+    ]
+
+
+def studies(store) -> list[dict]:
+    from unlearn_core.experiment import studies
+
+    return [vars(study) for study in studies(store)]
+
+
+def results(store) -> list[dict]:
+    found = []
+    for kind in store.kinds():
+        for result in store.results(kind):
+            manifest = result.manifest()
+            found.append(
+                {
+                    "kind": kind,
+                    "key": result.key,
+                    "what": _what(result.json("spec")),
+                    "created": manifest["created"],
+                    "seconds": manifest["seconds"],
+                    "bytes": sum(size for size, _ in manifest["files"].values()),
+                }
+            )
+    return found
+
+
+def _what(spec: dict) -> str:
+    """A result in a few words."""
+    inner = spec.get("bank", spec)
+    training = inner.get("training", inner)
+    words = [spec.get("name"), training.get("data", {}).get("name"), training.get("model")]
+    words += [spec["unlearner"]["spec"] if "unlearner" in spec else None]
+    words += [f"{inner['models']} models" if "models" in inner else None]
+    words += [f"seed {training['seed']}" if spec["spec"] in ("Training", "Run") else None]
+    words += ["retrained" if spec.get("without") else None]
+    return ", ".join(word for word in words if word)
+
+
+def hyperparameters(cls: type[Spec]) -> list[dict]:
+    """The declared fields of a spec class as plain data."""
+    return [
+        {
+            "name": p.name,
+            "default": p.default,
+            "low": p.low,
+            "high": p.high,
+            "choices": list(p.choices) if p.choices else None,
+            "help": p.help,
+        }
+        for p in params(cls)
+    ]
+
+
+def source(cls: type[Spec]) -> str:
+    """The paper that a class names in its docstring."""
+    found = SOURCE.search(inspect.getdoc(cls) or "")
+    return " ".join(found[1].split()) if found else ""
+
+
+class What(StrEnum):
+    """What can be listed."""
+
+    datasets = "datasets"
+    models = "models"
+    algorithms = "algorithms"
+    forget_sets = "forget-sets"
+    metrics = "metrics"
+    attacks = "attacks"
+    studies = "studies"
+    results = "results"
+
+
+LISTS = {
+    What.datasets: (datasets, ()),
+    What.models: (models, ()),
+    What.algorithms: (algorithms, ("name", "title", "group", "settings", "source")),
+    What.forget_sets: (forget_sets, ("name", "title", "settings", "about")),
+    What.metrics: (metrics, ("name", "label", "direction", "help")),
+    What.attacks: (attacks, ("name", "label", "gives", "help")),
+    What.studies: (studies, ()),
+    What.results: (results, ("kind", "key", "what", "created", "seconds")),
+}
+
+
+def list_(
+    what: Annotated[What, typer.Argument(help="What to list.")],
+    as_json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """List what there is."""
+    rows, columns = LISTS[what]
+    show_rows(rows(open_store(store)), as_json, what.value, columns)
+
+
+def show_rows(rows: list[dict], as_json: bool, what: str, columns: tuple[str, ...] = ()) -> None:
+    """Rows as JSON, or as a table in which hyperparameters are written as on the command line."""
+    if not as_json:
+        rows = [
+            row | {"settings": [f"{h['name']}={h['default']}" for h in row["hyperparameters"]]}
+            if "hyperparameters" in row
+            else row
+            for row in rows
+        ]
+    show(rows, as_json, nothing=f"There are no {what} in this store yet.", columns=columns)

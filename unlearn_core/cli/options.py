@@ -1,0 +1,142 @@
+"""Options that several commands share, and texts from the command line made into rows, specs and hyperparameters."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from unlearn_core.params import BadValue, Spec, build, params
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from unlearn_core.store import Store
+    from unlearn_core.training import Training
+
+# The fields of Training that a person sets; written out here, because the spec itself takes seconds to import.
+RECIPE: dict[str, tuple[Any, str]] = {
+    "model": (str | None, "Architecture: see list models."),
+    "width": (int | None, "Hidden units or first channels; 0 is the architecture's own."),
+    "epochs": (int | None, "Passes over the training images."),
+    "lr": (float | None, "Learning rate at the start."),
+    "momentum": (float | None, "Momentum of SGD."),
+    "weight_decay": (float | None, "L2 penalty of SGD."),
+    "batch": (int | None, "Images per step."),
+    "schedule": (str | None, "How the learning rate changes over the steps: cosine or constant."),
+    "seed": (int | None, "Seed; 0 unless told."),
+}
+
+
+def with_recipe(command: Callable) -> Callable:
+    """Give a command the options of a training recipe; they reach it as one dict, its argument `recipe`."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for name, p in signature.parameters.items() if name != "recipe"]
+    kinds = {"dataset": (str, "Dataset: see list datasets.")} | RECIPE
+    # A command that has an option of the same name means its own.
+    names = [name for name in kinds if name not in signature.parameters]
+
+    def run(**values):
+        recipe = {name: values.pop(name) for name in names}
+        return command(recipe={k: v for k, v in recipe.items() if v is not None}, **values)
+
+    for name in names:
+        kind, text = kinds[name]
+        default = "digits" if name == "dataset" else None
+        own.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=default,
+                annotation=Annotated[
+                    kind, typer.Option(help=text, rich_help_panel="Recipe, unless told the dataset's")
+                ],
+            )
+        )
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__signature__ = signature.replace(parameters=own)
+    return run
+
+
+def training(store: Store, recipe: dict[str, Any]) -> Training:
+    """The dataset's own recipe with the values that were given."""
+    from unlearn_core.data import Data, own
+    from unlearn_core.training import recipe as usual
+
+    changes = dict(recipe)
+    name = changes.pop("dataset")
+    for imported in own(store.root / "data"):
+        if imported.name == name:
+            # The fingerprint ties results to the images, should the name be given to others later.
+            return usual(Data(name=name, fingerprint=imported.fingerprint), min(imported.shape[1:])).but(**changes)
+    return usual(Data(name=name)).but(**changes)
+
+
+def row_of(table: dict[str, Any], name: str, kind: str) -> Any:
+    """A row of a registry. Raises BadValue naming the rows there are."""
+    if name not in table:
+        raise BadValue(f"There is no {kind} called {name!r}; there are {', '.join(table)}.")
+    return table[name]
+
+
+def settings(cls: type[Spec], given: Iterable[str]) -> dict[str, Any]:
+    """Texts such as lr=0.1 as the values of a spec's fields; the spec itself checks their ranges."""
+    fields = {p.name: p for p in params(cls)}
+    values = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise BadValue(f"{text!r} is not a setting such as lr=0.1.")
+        if name not in fields:
+            has = f"it has {', '.join(fields)}" if fields else "it has none"
+            raise BadValue(f"{cls.title} has no hyperparameter {name!r}; {has}.")
+        values[name] = value if fields[name].kind is str else _value(value)
+    return values
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def read_text(file: Path) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadValue(f"The file {file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise BadValue(f"The file {file} is not a text.") from error
+
+
+def read_spec(file: Path, kind: type[Spec] = Spec) -> Spec:
+    """The spec in a JSON file. Raises BadValue where it is not one of this kind."""
+    text = read_text(file)
+    try:
+        found = build(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise BadValue(f"The file {file} is not JSON: line {error.lineno}: {error.msg}.") from error
+    if not isinstance(found, kind):
+        holds = f"a {type(found).__name__}" if isinstance(found, Spec) else "something else"
+        raise BadValue(f"The file {file} should hold a {kind.__name__}; it holds {holds}.")
+    return found
+
+
+def rows(text: str, n: int) -> np.ndarray:
+    """Row numbers from a text such as 3,7-9, or from the file named by @FILE."""
+    from unlearn_core.forget import read_ids
+    from unlearn_core.rows import unpack
+
+    return read_ids(read_text(Path(text[1:])), n) if text.startswith("@") else unpack(text, n)
+
+
+def write_csv(frame, file: Path) -> None:
+    try:
+        frame.to_csv(file, index=False)
+    except OSError as error:
+        raise BadValue(f"The file {file} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,44 @@
+"""data add, data list: a person's own images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unlearn_core.cli.frame import JsonOption, StoreOption, answer, open_store, progress, say, show
+
+app = typer.Typer(no_args_is_help=True, help="Your own datasets.")
+
+
+@app.command()
+def add(
+    path: Annotated[Path, typer.Argument(help="A folder of class folders, or a parquet file.")],
+    name: Annotated[str, typer.Option(help="What the dataset is to be called.")],
+    test_share: Annotated[float, typer.Option(help="Share set apart for testing, where there is no test part.")] = 0.2,
+    size: Annotated[int | None, typer.Option(help="Resize every image to SIZE x SIZE pixels.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw of the test images.")] = 0,
+    store: StoreOption = None,
+) -> None:
+    """Add a folder of images or a parquet file under a name."""
+    root = open_store(store).root / "data"
+    from unlearn_core import data
+
+    with progress() as tell:
+        added = data.add(path, name, root, test_share=test_share, seed=seed, size=size, tell=tell)
+    for file, reason in added.skipped[:10]:
+        say(f"Left out: {file} ({reason}).")
+    if len(added.skipped) > 10:
+        say(f"{len(added.skipped) - 10} more were left out; the result names all of them.")
+    answer(vars(added))
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False, store: StoreOption = None) -> None:
+    """List your own datasets."""
+    root = open_store(store).root / "data"
+    from unlearn_core import data
+
+    rows = [vars(i) | {"skipped": len(i.skipped)} for i in data.own(root)]
+    show(rows, as_json, nothing="There are no datasets of your own in this store yet; add one with data add.")

@@ -1,0 +1,122 @@
+"""What a study will cost before it is run, from what the runs of a finished one took."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from unlearn_core.experiment.stages import Run
+from unlearn_core.experiment.study import AGAIN, TUNING, Study, chosen_settings, methods, tuning
+from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.params import BadValue
+from unlearn_core.rows import pack
+from unlearn_core.rum import Rum
+from unlearn_core.training import Training
+from unlearn_core.unlearning import Unlearner
+from unlearn_core.unlearning.retrain import Retrain
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Work that is still to be done, and seconds for it: expected, and where all runs are as fast or as slow as the
+    fastest and slowest seen.
+
+    `trainings` counts models trained from scratch, `trials` runs that choose learning rates, `runs` unlearning runs;
+    `reused` counts results of all three kinds that are there already and cost nothing. `guessed` names algorithms that
+    the finished study never ran, so that their seconds are those of the others.
+    """
+
+    trainings: int
+    trials: int
+    runs: int
+    reused: int
+    seconds: float
+    fastest: float
+    slowest: float
+    guessed: tuple[str, ...]
+
+
+def forecast(finished: OpenStudy, study: Study) -> Forecast:
+    """The cost of a study with the same images, training and bank as a finished one, on the machine that ran that one.
+
+    Raises BadValue where the two do not share them, and where the forget set cannot be chosen.
+    """
+    if study.bank != finished.spec.bank:
+        raise BadValue("The cost can be foretold only for a study with the same training and the same bank.")
+    store, rows = finished.store, study.forget.choose(finished.known)
+    grid = tuning(store, study, rows)
+    tuned = store.find(grid) if grid else None
+    best = chosen_settings(grid, tuned.table()) if tuned else {}
+    known = grid is None or tuned is not None  # else the learning rates, and so the runs, are not settled yet
+
+    runs = [
+        Run(training=study.training.but(seed=s), forget=pack(rows), unlearner=method.unlearner, seed=s)
+        for method in methods(store, study, rows, best)
+        for s in range(study.seeds)
+    ]
+    new_runs = [run for run in runs if not known or store.find(run) is None]
+    trainings = _trainings(study, pack(rows), grid)
+    new_trainings = [t for t in trainings if store.find(t) is None]
+    trials = [u for u in grid.unlearners for _ in grid.seeds] if grid else []
+    new_trials = [] if tuned else trials
+
+    work = [_seconds(finished, run.unlearner) for run in new_runs] + [_seconds(finished, u) for u in new_trials]
+    work += [np.full(3, _training_seconds(finished))] * len(new_trainings)
+    expected, fastest, slowest = np.sum(work, axis=0) if work else np.zeros(3)
+    measured = _seconds_per_epoch(finished)
+    algorithms = {step for u in [*(run.unlearner for run in new_runs), *new_trials] for step in _steps(u)}
+    return Forecast(
+        trainings=len(new_trainings),
+        trials=len(new_trials),
+        runs=len(new_runs),
+        reused=len(runs) + len(trainings) + len(trials) - len(new_runs) - len(new_trainings) - len(new_trials),
+        seconds=float(expected),
+        fastest=float(fastest),
+        slowest=float(slowest),
+        guessed=tuple(sorted({u.title for u in algorithms if hasattr(u, "epochs") and type(u) not in measured})),
+    )
+
+
+def _trainings(study: Study, forget: str, grid) -> list[Training]:
+    """Every model that the study trains from scratch, outside its bank."""
+    seeds, others = range(study.seeds), [TUNING + s for s in range(study.tuning_seeds)]
+    originals = [study.training.but(seed=s) for s in (*seeds, *others)]
+    retrained = [study.training.but(seed=a + s, without=forget) for a in (0, AGAIN) for s in seeds]
+    judges = [study.training.but(seed=s, without=grid.forget) for s in grid.seeds] if grid else []
+    return [*originals, *retrained, *judges]
+
+
+def _steps(unlearner: Unlearner) -> tuple[Unlearner, ...]:
+    return tuple(part.unlearner for part in unlearner.parts) if isinstance(unlearner, Rum) else (unlearner,)
+
+
+def _seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
+    """(3,) seconds of one run: expected, fastest, slowest. Leaving the model as it is takes none."""
+    measured, total = _seconds_per_epoch(finished), np.zeros(3)
+    for step in _steps(unlearner):
+        if isinstance(step, Retrain):
+            total += _training_seconds(finished)
+        elif hasattr(step, "epochs"):
+            seen = measured.get(type(step)) or [s for times in measured.values() for s in times] or [0.0]
+            total += step.epochs * np.array([np.mean(seen), min(seen), max(seen)])
+    return total
+
+
+@lru_cache(maxsize=8)
+def _seconds_per_epoch(finished: OpenStudy) -> dict[type, list[float]]:
+    """Seconds per epoch of each algorithm in each of the finished study's runs of it on the whole forget set."""
+    found = defaultdict(list)
+    for line in finished.table[finished.table["kind"] == "single"].itertuples():
+        unlearner = finished.run_result(line.method, line.seed).spec().unlearner
+        if hasattr(unlearner, "epochs"):
+            found[type(unlearner)].append(line.seconds / unlearner.epochs)
+    return found
+
+
+def _training_seconds(finished: OpenStudy) -> float:
+    """Mean seconds of training one model. Models trained side by side share their time, so only the mean tells."""
+    references = finished.table[finished.table["method"].isin(["retrained", "retrained-again"])]
+    return float(references["seconds"].mean())
