@@ -1,14 +1,148 @@
+"""The RUM workbench: cut the forget set into parts, choose an algorithm for each, see what it will cost, run it."""
+
 import streamlit as st
 
-from pages.shared import frame, state
+from pages.shared import chosen_set, frame, plan_editor, plan_file, state
+from pages.shared.forms import form
+from pages.shared.text import duration, escape
+from unlearn_core import jobs
+from unlearn_core.experiment import OpenStudy, Study
+from unlearn_core.experiment.forecast import Forecast, forecast
+from unlearn_core.params import BadValue
+from unlearn_core.rum import Plan
+from unlearn_core.unlearning import ALGORITHMS
+from unlearn_core.unlearning.original import Original
+
+COMPARED = [name for name in ALGORITHMS if name not in ("original", "retrain")]
 
 
 def draw() -> None:
     st.title("Plan")
     study = state.study()
     if study is None:
-        frame.empty_state("This page")
+        frame.empty_state("A plan")
         return
+    rows = chosen_set.rows(study)
+    sentence = st.container()
+    plan = plan_editor.cuts(study, rows, plan_editor.start(study))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("An algorithm for each part", width="content")
+        advice = st.container(width="content")
+    edited = plan_editor.parts(study, rows, plan)
+    if edited is not None:
+        plan = edited
+    plan = plan_editor.course(study, plan)
+    st.subheader("What runs beside it")
+    wanted = _study(study, plan, rows)
+    plan_editor.remember(study, plan)
+    with sentence:
+        _sentence(study, plan, rows)
+    with advice:
+        _advice(study, plan)
+    _file(study, plan)
+    with st.bottom:
+        _go(study, plan, wanted if edited is not None else None)
+
+
+def _sentence(study: OpenStudy, plan: Plan, rows) -> None:
+    whose = "the study's own forget set" if chosen_set.is_own(study, rows) else "your forget set"
+    parts = study.refine(plan, rows)
+    steps = [f"{getattr(plan, part).title} on {len(parts[part]):,} {part}" for part in plan.order if len(parts[part])]
+    st.markdown(
+        f"**{escape(plan.name)}** forgets {whose} of {len(rows):,} images in {len(steps)} "
+        f"{'step' if len(steps) == 1 else 'steps'}: {', then '.join(steps)}."
+    )
+    if st.button("Choose another set", icon=":material/scatter_plot:"):
+        st.switch_page("pages/explore.py", query_params=st.query_params.to_dict())
+
+
+def _advice(study: OpenStudy, plan: Plan) -> None:
+    better = plan_editor.suggestions(study, plan)
+    if st.button("Use what is suggested", icon=":material/lightbulb:", disabled=better == plan):
+        plan_editor.load(study, better)
+        st.rerun()
+
+
+def _study(study: OpenStudy, plan: Plan, rows) -> Study | None:
+    """The study that the button would run; None, with the reason on screen, where there is none."""
+    key = f"beside.{study.key[:8]}"
+    own = [name for name, cls in ALGORITHMS.items() if any(type(u) is cls for u in study.spec.unlearners)]
+    singles = st.multiselect(
+        "Single algorithms, each on the whole set",
+        COMPARED,
+        default=[name for name in own if name in COMPARED],
+        format_func=lambda name: ALGORITHMS[name].title,
+        key=f"{key}.singles",
+        persist_state="session",
+        help="The plan is compared with these. The best of them is its hardest rival.",
+    )
+    name = study.spec.name.removesuffix(", planned") + ", planned"
+    name = st.text_input("Name of the study", name, max_chars=60, key=f"{key}.name", persist_state="session", width=420)
+    asked = form(Study, key, study.spec, ("seeds", "tuning_seeds", "controls"))
+    if asked is None:
+        return None
+    unlearners = tuple(plan_editor.usual(study, ALGORITHMS[name]) for name in singles)
+    return asked.but(
+        name=name.strip() or study.spec.name, forget=chosen_set.spec(study, rows), unlearners=unlearners, plans=(plan,)
+    )
+
+
+def _file(study: OpenStudy, plan: Plan) -> None:
+    with st.expander("The plan as a file", icon=":material/data_object:"):
+        text = plan_file.to_text(plan)
+        file = st.file_uploader("Load a plan", type="json", max_upload_size=1, key=f"{plan_editor.keys(study)}.file")
+        if file is not None:
+            try:
+                plan_editor.load(study, plan_file.from_bytes(file.getvalue()))
+            except BadValue as error:
+                st.error(escape(str(error)))
+            else:
+                st.rerun()
+        st.download_button("Download this plan", text, "plan.json", "application/json", on_click="ignore")
+        st.code(text, language="json")
+
+
+def _go(study: OpenStudy, plan: Plan, wanted: Study | None) -> None:
+    """What it costs, or why it cannot be run; and the button."""
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    with left:
+        fault = _fault(study, plan, wanted)
+        if fault:
+            st.markdown(f":material/error: {fault}")
+        else:
+            st.markdown(f":material/schedule: {cost(forecast(study, wanted))}")
+    with right:
+        if st.button(
+            "Run this plan", type="primary", icon=":material/play_arrow:", disabled=bool(fault), width="stretch"
+        ):
+            jobs.submit(state.store(), wanted)
+            st.switch_page("pages/runs.py", query_params={"study": study.key})
+
+
+def _fault(study: OpenStudy, plan: Plan, wanted: Study | None) -> str:
+    if wanted is None:
+        return "A setting above cannot be used; the message beside it says why."
+    parts = study.refine(plan, chosen_set.rows(study))
+    if all(isinstance(getattr(plan, part), Original) for part, rows in parts.items() if len(rows)):
+        return "This plan changes nothing: choose an algorithm for at least one part that has images."
+    return ""
+
+
+def cost(f: Forecast) -> str:
+    """What is still to be done and how long it may take, in words."""
+    if not f.runs + f.trials + f.trainings:
+        return "Nothing is left to compute: all results of this plan are stored already."
+    counts = [
+        (f.trainings, "model to train", "models to train"),
+        (f.trials, "trial of a learning rate", "trials of learning rates"),
+    ]
+    counts.append((f.runs, "unlearning run", "unlearning runs"))
+    work = ", ".join(f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n)
+    text = f"About **{duration(f.seconds)}** ({duration(f.fastest)} to {duration(f.slowest)}): {work}"
+    text += f"; {f.reused:,} stored results are used again." if f.reused else "."
+    if f.guessed:
+        text += f" {', '.join(f.guessed)} was not run here yet, so its share is a guess."
+    return text
 
 
 frame.page(draw)

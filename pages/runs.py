@@ -1,11 +1,9 @@
 """What is under way, waiting, done and stopped, and what the store holds."""
 
-import time
-
 import streamlit as st
 
 from pages.shared import frame, progress, state
-from pages.shared.text import duration, escape
+from pages.shared.text import ago, duration, escape
 from unlearn_core import jobs
 from unlearn_core.experiment.views import contents
 from unlearn_core.jobs import Job
@@ -25,16 +23,41 @@ KINDS = {
 
 def draw() -> None:
     st.title("Runs")
-    progress.live("runs", listing)
+    progress.live("under-way", _under_way)
+    _ended()
+    _store()
+
+
+def _under_way() -> None:
+    """One sentence, then the jobs that are under way: the part that is drawn again every second."""
+    found = jobs.listing(state.store())
+    st.markdown(_sentence(found))
+    for job in found:
+        if job.active:
+            _row(job)
+
+
+def _ended() -> None:
+    """The other jobs, a few at a time."""
+    ended = [job for job in jobs.listing(state.store()) if not job.active]
+    page = 1
+    if len(ended) > PER_PAGE:
+        page = st.pagination(-(-len(ended) // PER_PAGE), key="runs-page")
+    for job in ended[(page - 1) * PER_PAGE : page * PER_PAGE]:
+        _row(job)
+
+
+def _store() -> None:
+    """Finished results by kind."""
     store = state.store()
-    st.subheader("What the store holds")
     held = contents(store)
     if held.empty:
-        st.markdown("The store is empty.")
+        st.page_link("pages/start.py", label="Run the example or start a study of your own", icon=":material/home:")
         return
+    st.subheader("What the store holds")
     st.markdown(
-        f"{held['results'].sum():,} finished results take {held['megabytes'].sum():,.1f} MB. Nothing that is finished is "
-        "computed twice."
+        f"{held['results'].sum():,} finished results take {held['megabytes'].sum():,.1f} MB. "
+        "Nothing that is finished is computed twice."
     )
     with st.expander("Results by kind"):
         st.dataframe(
@@ -51,40 +74,30 @@ def draw() -> None:
         st.caption(f"They lie in the folder {escape(str(store.root))}.")
 
 
-def listing() -> None:
-    """One sentence, then every job, the newest first."""
-    found = jobs.listing(state.store())
-    st.markdown(_sentence(found))
-    if not found:
-        st.page_link("pages/start.py", label="Run the example or start a study of your own", icon=":material/home:")
-        return
-    page = 1
-    if len(found) > PER_PAGE:
-        page = st.pagination(-(-len(found) // PER_PAGE), key="runs-page")
-    for job in found[(page - 1) * PER_PAGE : page * PER_PAGE]:
-        _row(job)
-
-
 def _sentence(found: list[Job]) -> str:
     if not found:
         return "Nothing was run yet."
     counts = {name: sum(job.state == name for job in found) for name in progress.STATES}
     told = [f"{count} {progress.STATES[name][1].lower()}" for name, count in counts.items() if count]
     work = "1 job" if len(found) == 1 else f"{len(found)} jobs"
-    return f"{work}: {', '.join(told)}. Work goes on when this page is closed."
+    goes_on = " Work goes on when this page is closed." if any(job.active for job in found) else ""
+    return f"{work}: {', '.join(told)}.{goes_on}"
 
 
 def _row(job: Job) -> None:
     with st.container(border=True):
-        name, status, where, times, buttons = st.columns((3, 2, 3, 3, 3), vertical_alignment="center")
+        name, status, where, times, buttons = st.columns((3, 2.3, 3, 2.7, 4), vertical_alignment="center")
         name.markdown(f"**{escape(job.title)}**  \n{KINDS.get(job.kind, job.kind)} #{job.key[:4]}")
         status.markdown(progress.status(job))
-        where.markdown(progress.where(job) if job.state != "done" else "all stages")
-        times.markdown(f"{duration(job.seconds)}  \nsubmitted {_ago(job.submitted)}")
+        where.markdown(progress.where(job) if job.state != "done" else escape(job.message))
+        times.markdown(f"{duration(job.seconds)}{' so far' if job.active else ''}  \n{ago(job.submitted)}")
         with buttons.container(horizontal=True, horizontal_alignment="right"):
             progress.actions(job)
             if not job.active and st.button(
-                "Remove", key=f"remove.{job.key}", help="Take it off this list; its results stay in the store."
+                "Remove",
+                key=f"remove.{job.key}",
+                type="tertiary",
+                help="Take it off this list; its results stay in the store.",
             ):
                 jobs.forget_job(state.store(), job.key)
                 st.rerun()
@@ -92,11 +105,6 @@ def _row(job: Job) -> None:
         if job.stages:
             with st.expander("Stages", expanded=job.active):
                 progress.stages(job)
-
-
-def _ago(moment: float) -> str:
-    passed = time.time() - moment
-    return "just now" if passed < 10 else f"{duration(passed)} ago"
 
 
 frame.page(draw)

@@ -5,57 +5,72 @@ import streamlit as st
 from pages.shared import frame, idea, new_study, progress, state, theme
 from pages.shared.text import duration, escape
 from unlearn_core import jobs
-from unlearn_core.experiment import OpenStudy, example, studies
+from unlearn_core.experiment import example, studies
 from unlearn_core.params import key
 from unlearn_core.store import StoreError
 
 
 def draw() -> None:
-    st.title("Why is forgetting these images hard, what should be done about it, and did it work?")
+    st.title("Unlearning workbench")
     st.markdown(
-        "Choose images that a trained model should forget and see how strongly it memorized them and how entangled they are "
-        "with the rest. Plan how to forget them, part by part, and let attacks and retrained models say how well it "
-        "worked. The best result possible is a model that behaves as if it had been trained without these images."
+        "**Why is forgetting these images hard, what should be done about it, and did it work?** Choose images that a "
+        "trained model should forget, see how strongly it memorized them, plan how to forget them part by part, and "
+        "let attacks say how close the result comes to a model retrained without them."
     )
-    theme.show(idea.drawing(), alt=idea.ALT)
-    finished = studies(state.store())
     columns = st.columns(3)
+    with columns[2].container(border=True, height="stretch"):
+        st.subheader("Your own study")
+        st.markdown("Choose images, a model and what it should forget; every algorithm and a plan are run on it.")
+        own = _wants_own()
     with columns[0].container(border=True, height="stretch"):
         st.subheader("The example")
-        progress.live("example", _example)
+        _example("secondary" if own else "primary")
     with columns[1].container(border=True, height="stretch"):
-        st.subheader("A finished study")
-        _finished([listed for listed in finished if listed.key != key(example())])
-    with columns[2].container(border=True, height="stretch"):
-        st.subheader("A study of your own")
-        st.markdown("Choose images, a model, and what it should forget; all algorithms and a plan are run on it.")
-        own = st.toggle("Set up a study", key="own", bind="query-params")
+        st.subheader("Finished studies")
+        _finished([listed for listed in studies(state.store()) if listed.key != key(example())])
     if own:
         new_study.draw()
+    theme.show(idea.drawing(), alt=idea.ALT)
 
 
-def _example() -> None:
-    study, store = example(), state.store()
-    st.markdown(
-        f"Handwritten digits: {study.forget.size} images, from hardly to strongly memorized, are forgotten by "
-        f"{study.seeds} models."
-    )
-    job = _job(key(study))
-    if store.find(study) is not None:
-        seconds = sum(OpenStudy.open(store, key(study)).summary["seconds"].values())
-        st.caption(f"Finished here; it took {duration(seconds)}.")
-        if st.button("Open the example", type="primary"):
-            state.open_study(key(study))
-    elif job is None:
-        st.caption("Takes a few minutes on two processor cores.")
-        if st.button("Run the example", type="primary", icon=":material/play_arrow:"):
-            jobs.submit(store, study)
-            st.rerun()
+def _wants_own() -> bool:
+    """Whether the form for a study of one's own is open.
+
+    Kept in the address by hand: Streamlit changes to no other page while a widget is bound to the address.
+    """
+    wanted = st.toggle("Set up a study", value="own" in st.query_params, key="own")
+    if wanted:
+        st.query_params["own"] = "yes"
     else:
-        st.markdown(f"**{progress.status(job)}** · {duration(job.seconds)}")
-        progress.words(job)
-        progress.stages(job)
-        progress.actions(job, primary=True)
+        st.query_params.pop("own", None)
+    return wanted
+
+
+def _example(kind: str) -> None:
+    """Open the example, run it, or show how far it is."""
+    study, store = example(), state.store()
+    finished, job = store.find(study), _job(key(study))
+    if finished is None and job is not None:
+        progress.live("example", lambda: _progress(job.key, kind))
+        return
+    st.markdown(f"{study.seeds} models of handwritten digits forget {study.forget.size} images.")
+    if finished is not None:
+        st.caption(f"Finished on {finished.manifest()['created'][:10]}.")
+        if st.button("Open the example", type=kind, icon=":material/open_in_new:"):
+            state.open_study(finished.key)
+        return
+    st.caption("Takes a few minutes on two processor cores.")
+    if st.button("Run the example", type=kind, icon=":material/play_arrow:"):
+        jobs.submit(store, study)
+        st.rerun()
+
+
+def _progress(name: str, kind: str) -> None:
+    job = jobs.find(state.store(), name)
+    st.markdown(f"{progress.status(job)} · {duration(job.seconds)}")
+    progress.words(job)
+    progress.actions(job, kind)
+    progress.stages(job)
 
 
 def _job(name: str) -> jobs.Job | None:
@@ -67,22 +82,23 @@ def _job(name: str) -> jobs.Job | None:
 
 def _finished(others: list) -> None:
     if not others:
-        st.markdown("There is none yet besides the example. Studies that are finished are listed here.")
+        st.markdown("There is no other one yet. Studies that you finish are listed here.")
         return
     listed = {study.key: study for study in others}
+    labels = {name: f"{study.name} #{name[:4]}" for name, study in listed.items()}
     chosen = st.selectbox(
         "Study to open",
-        list(listed),
-        format_func=lambda k: f"{listed[k].name} #{k[:4]}",
+        list(labels),
+        format_func=labels.get,
         key="finished",
         persist_state="session",
     )
     study = listed[chosen]
     st.caption(
-        f"{escape(study.dataset)}: {study.forget} images to forget, {study.methods} models compared, {study.seeds} seeds, "
+        f"{escape(study.dataset)}: {study.forget:,} images to forget, {study.seeds} seeds, "
         f"finished {study.created[:10]}."
     )
-    if st.button("Open this study"):
+    if st.button("Open this study", icon=":material/open_in_new:"):
         state.open_study(chosen)
 
 

@@ -93,18 +93,24 @@ def _check(owner: str, p: Param, value: Any) -> None:
     if p.kind in (int, float, bool, str):
         fits = isinstance(value, p.kind) or (p.kind is float and isinstance(value, int))
         if not fits or (p.kind is not bool and isinstance(value, bool)):
-            raise BadValue(f"{where} must be {_article(p.kind)}, not {value!r}.")
+            raise BadValue(f"{where} must be {_article(p.kind)}, not {_shown(value)}.")
     elif isinstance(p.kind, type) and not isinstance(value, p.kind):
         raise BadValue(f"{where} must be of the kind {p.kind.__name__}, not {type(value).__name__}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise BadValue(f"{where} must be a finite number, not {value}.")
     if p.choices is not None and value not in p.choices:
-        raise BadValue(f"{where} must be one of {', '.join(map(str, p.choices))}, not {value!r}.")
+        raise BadValue(f"{where} must be one of {', '.join(map(str, p.choices))}, not {_shown(value)}.")
     too_low = p.low is not None and value < p.low
     too_high = p.high is not None and value > p.high
     if too_low or too_high:
         high = "" if p.high is None else f" and at most {p.high:g}"
-        raise BadValue(f"{where} must be at least {p.low:g}{high}, not {value:g}.")
+        raise BadValue(f"{where} must be at least {p.low:g}{high}, not {_shown(value)}.")
+
+
+def _shown(value: Any) -> str:
+    """A refused value as a message shows it: never longer than a line."""
+    text = f"{value:g}" if isinstance(value, float) else repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _article(kind: type) -> str:

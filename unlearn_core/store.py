@@ -27,8 +27,7 @@ import numpy as np
 import pandas as pd
 import platformdirs
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from unlearn_core.params import BadValue, Spec, build, canonical, key, plain
 
@@ -82,7 +81,9 @@ class Draft:
 
     def arrays(self, name: str = "arrays", **arrays: np.ndarray) -> None:
         # safetensors writes the buffer as it lies in memory, so a transposed view must be copied first.
-        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, self.folder / f"{name}.safetensors")
+        whole = save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+        # Not save_file: the file it makes can be read by its owner only, and its errors hide the system's.
+        (self.folder / f"{name}.safetensors").write_bytes(whole)
 
     def table(self, frame: pd.DataFrame, name: str = "table") -> None:
         frame.to_parquet(self.folder / f"{name}.parquet")
@@ -102,10 +103,10 @@ class Store:
             layout = self.root / "layout.json"
             if not layout.exists():
                 write_whole(layout, json.dumps({"layout": LAYOUT}))
-            found = json.loads(layout.read_text()).get("layout")
+            found = json.loads(layout.read_text())["layout"]
         except OSError as error:
             raise StoreError(f"The store folder cannot be used: {error.strerror} ({error.filename}).") from error
-        except json.JSONDecodeError as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise StoreError("The store's layout.json cannot be read; is this folder really a store?") from error
         if found != LAYOUT:
             raise StoreError(f"This store has layout {found}; this version of the program reads layout {LAYOUT}.")
@@ -162,7 +163,11 @@ class Store:
         """
         if (found := self.find(spec)) is not None:
             return found
-        with self.lock(key(spec)):
+        try:
+            held = self.lock(key(spec)).acquire()
+        except OSError as error:
+            raise StoreError(f"The store cannot be written to: {error.strerror}.") from error
+        with held:
             if (found := self.find(spec)) is not None:
                 return found
             return self._make(spec, make, device)
@@ -200,13 +205,6 @@ class Store:
             flush(place.parent)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StoreError(
-                    f"The disk is full: {free_megabytes(self.root):.0f} MB are left in the store."
-                ) from error
-            raise
-        except SafetensorError as error:
-            # safetensors wraps the operating system's error in one of its own and keeps only the text.
-            if "No space left" in str(error):
                 raise StoreError(
                     f"The disk is full: {free_megabytes(self.root):.0f} MB are left in the store."
                 ) from error

@@ -64,12 +64,12 @@ def draw() -> None:
 
 def _report(added: Imported) -> None:
     st.success(
-        f"{escape(added.name)} is there: {added.train:,} training and {added.test:,} test images in {len(added.classes)} "
-        "classes. Choose it below as the dataset.",
+        f"{escape(added.name)} is there: {added.train:,} training and {added.test:,} test images in "
+        f"{len(added.classes)} classes. Choose it below as the dataset.",
         icon=":material/check_circle:",
     )
     if added.skipped:
-        st.warning(f"{len(added.skipped):,} files were not used.")
+        st.warning(f"Not used: {len(added.skipped):,} of the files.")
         st.dataframe(
             pd.DataFrame(added.skipped, columns=["File", "Reason"]),
             hide_index=True,

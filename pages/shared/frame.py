@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import runpy
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -11,15 +10,13 @@ from pathlib import Path
 import streamlit as st
 
 from pages.shared import progress, state
+from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import escape
 from unlearn_core import jobs
 from unlearn_core.experiment import example, studies
 from unlearn_core.experiment.views import Listed
-from unlearn_core.params import BadValue
-from unlearn_core.store import StoreError
 
 __all__ = ["empty_state", "escape", "page", "run", "sidebar"]
-log = logging.getLogger(__name__)
 _inside = ContextVar("inside the frame", default=False)
 
 
@@ -36,11 +33,12 @@ def run(chosen) -> None:
 def page(draw: Callable[[], None]) -> None:
     """Draw a page inside the frame. Every file in pages/ ends with this call.
 
-    Streamlit finds the files in pages/ by itself, and on a freshly started server it runs the one a deep link names alone, without
-    app.py and so without whatever stands guard there. Such a run is handed to app.py, which comes back here.
+    Streamlit finds the files in pages/ by itself, and on a freshly started server it runs the one a deep link names
+    alone, without app.py and so without whatever stands guard there. Such a run is handed to app.py, which comes back
+    here.
     """
     if _inside.get():
-        _with_plain_errors(draw)
+        with_plain_errors(draw)
     else:
         runpy.run_path(str(Path(__file__).parents[2] / "app.py"), run_name="__main__")
 
@@ -48,12 +46,12 @@ def page(draw: Callable[[], None]) -> None:
 def sidebar() -> None:
     """The study on screen, and what is under way."""
     with st.sidebar:
-        _study_picker({listed.key: listed for listed in studies(state.store())})
-        progress.live("light", _light)
+        with_plain_errors(lambda: _study_picker({listed.key: listed for listed in studies(state.store())}))
+        with_plain_errors(lambda: progress.live("light", _light))
 
 
 def _study_picker(finished: dict[str, Listed]) -> None:
-    """The study of the address, of this visit, or the newest. A change of page empties the address, so it is written again."""
+    """The study of the address, of this visit, or the newest. A change of page empties the address: it is refilled."""
     if not finished:
         return
     named, before = st.query_params.get("study"), st.session_state.get("study")
@@ -61,44 +59,28 @@ def _study_picker(finished: dict[str, Listed]) -> None:
         st.warning("The study of this address is not in this store. Another one is shown.")
     shown = next(key for key in (named, before, *finished) if key in finished)
     st.session_state["study"] = st.query_params["study"] = shown
-    st.selectbox("Study", list(finished), format_func=lambda key: _label(finished[key]), key="study", on_change=_picked)
+    labels = {key: f"{study.name} on {study.dataset} #{key[:4]}" for key, study in finished.items()}
+    st.selectbox("Study", list(labels), format_func=labels.get, key="study", on_change=_picked)
     study = finished[shown]
-    st.caption(f"{study.forget} images to forget, {study.methods} models compared, {study.seeds} seeds.")
+    st.caption(f"{study.forget:,} images to forget, {study.seeds} seeds.")
 
 
 def _picked() -> None:
     state.show_study(st.session_state["study"])
 
 
-def _label(listed: Listed) -> str:
-    return f"{listed.name} on {listed.dataset} #{listed.key[:4]}"
-
-
 def _light() -> None:
-    """One line a job that is under way or was interrupted."""
+    """What is under way or was interrupted, and where it is."""
     for job in jobs.listing(state.store()):
         if job.active or job.state == "interrupted":
             icon, word = progress.STATES[job.state]
-            text = f"{word}: {escape(job.title)}"
-            st.page_link("pages/runs.py", label=f"{text} ({progress.where(job)})" if job.stage else text, icon=icon)
-
-
-def _with_plain_errors(draw: Callable[[], None]) -> None:
-    """A mistake in a request is one sentence on the page; anything else goes to the log, and the page says that it failed."""
-    try:
-        draw()
-    except (BadValue, StoreError) as error:
-        st.error(str(error))
-    except Exception as error:
-        if type(error).__module__.startswith("streamlit"):
-            raise
-        log.exception("a page failed")
-        st.error("This page could not be drawn. Reload it; if it fails again, the server's log has the details.")
+            st.page_link("pages/runs.py", label=escape(job.title), icon=icon)
+            st.caption(f"{word}: {progress.where(job)}" if job.stage else word)
 
 
 def empty_state(what: str) -> None:
     """What a page says while there is no study: one sentence and the one button that changes it."""
-    st.info(f"{what} needs a finished study. The example takes about a minute on two processor cores.")
+    st.info(f"{what} needs a finished study. The example takes a few minutes on two processor cores.")
     if st.button("Run the example", type="primary"):
         jobs.submit(state.store(), example())
         st.switch_page("pages/runs.py")

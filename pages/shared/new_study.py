@@ -14,6 +14,7 @@ from unlearn_core.data import DATASETS, Data, own
 from unlearn_core.experiment import Study
 from unlearn_core.experiment.rehearsal import rehearse
 from unlearn_core.forget import FORGET_SETS
+from unlearn_core.models import MODELS
 from unlearn_core.params import BadValue
 from unlearn_core.store import StoreError
 from unlearn_core.training import Training, recipe
@@ -50,11 +51,12 @@ def draw() -> None:
 
 def _form() -> Study | None:
     choices = _choices()
+    titles, rules = ({n: row.title for n, row in table.items()} for table in (choices, FORGET_SETS))
     st.markdown("**1. Images**")
     name = st.selectbox(
         "Dataset",
-        list(choices),
-        format_func=lambda n: choices[n].title,
+        list(titles),
+        format_func=titles.get,
         key="new.dataset",
         persist_state="session",
         width=420,
@@ -65,16 +67,15 @@ def _form() -> Study | None:
         data = form(Data, f"new.data.{name}", chosen.data, SPLITS)
     st.markdown("**2. Model**")
     usual = recipe(chosen.data, chosen.side)
-    st.caption(
-        f"{usual.model}, {usual.epochs} epochs, learning rate {usual.lr:g}: the recipe known to fit these images."
-    )
+    model = MODELS[usual.model].title
+    st.caption(f"{model}, {usual.epochs} epochs, learning rate {usual.lr:g}: the usual recipe for these images.")
     with st.expander("Change the model or how it is trained"):
         training = form(Training, f"new.training.{name}", usual, RECIPE)
     st.markdown("**3. What to forget**")
     rule = st.selectbox(
-        "Chosen",
-        list(FORGET_SETS),
-        format_func=lambda n: FORGET_SETS[n].title,
+        "How the images are chosen",
+        list(rules),
+        format_func=rules.get,
         key="new.rule",
         persist_state="session",
         width=420,
@@ -118,5 +119,5 @@ def _fits(study: Study) -> bool:
         st.markdown("The images are downloaded first; then it is checked whether the request fits them.")
     else:
         forget, images = ahead
-        st.markdown(f"This forgets **{forget:,} of {images:,}** training images, on {study.seeds} models.")
+        st.markdown(f"This forgets **{forget:,} of {images:,}** training images, from {study.seeds} models.")
     return True

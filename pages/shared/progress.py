@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.shared import state
+from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import duration, escape
 from unlearn_core import jobs
 from unlearn_core.jobs import Job
@@ -21,29 +22,29 @@ STATES = {
     "cancelled": (":material/cancel:", "Cancelled"),
     "interrupted": (":material/power_off:", "Interrupted"),
 }
-# The stages of a study in their order, and what happens in each.
+# The stages of a study in their order, and what each is for.
 STUDY = {
-    "data": "Read and split the images",
-    "original models": "Train the original models",
-    "bank": "Train the bank that memorization is estimated from",
-    "map": "Lay out the map of all images",
-    "forget set": "Choose the images to forget",
-    "retrained models": "Retrain without them, as the reference",
-    "tuning": "Choose learning rates on other models",
-    "unlearning": "Unlearn with every algorithm and plan",
-    "evaluation": "Compare with the retrained models",
+    "data": "the images are read and split",
+    "original models": "the models that will have to forget",
+    "bank": "many models on parts of the images, for memorization",
+    "map": "all images on one plane",
+    "forget set": "the images to forget are chosen",
+    "retrained models": "models that never saw them, as the reference",
+    "tuning": "learning rates, on models of their own",
+    "unlearning": "every algorithm and plan, on every seed",
+    "evaluation": "comparison with the retrained models",
 }
 
 
 def live(name: str, draw: Callable[[], None]) -> None:
-    """Draw, and draw again every second while jobs are under way; when one begins or ends, the whole page is drawn anew."""
+    """Draw, and again every second while jobs are under way; when one begins or ends, the whole page is drawn anew."""
     before = _under_way()
 
     @st.fragment(run_every=EVERY if before else None, key=name)
     def part() -> None:
         if _under_way() != before:
             st.rerun()
-        draw()
+        with_plain_errors(draw)
 
     part()
 
@@ -72,21 +73,22 @@ def _share(job: Job) -> float | None:
 
 
 def stages(job: Job) -> None:
-    """One line a stage: finished ones with their seconds, the current one with a bar, later ones pending."""
-    begun = dict(job.stages)
-    coming = [name for name in STUDY if job.kind == "Study" and name not in begun]
-    for name, seconds in begun.items():
-        text = STUDY.get(name, name.capitalize())
-        if name != job.stage or job.state == "done":
-            st.markdown(f":material/check: {text} · {duration(seconds)}")
-        elif not job.active:
-            st.markdown(f":material/stop_circle: {text} · stopped here")
-        elif (share := _share(job)) is not None:
-            st.progress(share, text=f":material/autorenew: **{text}** · {share:.0%}")
+    """Finished stages with their seconds, the current one with a bar where it can be measured, then what is pending."""
+    current = job.stage if job.state != "done" else ""
+    done = [f":material/check: {name} · {duration(spent)}" for name, spent in job.stages if name != current]
+    if done:
+        st.markdown("  \n".join(done))
+    if current:
+        about = f" ({STUDY[current]})" if current in STUDY else ""
+        if not job.active:
+            st.markdown(f":material/stop_circle: stopped in **{current}**{about}")
+        elif (share := _share(job)) is None:
+            st.markdown(f":material/autorenew: **{current}**{about}: under way")
         else:
-            st.markdown(f":material/autorenew: **{text}** · under way, its length is not known")
-    for name in coming:
-        st.markdown(f":material/radio_button_unchecked: {STUDY[name]} · pending")
+            st.progress(share, text=f"**{current}**{about}: {share:.0%}")
+    pending = [name for name in STUDY if job.kind == "Study" and name not in dict(job.stages)]
+    if pending and job.state != "done":
+        st.markdown(f":material/pending: pending: {', '.join(pending)}")
 
 
 def words(job: Job) -> None:
@@ -100,9 +102,9 @@ def words(job: Job) -> None:
             st.code(job.detail, language=None)
 
 
-def actions(job: Job, primary: bool = False) -> None:
-    """The buttons that fit the state of a job."""
-    store, kind = state.store(), "primary" if primary else "secondary"
+def actions(job: Job, kind: str = "secondary") -> None:
+    """The buttons that fit the state of a job; `kind` is the type of the one that leads on."""
+    store = state.store()
     if job.active:
         if st.button("Cancel", key=f"cancel.{job.key}", icon=":material/cancel:"):
             jobs.cancel(store, job.key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 
 def escape(text: str) -> str:
     """A name from data as plain text where Markdown is read."""
@@ -20,3 +22,13 @@ def duration(seconds: float) -> str:
     if whole < 48 * 3600:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 86400} days"
+
+
+def ago(moment: float) -> str:
+    """How long ago a moment (seconds since 1970) was, in words."""
+    passed = time.time() - moment
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if passed >= size:
+            count = int(passed // size)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"

@@ -1,26 +1,33 @@
 """The command line: the contents page.
 
-    frame.py     what all commands share: errors as one sentence, progress, tables, the result as one JSON object
-    options.py   options that several commands share, and texts made into rows, specs and hyperparameters
-    lists.py     list
-    own_data.py  data add, data list
-    stages.py    train, bank, map, forget, unlearn, evaluate
-    studies.py   example, study
-    queue.py     jobs list, start, show, cancel, resume, remove
+    frame.py       what all commands share: errors as one sentence, progress, tables, the result as one JSON object
+    options.py     options that several commands share, and texts made into rows, specs and hyperparameters
+    lists.py       list
+    own_data.py    data add, data list
+    stages.py      train, bank, map
+    forgetting.py  forget, unlearn, evaluate
+    studies.py     example, study, compare, audit
+    queue.py       jobs list, start, show, cancel, resume, remove
 
 Modules that need seconds to import are imported inside the commands, so that help and small lists answer at once.
 """
 
+from typing import Annotated
+
 import typer
 
-from unlearn_core.cli import lists, own_data, queue, stages, studies
+from unlearn_core.cli import forgetting, lists, own_data, queue, stages, studies
 from unlearn_core.cli.frame import Commands
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()
-def start(debug: bool = typer.Option(False, envvar="UNLEARN_DEBUG", help="Show where an error came from.")) -> None:
+def start(
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="UNLEARN_DEBUG", help="Show where an error came from.")
+    ] = False,
+) -> None:
     """Choose images to forget, see why they are hard to forget, forget them, and prove how well it worked.
 
     Progress goes to stderr; the result is one JSON object on the last line of stdout.
@@ -33,10 +40,12 @@ for command in (
     stages.train,
     stages.bank,
     stages.map_,
-    stages.forget,
-    stages.unlearn,
-    stages.evaluate,
+    forgetting.forget,
+    forgetting.unlearn,
+    forgetting.evaluate,
     studies.study,
+    studies.compare,
+    studies.audit,
 ):
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(own_data.app, name="data")

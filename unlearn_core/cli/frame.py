@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SAY_EVERY = 10.0  # seconds between two lines of progress where no bar can be drawn
 DRAW_EVERY = 0.1  # seconds between two looks of a bar
+NARROW = ("key", "kind", "method", "name", "state")  # columns that are never broken over lines
 
 StoreOption = Annotated[
     Path | None,
@@ -58,7 +59,8 @@ class Commands(TyperGroup):
         try:
             status = super().main(*args, standalone_mode=False, **extra)
         except typer.TyperException as error:
-            say(error.format_message())
+            if sentence := error.format_message().replace("Value error, ", ""):
+                say(sentence)
             status = error.exit_code
         sys.exit(status or 0)
 
@@ -122,9 +124,13 @@ class _Lines:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         now = time.perf_counter()
-        if stage != self.stage or now - self.said > SAY_EVERY:
-            self.stage, self.said = stage, now
-            say(f"{stage}: {done / total:.0%}" if done and total else f"{stage} ...")
+        if stage != self.stage:
+            say(f"{stage} ...")
+        elif now - self.said > SAY_EVERY and total:
+            say(f"{stage}: {done / total:.0%}")
+        else:
+            return
+        self.stage, self.said = stage, now
 
 
 class _Bars:
@@ -183,7 +189,7 @@ def show(rows: list[dict], as_json: bool, *, nothing: str, columns: tuple[str, .
         console.width = 200  # a file or a pipe has no width of its own
     table = Table(box=box.SIMPLE)
     for name in columns or rows[0]:
-        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=name == "key")
+        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=name in NARROW)
     for row in rows:
         table.add_row(*(Text(_cell(row[name])) for name in columns or rows[0]))
     console.print(table)

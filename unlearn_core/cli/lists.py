@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from unlearn_core.cli.frame import JsonOption, StoreOption, open_store, show
+from unlearn_core.cli.options import row_of
 from unlearn_core.params import Spec, params
 
 SOURCE = re.compile(r"Source:\s*(.+?)(?=\n\s*\n|\nDeparts from|\Z)", re.DOTALL)
@@ -42,7 +42,7 @@ def datasets(store) -> list[dict]:
     ]
 
 
-def models(store) -> list[dict]:
+def models() -> list[dict]:
     from unlearn_core.models import MODELS
 
     return [
@@ -51,7 +51,7 @@ def models(store) -> list[dict]:
     ]
 
 
-def algorithms(store) -> list[dict]:
+def algorithms() -> list[dict]:
     from unlearn_core.unlearning import ALGORITHMS
 
     return [
@@ -68,7 +68,7 @@ def algorithms(store) -> list[dict]:
     ]
 
 
-def forget_sets(store) -> list[dict]:
+def forget_sets() -> list[dict]:
     from unlearn_core.forget import FORGET_SETS
 
     return [
@@ -83,7 +83,7 @@ def forget_sets(store) -> list[dict]:
     ]
 
 
-def metrics(store) -> list[dict]:
+def metrics() -> list[dict]:
     from unlearn_core.evaluation import METRICS
 
     return [
@@ -92,7 +92,7 @@ def metrics(store) -> list[dict]:
     ]
 
 
-def attacks(store) -> list[dict]:
+def attacks() -> list[dict]:
     from unlearn_core.attacks import ATTACKS
 
     return [
@@ -158,48 +158,36 @@ def source(cls: type[Spec]) -> str:
     return " ".join(found[1].split()) if found else ""
 
 
-class What(StrEnum):
-    """What can be listed."""
-
-    datasets = "datasets"
-    models = "models"
-    algorithms = "algorithms"
-    forget_sets = "forget-sets"
-    metrics = "metrics"
-    attacks = "attacks"
-    studies = "studies"
-    results = "results"
-
-
-LISTS = {
-    What.datasets: (datasets, ()),
-    What.models: (models, ()),
-    What.algorithms: (algorithms, ("name", "title", "group", "settings", "source")),
-    What.forget_sets: (forget_sets, ("name", "title", "settings", "about")),
-    What.metrics: (metrics, ("name", "label", "direction", "help")),
-    What.attacks: (attacks, ("name", "label", "gives", "help")),
-    What.studies: (studies, ()),
-    What.results: (results, ("kind", "key", "what", "created", "seconds")),
+# What can be listed: the function, and the columns of its table (all where none are named).
+REGISTRIES = {
+    "models": (models, ()),
+    "algorithms": (algorithms, ("name", "title", "group", "settings", "source")),
+    "forget-sets": (forget_sets, ("name", "title", "settings", "about")),
+    "metrics": (metrics, ("name", "label", "direction", "help")),
+    "attacks": (attacks, ("name", "label", "gives", "help")),
+}
+IN_STORE = {
+    "datasets": (datasets, ()),
+    "studies": (studies, ()),
+    "results": (results, ("kind", "key", "what", "created", "seconds")),
 }
 
 
 def list_(
-    what: Annotated[What, typer.Argument(help="What to list.")],
+    what: Annotated[str, typer.Argument(help=f"What to list: {', '.join(IN_STORE | REGISTRIES)}.")],
     as_json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
     """List what there is."""
-    rows, columns = LISTS[what]
-    show_rows(rows(open_store(store)), as_json, what.value, columns)
-
-
-def show_rows(rows: list[dict], as_json: bool, what: str, columns: tuple[str, ...] = ()) -> None:
-    """Rows as JSON, or as a table in which hyperparameters are written as on the command line."""
+    rows, columns = row_of(IN_STORE | REGISTRIES, what, "list")
+    found = rows(open_store(store)) if what in IN_STORE else rows()
     if not as_json:
-        rows = [
-            row | {"settings": [f"{h['name']}={h['default']}" for h in row["hyperparameters"]]}
-            if "hyperparameters" in row
-            else row
-            for row in rows
+        found = [
+            row | {"settings": _settings(row["hyperparameters"])} if "settings" in columns else row for row in found
         ]
-    show(rows, as_json, nothing=f"There are no {what} in this store yet.", columns=columns)
+    show(found, as_json, nothing=f"There are no {what} in this store yet.", columns=columns)
+
+
+def _settings(hyperparameters: list[dict]) -> list[str]:
+    """Hyperparameters as they are given on the command line."""
+    return [f"{h['name']}={h['default']}" for h in hyperparameters]

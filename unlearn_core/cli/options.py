@@ -135,8 +135,10 @@ def rows(text: str, n: int) -> np.ndarray:
     return read_ids(read_text(Path(text[1:])), n) if text.startswith("@") else unpack(text, n)
 
 
-def write_csv(frame, file: Path) -> None:
+def write_csv(columns: dict[str, Any], file: Path) -> None:
+    import pandas as pd
+
     try:
-        frame.to_csv(file, index=False)
+        pd.DataFrame(columns).to_csv(file, index=False)
     except OSError as error:
-        raise BadValue(f"The file {file} cannot be written: {error.strerror}.") from error
+        raise BadValue(f"The file {file} cannot be written: {error.strerror or error}.") from error

@@ -37,11 +37,15 @@ def start(
 ) -> None:
     """Start a job; one that is under way already is joined."""
     from unlearn_core import jobs
+    from unlearn_core.experiment import Study
+    from unlearn_core.experiment.rehearsal import rehearse
     from unlearn_core.experiment.stages import MAKERS
 
     root, spec = open_store(store), read_spec(file)
     if type(spec) not in MAKERS:
         raise BadValue(f"A {type(spec).__name__} is not something that a job can make.")
+    if isinstance(spec, Study):
+        rehearse(root, spec)
     answer(_row(jobs.find(root, jobs.submit(root, spec))))
 
 

@@ -1,13 +1,14 @@
-"""example, study: one forget set, many ways to forget it, over seeds."""
+"""example, study, compare, audit: one forget set, many ways to forget it, over seeds."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from unlearn_core.cli.frame import StoreOption, answer, obtain, open_store, say, show
+from unlearn_core.cli.frame import JsonOption, StoreOption, answer, obtain, open_store, say, show
 from unlearn_core.cli.options import read_spec
 from unlearn_core.params import BadValue, plain
 
@@ -53,19 +54,82 @@ def _study(store, source: str):
 
 
 def _report(store, spec) -> None:
+    from unlearn_core.experiment import OpenStudy
+    from unlearn_core.experiment.rehearsal import rehearse
+
+    if store.find(spec) is None:
+        rehearse(store, spec)  # a request that cannot be met should not first cost a bank
     result, cached = obtain(store, spec)
     summary = result.json("summary")
     if summary["bank_warning"]:
         say(summary["bank_warning"])
-    lines = [
-        {
-            "method": name,
-            **{f"{split}_accuracy": value for split, value in accuracy.items()},
-            "ToW": summary["tow"].get(name),
-            "group_ToW": summary["group_tow"].get(name),
-            "attack_AUC": summary["intervals"]["attack_auc"][name]["mean"],
-        }
-        for name, accuracy in summary["accuracy"].items()
-    ]
-    show(lines, False, nothing="", err=True)
+    show(_lines(OpenStudy(store, result)), False, nothing="", columns=COLUMNS, err=True)
     answer(summary | {"study": result.key, "cached": cached})
+
+
+# -- a finished study --------------------------------------------------------------------------------------------------
+
+KeyArgument = Annotated[str | None, typer.Argument(metavar="STUDY_KEY", help="Which study; the newest unless told.")]
+COLUMNS = ("method", "kind", "forget_accuracy", "retain_accuracy", "test_accuracy", "tow", "group_tow", "lira_auc")
+
+
+def compare(study: KeyArgument = None, as_json: JsonOption = False, store: StoreOption = None) -> None:
+    """All methods of a finished study beside each other, with intervals over seeds and the cost of each."""
+    show(_lines(_open(store, study)), as_json, nothing="", columns=COLUMNS)
+
+
+def audit(
+    method: Annotated[str, typer.Option(help="Method of the study: see compare.")],
+    study: KeyArgument = None,
+    attack: Annotated[str | None, typer.Option(help="Attack: see list attacks; the study's own unless told.")] = None,
+    part: Annotated[str, typer.Option(help="all, low, medium or high.")] = "all",
+    store: StoreOption = None,
+) -> None:
+    """Attack a method's models, the original and two retrained ones: does anything give the forgotten images away?"""
+    from unlearn_core.experiment import audit as attacks
+
+    found = _open(store, study)
+    statistic = attack or attacks.default_statistic(found)
+    verdict = attacks.judge(found, method, statistic, part)
+    sides = {
+        "method": verdict.audited,
+        "original": verdict.original,
+        "retrained": verdict.retrained,
+        "retrained_again": verdict.again,
+    }
+    answer(
+        {
+            "study": found.key,
+            "method": method,
+            "attack": statistic,
+            "part": part,
+            "forget": len(verdict.audited.rows),
+            "unseen": verdict.audited.unseen,
+            "auc": {name: vars(side.success) for name, side in sides.items()},
+            "tpr_at_1_fpr": {name: vars(side.found_at(0.01)) for name, side in sides.items()},
+            # Differences in AUC to the retrained models, with the half widths of their intervals.
+            "auc_above_retrained": vars(verdict.apart),
+            "original_above_retrained": vars(verdict.power),
+            "noise_floor": vars(verdict.floor),
+            "differs_from_retrained": verdict.side != 0,
+            "attack_has_power": verdict.has_power,
+        }
+    )
+
+
+def _open(store: Path | None, key: str | None):
+    from unlearn_core.experiment import OpenStudy, studies
+
+    root = open_store(store)
+    if key is None:
+        key = next((listed.key for listed in studies(root)), None)
+    if key is None:
+        raise BadValue("There is no finished study in this store yet; run example or study.")
+    return OpenStudy.open(root, key)
+
+
+def _lines(study) -> list[dict]:
+    """One line per method with all that was measured; None where nothing could be."""
+    from unlearn_core.experiment.comparison import everything
+
+    return json.loads(everything(study).reset_index().to_json(orient="records", double_precision=15))

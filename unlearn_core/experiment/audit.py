@@ -45,8 +45,8 @@ def compares_same_images(statistic: str) -> bool:
 class Attacked:
     """One attack on the models of one method. Scores: higher = more likely a member.
 
-    `members[i]` are the scores of the forget images `rows` under the model of `seeds[i]`; `others[i]` those of the unseen
-    images that it compares with.
+    `members[i]` are the scores of the forget images `rows` under the model of `seeds[i]`; `others[i]` those of the
+    unseen images that it compares with.
     """
 
     seeds: tuple[int, ...]
@@ -93,6 +93,10 @@ class Attacked:
         found = np.mean([(m >= threshold).mean() for m in self.members])
         accused = np.mean([(o >= threshold).mean() for o in self.others])
         return float(found), float(accused)
+
+    def threshold_at(self, alpha: float) -> float:
+        """The score that a share `alpha` of the unseen images reaches, over all seeds: where to begin to look."""
+        return float(np.quantile(np.concatenate(self.others), 1 - alpha))
 
     @cached_property
     def curve(self) -> pd.DataFrame:
@@ -215,22 +219,41 @@ def judge(study: OpenStudy, method: str, statistic: str, part: str = "all", seed
 # -- distributions -----------------------------------------------------------------------------------------------------
 
 
-def histograms(scores: dict[str, Sequence[np.ndarray]], bins: int = 30) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def is_ratio(statistic: str) -> bool:
+    """Whether the scores are likelihood ratios, whose tails are so long that they are shown on the scale of arcsinh:
+    even around 0, powers of ten further out."""
+    return compares_same_images(statistic)
+
+
+def histograms(
+    scores: dict[str, Sequence[np.ndarray]], ratio: bool = False, bins: int = 32
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Shares of images in common bins: the edges (bins + 1,) and for each name the shares (bins,), which sum to 1.
 
-    The edges span the middle 98 % of all scores; what lies outside is counted in the first and the last bin. Where all
-    scores are equal there is one bin around them.
+    The edges span the middle 98 % of all scores; what lies outside is counted in the first and the last bin. With
+    `ratio` the bins are equally wide on the scale of arcsinh. Where all scores are equal there is one bin around them.
     """
     together = np.concatenate([s for each in scores.values() for s in each])
     low, high = np.quantile(together, [0.01, 0.99])
     if low == high:
         low, high = together.min(), together.max()
-    edges = np.linspace(low, high, bins + 1) if low < high else np.array([low - 0.5, low + 0.5])
+    if low == high:
+        edges = np.array([low - 0.5, low + 0.5])
+    elif ratio:
+        edges = np.sinh(np.linspace(np.arcsinh(low), np.arcsinh(high), bins + 1))
+    else:
+        edges = np.linspace(low, high, bins + 1)
     shares = {}
     for name, each in scores.items():
         pooled = np.clip(np.concatenate(each), edges[0], edges[-1])
         shares[name] = np.histogram(pooled, edges)[0] / len(pooled)
     return edges, shares
+
+
+def thresholds(edges: np.ndarray) -> list[float]:
+    """Thresholds worth trying: the edges and three steps between each two, with three significant digits, rising."""
+    places = np.interp(np.arange(4 * len(edges) - 3) / 4, np.arange(len(edges)), edges)
+    return sorted({float(f"{place:.3g}") + 0.0 for place in places})
 
 
 # -- the confidence attack taught on kept and test images --------------------------------------------------------------

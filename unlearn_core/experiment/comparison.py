@@ -53,7 +53,7 @@ COLUMNS: dict[str, Metric] = {
 
 
 def by_seed(study: OpenStudy, metric: str) -> pd.DataFrame:
-    """One line per seed, one column per method; NaN where not measurable. Raises BadValue for a metric not of COLUMNS."""
+    """A line per seed, a column per method; NaN where not measurable. Raises BadValue unless `metric` is in COLUMNS."""
     if metric not in COLUMNS:
         raise BadValue(f"{metric!r} is not one of the measured columns.")
     table = study.table.assign(value=pd.to_numeric(study.table[metric]))
@@ -151,6 +151,14 @@ def gaps(study: OpenStudy) -> pd.DataFrame:
     return heads.join(pd.DataFrame.from_dict(lines, orient="index"))
 
 
+def far_out(values: pd.Series) -> pd.Series:
+    """Which values lie more than three interquartile ranges outside the quartiles, so that a chart with them shows
+    little else. NaN is not."""
+    low, high = values.quantile(0.25), values.quantile(0.75)
+    reach = 3 * (high - low)
+    return (values < low - reach) | (values > high + reach)
+
+
 def plans_with_steps(study: OpenStudy) -> list[str]:
     """The methods that forget part after part: the plans, and the controls that keep their parts."""
     seed = int(study.table["seed"].min())
@@ -158,24 +166,30 @@ def plans_with_steps(study: OpenStudy) -> list[str]:
     return [name for name in run if isinstance(study.run_result(name, seed).spec().unlearner, Rum)]
 
 
+def part_gaps(study: OpenStudy, method: str) -> dict[str, Estimate]:
+    """Accuracy on each part minus the retrained model's of the same seed; above 0 = the part is remembered too well."""
+    parts = [part for part in PARTS if len(study.parts[part])]
+    return {part: versus(study, method, RETRAINED, f"{part}_accuracy").difference for part in parts}
+
+
 def steps(study: OpenStudy, method: str) -> pd.DataFrame:
     """Accuracy on each part before a plan and after each of its steps, over seeds.
 
     One line per step and part: `step` (0 = before), `what` (the part that the step forgot and its algorithm), `part`,
-    `mean` and `half_width`. Parts are those of the study, by memorization.
+    `mean` and `half_width`, the retrained models' mean (`retrained`) and `gap`, mean - retrained. Parts are those of
+    the study, by memorization.
     """
     seeds = sorted(study.table["seed"].unique())
     runs = [study.after_each_step(method, int(seed)) for seed in seeds]
     plan = study.run_result(method, int(seeds[0])).spec().unlearner
     names = ["before", *(f"{p.name}: {p.unlearner.title}" for p in plan.parts)]
     lines = []
-    for i, name in enumerate(names):
-        for part in PARTS:
-            if len(study.parts[part]):
-                found = over_seeds([run[part].iloc[i] for run in runs])
-                lines.append(
-                    {"step": i, "what": name, "part": part, "mean": found.mean, "half_width": found.half_width}
-                )
+    for part in (p for p in PARTS if len(study.parts[p])):
+        goal = by_seed(study, f"{part}_accuracy")[RETRAINED].mean()
+        for i, name in enumerate(names):
+            found = over_seeds([run[part].iloc[i] for run in runs])
+            line = {"step": i, "what": name, "part": part, "mean": found.mean, "half_width": found.half_width}
+            lines.append(line | {"retrained": goal, "gap": found.mean - goal})
     return pd.DataFrame(lines)
 
 
@@ -203,10 +217,10 @@ def _work(study: OpenStudy, method: str) -> float | None:
 def everything(study: OpenStudy) -> pd.DataFrame:
     """One line per method, in the study's order, with all that was measured: for a download.
 
-    `title`, `kind`, `seeds`; for each of COLUMNS its mean, `<metric>_half_width` of the 95 % interval over seeds and
-    `<metric>_distinguishable` from the ceiling; `seconds` per run and `share_of_seconds` of retraining; `share_of_work`,
-    images that went through a backward pass as a share of those of retraining, which does not depend on the machine; and
-    the number of `diverged` runs. NaN where unknown.
+    `title`, `kind`, `seeds`; for each of COLUMNS its mean, `<metric>_half_width` of the 95 % interval over seeds, and
+    `<metric>_distinguishable` from the ceiling; `seconds` per run and `share_of_seconds` of retraining; the
+    `share_of_work`, images through a backward pass, which does not depend on the machine; and the number of `diverged`
+    runs. NaN where unknown.
     """
     groups = study.table.groupby("method", sort=False)
     frame = groups[["title", "kind"]].first()

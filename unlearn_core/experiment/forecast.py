@@ -21,8 +21,8 @@ from unlearn_core.unlearning.retrain import Retrain
 
 @dataclass(frozen=True)
 class Forecast:
-    """Work that is still to be done, and seconds for it: expected, and where all runs are as fast or as slow as the
-    fastest and slowest seen.
+    """Work that is still to be done, and seconds for it: where all runs take as long as the median of those seen, and
+    where all are as fast or as slow as the fastest and the slowest.
 
     `trainings` counts models trained from scratch, `trials` runs that choose learning rates, `runs` unlearning runs;
     `reused` counts results of all three kinds that are there already and cost nothing. `guessed` names algorithms that
@@ -101,18 +101,20 @@ def _seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
             total += _training_seconds(finished)
         elif hasattr(step, "epochs"):
             seen = measured.get(type(step)) or [s for times in measured.values() for s in times] or [0.0]
-            total += step.epochs * np.array([np.mean(seen), min(seen), max(seen)])
+            total += step.epochs * np.array([np.median(seen), min(seen), max(seen)])
     return total
 
 
 @lru_cache(maxsize=8)
 def _seconds_per_epoch(finished: OpenStudy) -> dict[type, list[float]]:
-    """Seconds per epoch of each algorithm in each of the finished study's runs of it on the whole forget set."""
+    """Seconds per epoch of each algorithm, one value a run of the finished study in which it alone did all the work."""
     found = defaultdict(list)
-    for line in finished.table[finished.table["kind"] == "single"].itertuples():
-        unlearner = finished.run_result(line.method, line.seed).spec().unlearner
-        if hasattr(unlearner, "epochs"):
-            found[type(unlearner)].append(line.seconds / unlearner.epochs)
+    for line in finished.table[finished.table["kind"] != "reference"].itertuples():
+        steps = [
+            u for u in _steps(finished.run_result(line.method, line.seed).spec().unlearner) if hasattr(u, "epochs")
+        ]
+        if len({type(u) for u in steps}) == 1:
+            found[type(steps[0])].append(line.seconds / sum(u.epochs for u in steps))
     return found
 
 

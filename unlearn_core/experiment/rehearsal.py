@@ -16,8 +16,8 @@ from unlearn_core.store import Store
 def rehearse(store: Store, study: Study) -> tuple[int, int] | None:
     """(images to forget, training images) of a study; None while its images are not on this machine yet.
 
-    The rule chooses by made-up scores, so how many it names is right, and which is not. Raises BadValue where the rule, the
-    images or the model do not fit each other.
+    The rule chooses by made-up scores, so how many it names is right, and which is not. Raises BadValue where the rule,
+    the images or the model do not fit each other.
     """
     data = study.training.data
     row = DATASETS.get(data.name)

@@ -67,11 +67,14 @@ def contents(store: Store) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class SetFacts:
-    """What can be said of a forget set before it is forgotten. `per_class` (K,) counts its images of each class."""
+    """What can be said of a forget set before it is forgotten. `per_class` (K,) counts its images of each class;
+    `memorization` is their mean score, `memorization_error` the mean standard error of one of these scores.
+    """
 
     images: int
     per_class: np.ndarray
     memorization: float
+    memorization_error: float
     entanglement: Entanglement
 
 
@@ -252,6 +255,7 @@ class OpenStudy:
             images=len(rows),
             per_class=np.bincount(self.labels[rows], minlength=len(self.classes)),
             memorization=float(self.memorization.scores[rows].mean()),
+            memorization_error=float(self.memorization.standard_error[rows].mean()),
             entanglement=self.sums.describe(rows, center),
         )
 
@@ -267,6 +271,12 @@ class OpenStudy:
     def refine(self, plan: Plan, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The parts that a run of this plan would cut these rows into."""
         return plan.refine(rows, self.scores(plan.by)[rows], self.sums.score if plan.by == "entanglement" else None)
+
+    def nearest_part(self, rows: np.ndarray) -> str:
+        """The part of the study's own forget set whose mean memorization is nearest to that of these rows."""
+        scores = self.memorization.scores
+        there = {name: abs(scores[own].mean() - scores[rows].mean()) for name, own in self.parts.items() if len(own)}
+        return min(there, key=there.get)
 
     def suggestion(self, part: str) -> Suggestion | None:
         """What to run on the "low", "medium" or "high" part, going by this study's own runs on its whole forget set:

@@ -126,6 +126,7 @@ class Unlearner(Spec):
         started, cost = time.perf_counter(), Cost()
         model = copy.deepcopy(original)
         model = self.run(model, original, request, cost).eval().requires_grad_(True)
+        model.zero_grad(set_to_none=True)  # the last step's gradients are as large as the model
         cost.seconds = time.perf_counter() - started
         cost.peak_megabytes = peak_megabytes(request.x.device)
         return Unlearned(model, cost)

@@ -1,0 +1,116 @@
+"""What an attack shows, in sentences made from its numbers."""
+
+from __future__ import annotations
+
+from pages.shared import numbers
+from pages.shared.text import escape
+from unlearn_core.experiment import audit
+from unlearn_core.experiment.audit import Attacked, Efficacy, Verdict
+
+# By the side on which a method lies of retraining.
+SAYS = {1: "remembers more than retraining", -1: "is over-unlearned", 0: "cannot be told from retraining"}
+# The same for the attack that is high for anything unusual.
+SAYS_EITHER = {1: "stands out from retraining", -1: "stands out less than retraining", 0: SAYS[0]}
+# Below this balanced accuracy the attack of the papers is close to guessing.
+WEAK = 0.6
+
+
+def images(verdict: Verdict) -> str:
+    return "all parts together" if verdict.part == "all" else f"{verdict.part} part"
+
+
+def says(verdict: Verdict, statistic: str) -> str:
+    return (SAYS_EITHER if statistic == audit.EITHER_DIRECTION else SAYS)[verdict.side]
+
+
+def result(title: str, verdict: Verdict, statistic: str) -> str:
+    """What the attack reads before, after and on the target, and what that means."""
+    seeds = len(verdict.audited.seeds)
+    over = f"With {seeds} seeds" if seeds > 1 else "For this one model"
+    return (
+        f"After **{escape(title)}** the attack “{audit.STATISTICS[statistic].label}” reads AUC "
+        f"{numbers.interval(verdict.audited.success)} on the forgotten images, {images(verdict)}; the original reads "
+        f"{numbers.interval(verdict.original.success)}. The target is what retrained models read, "
+        f"{numbers.interval(verdict.retrained.success)}, which need not be 0.5. {over} it "
+        f"**{says(verdict, statistic)}**."
+    )
+
+
+def over_unlearned(verdict: Verdict, statistic: str) -> str | None:
+    """The warning about the far side of retraining."""
+    if verdict.side != -1 or statistic == audit.EITHER_DIRECTION:
+        return None
+    return (
+        f"Over-unlearned: {numbers.estimate(verdict.apart, signed=True)} in AUC against retraining. That is a failure "
+        "too: the forgotten images look less familiar than to a model that never saw them, and so they stand out."
+    )
+
+
+def no_power(verdict: Verdict) -> str | None:
+    """The warning that an attack proves nothing."""
+    if verdict.has_power:
+        return None
+    return (
+        "This attack does not tell even the original from a retrained model "
+        f"({numbers.estimate(verdict.power, signed=True)} in AUC), so a good reading proves nothing. Choose another "
+        "attack."
+    )
+
+
+def parts(verdicts: list[Verdict], statistic: str) -> str:
+    """Which parts differ from retraining, and whether they cancel."""
+    off = [v for v in verdicts if v.part != "all" and v.side]
+    if not off:
+        return "No part can be told from retraining"
+    said = "; ".join(f"{v.part} part {says(v, statistic)}" for v in off)
+    return said[0].upper() + said[1:] + ("; together they cancel" if cancels(verdicts) else "")
+
+
+def cancels(verdicts: list[Verdict]) -> bool:
+    """Whether parts lie on both sides of retraining."""
+    return len({v.side for v in verdicts if v.part != "all" and v.side}) > 1
+
+
+def hidden(verdict: Verdict, verdicts: list[Verdict], statistic: str) -> str | None:
+    """The warning that all parts together look better than the parts do."""
+    off = [v for v in verdicts if v.part != "all" and v.side]
+    if verdict.part != "all" or not off or (verdict.side and not cancels(verdicts)):
+        return None
+    said = parts(verdicts, statistic)
+    return f"Part by part it looks otherwise: {said[0].lower()}{said[1:]}."
+
+
+def unseen(statistic: str) -> str:
+    """The images an attack compares with."""
+    if audit.compares_same_images(statistic):
+        return "the same images in a second retrained model"
+    return "test images"
+
+
+def at_threshold(cut: float, audited: Attacked, original: Attacked, retrained: Attacked) -> str:
+    """What an attacker achieves at a threshold."""
+    found, accused = audited.at(cut)
+    before, never = original.at(cut)[0], retrained.at(cut)[0]
+    return (
+        f"At this threshold an attacker is right about **{hundred(found)}** forgotten images while wrongly accusing "
+        f"**{hundred(accused)}** unseen ones. In the original the same threshold finds {hundred(before)}; in a "
+        f"retrained model, which never saw them, it points at {hundred(never)}."
+    )
+
+
+def hundred(share: float) -> str:
+    """A share as a count: 12 of 100."""
+    count = round(100 * share)
+    return "fewer than 1 of 100" if share > 0 and count == 0 else f"{count} of 100"
+
+
+def efficacy(found: Efficacy, target: Efficacy) -> str:
+    """MIA-efficacy beside the power of its attack."""
+    right = found.balanced_accuracy
+    weak = right.mean + (right.half_width or 0) < WEAK
+    return (
+        f"The confidence attack of the papers takes {numbers.estimate(found.efficacy)} of the forgotten images for "
+        f"unseen; the target is the retrained models' {numbers.estimate(target.efficacy)}. It is right about "
+        f"{numbers.estimate(right)} of kept and test images (balanced accuracy), where guessing is right about 0.5"
+        + (". That is nearly no power: where it cuts is chance, and the number says little." if weak else ".")
+    )

@@ -1,0 +1,68 @@
+"""What a comparison of methods shows, in sentences made from its numbers."""
+
+from __future__ import annotations
+
+from pages.shared import numbers
+from pages.shared.text import escape
+from unlearn_core.experiment import comparison as core
+from unlearn_core.unlearning import ALGORITHMS
+
+
+def title_of(study, method: str) -> str:
+    """The name of a method on screen, not yet escaped."""
+    return study.table.loc[study.table["method"] == method, "title"].iloc[0]
+
+
+def closest(study) -> str:
+    """Which method came closest to retraining, and whether that can be told from the ceiling."""
+    best, ceiling = core.ranked(study, "group_tow").iloc[0], study.means("group_tow").loc[core.CEILING]
+    seeds = f"{study.spec.seeds} seed{'s' if study.spec.seeds > 1 else ''}"
+    told = {True: "distinguishable from", False: f"with {seeds} not distinguishable from", None: "beside"}
+    return (
+        f"**{escape(best['title'])}** came closest to retraining: group ToW "
+        f"{numbers.spread(best['mean'], best['half_width'])} over {seeds}, {told[best['distinguishable']]} the "
+        f"{numbers.spread(ceiling['mean'], ceiling['half_width'])} of one retrained model against another."
+    )
+
+
+def plan_verdict(study, found: core.Versus) -> str:
+    """A plan against the best single algorithm: what the difference shows, and what it does not."""
+    plan, rival = (f"**{escape(title_of(study, m))}**" for m in (found.first, found.second))
+    by = numbers.estimate(found.difference, signed=True)
+    says = f"{plan} against {rival}, the best single algorithm, on the same seeds: {by} in group ToW"
+    match core.side_of_zero(found.difference):
+        case 1:
+            return f"{says}. {plan} is closer on this forget set, as the authors of RUM report for theirs."
+        case -1:
+            return f"{says}. {plan} is further away: the advantage that the authors of RUM report does not show here."
+        case 0:
+            return (
+                f"{says}, not distinguishable with {found.difference.n} seeds. The advantage that the authors of RUM "
+                "report does not show here; so few seeds do not rule it out either."
+            )
+    return f"{says}; a single seed has no interval, so this decides nothing."
+
+
+def why_group_tow(study) -> str:
+    """Why group ToW is the headline, with the method for which it matters most."""
+    tow, group = study.means("tow"), study.means("group_tow")
+    name = (tow["mean"] - group["mean"]).drop(core.RETRAINED).astype(float).idxmax()
+    return (
+        "Group ToW is the headline because in plain ToW forgetting one part too much and another too little cancels: "
+        f"{escape(title_of(study, name))} reads {numbers.spread(tow.loc[name, 'mean'], None)} there and "
+        f"{numbers.spread(group.loc[name, 'mean'], None)} part by part."
+    )
+
+
+def relabelling(study) -> str:
+    """How far relabelling and doing nothing are from retraining on the easy and on the hard part."""
+    relabels = [a.title for a in ALGORITHMS.values() if a.group == "relabel"]
+    singles = study.table[(study.table["kind"] == "single") & study.table["title"].isin(relabels)]
+    said = [f"{escape(title_of(study, m))} {_ends(study, m)}" for m in dict.fromkeys(singles["method"])]
+    said.append(f"leaving the model as it is {_ends(study, core.ORIGINAL)}")
+    return f"Accuracy against retraining: {'; '.join(said)}."
+
+
+def _ends(study, method: str) -> str:
+    gaps = core.part_gaps(study, method)
+    return ", ".join(f"{numbers.estimate(gaps[p], signed=True)} on {p}" for p in ("low", "high") if p in gaps)

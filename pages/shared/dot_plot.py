@@ -1,0 +1,107 @@
+"""Dot plots: one line per method, one dot with its interval per panel, references as vertical lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from pages.shared import legend, numbers, theme
+
+# Kinds of methods by shape, so that nothing hangs on colour.
+KINDS = {
+    "single": ("circle", "single algorithm"),
+    "plan": ("diamond", "RUM plan"),
+    "control": ("square-open", "control of a plan"),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A vertical reference: its value, its colours and dash after a model, and its name in the legend."""
+
+    value: float | None
+    model: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel: `values` has a line per method with `mean` and `half_width`."""
+
+    axis: str
+    values: pd.DataFrame
+    lines: tuple[Line, ...] = field(default=())
+
+
+def draw(title: str, heads: pd.DataFrame, panels: list[Panel], zero: bool = False, one_scale: bool = False):
+    """The methods of `heads` (columns `title` and `kind`, the first on top) in every panel, with one legend.
+
+    `zero` draws a line at 0 in every panel, for differences; with `one_scale` all panels share their scale.
+    """
+    fig = theme.figure(title, "", "", height=150 + 27 * len(heads))
+    ink, grid = fig.layout.font.color, fig.layout.xaxis.gridcolor
+    make_subplots(rows=1, cols=len(panels), shared_yaxes=True, horizontal_spacing=0.04, figure=fig)
+    for column, panel in enumerate(panels, start=1):
+        for kind in KINDS:
+            _dots(fig, kind, heads, panel.values, column)
+        for line in panel.lines:
+            _reference(fig, line, len(heads), column)
+        if zero:
+            fig.add_vline(0, line={"color": ink, "width": 1}, row=1, col=column)
+        scale = {"matches": "x"} if one_scale and column > 1 else {}
+        fig.update_xaxes(title=panel.axis, gridcolor=grid, zeroline=False, row=1, col=column, **scale)
+    places = list(range(len(heads)))
+    names = [escape(title) for title in heads["title"]]
+    fig.update_yaxes(tickvals=places, ticktext=names, range=[len(heads) - 0.4, -0.6], gridcolor=grid, zeroline=False)
+    fig.update_yaxes(automargin=True, row=1, col=1)
+    return legend.below(fig)
+
+
+def _dots(fig: go.Figure, kind: str, heads: pd.DataFrame, values: pd.DataFrame, column: int) -> None:
+    shape, name = KINDS[kind]
+    places = [i for i, k in enumerate(heads["kind"]) if k == kind]
+    if not places:
+        return
+    titles, values = heads["title"].iloc[places], values.loc[heads.index[places]]
+    colour, ink = theme.model_colour("unlearned"), fig.layout.font.color
+    texts = [numbers.spread(*pair) for pair in zip(values["mean"], values["half_width"], strict=True)]
+    fig.add_scatter(
+        x=values["mean"],
+        y=places,
+        error_x={"array": values["half_width"], "color": ink, "thickness": 1.2, "width": 3},
+        mode="markers",
+        marker={
+            "symbol": shape,
+            "size": 12 if kind == "plan" else 10,
+            "color": colour,
+            "line": {"color": colour if "open" in shape else ink, "width": 1.5},
+        },
+        name=name,
+        legendgroup=kind,
+        showlegend=column == 1,
+        text=[f"{escape(title)}: {text}" for title, text in zip(titles, texts, strict=True)],
+        hovertemplate="%{text}<extra></extra>",
+        row=1,
+        col=column,
+    )
+
+
+def _reference(fig: go.Figure, line: Line, rows: int, column: int) -> None:
+    if not numbers.known(line.value):
+        return
+    fig.add_scatter(
+        x=[line.value, line.value],
+        y=[-0.6, rows - 0.4],
+        mode="lines",
+        line={"color": theme.model_colour(line.model), "dash": theme.DASHES[line.model], "width": 2},
+        name=line.name,
+        legendgroup=line.name,
+        showlegend=column == 1,
+        hovertemplate=f"{line.name}: {line.value:.3f}<extra></extra>",
+        row=1,
+        col=column,
+    )

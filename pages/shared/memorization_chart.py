@@ -1,0 +1,91 @@
+"""How memorized the images are: all of them with the forget set over them, and the forget set cut into parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from pages.shared import theme
+from unlearn_core.experiment import OpenStudy
+
+PATTERNS = {"low": "", "medium": "/", "high": "x"}
+BIN = 0.05
+AXES = {
+    "memorization": "memorization score (right = more memorized)",
+    "confidence": "minus the mean confidence during training (right = learned later)",
+    "entanglement": "minus the squared distance to the middle of all embeddings (right = nearer to the middle)",
+}
+
+
+def of_all(study: OpenStudy, forget: np.ndarray, parts: dict[str, np.ndarray]) -> go.Figure:
+    """All training images, the forget set over them, and where its low, medium and high part lie."""
+    scores = study.memorization.scores
+    fig = theme.figure(_title(scores, forget), "memorization score", "images (log scale)", height=380)
+    fig.update_layout(barmode="overlay", bargap=0.08, legend={"y": -0.3}, margin={"t": 76, "b": 84})
+    bins = {"start": -1 - BIN / 2, "end": 1 + BIN, "size": BIN}  # 0 lies in the middle of its bin
+    colour, _ = theme.ROLES["forget"]
+    tip = "score about %{x}: %{y} images<extra></extra>"
+    fig.add_histogram(
+        x=scores, xbins=bins, name=f"all {len(scores):,} training images", marker_color="#94a4a2", hovertemplate=tip
+    )
+    fig.add_histogram(
+        x=scores[forget],
+        xbins=bins,
+        name=f"{len(forget):,} to forget",
+        marker={
+            "color": colour,
+            "pattern": {"shape": "/", "fillmode": "overlay", "fgcolor": "white", "solidity": 0.15},
+        },
+        hovertemplate=tip,
+    )
+    fig.update_yaxes(type="log", dtick=1)
+    fig.update_xaxes(range=[float(scores.min()) - BIN, float(scores.max()) + BIN])
+    _mark(fig, scores, parts)
+    return fig
+
+
+def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray]) -> go.Figure:
+    """The forget set alone, by the score that a plan refines by, with the cuts."""
+    scores = study.scores(by)
+    sizes = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
+    fig = theme.figure(f"The cuts make parts of {sizes}", AXES[by], "images", height=320)
+    fig.update_layout(barmode="stack", bargap=0.08, showlegend=False, margin={"t": 76})
+    chosen = scores[np.concatenate(list(parts.values()))]
+    size = BIN if by == "memorization" else max(float(np.ptp(chosen)) / 40, 1e-6)
+    start = -1 - BIN / 2 if by == "memorization" else float(chosen.min())
+    for name, rows in parts.items():
+        fig.add_histogram(
+            x=scores[rows],
+            xbins={"start": start, "end": float(chosen.max()) + 2 * size, "size": size},
+            name=f"{name} ({len(rows)})",
+            marker={
+                "color": theme.PARTS[name],
+                "pattern": {"shape": PATTERNS[name], "fillmode": "overlay", "solidity": 0.2},
+            },
+            hovertemplate=f"%{{y}} images of the {name} part<extra></extra>",
+        )
+    _mark(fig, scores, parts)
+    return fig
+
+
+def _title(scores: np.ndarray, forget: np.ndarray) -> str:
+    return f"The images to forget score {scores[forget].mean():.2f} on average, all training images {scores.mean():.2f}"
+
+
+def _mark(fig: go.Figure, scores: np.ndarray, parts: dict[str, np.ndarray]) -> None:
+    """A dashed line between neighbouring parts, and the parts' names beside the lines."""
+    there = sorted((scores[rows].mean(), name) for name, rows in parts.items() if len(rows))
+    names = [name for _, name in there]
+    neighbours = zip(names, names[1:], strict=False)
+    cuts = [float(scores[parts[a]].max() + scores[parts[b]].min()) / 2 for a, b in neighbours]
+    for cut in cuts:
+        fig.add_vline(x=cut, line={"dash": "dash", "width": 1.5, "color": fig.layout.font.color})
+    for i, name in enumerate(names if cuts else ()):
+        ends = cuts[max(i - 1, 0) : i + 1]
+        anchor = "right" if i == 0 else "left" if i == len(cuts) else "center"
+        # The name in the middle stands higher, because the cuts may lie closer than a word is wide.
+        raised = 17 if anchor == "center" else 0
+        fig.add_annotation(
+            x=sum(ends) / len(ends), y=1.0, yref="paper", yanchor="bottom", xanchor=anchor, yshift=raised,
+            text=f" {name} ({len(parts[name])}) ", showarrow=False,
+        )  # fmt: skip

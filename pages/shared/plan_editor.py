@@ -1,0 +1,226 @@
+"""The RUM workbench: where the forget set is cut, what runs on each part, and why that is suggested."""
+
+from __future__ import annotations
+
+import inspect
+from itertools import permutations
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import memorization_chart, plan_file, theme, thumbnails
+from pages.shared.forms import form
+from pages.shared.text import escape
+from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.views import Suggestion
+from unlearn_core.params import BadValue, Spec
+from unlearn_core.rum import PARTS, Plan
+from unlearn_core.unlearning import ALGORITHMS, Unlearner
+
+SHOWN = 4  # thumbnails of a part
+BY = {
+    "memorization": "Memorization (from the bank of models)",
+    "entanglement": "Entanglement (distance to the middle of all embeddings)",
+    "confidence": "Confidence during training (needs no bank)",
+}
+CUT_BY = {"rank": "Number of images", "value": "Score"}
+RETAIN = {
+    False: "Parts still to come are kept until their turn (the paper's rule)",
+    True: "All parts are left out from the first step on",
+}
+
+
+# -- the plan that the widgets start from ------------------------------------------------------------------------------
+
+
+def start(study: OpenStudy) -> Plan:
+    """What the widgets show before anything is changed: a plan that was loaded, that of the address, or the study's."""
+    held = st.session_state.get(_key(study))
+    if held is None:
+        load(study, _from_address() or (study.spec.plans[0] if study.spec.plans else Plan()))
+        held = st.session_state[_key(study)]
+    return plan_file.from_text(held["plan"])
+
+
+def load(study: OpenStudy, plan: Plan) -> None:
+    """Put another plan in the place of the one on screen."""
+    before = st.session_state.get(_key(study), {"round": 0})
+    # Widgets remember their values by their keys, so each loaded plan gets keys of its own.
+    st.session_state[_key(study)] = {"plan": plan_file.to_text(plan), "round": before["round"] + 1}
+
+
+def keys(study: OpenStudy) -> str:
+    """What the keys of all widgets of the plan on screen begin with."""
+    return f"plan.{study.key[:8]}.{st.session_state[_key(study)]['round']}"
+
+
+def remember(study: OpenStudy, plan: Plan) -> None:
+    """Write the plan into the address, so that a link brings it back; the study's own plan needs no mention."""
+    text = plan_file.to_address(plan)
+    if plan in study.spec.plans[:1]:
+        st.query_params.pop("plan", None)
+    elif st.query_params.get("plan") != text:
+        st.query_params["plan"] = text
+
+
+def _key(study: OpenStudy) -> str:
+    return f"plan.{study.key}"
+
+
+def _from_address() -> Plan | None:
+    text = st.query_params.get("plan")
+    try:
+        return plan_file.from_address(text) if text else None
+    except BadValue as error:
+        st.warning(f"{escape(str(error))} The study's own plan is shown.")
+        return None
+
+
+# -- cutting -----------------------------------------------------------------------------------------------------------
+
+
+def cuts(study: OpenStudy, rows: np.ndarray, plan: Plan) -> Plan:
+    """Draw what the set is refined by and where it is cut; returns the plan with these."""
+    key, chart = keys(study), st.container()
+    left, right = st.columns(2)
+    with left:
+        by = _select("Refine by", BY, plan.by, f"{key}.by", "What tells easy from hard images.")
+    with right:
+        cut_by = _select(
+            "Cut by", CUT_BY, plan.cut_by, f"{key}.cut_by", "Cuts after so many images, or at these scores."
+        )
+    scores = np.sort(study.scores(by)[rows])
+    ends, steps = _ends(plan if (plan.by, plan.cut_by) == (by, cut_by) else None, cut_by, scores)
+    low, high = st.slider(
+        "The low part ends, and the high part begins, here",
+        min_value=steps[0],
+        max_value=steps[1],
+        value=ends,
+        step=steps[2],
+        key=f"{key}.cuts.{by}.{cut_by}.{len(rows)}.{int(rows.sum())}",
+        persist_state="session",
+    )
+    # An untouched slider leaves the cuts as they are written: a third is no round number.
+    if (by, cut_by) != (plan.by, plan.cut_by) or (low, high) != ends:
+        share = len(rows) if cut_by == "rank" else 1
+        plan = plan.but(by=by, cut_by=cut_by, low_cut=low / share, high_cut=high / share)
+    parts = study.refine(plan, rows)
+    with chart:
+        fig = memorization_chart.of_set(study, by, parts)
+        theme.show(fig, alt=f"Histogram of the forget set by {by}. {fig.layout.title.text}.")
+    return plan
+
+
+def _ends(plan: Plan | None, cut_by: str, scores: np.ndarray) -> tuple[tuple, tuple]:
+    """Where the slider's two ends stand, and its (lowest, highest, step). Without a plan: at the thirds of the set."""
+    n = len(scores)
+    if cut_by == "rank":
+        shares = (plan.low_cut, plan.high_cut) if plan else (1 / 3, 2 / 3)
+        return (round(shares[0] * n), round(shares[1] * n)), (0, n, 1)
+    thirds = (float(scores[round(n / 3)]), float(scores[min(n - 1, round(2 * n / 3))])) if n > 1 else (scores[0],) * 2
+    ends = (plan.low_cut, plan.high_cut) if plan else tuple(round(s, 3) for s in thirds)
+    step = 0.01 if np.ptp(scores) <= 2 else 0.1
+    lowest, highest = min(float(scores[0]), ends[0]), max(float(scores[-1]), ends[1])
+    return ends, (float(np.floor(lowest / step) * step), float(np.ceil(highest / step) * step + step), step)
+
+
+def _select(label: str, options: dict, value, key: str, help: str):
+    names = list(options)
+    return st.selectbox(
+        label, names, index=names.index(value), format_func=options.get, key=key, help=help, persist_state="session"
+    )
+
+
+# -- what runs on each part --------------------------------------------------------------------------------------------
+
+
+def parts(study: OpenStudy, rows: np.ndarray, plan: Plan) -> Plan | None:
+    """Three columns, one a part; returns the plan with the algorithms chosen, None where a setting cannot be used."""
+    cut, chosen = study.refine(plan, rows), {}
+    for column, name in zip(st.columns(3), PARTS, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{name.capitalize()}: {len(cut[name]):,} images**")
+            _about(study, cut[name])
+            chosen[name] = _algorithm(study, name, getattr(plan, name))
+    return None if None in chosen.values() else plan.but(**chosen)
+
+
+def _about(study: OpenStudy, rows: np.ndarray) -> None:
+    if not len(rows):
+        st.warning("This part is empty, so its algorithm will not run.")
+        return
+    thumbnails.of_rows(study, rows, SHOWN)
+    facts = study.about(rows)
+    st.markdown(
+        f"Mean memorization **{facts.memorization:.2f}**, entanglement **{facts.entanglement.share_of_random:.2f}** of "
+        f"a random set (score {facts.entanglement.score:.0f})."
+    )
+
+
+def _algorithm(study: OpenStudy, part: str, now: Unlearner) -> Unlearner | None:
+    """The select, the suggestion with its reason, and the settings."""
+    key, names = f"{keys(study)}.{part}", list(ALGORITHMS)
+    index = next(i for i, cls in enumerate(ALGORITHMS.values()) if cls is type(now))
+    name = st.selectbox(
+        "Algorithm", names, index=index, format_func=lambda n: ALGORITHMS[n].title, key=key, persist_state="session"
+    )
+    cls = ALGORITHMS[name]
+    if (suggestion := study.suggestion(part)) is not None:
+        st.caption(reason(suggestion, part))
+    with st.expander("Advanced"):
+        default = now if type(now) is cls else usual(study, cls)
+        chosen = form(cls, f"{key}.{name}", default)
+        st.caption(escape(inspect.getdoc(cls) or ""))
+    return chosen
+
+
+def usual(study: OpenStudy, cls: type[Unlearner]) -> Spec:
+    """An algorithm with the settings that the study gave it, so that its results are found again; else with its own."""
+    return next((u for u in study.spec.unlearners if type(u) is cls), cls())
+
+
+def suggestions(study: OpenStudy, plan: Plan) -> Plan:
+    """The plan with what is suggested for each part."""
+    found = {part: study.suggestion(part) for part in PARTS}
+    return plan.but(**{part: s.unlearner for part, s in found.items() if s is not None})
+
+
+def reason(s: Suggestion, part: str) -> str:
+    """Why an algorithm is suggested, with the runner-up and what the advice rests on."""
+    seeds = "one seed, which says little" if s.seeds == 1 else f"mean of {s.seeds} seeds"
+    text = (
+        f"Suggested: **{s.unlearner.title}**. Closeness to retraining (ToW) **{s.tow:.2f}** on the {part} third of the "
+    )
+    text += f"study's own set, {seeds}; two retrained models reach {s.ceiling:.2f}. "
+    if s.rival is None:
+        return f"{text}Nothing else was run."
+    if s.rival_tow > s.tow:
+        return f"{text}{s.rival.title} reads {s.rival_tow:.2f}: too little more to be worth a run."
+    rest = {
+        None: "",
+        True: ", behind by more than the spread between seeds",
+        False: ", within the spread between seeds",
+    }
+    return f"{text}Next best: {s.rival.title} {s.rival_tow:.2f}{rest[s.apart]}."
+
+
+# -- how they are run --------------------------------------------------------------------------------------------------
+
+
+def course(study: OpenStudy, plan: Plan) -> Plan:
+    """Name, order of the parts, and what is kept meanwhile."""
+    key, orders = keys(study), list(permutations(PARTS))
+    left, middle, right = st.columns([2, 3, 4])
+    with left:
+        name = st.text_input("Name of the plan", plan.name, max_chars=40, key=f"{key}.name", persist_state="session")
+    with middle:
+        order = _select(
+            "Order", {o: ", then ".join(o) for o in orders}, plan.order, f"{key}.order",
+            "The paper goes from low to high, so that the hardest images come last.",
+        )  # fmt: skip
+    with right:
+        exclude = _select(
+            "Images to keep during a step", RETAIN, plan.exclude_all, f"{key}.exclude",
+            "Whether parts that are forgotten later still count as images to keep.",
+        )  # fmt: skip
+    return plan.but(name=name.strip() or "RUM", order=tuple(order), exclude_all=exclude)

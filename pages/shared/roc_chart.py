@@ -1,0 +1,78 @@
+"""ROC curves of one attack on several models, in one chart."""
+
+from __future__ import annotations
+
+from html import escape
+
+import plotly.graph_objects as go
+
+from pages.shared import legend, theme
+from unlearn_core.experiment.audit import Attacked
+
+BANDS = {
+    "original": "rgba(120, 120, 120, 0.15)",
+    "unlearned": "rgba(230, 159, 0, 0.2)",
+    "retrained": "rgba(0, 114, 178, 0.15)",
+}
+
+
+def draw(
+    title: str, attacked: dict[str, Attacked], names: dict[str, str], at: tuple[float, float], logs: bool
+) -> go.Figure:
+    """One curve per role (original, unlearned, retrained), with bands of 95 % intervals over seeds.
+
+    `at` is the point of the unlearned models (share found, share accused) at the chosen threshold; `logs` draws both
+    axes as powers of ten.
+    """
+    fig = theme.figure(title, "Unseen images wrongly accused", "Forgotten images found", height=400)
+    ink = fig.layout.font.color
+    # On a logarithmic axis zero has no place: it is drawn at half of one image.
+    floor = 1 / (2 * max(a.unseen for a in attacked.values())) if logs else 0.0
+    fig.add_scatter(
+        x=[floor, 1],
+        y=[floor, 1],
+        mode="lines",
+        line={"color": ink, "width": 1, "dash": "dashdot"},
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    for role, model in attacked.items():
+        curve = model.curve.clip(lower=floor)
+        if len(model.seeds) > 1:
+            fig.add_scatter(
+                x=[*curve["fpr"], *curve["fpr"][::-1]],
+                y=[*curve["high"], *curve["low"][::-1]],
+                fill="toself",
+                fillcolor=BANDS[role],
+                mode="none",
+                showlegend=False,
+                hoverinfo="skip",
+            )
+        fig.add_scatter(
+            x=curve["fpr"],
+            y=curve["tpr"],
+            mode="lines",
+            line={"color": theme.model_colour(role), "dash": theme.DASHES[role], "width": 2.5, "shape": "hv"},
+            name=escape(names[role]),
+            hovertemplate=f"{escape(names[role])}: %{{y:.1%}} found, %{{x:.1%}} accused<extra></extra>",
+        )
+    found, accused = (max(share, floor) for share in at)
+    fig.add_scatter(
+        x=[accused],
+        y=[found],
+        mode="markers",
+        marker={
+            "symbol": "cross",
+            "size": 12,
+            "color": theme.model_colour("unlearned"),
+            "line": {"color": ink, "width": 1.5},
+        },
+        name="at the threshold",
+        hovertemplate="%{y:.1%} found, %{x:.1%} accused<extra></extra>",
+    )
+    if logs:
+        fig.update_xaxes(type="log", dtick=1)
+        fig.update_yaxes(type="log", dtick=1)
+    fig.update_xaxes(tickformat=".3~%")
+    fig.update_yaxes(tickformat=".3~%")
+    return legend.below(fig)

@@ -1,0 +1,57 @@
+"""Small images side by side, as one picture: a hundred separate images would be a hundred requests."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from PIL import Image, ImageDraw, ImageFont
+
+from pages.shared import theme
+from unlearn_core.experiment import OpenStudy
+
+SIDE, GAP, LINE = 128, 12, 26  # pixels of the picture, which is shown at half its size to stay sharp
+
+
+def mosaic(pixels: np.ndarray, labels: list[tuple[str, str]], across: int = 4, ink: str = "#101014") -> Image.Image:
+    """Images (k, C, H, W) uint8 as tiles, row by row, with two lines of text under each; pixels stay sharp squares."""
+    down = -(-len(pixels) // across)
+    width, height = SIDE + GAP, SIDE + 2 * LINE + GAP
+    sheet = Image.new("RGBA", (across * width - GAP, down * height - GAP))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(21)
+    for i, (tile, lines) in enumerate(zip(pixels, labels, strict=True)):
+        x, y = i % across * width, i // across * height
+        sheet.paste(_enlarged(tile), (x, y))
+        for j, line in enumerate(lines):
+            draw.text((x, y + SIDE + 2 + j * LINE), _fitting(line, font), fill=ink, font=font)
+    return sheet
+
+
+def show(pixels: np.ndarray, labels: list[tuple[str, str]], alt: str, across: int = 4) -> None:
+    """Draw a mosaic; `alt` says in words what it shows."""
+    sheet = mosaic(pixels, labels, across, ink="#FAFAFA" if theme.is_dark() else "#101014")
+    st.image(sheet, width=sheet.width // 2, alt=alt)
+
+
+def of_rows(study: OpenStudy, rows: np.ndarray, most: int) -> None:
+    """The most memorized of these rows, each with its number, class and score."""
+    scores = study.memorization.scores
+    shown = rows[np.lexsort((rows, -scores[rows]))][:most]
+    names = [study.classes[study.labels[row]] for row in shown]
+    labels = [(f"row {row}", f"{name}, {scores[row]:.2f}") for row, name in zip(shown, names, strict=True)]
+    show(study.pixels[shown], labels, alt="; ".join(f"{a}, class {b}" for a, b in labels))
+    low, high = scores[rows].min(), scores[rows].max()
+    some = "" if len(shown) == len(rows) else f"the {len(shown)} most memorized of {len(rows):,}; "
+    st.caption(f"Row number, class and score: {some}scores from {low:.2f} to {high:.2f}.")
+
+
+def _enlarged(tile: np.ndarray) -> Image.Image:
+    """One image (C, H, W) as a square of SIDE pixels; grey images get three equal channels."""
+    image = np.moveaxis(tile, 0, -1)
+    image = np.repeat(image, 3, -1) if image.shape[-1] == 1 else image[..., :3]
+    return Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.NEAREST)
+
+
+def _fitting(line: str, font) -> str:
+    while line and font.getlength(line) > SIDE:
+        line = line[:-2] + "…" if len(line) > 2 else ""
+    return line

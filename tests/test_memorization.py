@@ -1,0 +1,100 @@
+"""Memorization scores: known answers, the error they state, and wrong labels that stand out in a real bank."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unlearn_core.data import Data
+from unlearn_core.ensembles import Bank, balanced_subsets
+from unlearn_core.experiment import fulfil
+from unlearn_core.experiment.stages import bank_memorization, dataset
+from unlearn_core.memorization import memorization
+from unlearn_core.store import Store
+from unlearn_core.training import Training
+
+MEMBER = balanced_subsets(10, 20, 0.7, 0)
+
+
+def test_known_answers():
+    """Right exactly when seen: 1. Always right, always wrong: 0. Right exactly when unseen: -1."""
+    member = np.array([[1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]], bool)
+    correct = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 1, 0, 1], [0, 1, 0, 1]], bool)
+    assert memorization(member, correct).scores.tolist() == [1, 0, 0, -1]
+
+
+def test_shares_are_of_the_models_on_each_side():
+    member = np.array([[1], [1], [1], [1], [0], [0]], bool)
+    correct = np.array([[1], [1], [1], [0], [1], [0]], bool)
+    found = memorization(member, correct)
+    assert found.scores[0] == 0.75 - 0.5
+    # shares with one success and one failure added on each side: 4/6 of 4, 2/4 of 2
+    assert found.standard_error[0] == pytest.approx(np.sqrt((4 / 6) * (2 / 6) / 4 + 0.5 * 0.5 / 2))
+    assert found.fitted == 0.75
+
+
+@given(st.integers(0, 999))
+def test_it_is_the_difference_of_two_means(seed):
+    correct = np.random.default_rng(seed).random(MEMBER.shape) < 0.6
+    found = memorization(MEMBER, correct)
+    for i in range(10):
+        inside, outside = correct[MEMBER[:, i], i], correct[~MEMBER[:, i], i]
+        assert found.scores[i] == pytest.approx(inside.mean() - outside.mean())
+    assert found.fitted == pytest.approx(correct[MEMBER].mean())
+    assert (np.abs(found.scores) <= 1).all() and (found.standard_error > 0).all()
+
+
+@given(st.integers(0, 999))
+def test_the_order_of_models_and_images_does_not_matter(seed):
+    rng = np.random.default_rng(seed)
+    correct = rng.random(MEMBER.shape) < 0.6
+    models, images = rng.permutation(20), rng.permutation(10)
+    a, b = memorization(MEMBER, correct), memorization(MEMBER[models][:, images], correct[models][:, images])
+    np.testing.assert_allclose(a.scores[images], b.scores)
+    np.testing.assert_allclose(a.standard_error[images], b.standard_error)
+
+
+def test_the_stated_error_is_the_spread_of_the_estimate():
+    """Many banks of models that are right with chance 0.9 on what they saw and 0.4 on the rest."""
+    rng = np.random.default_rng(0)
+    member = balanced_subsets(1, 100, 0.7, 0)[:, :1].repeat(4000, 1)
+    member[:70], member[70:] = True, False
+    found = memorization(member, rng.random(member.shape) < np.where(member, 0.9, 0.4))
+    assert found.scores.mean() == pytest.approx(0.5, abs=0.01)
+    assert found.standard_error.mean() == pytest.approx(found.scores.std(), rel=0.05)
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_an_image_that_is_always_or_never_left_out_is_refused(value):
+    member = MEMBER.copy()
+    member[:, 3] = value
+    with pytest.raises(ValueError, match="in all models or in none"):
+        memorization(member, MEMBER)
+
+
+def test_models_that_do_not_fit_are_warned_of():
+    correct = np.ones_like(MEMBER)
+    assert memorization(MEMBER, correct).warning is None
+    wrong = np.argwhere(MEMBER)[:: int(MEMBER.sum() / 3)][:3]  # 3 of 140 are 2.1 %
+    correct[tuple(wrong.T)] = False
+    assert memorization(MEMBER, correct).warning.startswith("The models fit only 97.9% of the images")
+
+
+@pytest.mark.parametrize(("wrong", "warned"), [(0, False), (1, False), (2, True)])
+def test_the_warning_begins_below_ninety_nine_percent(wrong, warned):
+    member = np.zeros((2, 100), bool)  # a hundred pairs of a model and an image it trained on
+    member[0, :50] = member[1, 50:] = True
+    correct = np.ones((2, 100), bool)
+    correct[:, :wrong] = False
+    assert (memorization(member, correct).warning is not None) == warned
+
+
+def test_wrong_labels_are_memorized(tmp_path):
+    """A real bank on digits with a tenth of the labels wrong: those can only be learned by heart."""
+    store, data = Store(tmp_path), Data(name="digits-noisy", train=500, test=60)
+    bank = Bank(training=Training(data=data, width=128, epochs=80), models=20)
+    found = bank_memorization(fulfil(store, bank))
+    wrong = dataset(store, data).mislabelled
+    assert wrong.sum() > 30 and found.fitted > 0.97
+    assert found.scores[wrong].mean() > 0.85 and np.median(found.scores[wrong]) == 1
+    assert found.scores[~wrong].mean() < 0.2 and np.median(found.scores[~wrong]) < 0.05

@@ -1,0 +1,208 @@
+"""forget, unlearn, evaluate: from a choice of images to an unlearned model and its numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unlearn_core.cli.frame import StoreOption, answer, obtain, open_store, progress, say
+from unlearn_core.cli.options import read_spec, read_text, row_of, rows, settings, training, with_recipe, write_csv
+from unlearn_core.params import BadValue, params, plain
+
+ModelsOption = Annotated[int, typer.Option(help="Members of the bank, where one is needed.")]
+
+# The option of each field of a rule, where the field's own name would say too little on a command line.
+OPTION = {"named": "rows", "label": "class"}
+
+
+@with_recipe
+def forget(
+    recipe: dict,
+    by: Annotated[str, typer.Option(help="How to choose: see list forget-sets.")] = "memorization",
+    level: Annotated[str | None, typer.Option(help="low, medium, high or mix.")] = None,
+    size: Annotated[int | None, typer.Option(help="Number of images.")] = None,
+    label: Annotated[str | None, typer.Option("--class", help="Name of the class.")] = None,
+    share: Annotated[float | None, typer.Option(help="Share of the class.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the draw.")] = None,
+    named: Annotated[str | None, typer.Option("--rows", help="Row numbers such as 3,7-9.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Row numbers from a file, one a line or comma-separated.")] = None,
+    models: ModelsOption = 64,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the row numbers here too.")] = None,
+    store: StoreOption = None,
+) -> None:
+    """Choose images to forget, and say how memorized and how entangled they are."""
+    from unlearn_core.ensembles import Bank
+    from unlearn_core.experiment.stages import bank_memorization, dataset, embedding_sums
+    from unlearn_core.experiment.study import known
+    from unlearn_core.forget import FORGET_SETS, read_ids
+    from unlearn_core.rows import pack
+
+    root = open_store(store)
+    spec = training(root, recipe)
+    given = {"level": level, "size": size, "label": label, "share": share, "seed": seed, "named": named}
+    if file is not None:
+        if named is not None:
+            raise BadValue("Give row numbers by --rows or by --file, not by both.")
+        images = dataset(root, spec.data)
+        by, given["named"] = "rows", pack(read_ids(read_text(file), len(images.train.y)))
+    rule = _rule(row_of(FORGET_SETS, by, "way to choose"), by, given)
+    with progress() as tell:
+        about = known(root, spec, models, tell)
+        chosen, sums = rule.choose(about), embedding_sums(root, spec, tell)
+    entangled = sums.describe(chosen)
+    found = root.find(Bank(training=spec, models=models))
+    scores = bank_memorization(found) if found else None
+    if scores is not None and scores.warning:
+        say(scores.warning)
+    if out is not None:
+        write_csv({"row": chosen}, out)
+    labels = about.labels[chosen]
+    answer(
+        {
+            "size": len(chosen),
+            "rows": pack(chosen),
+            "classes": {name: int((labels == k).sum()) for k, name in enumerate(about.classes) if (labels == k).any()},
+            "memorization": float(scores.scores[chosen].mean()) if scores is not None else None,
+            "entanglement": entangled.score,
+            "share_of_random": entangled.share_of_random,
+            "rule": plain(rule),
+        }
+    )
+
+
+def _rule(cls: type, by: str, given: dict[str, Any]):
+    """The rule with the options that were given. Raises BadValue for an option that means nothing to it."""
+    fields = [p.name for p in params(cls)]
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in given:
+        if name not in fields:
+            takes = ", ".join(f"--{OPTION.get(f, f)}" for f in fields) or "no options"
+            raise BadValue(f"--{OPTION.get(name, name)} means nothing with --by {by}, which takes {takes}.")
+    return cls(**given)
+
+
+@with_recipe
+def unlearn(
+    recipe: dict,
+    forget: Annotated[str, typer.Option(help="Row numbers such as 3,7-9, or @FILE.")],
+    algorithm: Annotated[str | None, typer.Option(help="Algorithm: see list algorithms.")] = None,
+    plan: Annotated[Path | None, typer.Option(metavar="FILE.json", help="A RUM plan instead of one algorithm.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A hyperparameter, such as lr=0.1.")] = None,
+    models: ModelsOption = 64,
+    store: StoreOption = None,
+) -> None:
+    """Forget images by one algorithm, or by a RUM plan with an algorithm for each part."""
+    from unlearn_core.experiment import Run
+    from unlearn_core.experiment.measures import Target
+    from unlearn_core.experiment.stages import dataset
+    from unlearn_core.rows import check_forget, pack
+    from unlearn_core.unlearning import ALGORITHMS
+
+    root = open_store(store)
+    if (algorithm is None) == (plan is None):
+        raise BadValue("Say how to forget: --algorithm NAME or --plan FILE.json.")
+    if plan is not None and set_:
+        raise BadValue("--set belongs to --algorithm; a plan names its own hyperparameters.")
+    original = training(root, recipe)
+    images = dataset(root, original.data)
+    chosen = check_forget(rows(forget, len(images.train.y)), len(images.train.y))
+    if plan is not None:
+        unlearner = _resolved(root, original, plan, chosen, models)
+    else:
+        cls = row_of(ALGORITHMS, algorithm, "algorithm")
+        unlearner = cls(**settings(cls, set_ or ()))
+    run = Run(training=original, forget=pack(chosen), unlearner=unlearner, seed=original.seed)
+    result, cached = obtain(root, run)
+    goal, cost = Target(images.train.y.numpy(), images.test.y.numpy(), chosen, {}), result.json("cost")
+    if cost["diverged_at"] is not None:
+        say(f"The loss was no longer finite at step {cost['diverged_at']}; the last finite model is kept.")
+    before = root.find(original).arrays("logits")
+    answer(
+        {
+            "key": result.key,
+            "forget": len(chosen),
+            "accuracy": goal.accuracies(result.arrays("logits")),
+            "accuracy_before": goal.accuracies(before),
+            "cost": cost,
+            "cached": cached,
+        }
+    )
+
+
+def _resolved(store, original, file: Path, chosen, models: int):
+    """A plan applied to the forget set: a Rum that names its rows."""
+    from unlearn_core.experiment import Embedding, Study, fulfil
+    from unlearn_core.experiment.study import refine
+    from unlearn_core.rum import Plan
+
+    plan = read_spec(file, Plan)
+    study = Study(training=original, models=models, plans=(plan,))
+    needed = {
+        "memorization": study.bank,
+        "confidence": study.training,
+        "entanglement": Embedding(training=study.training),
+    }
+    with progress() as tell:
+        fulfil(store, needed[plan.by], tell)
+    return plan.resolve(refine(store, study, plan, chosen))
+
+
+def evaluate(
+    key: Annotated[str, typer.Argument(metavar="RUN_KEY", help="Key of an unlearning run: see list results.")],
+    models: Annotated[
+        int | None, typer.Option(help="Members of the bank; unless told, the largest one that is there.")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Measure an unlearned model against retrained models, which are trained where they are missing."""
+    from unlearn_core.ensembles import Bank
+    from unlearn_core.experiment import Study, fulfil
+    from unlearn_core.experiment.measures import Shadows, Target, measure
+    from unlearn_core.experiment.stages import dataset, train_all
+    from unlearn_core.experiment.study import AGAIN, target
+    from unlearn_core.rows import unpack
+
+    root = open_store(store)
+    result = root.open("Run", key)
+    run = result.spec()
+    images = dataset(root, run.training.data)
+    forgotten = unpack(run.forget, len(images.train.y))
+    retrain = run.training.but(without=run.forget)
+    references = [run.training, retrain, retrain.but(seed=retrain.seed + AGAIN)]
+    shared = run.training.but(seed=0)
+    bank = Bank(training=shared, models=models) if models is not None else _largest_bank(root, shared)
+    cached = all(root.find(spec) for spec in (*references, *([bank] if bank else [])))
+    with progress() as tell:
+        original, retrained, again = (r.arrays("logits") for r in train_all(root, references, tell))
+        if bank is None:
+            say(
+                "There is no bank for this recipe, so what needs one is left out: make one with bank, or give --models."
+            )
+            goal, shadows = Target(images.train.y.numpy(), images.test.y.numpy(), forgotten, {}), None
+        else:
+            shadows = Shadows.of(fulfil(root, bank, tell).arrays(), forgotten)
+            goal = target(root, Study(training=shared, models=bank.models), forgotten)
+    answer(
+        {
+            "run": key,
+            "forget": len(forgotten),
+            "bank_models": bank.models if bank else None,
+            "metrics": measure(goal, result.arrays("logits"), retrained, again, shadows),
+            "original": measure(goal, original, retrained, again, shadows),
+            "retrained": measure(goal, retrained, retrained, again, shadows),
+            # One retrained model against another: how close to retraining anything can come.
+            "retrained_again": measure(goal, again, retrained, retrained, shadows),
+            "cached": cached,
+        }
+    )
+
+
+def _largest_bank(store, shared):
+    """The largest finished bank of this recipe, or None."""
+    from unlearn_core.ensembles import Bank
+
+    found = [result.spec() for result in store.results("Bank")]
+    same = [bank for bank in found if bank == Bank(training=shared, models=bank.models)]
+    return max(same, key=lambda bank: bank.models, default=None)
