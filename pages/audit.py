@@ -3,9 +3,10 @@ from html import escape as html
 import pandas as pd
 import streamlit as st
 
+from pages.shared import address, distributions, frame, numbers, risk_by_part, roc_chart, state, theme, thumbnails
 from pages.shared import audit_words as words
-from pages.shared import distributions, frame, numbers, risk_by_part, roc_chart, state, theme, thumbnails
 from pages.shared.comparison_words import title_of
+from pages.shared.text import escape
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit
 from unlearn_core.experiment import comparison as core
@@ -28,8 +29,8 @@ def draw() -> None:
         st.markdown(words.result(title_of(study, method), verdict, statistic))
         warnings = [words.over_unlearned(verdict, statistic), words.no_power(verdict)]
         warnings.append(words.hidden(verdict, parts, statistic))
-        for warning in filter(None, warnings):
-            st.warning(warning)
+        if any(warnings):
+            st.warning("\n\n".join(filter(None, warnings)))
     before_and_after(study, method, statistic, verdict)
     by_part(study, method, statistic, parts)
     numbers_of_the_attack(study, method, verdict)
@@ -42,41 +43,42 @@ def draw() -> None:
 def choices(study) -> tuple[str, str, str, tuple[int, ...]]:
     """What to audit, with which attack, on which images, over which seeds (none = all)."""
     ranked, attacks = core.ranked(study, "group_tow"), audit.STATISTICS
-    first = next((i for i, kind in enumerate(ranked["kind"]) if kind == "plan"), 0)
+    plans = ranked.index[ranked["kind"] == "plan"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        method = st.selectbox(
+        method = address.choice(
+            st.selectbox,
             "Method",
             list(ranked.index),
-            index=first,
+            "method",
+            default=plans[0] if len(plans) else "",
             format_func=lambda m: title_of(study, m),
-            key="method",
-            bind="query-params",
             width=220,
         )
-        statistic = st.selectbox(
+        statistic = address.choice(
+            st.selectbox,
             "Attack",
             list(attacks),
-            index=list(attacks).index(audit.default_statistic(study)),
+            "attack",
+            default=audit.default_statistic(study),
             format_func=lambda s: attacks[s].label,
             help="\n".join(f"- **{a.label}**: {a.help}" for a in attacks.values()),
-            key="attack",
-            bind="query-params",
             width=310,
         )
-        part = st.selectbox(
+        part = address.choice(
+            st.selectbox,
             "Images",
             parts_of(study),
+            "part",
             format_func=lambda p: "all parts" if p == "all" else f"{p} part",
-            key="part",
-            bind="query-params",
             width=130,
         )
-        seed = st.selectbox(
+        seeds = ["all", *map(str, audit.all_seeds(study))]
+        seed = address.choice(
+            st.selectbox,
             "Seeds",
-            ["all", *map(str, audit.all_seeds(study))],
+            seeds,
+            "seed",
             format_func=lambda s: s if s == "all" else f"only {s}",
-            key="seed",
-            bind="query-params",
             width=100,
         )
     return method, statistic, part, () if seed == "all" else (int(seed),)
@@ -111,7 +113,7 @@ def before_and_after(study, method: str, statistic: str, verdict: audit.Verdict)
     left, right = st.columns(2)
     shown = {role: share for role, share in shares.items() if unseen or role != "unseen"}
     with left:
-        title = f"{names['unlearned']}, {words.images(verdict)}: {words.says(verdict, statistic)}"
+        title = f"{words.images(verdict).capitalize()}: {words.says(verdict, statistic)}"
         theme.show(
             distributions.draw(html(title), edges, shown, names, cut, audit.is_ratio(statistic)),
             alt=f"{title}. Histograms of the score: {', '.join(names[r] for r in shown)}. {says.replace('*', '')}",
@@ -149,8 +151,8 @@ def by_part(study, method: str, statistic: str, verdicts: list[audit.Verdict]) -
         risk_by_part.draw(html(title), verdicts, names_of(study, method)), alt=f"{title}. AUC on {'; '.join(read)}."
     )
     st.caption(
-        "Each verdict is two-sided: the 95 % interval of the difference to the retrained models lies above or below 0. Of "
-        "many such verdicts about one in twenty is wrong by chance."
+        "Each verdict is two-sided: the 95 % interval of the difference to the retrained models lies above or below 0. "
+        "Of twenty such verdicts about one is wrong by chance."
     )
 
 
@@ -197,8 +199,9 @@ def images_at_risk(study, method: str, part: str, seeds: tuple[int, ...]) -> Non
     risky = audit.at_risk(study, method, part, seeds)
     kept = int((risky["unlearned"] > 0).sum())
     st.markdown(
-        f"The {len(risky)} forgotten images that look most like training images after {html(title_of(study, method))}, by "
-        f"likelihood ratio. {kept} of them are above 0: more like a model that saw them than like one that did not."
+        f"The {len(risky)} forgotten images that look most like training images to {escape(title_of(study, method))}, by "
+        f"likelihood ratio. {kept} of them are above 0: it treats them more like models that saw them than like models "
+        "that did not."
     )
     labels = [(f"row {r.row}", f"{r.label}: {r.unlearned:+.1f}") for r in risky.itertuples()]
     thumbnails.show(

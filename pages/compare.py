@@ -3,8 +3,8 @@ from html import escape as html
 import pandas as pd
 import streamlit as st
 
+from pages.shared import address, dot_plot, frame, method_table, numbers, state, steps_chart, theme, trade_off_chart
 from pages.shared import comparison_words as words
-from pages.shared import dot_plot, frame, method_table, numbers, state, steps_chart, theme, trade_off_chart
 from pages.shared.text import escape
 from unlearn_core.experiment import audit
 from unlearn_core.experiment import comparison as core
@@ -26,10 +26,10 @@ def draw() -> None:
     st.markdown(words.closest(study))
     for found in core.plan_against_best_single(study):
         st.markdown(words.plan_verdict(study, found))
-    for line in core.everything(study).query("diverged > 0").itertuples():
+    for method, count in core.diverged(study).items():
         st.warning(
-            f"{escape(line.title)} diverged in {line.diverged} of {line.seeds} runs: its loss was no longer finite, so "
-            "its last finite state was measured."
+            f"{escape(words.title_of(study, method))} diverged in {count} of {study.spec.seeds} runs: its loss was no "
+            "longer finite, so its last finite state was measured."
         )
     ranking(study)
     what_the_plan_brings(study)
@@ -38,17 +38,13 @@ def draw() -> None:
     trade_off(study)
     st.subheader("All numbers")
     method_table.draw(study)
+    st.page_link("pages/audit.py", label="Next: what an attacker can still tell", icon=":material/policy:")
 
 
 def ranking(study) -> None:
     """The methods by one metric, and plain ToW beside it."""
-    metric = st.selectbox(
-        "Metric",
-        core.COLUMNS,
-        format_func=lambda name: core.COLUMNS[name].label,
-        key="metric",
-        bind="query-params",
-        width=480,
+    metric = address.choice(
+        st.selectbox, "Metric", list(core.COLUMNS), "metric", format_func=lambda m: core.COLUMNS[m].label, width=480
     )
     about, order = core.COLUMNS[metric], core.ranked(study, metric)
     st.caption(f"{about.help} {numbers.direction(about).capitalize()}.")
@@ -97,8 +93,8 @@ def what_the_plan_brings(study) -> None:
     st.subheader("What the plan brings")
     plan = plans[0]
     if len(plans) > 1:
-        plan = st.selectbox(
-            "Plan", plans, format_func=lambda m: words.title_of(study, m), key="plan", bind="query-params", width=320
+        plan = address.choice(
+            st.selectbox, "Plan", plans, "plan", format_func=lambda m: words.title_of(study, m), width=320
         )
     found = core.plan_against_rivals(study, plan)
     if not found:
@@ -153,13 +149,8 @@ def step_by_step(study) -> None:
     if not runs:
         return
     st.subheader("Step by step")
-    method = st.selectbox(
-        "Plan or control",
-        runs,
-        format_func=lambda m: words.title_of(study, m),
-        key="steps",
-        bind="query-params",
-        width=320,
+    method = address.choice(
+        st.selectbox, "Plan or control", runs, "steps", format_func=lambda m: words.title_of(study, m), width=320
     )
     steps = core.steps(study, method)
     worst = steps.loc[steps[steps["step"] == steps["step"].max()]["gap"].abs().idxmax()]
@@ -175,21 +166,20 @@ def step_by_step(study) -> None:
 def trade_off(study) -> None:
     """Test accuracy against forgetting."""
     st.subheader("What forgetting cost")
-    chosen = st.segmented_control(
+    chosen = address.choice(
+        st.segmented_control,
         "Forgetting measured by",
-        FORGETTING,
+        list(FORGETTING),
+        "forgetting",
         format_func=lambda name: FORGETTING[name][0],
-        default="parts",
         required=True,
-        key="forgetting",
-        bind="query-params",
     )
     gaps = core.gaps(study).rename(columns={"test": "x", "test_half": "x_half", "parts": "y", "parts_half": "y_half"})
     if chosen != "parts":
         gaps[["y", "y_half"]] = study.means(chosen)[["mean", "half_width"]]
-    out, run = core.far_out(gaps["x"]), gaps[gaps["kind"] != "reference"]
-    most = run.loc[run["x"].idxmin()]
-    title = f"{most['title']} reads {numbers.spread(most['x'], None, signed=True)} in test accuracy, the lowest of all"
+    out, run = core.far_out(gaps["x"]), gaps[gaps["kind"] != "reference"].sort_values("x")
+    ends = [f"{numbers.spread(run.iloc[i]['x'], None, signed=True)} ({run.iloc[i]['title']})" for i in (0, -1)]
+    title = f"Test accuracy against retraining: from {ends[0]} to {ends[1]}"
     theme.show(
         trade_off_chart.draw(html(title), gaps[~out], FORGETTING[chosen][1]),
         alt=f"{title}. " + "; ".join(place(p) for p in gaps.itertuples()),

@@ -13,6 +13,7 @@ from pages.shared import (
     theme,
     thumbnails,
 )
+from pages.shared.text import escape
 from unlearn_core.entanglement import RANDOM_SETS
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy
@@ -54,7 +55,7 @@ def _sentence(study: OpenStudy, chosen: np.ndarray, facts: SetFacts) -> None:
     whose = "The study's own forget set" if chosen_set.is_own(study, chosen) else "Your forget set"
     es = facts.entanglement
     st.markdown(
-        f"{whose} of {facts.images:,} images is **{es.share_of_random:.2f} times as entangled** with the images you "
+        f"{whose} of {facts.images:,} images is **{es.share_of_random:.2g} times as entangled** with the images you "
         f"keep as a random set of the same size (entanglement score {es.score:.0f}, measured from the "
         f"{SAID[es.center]}); the more entangled, the harder to forget without harm to the rest."
     )
@@ -69,7 +70,7 @@ def _panel(study: OpenStudy, chosen: np.ndarray) -> str:
 
     def metric(label: str, value: float, other: float, help: str) -> None:
         delta = None if same else f"{value - other:+.2f}"
-        st.metric(label, f"{value:.2f}", delta, delta_color="off", help=help)
+        st.metric(label, f"{value:.2g}", delta, delta_color="off", help=help)
 
     left, right = st.columns(2)
     with left:
@@ -83,6 +84,9 @@ def _panel(study: OpenStudy, chosen: np.ndarray) -> str:
         shared = len(np.intersect1d(chosen, study.forget))
         st.caption(f"Grey: difference to the study's own set of {own.images:,} images; {shared:,} images are in both.")
     _classes(study, facts)
+    if facts.lost:
+        names = ", ".join(escape(name) for name in facts.lost[:5])
+        st.warning(f"Most of class {names} is in the set: a model retrained without it hardly knows the class.")
     with st.container(horizontal=True):
         st.button(
             "Undo", icon=":material/undo:", disabled=not chosen_set.can_undo(study), on_click=_undo, args=(study,)
@@ -96,8 +100,8 @@ def _panel(study: OpenStudy, chosen: np.ndarray) -> str:
         lower = study.about(chosen, center).entanglement.percentile
         st.caption(
             f"Of {RANDOM_SETS} random sets of {facts.images:,} images, {lower:.0%} have a lower score. The score grows "
-            "with the size of the set, so sets of different sizes are compared by their share of a random set, which is "
-            "the same from either centre."
+            "with the size of the set, so sets of different sizes are compared by their share of a random set, which "
+            "is the same from either centre."
         )
         forget_builder.download(study, chosen)
     return center
@@ -167,7 +171,7 @@ def _memorization(study: OpenStudy, chosen: np.ndarray) -> None:
     theme.show(fig, alt=f"Histogram of memorization scores. {fig.layout.title.text}.")
     st.caption(
         f"The models of the bank get {memorized.fitted:.1%} of the images they trained on right. Low, medium and high "
-        "are thirds of your set by this score; the dashed lines lie between them."
+        "are thirds of your set by this score, with dashed lines between them."
     )
     for column, (name, rows) in zip(st.columns(3), parts.items(), strict=True):
         with column:

@@ -8,12 +8,12 @@ from pages.shared.text import duration, escape
 from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, Study
 from unlearn_core.experiment.forecast import Forecast, forecast
-from unlearn_core.params import BadValue
+from unlearn_core.params import BadValue, key
 from unlearn_core.rum import Plan
 from unlearn_core.unlearning import ALGORITHMS
 from unlearn_core.unlearning.original import Original
 
-COMPARED = [name for name in ALGORITHMS if name not in ("original", "retrain")]
+COMPARED = {name: cls.title for name, cls in ALGORITHMS.items() if name not in ("original", "retrain")}
 
 
 def draw() -> None:
@@ -38,14 +38,14 @@ def draw() -> None:
     with sentence:
         _sentence(study, plan, rows)
     with advice:
-        _advice(study, plan)
+        _advice(study, plan, rows)
     _file(study, plan)
     with st.bottom:
         _go(study, plan, wanted if edited is not None else None)
 
 
 def _sentence(study: OpenStudy, plan: Plan, rows) -> None:
-    whose = "the study's own forget set" if chosen_set.is_own(study, rows) else "your forget set"
+    whose = "the study's own set" if chosen_set.is_own(study, rows) else "your set"
     parts = study.refine(plan, rows)
     steps = [f"{getattr(plan, part).title} on {len(parts[part]):,} {part}" for part in plan.order if len(parts[part])]
     st.markdown(
@@ -56,8 +56,8 @@ def _sentence(study: OpenStudy, plan: Plan, rows) -> None:
         st.switch_page("pages/explore.py", query_params=st.query_params.to_dict())
 
 
-def _advice(study: OpenStudy, plan: Plan) -> None:
-    better = plan_editor.suggestions(study, plan)
+def _advice(study: OpenStudy, plan: Plan, rows) -> None:
+    better = plan_editor.suggested(study, plan, rows)
     if st.button("Use what is suggested", icon=":material/lightbulb:", disabled=better == plan):
         plan_editor.load(study, better)
         st.rerun()
@@ -65,20 +65,22 @@ def _advice(study: OpenStudy, plan: Plan) -> None:
 
 def _study(study: OpenStudy, plan: Plan, rows) -> Study | None:
     """The study that the button would run; None, with the reason on screen, where there is none."""
-    key = f"beside.{study.key[:8]}"
+    place = f"beside.{study.key[:8]}"
     own = [name for name, cls in ALGORITHMS.items() if any(type(u) is cls for u in study.spec.unlearners)]
     singles = st.multiselect(
         "Single algorithms, each on the whole set",
-        COMPARED,
+        list(COMPARED),
         default=[name for name in own if name in COMPARED],
-        format_func=lambda name: ALGORITHMS[name].title,
-        key=f"{key}.singles",
+        format_func=COMPARED.get,
+        key=f"{place}.singles",
         persist_state="session",
         help="The plan is compared with these. The best of them is its hardest rival.",
     )
     name = study.spec.name.removesuffix(", planned") + ", planned"
-    name = st.text_input("Name of the study", name, max_chars=60, key=f"{key}.name", persist_state="session", width=420)
-    asked = form(Study, key, study.spec, ("seeds", "tuning_seeds", "controls"))
+    name = st.text_input(
+        "Name of the study", name, max_chars=60, key=f"{place}.name", persist_state="session", width=420
+    )
+    asked = form(Study, place, study.spec, ("seeds", "tuning_seeds", "controls"))
     if asked is None:
         return None
     unlearners = tuple(plan_editor.usual(study, ALGORITHMS[name]) for name in singles)
@@ -110,13 +112,19 @@ def _go(study: OpenStudy, plan: Plan, wanted: Study | None) -> None:
         if fault:
             st.markdown(f":material/error: {fault}")
         else:
-            st.markdown(f":material/schedule: {cost(forecast(study, wanted))}")
+            st.markdown(f":material/schedule: {cost(_forecast(study.key, key(wanted), study, wanted))}")
     with right:
         if st.button(
             "Run this plan", type="primary", icon=":material/play_arrow:", disabled=bool(fault), width="stretch"
         ):
             jobs.submit(state.store(), wanted)
             st.switch_page("pages/runs.py", query_params={"study": study.key})
+
+
+@st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
+def _forecast(finished: str, asked: str, _study: OpenStudy, _wanted: Study) -> Forecast:
+    """Kept for half a minute, by the keys of both studies: it looks for every stored result."""
+    return forecast(_study, _wanted)
 
 
 def _fault(study: OpenStudy, plan: Plan, wanted: Study | None) -> str:

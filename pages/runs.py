@@ -9,16 +9,6 @@ from unlearn_core.experiment.views import contents
 from unlearn_core.jobs import Job
 
 PER_PAGE = 10
-KINDS = {
-    "Study": "Study",
-    "Training": "Trained model",
-    "Run": "Unlearned model",
-    "Bank": "Bank of subset models",
-    "BankPart": "Part of a bank",
-    "Embedding": "Embedding",
-    "Map": "Map",
-    "Tuning": "Learning rate search",
-}
 
 
 def draw() -> None:
@@ -61,7 +51,7 @@ def _store() -> None:
     )
     with st.expander("Results by kind"):
         st.dataframe(
-            held.assign(kind=[KINDS.get(kind, kind) for kind in held["kind"]]),
+            held.assign(kind=[progress.KINDS.get(kind, kind) for kind in held["kind"]]),
             hide_index=True,
             width="content",
             column_config={
@@ -87,7 +77,7 @@ def _sentence(found: list[Job]) -> str:
 def _row(job: Job) -> None:
     with st.container(border=True):
         name, status, where, times, buttons = st.columns((3, 2.3, 3, 2.7, 4), vertical_alignment="center")
-        name.markdown(f"**{escape(job.title)}**  \n{KINDS.get(job.kind, job.kind)} #{job.key[:4]}")
+        name.markdown(f"**{escape(job.title)}**  \n{progress.KINDS.get(job.kind, job.kind)} #{job.key[:4]}")
         status.markdown(progress.status(job))
         where.markdown(progress.where(job) if job.state != "done" else escape(job.message))
         times.markdown(f"{duration(job.seconds)}{' so far' if job.active else ''}  \n{ago(job.submitted)}")

@@ -163,6 +163,13 @@ def test_it_moves_the_weights(name, tiny_model, asked):
     assert moved == (name != "original")
 
 
+@every_gradient_algorithm
+def test_a_model_that_was_frozen_is_unlearned_all_the_same(name, tiny_model, asked):
+    frozen = copy.deepcopy(tiny_model).requires_grad_(False)
+    assert same(quick(name)(frozen, asked()).model, quick(name)(tiny_model, asked()).model)
+    assert not any(p.requires_grad for p in frozen.parameters())
+
+
 @every_algorithm
 def test_the_same_seed_gives_the_same_bits(name, tiny_model, asked):
     a = quick(name)(tiny_model, asked(seed=5)).model

@@ -30,6 +30,7 @@ from unlearn_core.training import (
     pick_device,
     train,
     trajectory_of,
+    use_threads,
 )
 
 CHUNK = 32  # members stacked at once: more gain nothing on a CPU and cost memory
@@ -83,6 +84,7 @@ def train_members(
     training: Training, dataset: Dataset, rows: np.ndarray, seeds: list[int], tell: Tell = silent
 ) -> Iterator[Trained]:
     """Train len(seeds) models, member m on rows[m] (all of one length) with seeds[m]; yields them in order."""
+    use_threads(training)
     if not MODELS[training.model].stacks or len(seeds) == 1:
         for m, seed in enumerate(seeds):
 

@@ -130,9 +130,10 @@ def _worker(store: Store, job: str) -> psutil.Process | None:
 
 def _read(store: Store, job: str, name: str) -> dict:
     try:
-        return json.loads((store.root / "jobs" / job / name).read_text())
-    except (OSError, json.JSONDecodeError):
+        found = json.loads((store.root / "jobs" / job / name).read_text())
+    except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def find(store: Store, job: str) -> Job:
@@ -232,7 +233,7 @@ class Reporter:
             self.stages[self.stage] += now - self.since
         self.stages.setdefault(stage, 0.0)
         self.stage, self.since = stage, now
-        if changed or now - self.written > WRITE_EVERY:
+        if changed or done == total or now - self.written > WRITE_EVERY:
             self.written = now
             stages = [(name, seconds) for name, seconds in self.stages.items()]
             about = {"begun": True, "stages": stages, "done": done, "total": total, "written": time.time()}

@@ -89,6 +89,17 @@ def pick_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+THREADS = torch.get_num_threads()  # torch's own choice for this machine
+
+
+def use_threads(training: Training) -> None:
+    """Let torch use one thread for small nets, its own choice for large ones.
+
+    A small net's steps are too short to share out: on a busy machine, two threads made them 5 to 50 times slower.
+    """
+    torch.set_num_threads(1 if MODELS[training.model].stacks else THREADS)
+
+
 def epoch_order(rows: np.ndarray, seed: int, epoch: int, stream: int = 0) -> np.ndarray:
     """The rows in the order of one epoch: a pure function of its arguments (Philox is counter-based).
 

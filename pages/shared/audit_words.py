@@ -51,7 +51,7 @@ def no_power(verdict: Verdict) -> str | None:
     if verdict.has_power:
         return None
     return (
-        "This attack does not tell even the original from a retrained model "
+        "This attack finds no more in the original than in a retrained model "
         f"({numbers.estimate(verdict.power, signed=True)} in AUC), so a good reading proves nothing. Choose another "
         "attack."
     )

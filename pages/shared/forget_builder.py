@@ -42,7 +42,7 @@ def offer(study: OpenStudy, chosen: np.ndarray, rows: np.ndarray, lead: str, key
     if len(rows) < len(study.labels):
         facts = study.about(rows)
         text += f"; mean memorization {facts.memorization:.2f}, "
-        text += f"{facts.entanglement.share_of_random:.2f} times as entangled as a random set of this size"
+        text += f"{facts.entanglement.share_of_random:.2g} times as entangled as a random set of this size"
     st.markdown(f"{text}.")
     results = {
         f"Use these {len(rows):,} as the set": rows,

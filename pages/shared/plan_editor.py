@@ -25,8 +25,8 @@ BY = {
 }
 CUT_BY = {"rank": "Number of images", "value": "Score"}
 RETAIN = {
-    False: "Parts still to come are kept until their turn (the paper's rule)",
-    True: "All parts are left out from the first step on",
+    False: "Keep later parts until their turn (the paper)",
+    True: "Leave all parts out from the start",
 }
 
 
@@ -124,7 +124,7 @@ def _ends(plan: Plan | None, cut_by: str, scores: np.ndarray) -> tuple[tuple, tu
     return ends, (float(np.floor(lowest / step) * step), float(np.ceil(highest / step) * step + step), step)
 
 
-def _select(label: str, options: dict, value, key: str, help: str):
+def _select(label: str, options: dict, value, key: str, help: str | None):
     names = list(options)
     return st.selectbox(
         label, names, index=names.index(value), format_func=options.get, key=key, help=help, persist_state="session"
@@ -136,12 +136,12 @@ def _select(label: str, options: dict, value, key: str, help: str):
 
 def parts(study: OpenStudy, rows: np.ndarray, plan: Plan) -> Plan | None:
     """Three columns, one a part; returns the plan with the algorithms chosen, None where a setting cannot be used."""
-    cut, chosen = study.refine(plan, rows), {}
+    cut, chosen, lost = study.refine(plan, rows), {}, study.about(rows).lost
     for column, name in zip(st.columns(3), PARTS, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{name.capitalize()}: {len(cut[name]):,} images**")
             _about(study, cut[name])
-            chosen[name] = _algorithm(study, name, getattr(plan, name))
+            chosen[name] = _algorithm(study, name, getattr(plan, name), _advice(study, cut[name], lost))
     return None if None in chosen.values() else plan.but(**chosen)
 
 
@@ -152,21 +152,19 @@ def _about(study: OpenStudy, rows: np.ndarray) -> None:
     thumbnails.of_rows(study, rows, SHOWN)
     facts = study.about(rows)
     st.markdown(
-        f"Mean memorization **{facts.memorization:.2f}**, entanglement **{facts.entanglement.share_of_random:.2f}** of "
+        f"Mean memorization **{facts.memorization:.2f}**, entanglement **{facts.entanglement.share_of_random:.2g}** of "
         f"a random set (score {facts.entanglement.score:.0f})."
     )
 
 
-def _algorithm(study: OpenStudy, part: str, now: Unlearner) -> Unlearner | None:
+def _algorithm(study: OpenStudy, part: str, now: Unlearner, advice: str) -> Unlearner | None:
     """The select, the suggestion with its reason, and the settings."""
-    key, names = f"{keys(study)}.{part}", list(ALGORITHMS)
-    index = next(i for i, cls in enumerate(ALGORITHMS.values()) if cls is type(now))
-    name = st.selectbox(
-        "Algorithm", names, index=index, format_func=lambda n: ALGORITHMS[n].title, key=key, persist_state="session"
-    )
+    key = f"{keys(study)}.{part}"
+    before = next(name for name, cls in ALGORITHMS.items() if cls is type(now))
+    name = _select("Algorithm", {name: cls.title for name, cls in ALGORITHMS.items()}, before, key, None)
     cls = ALGORITHMS[name]
-    if (suggestion := study.suggestion(part)) is not None:
-        st.caption(reason(suggestion, part))
+    if advice:
+        st.caption(advice)
     with st.expander("Advanced"):
         default = now if type(now) is cls else usual(study, cls)
         chosen = form(cls, f"{key}.{name}", default)
@@ -174,34 +172,44 @@ def _algorithm(study: OpenStudy, part: str, now: Unlearner) -> Unlearner | None:
     return chosen
 
 
+def _advice(study: OpenStudy, rows: np.ndarray, lost: tuple[str, ...]) -> str:
+    if not len(rows):
+        return ""
+    if lost:
+        names = ", ".join(escape(name) for name in lost[:5])
+        return f"Nothing is suggested: the set takes most of class {names}, and this study measured no such set."
+    alike = study.nearest_part(rows)
+    return reason(study.suggestion(alike), alike)
+
+
 def usual(study: OpenStudy, cls: type[Unlearner]) -> Spec:
     """An algorithm with the settings that the study gave it, so that its results are found again; else with its own."""
     return next((u for u in study.spec.unlearners if type(u) is cls), cls())
 
 
-def suggestions(study: OpenStudy, plan: Plan) -> Plan:
-    """The plan with what is suggested for each part."""
-    found = {part: study.suggestion(part) for part in PARTS}
-    return plan.but(**{part: s.unlearner for part, s in found.items() if s is not None})
+def suggested(study: OpenStudy, plan: Plan, rows: np.ndarray) -> Plan:
+    """The plan with what is suggested for each part; as it is where nothing can be."""
+    if study.about(rows).lost:
+        return plan
+    cut = {part: those for part, those in study.refine(plan, rows).items() if len(those)}
+    return plan.but(**{part: study.suggestion(study.nearest_part(those)).unlearner for part, those in cut.items()})
 
 
 def reason(s: Suggestion, part: str) -> str:
-    """Why an algorithm is suggested, with the runner-up and what the advice rests on."""
+    """Why an algorithm is suggested, going by one part of the study's own set, with the runner-up."""
     seeds = "one seed, which says little" if s.seeds == 1 else f"mean of {s.seeds} seeds"
     text = (
         f"Suggested: **{s.unlearner.title}**. Closeness to retraining (ToW) **{s.tow:.2f}** on the {part} third of the "
+        f"study's own set, which is memorized most alike ({seeds}); two retrained models reach {s.ceiling:.2f}. "
     )
-    text += f"study's own set, {seeds}; two retrained models reach {s.ceiling:.2f}. "
     if s.rival is None:
         return f"{text}Nothing else was run."
     if s.rival_tow > s.tow:
         return f"{text}{s.rival.title} reads {s.rival_tow:.2f}: too little more to be worth a run."
-    rest = {
-        None: "",
-        True: ", behind by more than the spread between seeds",
-        False: ", within the spread between seeds",
-    }
-    return f"{text}Next best: {s.rival.title} {s.rival_tow:.2f}{rest[s.apart]}."
+    spread = {True: ", behind by more than", False: ", within"}.get(s.apart)
+    return (
+        f"{text}Next best: {s.rival.title} {s.rival_tow:.2f}{f'{spread} the spread between seeds' if spread else ''}."
+    )
 
 
 # -- how they are run --------------------------------------------------------------------------------------------------

@@ -22,6 +22,16 @@ STATES = {
     "cancelled": (":material/cancel:", "Cancelled"),
     "interrupted": (":material/power_off:", "Interrupted"),
 }
+KINDS = {
+    "Study": "Study",
+    "Training": "Trained model",
+    "Run": "Unlearned model",
+    "Bank": "Bank of subset models",
+    "BankPart": "Part of a bank",
+    "Embedding": "Embedding",
+    "Map": "Map",
+    "Tuning": "Learning rate search",
+}
 # The stages of a study in their order, and what each is for.
 STUDY = {
     "data": "the images are read and split",

@@ -52,7 +52,7 @@ def draw(
             x=curve["fpr"],
             y=curve["tpr"],
             mode="lines",
-            line={"color": theme.model_colour(role), "dash": theme.DASHES[role], "width": 2.5, "shape": "hv"},
+            line={"color": theme.model_colour(role), "dash": theme.DASHES[role], "width": 2.5},
             name=escape(names[role]),
             hovertemplate=f"{escape(names[role])}: %{{y:.1%}} found, %{{x:.1%}} accused<extra></extra>",
         )

@@ -121,7 +121,7 @@ def test_finished_study_is_listed_with_its_facts_and_opens(app, filled_store, fi
     button(at, "Open this study").click().run()
     assert not at.exception
     assert at.title[0].value == "Explore"
-    assert at.query_params["study"] == [key(filled_study)]
+    assert at.query_params["study"] == key(filled_study)
 
 
 def test_own_study_says_how_much_is_forgotten_and_submits_exactly_that(app, store, submitted):
@@ -166,14 +166,13 @@ def test_own_images_are_added_and_can_be_chosen(app, store, tmp_path):
     assert "80 training and 20 test images in 2 classes" in at.success[0].value
     assert at.dataframe[0].value["File"].tolist() == ["cat/broken.png"]
     at.selectbox(key="new.dataset").set_value("pets").run()
-    assert "**72 of 72**" not in words(at)
     assert [e.value for e in at.error] == ["Only 72 images can be chosen from, not 120."]
 
 
 def test_sidebar_keeps_the_study_over_a_change_of_page_and_warns_of_an_unknown_one(app, filled_store, filled_study):
     at = app(filled_store, study="0" * 32)
     assert "not in this store" in at.sidebar.warning[0].value
-    assert at.query_params["study"] == [key(filled_study)]
+    assert at.query_params["study"] == key(filled_study)
     at.switch_page("pages/runs.py").run()
     assert not at.exception and not at.sidebar.warning
-    assert at.query_params["study"] == [key(filled_study)]
+    assert at.query_params["study"] == key(filled_study)

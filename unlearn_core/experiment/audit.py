@@ -102,14 +102,27 @@ class Attacked:
     def curve(self) -> pd.DataFrame:
         """The ROC: `fpr`, `tpr`, and `low` and `high` of the 95 % interval over seeds (NaN with one seed).
 
-        With several seeds `tpr` is the mean of the seeds' own curves at each rate of false alarms.
+        `tpr` is the mean of the seeds' own curves at each rate of false alarms, so the area under it is the mean AUC.
+        Every rate stands twice, for the two ends of its vertical step.
         """
         fpr = np.unique(np.concatenate([r.fpr for r in self.rocs]))
-        each = np.array([r.tpr[np.searchsorted(r.fpr, fpr, side="right") - 1] for r in self.rocs])
+        each = np.array([np.ravel(_ends(r, fpr), order="F") for r in self.rocs])
+        fpr = np.repeat(fpr, 2)
         spread = [over_seeds(column).half_width for column in each.T] if len(each) > 1 else np.nan
         mean = each.mean(axis=0)
         low, high = np.clip(mean - spread, 0, 1), np.clip(mean + spread, 0, 1)
         return pd.DataFrame({"fpr": fpr, "tpr": mean, "low": low, "high": high})
+
+
+def _ends(curve: Roc, fpr: np.ndarray) -> np.ndarray:
+    """(2, n) lowest and highest TPR of a curve at each FPR; between two points, where scores are tied, a line."""
+    before = np.searchsorted(curve.fpr, fpr, side="left").clip(1)
+    after = np.searchsorted(curve.fpr, fpr, side="right") - 1
+    start, end = curve.fpr[before - 1], curve.fpr[before]
+    way = np.divide(fpr - start, end - start, out=np.zeros(len(fpr)), where=end > start)
+    between = curve.tpr[before - 1] + way * (curve.tpr[before] - curve.tpr[before - 1])
+    exact = curve.fpr[after] == fpr
+    return np.stack([np.where(fpr == 0, 0.0, between), np.where(exact, curve.tpr[after], between)])
 
 
 def attack(study: OpenStudy, method: str, statistic: str, part: str = "all", seeds: Sequence[int] = ()) -> Attacked:

@@ -125,6 +125,12 @@ def plan_against_rivals(study: OpenStudy, plan: str) -> list[Versus]:
     return [versus(study, plan, rival) for rival in [*rivals, *own]]
 
 
+def diverged(study: OpenStudy) -> dict[str, int]:
+    """For each method with diverged runs how many; their last finite state was measured."""
+    runs = study.table.groupby("method", sort=False)["diverged_at"].count()
+    return {name: int(count) for name, count in runs.items() if count}
+
+
 # -- what forgetting cost in accuracy ----------------------------------------------------------------------------------
 
 

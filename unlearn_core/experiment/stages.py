@@ -26,7 +26,7 @@ from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import others, unpack
 from unlearn_core.rum import unlearn_many
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import Outputs, Trained, Training, embed, pick_device, predict
+from unlearn_core.training import Outputs, Trained, Training, embed, pick_device, predict, use_threads
 from unlearn_core.unlearning import Request, Unlearned, Unlearner
 from unlearn_core.unlearning.base import Fresh
 
@@ -121,6 +121,7 @@ def _training(store: Store, training: Training, tell: Tell) -> Result:
 
 def load_model(store: Store, training: Training, result: Result) -> Classifier:
     """The classifier whose weights a Training or Run result holds, in eval mode."""
+    use_threads(training)
     model = new_model(training.model, dataset(store, training.data), 0, training.width)
     model.load_state_dict({k: torch.from_numpy(v) for k, v in result.arrays("weights").items()})
     return model.to(pick_device()).eval()

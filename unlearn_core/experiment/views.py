@@ -68,13 +68,16 @@ def contents(store: Store) -> pd.DataFrame:
 @dataclass(frozen=True)
 class SetFacts:
     """What can be said of a forget set before it is forgotten. `per_class` (K,) counts its images of each class;
-    `memorization` is their mean score, `memorization_error` the mean standard error of one of these scores.
+    `memorization` is their mean score, `memorization_error` the mean standard error of one of these scores. `lost`
+    names the classes that lose more than half of their images: the score of an image says what it alone changes, so it
+    foretells nothing for them.
     """
 
     images: int
     per_class: np.ndarray
     memorization: float
     memorization_error: float
+    lost: tuple[str, ...]
     entanglement: Entanglement
 
 
@@ -251,11 +254,13 @@ class OpenStudy:
 
     def about(self, rows: np.ndarray, center: str = "all") -> SetFacts:
         """Size, classes, mean memorization and entanglement of any set of training rows but all of them."""
+        per_class, of_all = (np.bincount(y, minlength=len(self.classes)) for y in (self.labels[rows], self.labels))
         return SetFacts(
             images=len(rows),
-            per_class=np.bincount(self.labels[rows], minlength=len(self.classes)),
+            per_class=per_class,
             memorization=float(self.memorization.scores[rows].mean()),
             memorization_error=float(self.memorization.standard_error[rows].mean()),
+            lost=tuple(self.classes[c] for c in np.flatnonzero(2 * per_class > of_all)),
             entanglement=self.sums.describe(rows, center),
         )
 
@@ -278,19 +283,20 @@ class OpenStudy:
         there = {name: abs(scores[own].mean() - scores[rows].mean()) for name, own in self.parts.items() if len(own)}
         return min(there, key=there.get)
 
-    def suggestion(self, part: str) -> Suggestion | None:
+    @lru_cache(maxsize=3)  # noqa: B019 - an open study lives as long as its cache
+    def suggestion(self, part: str) -> Suggestion:
         """What to run on the "low", "medium" or "high" part, going by this study's own runs on its whole forget set:
         the algorithm with the best mean ToW there, or leaving the model as it is, which costs nothing, where that is as
-        good. None where the part is empty.
+        good. Raises BadValue where the part is empty.
 
         Source: ToW of Zhao et al. (2024), arXiv:2406.01257, which also guards the kept and the test images.
         """
+        if not len(self.parts[part]):
+            raise BadValue(f"The {part} part of this study's forget set is empty.")
         singles = dict.fromkeys(self.table.loc[self.table["kind"] == "single", "method"])
         candidates = {"original": Original()} | dict(zip(singles, self.spec.unlearners, strict=True))
         values = {name: self._part_tow(name, part) for name in (*candidates, "retrained-again")}
         means = {name: evaluation.over_seeds(v).mean for name, v in values.items()}
-        if means["original"] is None:
-            return None
         chosen = max(candidates, key=lambda name: means[name])
         gap = evaluation.paired_difference(values[chosen], values["original"])
         if gap.mean < AS_GOOD and not (gap.half_width is not None and gap.mean > gap.half_width):

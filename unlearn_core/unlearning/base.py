@@ -124,8 +124,8 @@ class Unlearner(Spec):
 
     def __call__(self, original: torch.nn.Module, request: Request) -> Unlearned:
         started, cost = time.perf_counter(), Cost()
-        model = copy.deepcopy(original)
-        model = self.run(model, original, request, cost).eval().requires_grad_(True)
+        model = copy.deepcopy(original).requires_grad_(True)
+        model = self.run(model, original, request, cost).eval()
         model.zero_grad(set_to_none=True)  # the last step's gradients are as large as the model
         cost.seconds = time.perf_counter() - started
         cost.peak_megabytes = peak_megabytes(request.x.device)

@@ -1,0 +1,108 @@
+"""A real server and a real headless Chromium. Without a Chromium these tests are skipped, in CI they must run."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+]
+
+expect.set_options(timeout=30_000)
+
+
+class Server:
+    """`python -m streamlit run app.py` on a free port, with its own store."""
+
+    def __init__(self, store: Path, log: Path):
+        self.store, self.log = store, log
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)],
+                cwd=ROOT,
+                env=os.environ | {"UNLEARN_STORE": str(self.store), "OMP_NUM_THREADS": "1"},
+                stdout=log,
+                stderr=log,
+            )
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            try:
+                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2).close()  # noqa: S310
+                return
+            except OSError:
+                time.sleep(0.2)
+        raise RuntimeError("the server did not start")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if CHROMIUM is None:
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail("a Chromium is required here and there is none")
+        pytest.skip("there is no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium) -> Page:
+    """A page of its own context, 1280x720. The test fails if the browser's console reports an uncaught error."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 720})
+    page, faults = context.new_page(), []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield page
+    context.close()
+    assert not faults, faults
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """serve(store) -> a running Server, stopped at the end; its log must hold no traceback."""
+    servers = []
+
+    def start(store: Path) -> Server:
+        server = Server(store, tmp_path / f"server{len(servers)}.log")
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.kill()
+        assert "Traceback" not in server.log.read_text(), server.log.read_text()
+
+
+def settle(page: Page) -> None:
+    """Wait until the script of the page has run to its end and stays there."""
+    page.wait_for_selector("[data-testid=stApp]")
+    page.wait_for_timeout(300)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=60_000)

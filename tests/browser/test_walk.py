@@ -1,0 +1,122 @@
+"""The main ways through the app, as a person goes them."""
+
+import shutil
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import settle
+from unlearn_core import jobs
+from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.store import Store
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
+LONG = 300_000
+PAGES = {"": "Unlearning workbench", **{p.lower(): p for p in ("Explore", "Plan", "Runs", "Compare", "Audit")}}
+
+
+def go(page: Page, title: str) -> None:
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(PAGES.get(title.lower(), title))
+    settle(page)
+
+
+def fill(page: Page, label: str, value: str) -> None:
+    field = page.get_by_label(label, exact=True)
+    field.fill(value)
+    field.press("Enter")
+    settle(page)
+
+
+@pytest.fixture
+def copied(filled_store, tmp_path):
+    """A store of one's own with the small finished study."""
+    return shutil.copytree(filled_store, tmp_path / "store")
+
+
+def test_a_deep_link_on_a_fresh_server_goes_through_the_frame(page, serve, copied):
+    for path in ("explore", "audit"):
+        server = serve(copied)
+        page.goto(f"{server.url}/{path}")
+        expect(page.get_by_role("heading", level=1)).to_have_text(PAGES[path])
+        expect(page.get_by_test_id("stSidebarNav")).to_be_visible()
+        expect(page.get_by_test_id("stSidebar").get_by_text("Study", exact=True)).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_every_page_fits_the_screen_and_shows_the_study(page, serve, copied):
+    server = serve(copied)
+    page.goto(server.url)
+    for path, title in PAGES.items():
+        page.goto(f"{server.url}/{path}")
+        expect(page.get_by_role("heading", level=1)).to_have_text(title)
+        settle(page)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        expect(page.get_by_text("could not be drawn")).to_have_count(0)
+        main = page.get_by_test_id("stMain")
+        assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), f"{title} scrolls sideways"
+
+
+def test_a_study_from_start_to_audit(page, serve, tmp_path):
+    """Set up a small study and run it; build another forget set; plan; run; look at the attacks before and after."""
+    store = tmp_path / "store"
+    server = serve(store)
+    page.goto(server.url)
+    page.get_by_text("Set up a study").click()
+    settle(page)
+    page.get_by_text("Use fewer images, or split them differently").click()
+    fill(page, "Train", "500")
+    fill(page, "Models", "10")
+    fill(page, "Seeds", "2")
+    fill(page, "Tuning seeds", "0")
+    fill(page, "Size", "24")
+    page.get_by_role("button", name="Run this study").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+    expect(page.get_by_role("button", name="Open").first).to_be_visible(timeout=LONG)
+
+    page.get_by_role("button", name="Open").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Explore")
+    expect(page.get_by_text("24 images").first).to_be_visible()
+    page.get_by_role("combobox", name="Rule").click()
+    page.get_by_role("option", name="Random").click()
+    settle(page)
+    fill(page, "Size", "18")
+    page.get_by_role("button", name="Use these 18 as the set").click()
+    expect(page.get_by_role("heading", name="Your set: 18 images")).to_be_visible()
+    page.get_by_role("button", name="Plan with this set").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Plan")
+    settle(page)
+    expect(page.get_by_text("Low: 6 images")).to_be_visible()
+    page.get_by_role("button", name="Run this plan").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+    expect(page.get_by_role("button", name="Open")).to_have_count(2, timeout=LONG)
+    page.get_by_role("button", name="Open").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Explore")
+
+    go(page, "Compare")
+    expect(page.get_by_text("came closest to retraining").first).to_be_visible()
+    go(page, "Audit")
+    expect(page.get_by_text("At this threshold an attacker is right about").first).to_be_visible()
+    opened = OpenStudy.open(Store(store), studies(Store(store))[0].key)
+    assert len(opened.forget) == 18
+    assert f"study={opened.key}" in page.url
+
+
+def test_a_job_outlives_the_server_and_a_killed_worker_is_offered_again(page, serve, copied, filled_study):
+    store = Store(copied)
+    longer = filled_study.but(models=200)
+    server = serve(copied)
+    job = jobs.submit(store, longer)
+    page.goto(f"{server.url}/runs")
+    expect(page.get_by_text("Running").first).to_be_visible(timeout=60_000)
+    server.kill()
+    server.start()
+    page.goto(f"{server.url}/runs")
+    expect(page.get_by_text("Running").first).to_be_visible(timeout=60_000)
+    jobs._worker(store, job).kill()
+    expect(page.get_by_text("Interrupted").first).to_be_visible(timeout=20_000)
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("button", name="Cancel").first).to_be_visible(timeout=30_000)
+    page.get_by_role("button", name="Cancel").first.click()
+    expect(page.get_by_text("Cancelled").first).to_be_visible(timeout=10_000)
+    assert jobs.find(store, job).state == "cancelled"

@@ -1,0 +1,195 @@
+"""The Explore page: what is said of a forget set, and every way to change it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import embedding_chart, memorization_chart, thumbnails
+from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.rows import pack, unpack
+from unlearn_core.rum import Plan
+from unlearn_core.store import Store
+
+APP = str(Path(__file__).parents[2] / "app.py")
+
+
+@pytest.fixture
+def explore(monkeypatch):
+    """explore(store_folder, **address) -> the Explore page."""
+
+    def start(root, **address) -> AppTest:
+        monkeypatch.setenv("UNLEARN_STORE", str(root))
+        at = AppTest.from_file(APP, default_timeout=60)
+        for name, value in address.items():
+            at.query_params[name] = value
+        at.switch_page("pages/explore.py").run()
+        assert not at.exception
+        return at
+
+    return start
+
+
+@pytest.fixture
+def study(filled_store) -> OpenStudy:
+    store = Store(filled_store)
+    return OpenStudy.open(store, studies(store)[0].key)
+
+
+def words(at) -> str:
+    return "\n".join(e.value for e in (*at.markdown, *at.caption))
+
+
+def button(at, begins: str):
+    return next(b for b in at.button if b.label.startswith(begins))
+
+
+def in_hand(at, study: OpenStudy) -> np.ndarray:
+    """The rows that a link to the page as it stands would bring back."""
+    return unpack(at.query_params["forget"], len(study.labels)) if "forget" in at.query_params else study.forget
+
+
+def choose(at, rule: str, **settings) -> AppTest:
+    at.selectbox(key="rule").select(rule).run()
+    for name, value in settings.items():
+        widgets = (*at.selectbox, *at.number_input, *at.text_input)
+        next(w for w in widgets if w.key and w.key.startswith("rule.") and w.key.endswith(f".{name}")).set_value(value)
+    at.run()
+    assert not at.exception
+    return at
+
+
+def test_empty_store(explore, store):
+    at = explore(store.root)
+    assert "needs a finished study" in at.info[0].value
+    assert [b.label for b in at.button] == ["Run the example"]
+
+
+def test_the_sentence_says_the_entanglement_of_the_set(explore, filled_store, study):
+    at, es = explore(filled_store), study.sums.describe(study.forget)
+    said = at.markdown[0].value
+    assert f"own forget set of {len(study.forget)} images" in said
+    assert f"**{es.share_of_random:.2g} times as entangled**" in said and f"score {es.score:.0f}," in said
+    assert "mean of all training images" in said
+
+    at.radio(key="center").set_value("midpoint").run()
+    other = study.sums.describe(study.forget, "midpoint")
+    assert f"score {other.score:.0f}," in at.markdown[0].value and "midpoint" in at.markdown[0].value
+    assert other.share_of_random == pytest.approx(es.share_of_random)  # as the page says: the same from either centre
+
+
+def test_a_rule_shows_what_it_names_and_changes_the_set_only_when_told(explore, filled_store, study):
+    at = choose(explore(filled_store), "random", size=40, seed=3)
+    assert "The rule names **40 images**" in words(at)
+    assert np.array_equal(in_hand(at, study), study.forget)
+
+    button(at, "Use these 40").click().run()
+    assert at.subheader[0].value == "Your set: 40 images"
+    assert len(in_hand(at, study)) == 40
+    shared = len(np.intersect1d(in_hand(at, study), study.forget))
+    assert f"{shared} images are in both" in words(at)
+
+    at = choose(at, "own")
+    button(at, "Add").click().run()
+    assert at.subheader[0].value == f"Your set: {40 + len(study.forget) - shared} images"
+    button(at, "Take").click().run()
+    assert len(in_hand(at, study)) == 40 - shared
+
+    for expected in (40 + len(study.forget) - shared, 40, len(study.forget)):
+        button(at, "Undo").click().run()
+        assert at.subheader[0].value == f"Your set: {expected} images"
+    assert button(at, "Undo").disabled
+
+
+def test_a_whole_class(explore, filled_store, study):
+    at = choose(explore(filled_store), "class", label="7")
+    button(at, "Use these").click().run()
+    assert np.array_equal(in_hand(at, study), np.flatnonzero(study.labels == 7))
+    assert "Most of class 7" in at.warning[0].value
+
+
+def test_row_numbers_by_hand_and_from_a_file(explore, filled_store, study):
+    at = choose(explore(filled_store), "rows")
+    assert not at.error and "Type row numbers" in words(at)
+    at = choose(at, "rows", named="5, 7-9")
+    assert "The rule names **4 images**" in words(at)
+    at = choose(at, "rows", named="5, x")
+    assert "is not a row number" in at.error[0].value
+
+    upload = at.get("file_uploader")[0]
+    upload.upload("ids.csv", b"row\n3\n11\n", "text/csv").run()
+    assert "The rule names **2 images**" in words(at)
+    upload = at.get("file_uploader")[0]
+    upload.upload("ids.csv", b"row\n3\n9999\n", "text/csv").run()
+    assert "Line 3: row 9999 does not exist".lower() in at.error[0].value.replace("\\", "").lower()
+
+
+def test_a_link_brings_the_set_back_and_a_bad_one_says_so(explore, filled_store, study):
+    at = explore(filled_store, forget="2,4,6-9")
+    assert at.subheader[0].value == "Your set: 6 images"
+    button(at, "Undo").click().run()
+    assert np.array_equal(in_hand(at, study), study.forget)
+
+    at = explore(filled_store, forget="2,99999")
+    assert "cannot be used" in at.warning[0].value
+    assert at.subheader[0].value == f"Your set: {len(study.forget)} images"
+
+
+def test_a_long_set_stays_out_of_the_address(explore, filled_store, study):
+    at = choose(explore(filled_store), "random", size=500)
+    button(at, "Use these 500").click().run()
+    assert at.subheader[0].value == "Your set: 500 images" and "forget" not in at.query_params
+
+
+def test_planning_takes_the_set_along(explore, filled_store, study):
+    at = explore(filled_store, forget="2,4,6-9")
+    button(at, "Plan with this set").click().run()
+    assert at.title[0].value == "Plan" and "your set of 6 images" in at.markdown[0].value
+
+
+def test_every_point_of_the_map_carries_its_row(study):
+    for colour in embedding_chart.COLOURS:
+        fig = embedding_chart.figure(study, study.forget, "pca", colour)
+        rows = {trace.name.split(" (")[0]: [c[0] for c in trace.customdata] for trace in fig.data}
+        assert rows["to forget"] == study.forget.tolist()
+        assert sorted(rows["stays"] + rows["to forget"]) == list(range(len(study.labels)))
+        assert set(rows["held-out"]) == {-1}
+
+
+def test_a_selection_is_read_by_row_and_not_by_place():
+    class Event:
+        class selection:
+            points = [{"customdata": [5], "point_index": 0}, {"customdata": [-1]}, {"customdata": [2]}, {"x": 1.0}]
+
+    assert embedding_chart.selected(Event).tolist() == [2, 5]
+    assert embedding_chart.selected(None).tolist() == []
+
+
+def test_the_histogram_counts_every_image_once(study):
+    parts = study.refine(Plan(), study.forget)
+    everyone, chosen = memorization_chart.of_all(study, study.forget, parts).data
+    assert len(everyone.x) == len(study.labels) and len(chosen.x) == len(study.forget)
+    low, high = everyone.xbins.start, everyone.xbins.end
+    assert low < -1 and high > 1
+    by_part = memorization_chart.of_set(study, "entanglement", parts).data
+    assert [len(trace.x) for trace in by_part] == [len(rows) for rows in parts.values()]
+
+
+def test_a_mosaic_shows_each_image_enlarged_without_blur():
+    tiles = np.zeros((3, 3, 2, 2), np.uint8)
+    tiles[1, 0] = 255
+    sheet = np.asarray(thumbnails.mosaic(tiles, [("a", "b")] * 3, across=2).convert("RGB"))
+    step = thumbnails.SIDE + thumbnails.GAP
+    assert (sheet[: thumbnails.SIDE, step : step + thumbnails.SIDE] == (255, 0, 0)).all()
+    assert (sheet[: thumbnails.SIDE, : thumbnails.SIDE] == 0).all()
+    grey = thumbnails.mosaic(np.full((1, 1, 8, 8), 7, np.uint8), [("", "")])
+    assert isinstance(grey, Image.Image) and grey.convert("RGB").getpixel((3, 3)) == (7, 7, 7)
+
+
+def test_the_set_in_the_address_is_spelled_as_everywhere(explore, filled_store, study):
+    at = choose(explore(filled_store), "memorization", level="high", size=12)
+    button(at, "Use these 12").click().run()
+    top = np.lexsort((np.arange(len(study.labels)), -study.memorization.scores))[:12]
+    assert at.query_params["forget"] == pack(top)

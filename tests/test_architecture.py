@@ -1,0 +1,167 @@
+"""Who may import whom, read from the source: each module stands at one place of the data's way and looks back only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "unlearn_core"
+
+# The data's way. A module or folder imports from those before it; inside a folder the order is the folder's own affair.
+ORDER = (
+    "params progress store rows data models training ensembles memorization entanglement projection forget unlearning "
+    "rum attacks evaluation experiment jobs cli __main__"
+).split()
+# What an algorithm needs: its base, the declaration of values, and arithmetic.
+FOR_ALGORITHMS = {"__future__", "torch", "numpy", "math", "unlearn_core.params", "unlearn_core.unlearning.base"}
+SHARED_BY_ALGORITHMS = {"__init__", "base", "stacked"}
+# Where results are kept, and where the store is opened, read and written.
+MAY_USE_STORE = {"store", "experiment", "jobs", "cli", "data"}
+
+
+def imports(file):
+    """Every module a file imports, wherever in the file it does, with names of submodules spelled out."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(), str(file))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            found.add(node.module)
+            found |= {f"{node.module}.{a.name}" for a in node.names if is_module(f"{node.module}.{a.name}")}
+    return found
+
+
+def is_module(name):
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def packages(file):
+    """The top-level packages a file imports."""
+    return {name.split(".")[0] for name in imports(file)}
+
+
+def place(file):
+    """The module of the data's way that a file of the core belongs to."""
+    return file.relative_to(CORE).parts[0].removesuffix(".py")
+
+
+def sources(folder):
+    return sorted(p for p in folder.rglob("*.py") if "__pycache__" not in p.parts)
+
+
+core_files = pytest.mark.parametrize("file", sources(CORE), ids=lambda f: str(f.relative_to(ROOT)))
+page_files = pytest.mark.parametrize("file", sources(ROOT / "pages"), ids=lambda f: str(f.relative_to(ROOT)))
+
+
+def test_every_module_has_a_place():
+    assert {place(f) for f in sources(CORE)} - {"__init__"} == set(ORDER)
+
+
+@core_files
+def test_the_core_looks_back_only(file):
+    here = place(file)
+    for name in imports(file):
+        parts = name.split(".")
+        if parts[0] == "unlearn_core" and len(parts) > 1 and parts[1] != here:
+            assert here != "__init__", "the package itself imports nothing"
+            assert ORDER.index(parts[1]) < ORDER.index(here), f"{here} imports {parts[1]}, which stands after it"
+
+
+@core_files
+def test_the_core_has_no_screen(file):
+    assert not packages(file) & {"streamlit", "plotly", "pages", "app"}
+
+
+@core_files
+def test_only_some_know_the_store(file):
+    if "unlearn_core.store" in imports(file):
+        assert place(file) in MAY_USE_STORE
+        if place(file) == "data":  # datasets have a folder of their own; they borrow its errors and its care
+            names = [
+                alias.name
+                for node in ast.walk(ast.parse(file.read_text()))
+                if isinstance(node, ast.ImportFrom) and node.module == "unlearn_core.store"
+                for alias in node.names
+            ]
+            assert "Store" not in names
+
+
+@pytest.mark.parametrize("folder", ["attacks", "evaluation"])
+def test_attacks_and_metrics_never_see_a_model(folder):
+    for file in sources(CORE / folder):
+        assert "torch" not in packages(file)
+        assert not {n.split(".")[1] for n in imports(file) if n.startswith("unlearn_core.")} & {"models", "training", "unlearning"}
+
+
+@pytest.mark.parametrize(
+    "file",
+    [f for f in sources(CORE / "unlearning") if f.stem not in SHARED_BY_ALGORITHMS],
+    ids=lambda f: f.stem,
+)
+def test_an_algorithm_stands_alone(file):
+    assert imports(file) <= FOR_ALGORITHMS
+
+
+@page_files
+def test_pages_only_show(file):
+    assert not packages(file) & {"torch", "torchvision", "sklearn", "umap", "safetensors"}
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "pages").glob("*.py")), ids=lambda f: f.name)
+def test_a_page_always_goes_through_the_frame(file):
+    """A deep link on a fresh server runs the file alone: its last line hands over to the frame."""
+    last = ast.parse(file.read_text()).body[-1]
+    assert ast.unparse(last) == "frame.page(draw)"
+
+
+def test_app_lists_every_page():
+    text = (ROOT / "app.py").read_text()
+    for file in (ROOT / "pages").glob("*.py"):
+        assert f'"pages/{file.name}"' in text
+
+
+EVERYWHERE = [f for folder in (CORE, ROOT / "pages") for f in sources(folder)] + [ROOT / "app.py"]
+
+
+@pytest.mark.parametrize("file", EVERYWHERE, ids=lambda f: str(f.relative_to(ROOT)))
+def test_nothing_that_can_run_a_strangers_code(file):
+    """No pickle in any of its forms, no evaluation of text, no shell, no raw HTML."""
+    assert not packages(file) & {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in ("eval", "exec", "os.system", "torch.load", "torch.save", "torch.jit.load", "pd.read_pickle")
+            assert called.split(".")[-1] not in ("read_pickle", "to_pickle", "getoutput", "getstatusoutput")
+            for keyword in node.keywords:
+                value = isinstance(keyword.value, ast.Constant) and keyword.value.value
+                assert not (keyword.arg in ("shell", "allow_pickle", "unsafe_allow_html") and value is not False)
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("unlearn_core", ["torch", "streamlit", "plotly", "pandas"]),
+        ("unlearn_core.jobs", ["torch", "streamlit", "plotly"]),  # a queued job waits without them
+        ("unlearn_core.experiment", ["streamlit", "plotly", "umap", "numba"]),
+        ("unlearn_core.attacks, unlearn_core.evaluation, unlearn_core.forget", ["torch", "streamlit"]),
+    ],
+)
+def test_what_importing_brings_along(module, absent):
+    code = f"import sys, {module}; print([m for m in {absent!r} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "[]"
+
+
+def test_a_wrong_import_would_be_seen(tmp_path):
+    """The reader of imports finds them in functions, under aliases and as names of a package."""
+    file = tmp_path / "x.py"
+    file.write_text("def f():\n    import streamlit as s\nfrom unlearn_core import jobs\nfrom unlearn_core.data import loading\n")
+    found = imports(file)
+    assert {"streamlit", "unlearn_core.jobs", "unlearn_core.data.loading"} <= found

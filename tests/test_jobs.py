@@ -1,0 +1,286 @@
+"""Jobs are real processes: they finish, wait their turn, are shared, cancelled, killed and taken up again."""
+
+import json
+import os
+import threading
+import time
+
+import psutil
+import pytest
+
+from unlearn_core import jobs
+from unlearn_core.data import Data
+from unlearn_core.ensembles import Bank
+from unlearn_core.experiment import BankPart, Map, Run
+from unlearn_core.params import BadValue, key, plain
+from unlearn_core.store import StoreError, find_fault, write_whole
+from unlearn_core.training import Training
+from unlearn_core.unlearning import FineTune, NegGrad
+
+SMALL = Data(train=120, test=60)
+QUICK = Training(data=SMALL, width=8, epochs=2)
+LONG = Training(data=SMALL, width=8, epochs=1000, batch=1)  # minutes, unless it is stopped
+
+
+def wait(store, job, until, seconds=90):
+    """The job once `until(job)` holds."""
+    end = time.monotonic() + seconds
+    while not until(found := jobs.find(store, job)):
+        assert time.monotonic() < end, found
+        time.sleep(0.05)
+    return found
+
+
+def ended(job):
+    return not job.active
+
+
+def processes(job):
+    """The living processes that carry out this job."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        if job in (process.info["cmdline"] or []) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running(store):
+    yield
+    for job in jobs.listing(store):
+        for process in processes(job.key):
+            process.kill()
+
+
+# -- real processes ----------------------------------------------------------------------------------------------------
+
+
+def test_a_job_makes_its_result_and_says_how_far_it_is(store):
+    job = jobs.submit(store, QUICK)
+    assert job == key(QUICK) and jobs.find(store, job).active
+    found = wait(store, job, ended)
+    assert (found.state, found.kind, found.message) == ("done", "Training", "Finished."), found.detail
+    assert find_fault(store.find(QUICK).folder, deep=True) is None
+    assert found.share == 1 and "train" in [name for name, _ in found.stages] and found.seconds > 0
+    assert jobs.listing(store) == [found]
+    # Asked for again, it is there already: no process is started.
+    again = wait(store, jobs.submit(store, QUICK), ended, 1)
+    assert again.state == "done" and processes(job) == []
+    jobs.forget_job(store, job)
+    assert jobs.listing(store) == [] and store.find(QUICK)  # the result stays
+
+
+def test_one_job_at_a_time_and_one_process_a_job(store):
+    first = jobs.submit(store, LONG)
+    wait(store, first, lambda job: job.state == "running")
+    asked = []
+    crowd = [threading.Thread(target=lambda: asked.append(jobs.submit(store, QUICK))) for _ in range(4)]
+    for person in crowd:
+        person.start()
+    for person in crowd:
+        person.join()
+    assert asked == [key(QUICK)] * 4 and jobs.submit(store, LONG) == first
+    second = asked[0]
+    waiting = wait(store, second, lambda job: job.state == "queued")
+    assert waiting.message == "Waiting until another job is finished."
+    assert len(processes(first)) == len(processes(second)) == 1
+    assert [job.key for job in jobs.listing(store)] == [second, first]
+    with pytest.raises(StoreError, match="still under way"):
+        jobs.forget_job(store, first)
+
+    cancelled = jobs.cancel(store, first)
+    assert (cancelled.state, processes(first)) == ("cancelled", [])
+    assert store.find(LONG) is None and jobs.cancel(store, first).state == "cancelled"
+    assert wait(store, second, ended).state == "done"  # its turn came
+    assert store.find(QUICK)
+
+
+def test_work_that_never_looks_up_is_cancelled_all_the_same(store):
+    """A map spends seconds inside a library that tells nothing and asks nothing."""
+    job = jobs.submit(store, Map(training=QUICK))
+    running = wait(store, job, lambda job: job.stage == "map")
+    assert running.state == "running"
+    assert jobs.cancel(store, job).state == "cancelled"
+    assert processes(job) == []  # gone when cancel() comes back
+    assert store.find(Map(training=QUICK)) is None
+    assert store.find(QUICK)  # what was finished is kept
+    assert not store.is_locked(f"job-{job}") and not store.is_locked("machine")
+
+
+def test_a_queued_job_can_be_cancelled_too(store):
+    with store.lock("machine"):
+        job = jobs.submit(store, QUICK)
+        wait(store, job, lambda job: job.state == "queued")
+        assert jobs.cancel(store, job).state == "cancelled" and processes(job) == []
+
+
+def test_a_killed_job_is_offered_again_and_goes_on(store):
+    bank = Bank(training=QUICK.but(epochs=150, batch=4), models=40)
+    job = jobs.submit(store, bank)
+    first = BankPart(bank=bank, first=0, count=32)
+    wait(store, job, lambda job: store.find(first) is not None)
+    made = store.find(first).manifest()["created"], store.find(first).folder.stat().st_mtime_ns
+    for process in processes(job):
+        process.kill()
+    found = wait(store, job, ended)
+    assert found.state == "interrupted" and "resuming goes on" in found.message
+    assert store.find(bank) is None
+    assert jobs.resume(store, job) == job
+    assert wait(store, job, ended, 180).state == "done"
+    assert find_fault(store.find(bank).folder, deep=True) is None
+    assert made == (store.find(first).manifest()["created"], store.find(first).folder.stat().st_mtime_ns)
+
+
+def test_a_job_that_fails_says_why(store):
+    nowhere = Training(data=Data(name="nowhere"))
+    found = wait(store, jobs.submit(store, nowhere), ended)
+    assert found.state == "failed" and found.message.startswith("There is no dataset called 'nowhere'")
+    assert "\n" not in found.message and found.message.endswith(".")
+    assert "Traceback" in found.detail and "BadValue" in found.detail
+    assert not store.is_locked("machine")  # the next one can begin
+
+
+# -- the worker's part, in this process --------------------------------------------------------------------------------
+
+
+def record(store, spec):
+    """The record of a job whose process was never started."""
+    folder = store.root / "jobs" / key(spec)
+    folder.mkdir()
+    write_whole(folder / "job.json", json.dumps({"spec": plain(spec), "submitted": time.time() - 60}))
+    return key(spec)
+
+
+def test_work_in_this_process(store):
+    job = record(store, QUICK)
+    assert jobs.find(store, job).state == "interrupted"
+    jobs.work(str(store.root), job)
+    found = jobs.find(store, job)
+    assert found.state == "done" and [name for name, _ in found.stages][0] == "starting"
+    assert all(seconds >= 0 for _, seconds in found.stages)
+    progress = json.loads((store.root / "jobs" / job / "progress.json").read_text())
+    assert 0 < progress["done"] <= progress["total"]
+
+
+def test_two_workers_do_not_meet(store):
+    job = record(store, QUICK)
+    with store.lock(f"job-{job}"):
+        jobs.work(str(store.root), job)
+    assert store.find(QUICK) is None and jobs.find(store, job).state == "interrupted"
+
+
+def test_a_worker_cleans_up_after_those_that_died(store):
+    (store.root / "staging" / f"{'0' * 32}.dead").mkdir()
+    jobs.work(str(store.root), record(store, QUICK))
+    assert list((store.root / "staging").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (Run(training=QUICK, forget="500", unlearner=FineTune()), "Row 500 does not exist"),
+        (Run(training=QUICK, forget="", unlearner=FineTune()), "The forget set is empty"),
+        (QUICK.but(model="resnet9"), "ResNet-9 needs images of at least 16x16"),
+    ],
+)
+def test_failures_are_sentences(store, spec, says):
+    job = record(store, spec)
+    jobs.work(str(store.root), job)
+    found = jobs.find(store, job)
+    assert found.state == "failed" and found.message.startswith(says) and "Traceback" in found.detail
+    assert jobs.resume(store, job) == job  # it can be tried again; that clears what was said
+    assert jobs.find(store, job).state != "failed"
+    jobs.cancel(store, job)
+
+
+def test_a_job_of_another_version_fails_with_a_sentence(store):
+    job = record(store, QUICK)
+    about = json.loads((store.root / "jobs" / job / "job.json").read_text())
+    about["spec"]["version"] = 99
+    write_whole(store.root / "jobs" / job / "job.json", json.dumps(about))
+    jobs.work(str(store.root), job)
+    assert jobs.find(store, job).message == "Training version 99 cannot be read: this version knows 1."
+
+
+def test_a_diverging_run_is_done_and_says_so(store):
+    spec = Run(training=QUICK, forget="0-9", unlearner=NegGrad(lr=10.0, epochs=200, batch=2, momentum=0.999))
+    jobs.work(str(store.root), record(store, spec))
+    assert jobs.find(store, key(spec)).state == "done"
+    assert store.find(spec).json("cost")["diverged_at"] > 0
+
+
+class Odd(Exception):
+    """An error nobody foresaw."""
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (BadValue("The forget set is empty."), "The forget set is empty."),
+        (StoreError("The disk is full."), "The disk is full."),
+        (MemoryError(), "There was not enough memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "There was not enough memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "There was not enough memory"),
+        (Odd("0xdeadbeef"), "The work stopped with an error (Odd)"),
+    ],
+)
+def test_any_error_is_one_sentence(error, says):
+    sentence = jobs.plain_sentence(error)
+    assert sentence.startswith(says) and sentence.endswith(".") and "0x" not in sentence and "Traceback" not in sentence
+
+
+# -- records -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", ["", "x", "../../etc/passwd", "0" * 31, "0" * 32, "A" * 32, "0" * 32 + "/..", "\0"])
+def test_a_key_that_names_no_job(store, bad):
+    for ask in (jobs.find, jobs.cancel, jobs.resume, jobs.forget_job):
+        with pytest.raises(StoreError, match="^There is no job"):
+            ask(store, bad)
+    assert jobs.listing(store) == []
+
+
+@pytest.mark.parametrize("file", ["progress.json", "outcome.json", "worker.json"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+def test_a_damaged_record_is_no_worse_than_none(store, file, text):
+    job = record(store, QUICK)
+    (store.root / "jobs" / job / file).write_text(text)
+    assert jobs.find(store, job).state == "interrupted"
+    assert len(jobs.listing(store)) == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_folder_that_is_no_record_is_passed_over(store, text):
+    healthy = record(store, QUICK)
+    (store.root / "jobs" / "notes").mkdir()
+    folder = store.root / "jobs" / key(LONG)
+    folder.mkdir()
+    (folder / "job.json").write_text(text)
+    assert [job.key for job in jobs.listing(store)] == [healthy]
+
+
+def test_a_process_number_that_was_given_to_somebody_else(store):
+    """Another process with the number of a dead worker is neither taken for it nor killed for it."""
+    job = record(store, QUICK)
+    folder = store.root / "jobs" / job
+    about = json.loads((folder / "job.json").read_text())
+    write_whole(folder / "job.json", json.dumps(about | {"submitted": time.time()}))
+    write_whole(folder / "worker.json", json.dumps({"pid": os.getpid(), "born": 1.0}))
+    assert jobs.find(store, job).state == "interrupted"
+    write_whole(folder / "worker.json", json.dumps({"pid": os.getpid(), "born": psutil.Process().create_time()}))
+    assert jobs.find(store, job).state == "starting"
+
+
+def test_progress_is_written_now_and_then(store):
+    job = record(store, QUICK)
+    tell, file = jobs.Reporter(store, job), store.root / "jobs" / job / "progress.json"
+    tell("train", 0, 1000)
+    first = file.stat().st_mtime_ns
+    for step in range(1, 1000):
+        tell("train", step, 1000)
+    tell("map", 0, 0)
+    found = json.loads(file.read_text())
+    assert [name for name, _ in found["stages"]] == ["train", "map"] and found["done"] == 0
+    assert file.stat().st_mtime_ns > first
+    shown = jobs.find(store, job)
+    assert shown.stage == "map" and shown.share is None

@@ -1,0 +1,163 @@
+"""Attacks on the models of a finished study."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from unlearn_core.experiment import OpenStudy, audit, studies
+from unlearn_core.experiment.audit import Attacked
+from unlearn_core.params import BadValue
+from unlearn_core.store import Store
+
+
+@pytest.fixture(scope="module")
+def study(filled_store) -> OpenStudy:
+    store = Store(filled_store)
+    return OpenStudy.open(store, studies(store)[0].key)
+
+
+def by_hand(members, others) -> Attacked:
+    """One array of scores per seed on each side."""
+    as_arrays = [tuple(np.asarray(s, float) for s in side) for side in (members, others)]
+    return Attacked(tuple(range(len(members))), np.arange(len(members[0])), *as_arrays)
+
+
+def column(study, method: str, metric: str) -> list[float]:
+    return study.table[study.table["method"] == method].sort_values("seed")[metric].tolist()
+
+
+@pytest.mark.parametrize("method", ["original", "retrained", "retrained-again", "rum", "fine-tune"])
+def test_the_default_attack_is_the_one_of_the_studys_numbers(study, method):
+    found = audit.attack(study, method, audit.default_statistic(study))
+    assert found.aucs == pytest.approx(column(study, method, "lira_auc"))
+    assert found.success.value == pytest.approx(np.mean(found.aucs))
+
+
+def test_test_images_are_of_the_forgotten_classes(study):
+    found = audit.attack(study, "rum", "confidence")
+    classes = set(study.labels[study.forget])
+    assert found.unseen == sum(y in classes for y in study.target.test_labels)
+    assert np.array_equal(found.members[1], study.margins("rum", 1)["forget"])
+
+
+@pytest.mark.parametrize("statistic", audit.STATISTICS)
+def test_every_attack_runs_on_every_part(study, statistic):
+    whole = audit.attack(study, "rum", statistic)
+    rows = np.concatenate([audit.rows_of(study, part) for part in ("low", "medium", "high")])
+    assert np.array_equal(np.sort(rows), whole.rows)
+    high = audit.attack(study, "rum", statistic, "high")
+    # The same images have the same scores, whoever else is asked about.
+    at = np.searchsorted(whole.rows, high.rows)
+    assert np.array_equal(whole.members[0][at], high.members[0])
+    assert np.isfinite(np.concatenate([*whole.members, *whole.others])).all()
+
+
+@pytest.mark.parametrize("statistic", ["confidence", "correctness", "lira_online"])
+def test_the_area_under_the_curve_is_the_mean_auc(study, statistic):
+    found = audit.attack(study, "rum", statistic)
+    curve = found.curve
+    assert np.trapezoid(curve["tpr"], curve["fpr"]) == pytest.approx(np.mean(found.aucs))
+    assert (np.diff(curve["tpr"]) >= -1e-12).all()
+    assert ((curve["low"] <= curve["tpr"]) & (curve["tpr"] <= curve["high"])).all()
+
+
+def test_known_answers():
+    found = by_hand([[3, 2, 0]], [[1, -1]])
+    assert found.success.value == pytest.approx(5 / 6)
+    assert found.at(1) == (pytest.approx(2 / 3), 0.5)
+    assert found.threshold_at(0.5) == 0
+    assert found.curve["low"].isna().all()
+
+
+def test_seeds_are_the_unit_where_there_are_several():
+    found = by_hand([[1, 3], [1, 1]], [[0, 2], [0, 0]])
+    assert found.aucs == [0.75, 1.0]
+    assert found.success.value == pytest.approx(0.875)
+    assert "2 seeds" in found.success.why
+    assert "over images" in by_hand([[1, 3]], [[0, 2]]).success.why
+    assert found.at(1) == (1.0, 0.25)
+
+
+def test_a_rate_with_too_few_unseen_images_is_not_measurable(study):
+    found = audit.attack(study, "rum", "confidence").found_at(0.01)
+    assert found.value is None
+    assert "needs at least 1000" in found.why
+    many = by_hand([[1.5, 0.5]] * 2, [np.linspace(0, 1, 1000)] * 2)
+    assert many.found_at(0.01).value == 0.5
+
+
+def test_the_verdict_is_two_sided(study):
+    verdict = audit.judge(study, "original", audit.default_statistic(study))
+    assert verdict.apart == verdict.power
+    assert verdict.side == 1
+    assert verdict.has_power
+    assert audit.judge(study, "retrained", "confidence").side == 0
+    # Less sure of every image than a model that never saw it: forgotten too well.
+    shy = replace(verdict.retrained, members=tuple(m - 1000 for m in verdict.retrained.members))
+    apart = audit.difference(shy, verdict.retrained)
+    assert replace(verdict, apart=apart).side == -1
+
+
+def test_a_single_seed_has_an_interval_over_images(study):
+    verdict = audit.judge(study, "original", audit.default_statistic(study), seeds=[1])
+    assert verdict.audited.seeds == (1,)
+    assert verdict.apart.n == 1
+    assert verdict.apart.mean == pytest.approx(verdict.audited.aucs[0] - verdict.retrained.aucs[0])
+    assert verdict.apart.half_width > 0
+
+
+def test_the_ceiling_of_the_likelihood_ratio_mirrors_the_target(study):
+    verdict = audit.judge(study, "rum", audit.default_statistic(study))
+    assert verdict.again.aucs == pytest.approx([1 - a for a in verdict.retrained.aucs])
+
+
+def test_what_does_not_exist_is_refused_in_one_sentence(study):
+    for wrong in (
+        {"statistic": "threshold"},
+        {"part": "upper"},
+        {"method": "prayer"},
+        {"seeds": [99]},
+    ):
+        with pytest.raises(BadValue):
+            audit.attack(study, **{"method": "rum", "statistic": "confidence"} | wrong)
+
+
+def test_histograms_share_their_edges_and_count_every_image():
+    scores = {"a": [np.arange(100.0), np.arange(50.0)], "b": [np.array([-1e6, 1e6])]}
+    edges, shares = audit.histograms(scores)
+    assert len(edges) == len(shares["a"]) + 1
+    assert [s.sum() for s in shares.values()] == pytest.approx([1, 1])
+    assert shares["b"][0] == shares["b"][-1] == 0.5
+
+
+def test_histograms_of_likelihood_ratios_are_finer_near_zero():
+    edges, _ = audit.histograms({"a": [np.linspace(-500, 500, 1000)]}, ratio=True)
+    widths = np.diff(edges)
+    assert widths[0] > 10 * widths[len(widths) // 2]
+    assert np.allclose(np.diff(np.arcsinh(edges)), np.diff(np.arcsinh(edges))[0])
+
+
+def test_equal_scores_have_one_bin_and_thresholds_around_them():
+    edges, shares = audit.histograms({"a": [np.ones(5)]})
+    assert shares["a"].tolist() == [1.0]
+    options = audit.thresholds(edges)
+    assert options == sorted(set(options))
+    assert options[0] <= 1 <= options[-1]
+
+
+def test_the_efficacy_is_the_studys_own_and_shows_its_power(study):
+    found = audit.efficacy(study, "rum")
+    assert found.efficacy.mean == pytest.approx(np.mean(column(study, "rum", "mia_efficacy")))
+    assert 0.5 <= found.balanced_accuracy.mean <= 1
+
+
+def test_images_at_risk_are_the_highest_ratios_of_the_part(study):
+    risky = audit.at_risk(study, "rum", "high", count=5)
+    assert len(risky) == 5
+    assert risky["unlearned"].is_monotonic_decreasing
+    assert set(risky["row"]) <= set(study.parts["high"])
+    assert set(risky["part"]) == {"high"}
+    ratios = np.mean([study.lira("rum", seed) for seed in range(3)], axis=0)
+    at = np.searchsorted(study.forget, study.parts["high"])
+    assert risky["unlearned"].iloc[0] == pytest.approx(ratios[at].max())
