@@ -5,7 +5,7 @@ import streamlit as st
 
 from pages.shared import address, distributions, frame, numbers, risk_by_part, roc_chart, state, theme, thumbnails
 from pages.shared import audit_words as words
-from pages.shared.comparison_words import title_of
+from pages.shared.comparison_words import title_of, titles
 from pages.shared.text import escape
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit
@@ -48,39 +48,24 @@ def choices(study) -> tuple[str, str, str, tuple[int, ...]]:
         method = address.choice(
             st.selectbox,
             "Method",
-            list(ranked.index),
+            titles(study, ranked.index),
             "method",
             default=plans[0] if len(plans) else "",
-            format_func=lambda m: title_of(study, m),
             width=220,
         )
         statistic = address.choice(
             st.selectbox,
             "Attack",
-            list(attacks),
+            {name: attack.label for name, attack in attacks.items()},
             "attack",
             default=audit.default_statistic(study),
-            format_func=lambda s: attacks[s].label,
             help="\n".join(f"- **{a.label}**: {a.help}" for a in attacks.values()),
             width=310,
         )
-        part = address.choice(
-            st.selectbox,
-            "Images",
-            parts_of(study),
-            "part",
-            format_func=lambda p: "all parts" if p == "all" else f"{p} part",
-            width=130,
-        )
-        seeds = ["all", *map(str, audit.all_seeds(study))]
-        seed = address.choice(
-            st.selectbox,
-            "Seeds",
-            seeds,
-            "seed",
-            format_func=lambda s: s if s == "all" else f"only {s}",
-            width=100,
-        )
+        parts = {p: "all parts" if p == "all" else f"{p} part" for p in parts_of(study)}
+        part = address.choice(st.selectbox, "Images", parts, "part", width=130)
+        seeds = {"all": "all"} | {str(s): f"only {s}" for s in audit.all_seeds(study)}
+        seed = address.choice(st.selectbox, "Seeds", seeds, "seed", width=100)
     return method, statistic, part, () if seed == "all" else (int(seed),)
 
 
@@ -199,11 +184,10 @@ def images_at_risk(study, method: str, part: str, seeds: tuple[int, ...]) -> Non
     risky = audit.at_risk(study, method, part, seeds)
     kept = int((risky["unlearned"] > 0).sum())
     st.markdown(
-        f"The {len(risky)} forgotten images that look most like training images to {escape(title_of(study, method))}, by "
-        f"likelihood ratio. {kept} of them are above 0: it treats them more like models that saw them than like models "
-        "that did not."
+        f"The {len(risky)} forgotten images that {escape(title_of(study, method))} treats most like training images, "
+        f"by likelihood ratio. {kept} of them are above 0: nearer to models that saw them than to models that did not."
     )
-    labels = [(f"row {r.row}", f"{r.label}: {r.unlearned:+.1f}") for r in risky.itertuples()]
+    labels = [(f"row {r.row}", f"{r.label}: {round(r.unlearned, 1) + 0.0:+.1f}") for r in risky.itertuples()]
     thumbnails.show(
         study.pixels[risky["row"]],
         labels,

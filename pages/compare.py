@@ -43,9 +43,8 @@ def draw() -> None:
 
 def ranking(study) -> None:
     """The methods by one metric, and plain ToW beside it."""
-    metric = address.choice(
-        st.selectbox, "Metric", list(core.COLUMNS), "metric", format_func=lambda m: core.COLUMNS[m].label, width=480
-    )
+    labels = {name: about.label for name, about in core.COLUMNS.items()}
+    metric = address.choice(st.selectbox, "Metric", labels, "metric", width=480)
     about, order = core.COLUMNS[metric], core.ranked(study, metric)
     st.caption(f"{about.help} {numbers.direction(about).capitalize()}.")
     if not order["mean"].notna().any():
@@ -93,9 +92,7 @@ def what_the_plan_brings(study) -> None:
     st.subheader("What the plan brings")
     plan = plans[0]
     if len(plans) > 1:
-        plan = address.choice(
-            st.selectbox, "Plan", plans, "plan", format_func=lambda m: words.title_of(study, m), width=320
-        )
+        plan = address.choice(st.selectbox, "Plan", words.titles(study, plans), "plan", width=320)
     found = core.plan_against_rivals(study, plan)
     if not found:
         st.info("This study ran neither single algorithms nor controls to compare the plan with.")
@@ -149,9 +146,7 @@ def step_by_step(study) -> None:
     if not runs:
         return
     st.subheader("Step by step")
-    method = address.choice(
-        st.selectbox, "Plan or control", runs, "steps", format_func=lambda m: words.title_of(study, m), width=320
-    )
+    method = address.choice(st.selectbox, "Plan or control", words.titles(study, runs), "steps", width=320)
     steps = core.steps(study, method)
     worst = steps.loc[steps[steps["step"] == steps["step"].max()]["gap"].abs().idxmax()]
     side = "above" if worst["gap"] > 0 else "below"
@@ -166,18 +161,13 @@ def step_by_step(study) -> None:
 def trade_off(study) -> None:
     """Test accuracy against forgetting."""
     st.subheader("What forgetting cost")
-    chosen = address.choice(
-        st.segmented_control,
-        "Forgetting measured by",
-        list(FORGETTING),
-        "forgetting",
-        format_func=lambda name: FORGETTING[name][0],
-        required=True,
-    )
+    labels = {name: label for name, (label, _) in FORGETTING.items()}
+    chosen = address.choice(st.segmented_control, "Forgetting measured by", labels, "forgetting", required=True)
     gaps = core.gaps(study).rename(columns={"test": "x", "test_half": "x_half", "parts": "y", "parts_half": "y_half"})
     if chosen != "parts":
         gaps[["y", "y_half"]] = study.means(chosen)[["mean", "half_width"]]
-    out, run = core.far_out(gaps["x"]), gaps[gaps["kind"] != "reference"].sort_values("x")
+    ours = gaps["kind"] != "reference"
+    out, run = core.far_out(gaps["x"]) & ours, gaps[ours].sort_values("x")
     ends = [f"{numbers.spread(run.iloc[i]['x'], None, signed=True)} ({run.iloc[i]['title']})" for i in (0, -1)]
     title = f"Test accuracy against retraining: from {ends[0]} to {ends[1]}"
     theme.show(

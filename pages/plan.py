@@ -101,7 +101,7 @@ def _file(study: OpenStudy, plan: Plan) -> None:
             else:
                 st.rerun()
         st.download_button("Download this plan", text, "plan.json", "application/json", on_click="ignore")
-        st.code(text, language="json")
+        st.code(text, language="json", height=320)
 
 
 def _go(study: OpenStudy, plan: Plan, wanted: Study | None) -> None:
@@ -149,7 +149,7 @@ def cost(f: Forecast) -> str:
     text = f"About **{duration(f.seconds)}** ({duration(f.fastest)} to {duration(f.slowest)}): {work}"
     text += f"; {f.reused:,} stored results are used again." if f.reused else "."
     if f.guessed:
-        text += f" {', '.join(f.guessed)} was not run here yet, so its share is a guess."
+        text += f" Never run here, so guessed: {', '.join(f.guessed)}."
     return text
 
 

@@ -59,7 +59,13 @@ def tiny_request(tiny):
     def make(**changes) -> Request:
         rows = np.arange(len(tiny.train.y))
         forget = changes.pop("forget", np.arange(10, 50))
-        given = {"x": tiny.train.x, "y": tiny.train.y, "forget": forget, "retain": np.setdiff1d(rows, forget), "classes": 4}
+        given = {
+            "x": tiny.train.x,
+            "y": tiny.train.y,
+            "forget": forget,
+            "retain": np.setdiff1d(rows, forget),
+            "classes": 4,
+        }
         return Request(**given | changes)
 
     return make
@@ -88,7 +94,7 @@ def filled_study() -> Study:
 
 @pytest.fixture(scope="session")
 def filled_store(tmp_path_factory, filled_study):
-    """The folder of a store in which `filled_study` is finished. Shared by the session: copy it before writing to it."""
+    """The folder of a store in which `filled_study` is finished. All tests share it: copy it before writing to it."""
     root = tmp_path_factory.mktemp("filled") / "store"
     fulfil(Store(root), filled_study)
     return root

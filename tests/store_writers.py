@@ -1,4 +1,6 @@
-"""Processes that use one store at once, and die. Run as a program by test_store.py, so that forking is safe: one thread, no torch.
+"""Processes that use one store at once, and die.
+
+Run as a program by test_store.py, so that forking is safe: one thread, no torch.
 
     python store_writers.py crash ROOT KILLS     writers that are killed at random moments
     python store_writers.py points ROOT          writers that kill themselves at each system call in turn
@@ -159,4 +161,10 @@ def readonly(root: str) -> dict:
 
 if __name__ == "__main__":
     what, root, *rest = sys.argv[1:]
-    print(json.dumps({"crash": crash, "points": points, "race": race, "limit": limit, "readonly": readonly}[what](root, *map(int, rest))))
+    print(
+        json.dumps(
+            {"crash": crash, "points": points, "race": race, "limit": limit, "readonly": readonly}[what](
+                root, *map(int, rest)
+            )
+        )
+    )

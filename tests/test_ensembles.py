@@ -1,4 +1,4 @@
-"""Many models side by side are the models each would be alone; a bank's subsets are balanced; a bank can be interrupted."""
+"""Many models side by side are the models each would be alone; subsets are balanced; a bank can be interrupted."""
 
 import numpy as np
 import pytest
@@ -62,10 +62,18 @@ def test_one_member_is_exactly_one_training(tiny, tiny_training, tiny_model):
 
 
 def test_chunks_change_nothing_and_progress_is_told_as_one(tiny, tiny_training, monkeypatch):
-    training, rows, seeds, told = tiny_training.but(epochs=2), np.stack([np.arange(m, 290 + m) for m in range(5)]), [*range(5)], []
+    training, rows, seeds, told = (
+        tiny_training.but(epochs=2),
+        np.stack([np.arange(m, 290 + m) for m in range(5)]),
+        [*range(5)],
+        [],
+    )
     whole = [predict(t.model, tiny.test).logits for t in train_members(training, tiny, rows, seeds)]
     monkeypatch.setattr(ensembles, "CHUNK", 2)
-    parts = [predict(t.model, tiny.test).logits for t in train_members(training, tiny, rows, seeds, lambda *a: told.append(a))]
+    parts = [
+        predict(t.model, tiny.test).logits
+        for t in train_members(training, tiny, rows, seeds, lambda *a: told.append(a))
+    ]
     np.testing.assert_allclose(parts, whole, rtol=1e-3, atol=1e-4)
     done = [d for _, d, _ in told]
     assert done == sorted(done) and told[-1][1] == told[-1][2] and len({total for _, _, total in told}) == 1
@@ -96,7 +104,7 @@ def test_subsets_of_other_seeds_and_members_differ():
 
 
 def test_rows_are_left_out_together_by_chance_only():
-    """Two rows share 30 % of 29 % of the models; decks that kept their order would show as pairs that always go together."""
+    """Two rows share 30 % of 29 % of the models; decks that kept their order would show as pairs that go together."""
     out = ~balanced_subsets(60, 400, 0.7, 0)
     together = (out.T.astype(float) @ out) / 400
     pairs = together[np.triu_indices(60, 1)]
@@ -105,7 +113,7 @@ def test_rows_are_left_out_together_by_chance_only():
 
 def test_members_have_seeds_of_their_own():
     seeds = [member_seed(bank, m) for bank in range(20) for m in range(200)]
-    assert len(set(seeds)) == len(seeds) and 0 <= min(seeds) and max(seeds) < 2**31
+    assert len(set(seeds)) == len(seeds) and min(seeds) >= 0 and max(seeds) < 2**31
     assert member_seed(0, 1) != member_seed(1, 0)
 
 

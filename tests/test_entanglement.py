@@ -52,7 +52,7 @@ def test_the_weighted_form_has_a_closed_form_too():
 
 
 def test_the_centres_agree_on_halves_and_differ_by_a_factor_elsewhere():
-    """42,000 against 3,000 images: the paper's text gives 0.571 of the released code's value, whatever the embedding."""
+    """At 42,000 to 3,000 images the paper's text gives 0.571 of the released code's value, for any embedding."""
     x = np.random.default_rng(2).normal(size=(450, 4))
     sums = EmbeddingSums(x)
     assert sums.score(np.arange(225), "all") == pytest.approx(sums.score(np.arange(225), "midpoint"))

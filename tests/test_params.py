@@ -34,13 +34,22 @@ class Knobs(Spec):
 
 def test_the_declaration_can_be_read_back():
     count, rate, on, word, inner, several = params(Knobs)
-    assert (count.name, count.kind, count.default, count.low, count.high, count.help) == ("count", int, 3, 0, 10, "how many")
+    assert (count.name, count.kind, count.default, count.low, count.high, count.help) == (
+        "count",
+        int,
+        3,
+        0,
+        10,
+        "how many",
+    )
     assert rate.log and not count.log
     assert word.choices == ("a", "b")
     assert (on.kind, inner.kind, several.kind) == (bool, Training, tuple)
 
 
-@pytest.mark.parametrize("good", [{"count": 0}, {"count": 10}, {"rate": 1e-3}, {"rate": 2}, {"rate": 2.0}, {"word": "b"}])
+@pytest.mark.parametrize(
+    "good", [{"count": 0}, {"count": 10}, {"rate": 1e-3}, {"rate": 2}, {"rate": 2.0}, {"word": "b"}]
+)
 def test_ranges_include_their_ends(good):
     assert Knobs(**good)
 
@@ -138,7 +147,14 @@ def test_the_version_is_part_of_the_key():
 
 
 def test_every_field_is_part_of_the_key():
-    changed = [{"count": 4}, {"rate": 0.6}, {"on": False}, {"word": "b"}, {"inner": Training(seed=1)}, {"several": (1,)}]
+    changed = [
+        {"count": 4},
+        {"rate": 0.6},
+        {"on": False},
+        {"word": "b"},
+        {"inner": Training(seed=1)},
+        {"several": (1,)},
+    ]
     assert len({key(Knobs(**c)) for c in [{}, *changed]}) == len(changed) + 1
 
 

@@ -103,7 +103,9 @@ def test_the_order_changes_the_outcome(tiny_model, tiny_request):
 
 def test_costs_add_up_and_each_step_is_announced(tiny_model, tiny_request):
     after, told = [], []
-    request = tiny_request(after=lambda name, model: after.append((name, weights(model))), tell=lambda *w: told.append(w))
+    request = tiny_request(
+        after=lambda name, model: after.append((name, weights(model))), tell=lambda *w: told.append(w)
+    )
     steps = (Original(), FineTune(epochs=1, batch=32, lr=0.1), SalUn(epochs=1, batch=32, lr=0.1))
     unlearned = rum(*steps)(tiny_model, request)
     cost = unlearned.cost
@@ -241,7 +243,10 @@ def test_parts_go_by_score_and_then_by_row():
 
 def test_parts_do_not_depend_on_the_algorithms():
     scores = np.random.default_rng(1).integers(0, 3, 9) / 2
-    a, b = Plan().refine(ROWS, scores), Plan(low=SalUn(), high=NegGrad(), order=("high", "low", "medium")).refine(ROWS, scores)
+    a, b = (
+        Plan().refine(ROWS, scores),
+        Plan(low=SalUn(), high=NegGrad(), order=("high", "low", "medium")).refine(ROWS, scores),
+    )
     assert all((a[p] == b[p]).all() for p in PARTS)
 
 

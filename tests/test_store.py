@@ -16,6 +16,7 @@ from unlearn_core.forget import AtRandom, OfClass, Picked
 from unlearn_core.params import BadValue, key
 from unlearn_core.store import Result, Store, StoreError, digest_of, find_fault, write_whole
 
+ROOT = Path(__file__).parents[1]
 SPEC = AtRandom(size=3)
 X = np.arange(12.0).reshape(3, 4)
 
@@ -111,14 +112,15 @@ def test_numbers_that_json_cannot_hold_are_not_published(store):
     assert store.find(SPEC) is None
 
 
-def writers(what, root, *rest, timeout=120):
+def writers(what, root, *rest):
     """Run tests/store_writers.py and return what it says."""
-    program = Path(__file__).with_name("store_writers.py")
-    path = str(program.parents[1])
     run = subprocess.run(
-        [sys.executable, program, what, root, *map(str, rest)],
-        capture_output=True, text=True, timeout=timeout, env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+        [sys.executable, ROOT / "tests" / "store_writers.py", what, root, *map(str, rest)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 
@@ -250,7 +252,17 @@ def no_spec(folder):
     (folder / "spec.json").write_bytes(b"\xff\xfe")
 
 
-DAMAGE = [longer, shorter, gone, no_manifest, half_manifest, other_manifest, manifest_without_files, other_spec, no_spec]
+DAMAGE = [
+    longer,
+    shorter,
+    gone,
+    no_manifest,
+    half_manifest,
+    other_manifest,
+    manifest_without_files,
+    other_spec,
+    no_spec,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -365,11 +377,11 @@ def test_a_lock_is_freed_when_its_holder_dies(store):
     with store.lock("x"):
         assert store.is_locked("x") and Store(store.root).is_locked("x")
     assert not store.is_locked("x")
-    holder = os.path.join(os.path.dirname(__file__), "..")
-    run = subprocess.Popen(
-        [sys.executable, "-c", f"from unlearn_core.store import Store; import time; l = Store({str(store.root)!r}).lock('x'); l.acquire(); print('held', flush=True); time.sleep(60)"],
-        stdout=subprocess.PIPE, cwd=holder,
-    )  # fmt: skip
+    code = (
+        "import sys, time; from unlearn_core.store import Store; lock = Store(sys.argv[1]).lock('x'); lock.acquire(); "
+    )
+    code += "print('held', flush=True); time.sleep(60)"
+    run = subprocess.Popen([sys.executable, "-c", code, store.root], stdout=subprocess.PIPE, cwd=ROOT)
     try:
         assert run.stdout.readline() == b"held\n"
         assert store.is_locked("x")

@@ -67,7 +67,9 @@ def test_the_cosine_falls_from_the_start_to_nearly_nothing():
 
 
 def test_it_learns(tiny, tiny_model):
-    accuracy = [(o.logits.argmax(1) == o.labels).mean() for o in (predict(tiny_model, i) for i in (tiny.train, tiny.test))]
+    accuracy = [
+        (o.logits.argmax(1) == o.labels).mean() for o in (predict(tiny_model, i) for i in (tiny.train, tiny.test))
+    ]
     assert accuracy[0] > 0.95 and accuracy[1] > 0.8
 
 
@@ -171,7 +173,9 @@ def test_the_entropy_of_certainty_is_zero():
 def test_the_batch_size_of_a_question_changes_nothing(tiny, tiny_model):
     whole, parts = predict(tiny_model, tiny.train), predict(tiny_model, tiny.train, batch=7)
     np.testing.assert_allclose(whole.logits, parts.logits, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(embed(tiny_model, tiny.train), embed(tiny_model, tiny.train, batch=7), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        embed(tiny_model, tiny.train), embed(tiny_model, tiny.train, batch=7), rtol=1e-5, atol=1e-5
+    )
     assert whole.logits.shape == (300, 4) and whole.logits.dtype == np.float32
     assert (whole.labels == tiny.train.y.numpy()).all()
     assert embed(tiny_model, tiny.train).shape == (300, 16)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import streamlit as st
 
 
-def choice(widget: Callable, label: str, options: Sequence[str], name: str, default: str = "", **about) -> str:
-    """One of `options`, chosen with `widget` (st.selectbox, st.segmented_control) and kept in the address under `name`.
+def choice(widget: Callable, label: str, options: dict[str, str], name: str, default: str = "", **about) -> str:
+    """One of `options` (short name to what is shown), chosen with `widget` (st.selectbox or st.segmented_control) and
+    kept in the address under `name`.
 
     The address wins, so that a shared link shows what it was made for; then what was chosen before in this visit; then
     `default`, or else the first option. A value that is not among the options counts for nothing.
     """
     key = f"address.{name}"
-    default = default or options[0]
+    default = default or next(iter(options))
     wanted = (st.query_params.get(name), st.session_state.get(key), default)
     shown = next(value for value in wanted if value in options)
     st.session_state[key] = shown
     if shown != default or name in st.query_params:
         st.query_params[name] = shown
-    return widget(label, options, key=key, persist_state="session", on_change=_chosen, args=(name, key), **about)
+    kept = {"key": key, "persist_state": "session", "on_change": _chosen, "args": (name, key)}
+    return widget(label, list(options), format_func=options.get, **kept, **about)
 
 
 def _chosen(name: str, key: str) -> None:

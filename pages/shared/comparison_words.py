@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pages.shared import numbers
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
@@ -11,6 +13,11 @@ from unlearn_core.unlearning import ALGORITHMS
 def title_of(study, method: str) -> str:
     """The name of a method on screen, not yet escaped."""
     return study.table.loc[study.table["method"] == method, "title"].iloc[0]
+
+
+def titles(study, methods: Iterable[str]) -> dict[str, str]:
+    """The names of several methods on screen, in order."""
+    return {method: title_of(study, method) for method in methods}
 
 
 def closest(study) -> str:

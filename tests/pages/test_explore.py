@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import embedding_chart, memorization_chart, thumbnails
+from pages.shared import chosen_set, embedding_chart, memorization_chart, thumbnails
 from unlearn_core.experiment import OpenStudy, studies
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import Plan
@@ -137,10 +137,13 @@ def test_a_link_brings_the_set_back_and_a_bad_one_says_so(explore, filled_store,
     assert at.subheader[0].value == f"Your set: {len(study.forget)} images"
 
 
-def test_a_long_set_stays_out_of_the_address(explore, filled_store, study):
-    at = choose(explore(filled_store), "random", size=500)
-    button(at, "Use these 500").click().run()
-    assert at.subheader[0].value == "Your set: 500 images" and "forget" not in at.query_params
+def test_a_long_set_stays_out_of_the_address(explore, filled_store, monkeypatch):
+    monkeypatch.setattr(chosen_set, "ADDRESS", 40)
+    at = choose(explore(filled_store), "random", size=50)
+    button(at, "Use these 50").click().run()
+    assert at.subheader[0].value == "Your set: 50 images" and "forget" not in at.query_params
+    button(at, "Plan with this set").click().run()
+    assert "your set of 50 images" in at.markdown[0].value
 
 
 def test_planning_takes_the_set_along(explore, filled_store, study):
@@ -156,6 +159,12 @@ def test_every_point_of_the_map_carries_its_row(study):
         assert rows["to forget"] == study.forget.tolist()
         assert sorted(rows["stays"] + rows["to forget"]) == list(range(len(study.labels)))
         assert set(rows["held-out"]) == {-1}
+
+
+def test_a_large_map_is_drawn_without_tips(explore, filled_store, study, monkeypatch):
+    monkeypatch.setattr(embedding_chart, "POINTS", 100)
+    assert all(trace.customdata is None for trace in embedding_chart.figure(study, study.forget, "umap", "role").data)
+    assert "Draw around points" not in words(explore(filled_store))
 
 
 def test_a_selection_is_read_by_row_and_not_by_place():

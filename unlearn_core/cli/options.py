@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from unlearn_core.store import Store
     from unlearn_core.training import Training
 
-# The fields of Training that a person sets; written out here, because the spec itself takes seconds to import.
+# The fields of Data and Training that a person sets; written out here, because the specs take seconds to import.
+IMAGES: dict[str, tuple[Any, str]] = {
+    "dataset": (str, "Dataset: see list datasets."),
+    "images": (int, "Use only this many training images, drawn by class; 0 is all."),
+    "test_images": (int, "Use only this many test images, drawn by class; 0 is all."),
+}
+DEFAULTS = {"dataset": "digits", "images": 0, "test_images": 0}
 RECIPE: dict[str, tuple[Any, str]] = {
     "model": (str | None, "Architecture: see list models."),
     "width": (int | None, "Hidden units or first channels; 0 is the architecture's own."),
@@ -36,26 +42,19 @@ def with_recipe(command: Callable) -> Callable:
     """Give a command the options of a training recipe; they reach it as one dict, its argument `recipe`."""
     signature = inspect.signature(command, eval_str=True)
     own = [p for name, p in signature.parameters.items() if name != "recipe"]
-    kinds = {"dataset": (str, "Dataset: see list datasets.")} | RECIPE
     # A command that has an option of the same name means its own.
-    names = [name for name in kinds if name not in signature.parameters]
+    names = [name for name in IMAGES | RECIPE if name not in signature.parameters]
 
     def run(**values):
         recipe = {name: values.pop(name) for name in names}
         return command(recipe={k: v for k, v in recipe.items() if v is not None}, **values)
 
     for name in names:
-        kind, text = kinds[name]
-        default = "digits" if name == "dataset" else None
+        kind, text = (IMAGES | RECIPE)[name]
+        panel = "Images" if name in IMAGES else "Recipe; the dataset's own unless told"
+        option = Annotated[kind, typer.Option(help=text, rich_help_panel=panel)]
         own.append(
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=default,
-                annotation=Annotated[
-                    kind, typer.Option(help=text, rich_help_panel="Recipe, unless told the dataset's")
-                ],
-            )
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS.get(name), annotation=option)
         )
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__signature__ = signature.replace(parameters=own)
@@ -67,13 +66,14 @@ def training(store: Store, recipe: dict[str, Any]) -> Training:
     from unlearn_core.data import Data, own
     from unlearn_core.training import recipe as usual
 
-    changes = dict(recipe)
-    name = changes.pop("dataset")
+    name = recipe["dataset"]
+    changes = {field: value for field, value in recipe.items() if field not in IMAGES}
+    data = Data(name=name, train=recipe["images"], test=recipe["test_images"])
     for imported in own(store.root / "data"):
         if imported.name == name:
             # The fingerprint ties results to the images, should the name be given to others later.
-            return usual(Data(name=name, fingerprint=imported.fingerprint), min(imported.shape[1:])).but(**changes)
-    return usual(Data(name=name)).but(**changes)
+            return usual(data.but(fingerprint=imported.fingerprint), min(imported.shape[1:])).but(**changes)
+    return usual(data).but(**changes)
 
 
 def row_of(table: dict[str, Any], name: str, kind: str) -> Any:

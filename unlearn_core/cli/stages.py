@@ -10,8 +10,6 @@ import typer
 from unlearn_core.cli.frame import StoreOption, answer, obtain, open_store, say
 from unlearn_core.cli.options import training, with_recipe, write_csv
 
-OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE.csv", help="Write it to this file too.")]
-
 
 @with_recipe
 def train(recipe: dict, store: StoreOption = None) -> None:
@@ -31,7 +29,7 @@ def train(recipe: dict, store: StoreOption = None) -> None:
 def bank(
     recipe: dict,
     models: Annotated[int, typer.Option(help="Members of the bank; 64 are a preview.")] = 256,
-    out: OutOption = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the scores here too.")] = None,
     store: StoreOption = None,
 ) -> None:
     """Train models on subsets of the images: from them come memorization scores and the likelihood-ratio attack."""
@@ -65,7 +63,7 @@ def map_(
     recipe: dict,
     neighbours: Annotated[int, typer.Option(help="How many neighbours shape a point's place.")] = 15,
     min_dist: Annotated[float, typer.Option(help="How closely points may lie.")] = 0.1,
-    out: OutOption = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the coordinates here too.")] = None,
     store: StoreOption = None,
 ) -> None:
     """Lay the images out on a plane by the model's embedding of them (UMAP, and PCA beside it)."""

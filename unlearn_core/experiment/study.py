@@ -32,7 +32,7 @@ from unlearn_core.experiment.stages import (
     unlearn,
 )
 from unlearn_core.forget import ByMemorization, ForgetSet, Known
-from unlearn_core.params import BadValue, Spec, param, spec
+from unlearn_core.params import BadValue, Spec, param, params, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import PARTS, Plan, same_everywhere, shuffled, vanilla
@@ -42,6 +42,8 @@ from unlearn_core.unlearning import ALGORITHMS, Unlearner
 
 # Seeds of three kinds that never meet: reported, tuning, and the second retrained models.
 TUNING, AGAIN = 100_000, 200_000
+# Lines that every study has, so that no plan may be called so.
+REFERENCES = ("original", "retrained", "retrained-again")
 FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0)
 SINGLES = tuple(cls() for name, cls in ALGORITHMS.items() if name not in ("original", "retrain"))
 
@@ -148,10 +150,17 @@ def target(store: Store, study: Study, rows: np.ndarray) -> Target:
 
 
 def settings(unlearner: Unlearner) -> tuple[Unlearner, ...]:
-    """The learning rates to try for an algorithm: from 0.3 to 30 times its own. One setting where it has none."""
+    """The learning rates to try for an algorithm: from 0.3 to 30 times its own, as far as its range goes. None where
+    it has none.
+    """
     if not hasattr(unlearner, "lr"):
         return ()
-    return tuple(unlearner.but(lr=float(f"{unlearner.lr * f:.3g}")) for f in FACTORS)
+    declared = next(p for p in params(type(unlearner)) if p.name == "lr")
+
+    def rate(factor: float) -> float:
+        return min(max(float(f"{unlearner.lr * factor:.3g}"), declared.low), declared.high)
+
+    return tuple(unlearner if f == 1.0 else unlearner.but(lr=rate(f)) for f in FACTORS)
 
 
 def tuning(store: Store, study: Study, rows: np.ndarray) -> Tuning | None:
@@ -199,7 +208,7 @@ def _tuning(store: Store, spec: Tuning, tell: Tell) -> Result:
                     training=spec.training.but(seed=spec.seeds[s]),
                     forget=spec.forget,
                     unlearner=spec.unlearners[j],
-                    seed=s,
+                    seed=spec.seeds[s],
                 )
                 for j, s in pairs
             ]
@@ -238,7 +247,7 @@ def methods(store: Store, study: Study, rows: np.ndarray, best: dict[Unlearner, 
     found: dict[str, Method] = {}
 
     def add(name: str, title: str, kind: str, unlearner: Unlearner) -> None:
-        number = sum(1 for m in found if m == name or m.startswith(f"{name}-no-"))
+        number = sum(1 for m in (*REFERENCES, *found) if m == name or m.startswith(f"{name}-no-"))
         name = name if not number else f"{name}-no-{number + 1}"
         found[name] = Method(name, title, kind, unlearner)
 
@@ -354,7 +363,7 @@ def summary(study, table: pd.DataFrame, rows, goal: Target, bank: Result, sums, 
         return {name: vars(evaluation.over_seeds(_numbers(group[metric]))) for name, group in table.groupby("method")}
 
     tow, group_tow, auc, lira = (means(m) for m in ("tow", "group_tow", "attack_auc", "lira_auc"))
-    measured = [n for n in tow if n not in ("original", "retrained", "retrained-again")]
+    measured = [n for n in tow if n not in REFERENCES]
     return {
         "name": study.name,
         "seconds": seconds,

@@ -1,0 +1,145 @@
+"""The Audit page: what it says of an attack, and what its choices change."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import audit_words, numbers, state
+from unlearn_core.evaluation import Estimate
+from unlearn_core.experiment import OpenStudy, audit, studies
+from unlearn_core.store import Store
+
+APP = str(Path(__file__).parents[2] / "app.py")
+
+
+@pytest.fixture
+def page(monkeypatch):
+    """page(store_folder, **address) -> the Audit page."""
+
+    def start(root, **address) -> AppTest:
+        monkeypatch.setenv("UNLEARN_STORE", str(root))
+        at = AppTest.from_file(APP, default_timeout=60)
+        for name, value in address.items():
+            at.query_params[name] = value
+        at.switch_page("pages/audit.py").run()
+        assert not at.exception
+        assert not at.error
+        return at
+
+    return start
+
+
+@pytest.fixture
+def study(filled_store) -> OpenStudy:
+    store = Store(filled_store)
+    return OpenStudy.open(store, studies(store)[0].key)
+
+
+def charts(at) -> list[dict]:
+    return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+
+
+def test_without_a_study_there_is_one_button(page, tmp_path):
+    assert [b.label for b in page(tmp_path / "empty").button] == ["Run the example"]
+
+
+def test_the_first_sentence_compares_the_plan_with_the_original_and_the_target(page, filled_store, study):
+    first = page(filled_store).markdown[0].value
+    verdict = audit.judge(study, "rum", audit.default_statistic(study))
+    assert first.startswith("After **RUM**")
+    for model in (verdict.audited, verdict.original, verdict.retrained):
+        assert numbers.interval(model.success) in first
+
+
+def test_every_choice_changes_what_is_asked(page, filled_store, study):
+    at = page(filled_store)
+    at.selectbox(key="address.method").select("random-label")
+    at.selectbox(key="address.attack").select("confidence")
+    at.selectbox(key="address.part").select("high")
+    at.selectbox(key="address.seed").select("1").run()
+    assert not at.exception
+    found = audit.attack(study, "random-label", "confidence", "high", [1])
+    assert numbers.interval(found.success) in at.markdown[0].value
+    assert "For this one model" in at.markdown[0].value
+    assert {name: at.query_params[name] for name in ("method", "attack", "part", "seed")} == {
+        "method": "random-label",
+        "attack": "confidence",
+        "part": "high",
+        "seed": "1",
+    }
+
+
+def test_a_link_restores_its_choices(page, filled_store):
+    at = page(filled_store, method="fine-tune", attack="entropy", part="low", seed="all")
+    assert [s.value for s in at.selectbox if s.key.startswith("address.")] == ["fine-tune", "entropy", "low", "all"]
+
+
+def test_the_threshold_moves_the_sentence(page, filled_store, study):
+    at = page(filled_store, attack="confidence")
+    said = []
+    for place in (0, -1):
+        slider = at.select_slider(key="threshold_confidence")
+        cut = float(slider.options[place])
+        slider.set_value(cut).run()
+        assert not at.exception
+        said.append(next(m.value for m in at.markdown if m.value.startswith("At this threshold")))
+        for share in audit.attack(study, "rum", "confidence").at(cut):
+            assert f"**{audit_words.hundred(share)}**" in said[-1]
+    assert said[0] != said[1]
+
+
+def test_unseen_images_can_be_left_out_of_the_chart(page, filled_store):
+    at = page(filled_store)
+    assert "unseen images" in [trace["name"] for trace in charts(at)[0]["data"]]
+    at.toggle(key="unseen").set_value(False).run()
+    assert [trace["name"] for trace in charts(at)[0]["data"]] == ["original", "RUM", "retrained"]
+
+
+@pytest.mark.parametrize("statistic", audit.STATISTICS)
+def test_every_attack_can_be_shown(page, filled_store, statistic):
+    at = page(filled_store, attack=statistic, log="true")
+    assert charts(at)[1]["layout"]["xaxis"]["type"] == "log"
+
+
+def test_one_seed_is_the_only_one(page, filled_store, study, monkeypatch):
+    study.table = study.table[study.table["seed"] == 0]
+    study.spec = study.spec.but(seeds=1)
+    monkeypatch.setattr(state, "study", lambda: study)
+    at = page(filled_store)
+    assert "DeLong" in "".join(c.value for c in at.caption)
+
+
+def test_the_images_at_risk_are_listed_by_row(page, filled_store, study):
+    at = page(filled_store, part="high")
+    listed = next(d.value for d in at.dataframe if "row" in d.value)
+    assert listed["row"].tolist() == audit.at_risk(study, "rum", "high")["row"].tolist()
+
+
+def test_over_unlearning_and_want_of_power_are_warned_of(study):
+    verdict = audit.judge(study, "rum", "confidence")
+    below = replace(verdict, apart=Estimate(-0.2, 0.1, 3), power=Estimate(0.0, 0.1, 3))
+    assert "failure too" in audit_words.over_unlearned(below, "confidence")
+    assert "proves nothing" in audit_words.no_power(below)
+    above = replace(verdict, apart=Estimate(0.2, 0.1, 3), power=Estimate(0.3, 0.1, 3))
+    assert audit_words.over_unlearned(above, "confidence") is None
+    assert audit_words.no_power(above) is None
+    # High for what is unusual in either direction: low is no sign of forgetting too well.
+    assert audit_words.over_unlearned(below, audit.EITHER_DIRECTION) is None
+
+
+def test_parts_that_cancel_are_told_of(study):
+    whole = replace(audit.judge(study, "rum", "confidence"), apart=Estimate(0.0, 0.1, 3))
+    low = replace(whole, part="low", apart=Estimate(-0.2, 0.1, 3))
+    high = replace(whole, part="high", apart=Estimate(0.2, 0.1, 3))
+    assert "together they cancel" in audit_words.hidden(whole, [whole, low, high], "confidence")
+    assert "cancel" not in audit_words.hidden(whole, [whole, low], "confidence")
+    assert audit_words.hidden(whole, [whole], "confidence") is None
+    assert audit_words.parts([whole], "confidence") == "No part can be told from retraining"
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.124, "12 of 100"), (0.0, "0 of 100"), (0.001, "fewer than 1 of 100")])
+def test_shares_as_counts(share, text):
+    assert audit_words.hundred(share) == text

@@ -1,0 +1,235 @@
+"""The Plan page: cuts, algorithms, what is suggested, what it costs, and what the button submits."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import plan_editor, plan_file
+from unlearn_core import jobs
+from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.experiment.views import Suggestion
+from unlearn_core.forget import Picked
+from unlearn_core.params import BadValue, canonical, plain
+from unlearn_core.rum import Plan
+from unlearn_core.store import Store
+from unlearn_core.training import Training
+from unlearn_core.unlearning import FineTune, NegGradPlus, Original, RandomLabel, SalUn
+
+APP = str(Path(__file__).parents[2] / "app.py")
+
+
+@pytest.fixture
+def plan_page(monkeypatch):
+    """plan_page(store_folder, **address) -> the Plan page."""
+
+    def start(root, **address) -> AppTest:
+        monkeypatch.setenv("UNLEARN_STORE", str(root))
+        at = AppTest.from_file(APP, default_timeout=60)
+        for name, value in address.items():
+            at.query_params[name] = value
+        at.switch_page("pages/plan.py").run()
+        assert not at.exception
+        return at
+
+    return start
+
+
+@pytest.fixture
+def submitted(monkeypatch) -> list:
+    """The specs that pages submit; nothing is started."""
+    specs = []
+    monkeypatch.setattr(jobs, "submit", lambda store, spec: specs.append(spec))
+    return specs
+
+
+@pytest.fixture
+def study(filled_store) -> OpenStudy:
+    store = Store(filled_store)
+    return OpenStudy.open(store, studies(store)[0].key)
+
+
+def words(at) -> str:
+    return "\n".join(e.value for e in (*at.markdown, *at.caption))
+
+
+def button(at, label: str):
+    return next(b for b in at.button if b.label == label)
+
+
+def widget(at, ends: str):
+    """The widget whose key ends like this; keys begin with what changes from plan to plan."""
+    kinds = (*at.selectbox, *at.slider, *at.number_input, *at.text_input, *at.multiselect, *at.checkbox)
+    return next(w for w in kinds if w.key and w.key.endswith(ends))
+
+
+def cut_slider(at):
+    return next(s for s in at.slider if ".cuts." in (s.key or ""))
+
+
+def test_empty_store(plan_page, store):
+    at = plan_page(store.root)
+    assert "needs a finished study" in at.info[0].value
+
+
+def test_the_study_as_it_stands_costs_nothing_and_is_found_again(plan_page, filled_store, study, submitted):
+    at = plan_page(filled_store)
+    said = at.markdown[0].value
+    assert "the study's own set of 30 images in 3 steps: Leave as it is on 10 low, then Fine-tune on 10 medium" in said
+    assert "Nothing is left to compute" in words(at)
+    assert "plan" not in at.query_params
+
+    button(at, "Run this plan").click().run()
+    (asked,) = submitted
+    assert asked.but(name=study.spec.name) == study.spec  # untouched widgets change no third into 0.33
+    assert at.title[0].value == "Runs"
+
+
+def test_cuts_by_number_of_images(plan_page, filled_store, study, submitted):
+    at = plan_page(filled_store)
+    assert cut_slider(at).value == (10, 20)
+    cut_slider(at).set_value((6, 30)).run()
+    assert "Leave as it is on 6 low, then Fine-tune on 24 medium." in at.markdown[0].value
+    assert "This part is empty" in at.warning[0].value
+    assert "unlearning runs" in words(at) and "stored results are used again" in words(at)
+
+    button(at, "Run this plan").click().run()
+    (plan,) = submitted[0].plans
+    cut = study.refine(plan, study.forget)
+    assert [len(rows) for rows in cut.values()] == [6, 24, 0]
+
+
+@pytest.mark.parametrize("by", ["memorization", "entanglement", "confidence"])
+def test_cuts_by_score(plan_page, filled_store, study, by):
+    at = plan_page(filled_store)
+    widget(at, ".by").select(by).run()
+    widget(at, ".cut_by").select("value").run()
+    low, high = cut_slider(at).value
+    assert low <= high
+    plan = Plan(by=by, cut_by="value", low_cut=low, high_cut=high)
+    for name, rows in study.refine(plan, study.forget).items():
+        assert f"**{name.capitalize()}: {len(rows)} images**" in words(at)
+
+
+def test_a_plan_that_does_nothing_cannot_be_run(plan_page, filled_store):
+    at = plan_page(filled_store)
+    for part in ("medium", "high"):
+        widget(at, f".{part}").select("original").run()
+    assert "This plan changes nothing" in words(at)
+    assert button(at, "Run this plan").disabled
+
+
+def test_what_is_chosen_is_what_runs(plan_page, filled_store, study, submitted):
+    at = plan_page(filled_store, forget="3,5,8-20")
+    widget(at, ".high").select("salun").run()
+    widget(at, ".high.salun.epochs").set_value(3).run()
+    widget(at, ".high.salun.share").set_value(0.3).run()
+    widget(at, ".order").select(("high", "medium", "low")).run()
+    widget(at, ".exclude").select(True).run()
+    widget(at, ".singles").set_value(["neggrad-plus", "scrub"]).run()
+    widget(at, ".seeds").set_value(4).run()
+    widget(at, ".controls").uncheck().run()
+    assert not at.exception and not at.error
+    assert "guessed: SCRUB, SalUn" in words(at)
+
+    button(at, "Run this plan").click().run()
+    (asked,) = submitted
+    assert asked.forget == Picked(named="3,5,8-20") and asked.training == study.spec.training
+    assert (asked.seeds, asked.controls) == (4, False)
+    assert asked.unlearners[0] == study.spec.unlearners[1]  # with the settings of the study, so it is found again
+    (plan,) = asked.plans
+    assert plan.high == SalUn(epochs=3, share=0.3) and plan.medium == FineTune(epochs=2)
+    assert plan.order == ("high", "medium", "low") and plan.exclude_all
+
+
+def test_a_link_brings_the_plan_back(plan_page, filled_store):
+    plan = Plan(name="Mine", by="confidence", low=NegGradPlus(alpha=0.9), order=("medium", "low", "high"))
+    at = plan_page(filled_store, plan=plan_file.to_address(plan))
+    assert at.markdown[0].value.startswith("**Mine** forgets")
+    assert "NegGrad+ on 10 low" in at.markdown[0].value
+    assert plan_file.from_address(at.query_params["plan"]) == plan
+
+    at = plan_page(filled_store, plan="nonsense!")
+    assert "plan in this address is damaged" in at.warning[0].value and "**RUM**" in at.markdown[0].value
+
+
+def test_a_plan_from_a_file_takes_the_place_of_the_one_on_screen(plan_page, filled_store):
+    at = plan_page(filled_store)
+    widget(at, ".high").select("scrub").run()
+    plan = Plan(name="Loaded", low_cut=0.5, high_cut=0.8, high=SalUn())
+    at.get("file_uploader")[0].upload("plan.json", plan_file.to_text(plan).encode(), "application/json").run()
+    assert "**Loaded**" in at.markdown[0].value and "SalUn on 6 high" in at.markdown[0].value
+    assert cut_slider(at).value == (15, 24)
+
+    at.get("file_uploader")[0].upload("plan.json", b"{", "application/json").run()
+    assert "not a plan" in at.error[0].value and "**Loaded**" in at.markdown[0].value
+
+
+def test_suggestions_are_taken_over(plan_page, filled_store, study):
+    at = plan_page(filled_store)
+    button(at, "Use what is suggested").click().run()
+    for part in ("low", "medium", "high"):
+        algorithm = study.suggestion(part).unlearner.title
+        assert f"{algorithm} on 10 {part}" in at.markdown[0].value
+    assert button(at, "Use what is suggested").disabled
+    assert words(at).count("Suggested: **") == 3
+
+
+def test_nothing_is_suggested_for_a_whole_class(plan_page, filled_store, study):
+    rows = ",".join(map(str, np.flatnonzero(study.labels == 3)))
+    at = plan_page(filled_store, forget=rows)
+    assert words(at).count("Nothing is suggested: the set takes most of class 3") == 3
+    assert button(at, "Use what is suggested").disabled
+
+
+# -- plans as text ----------------------------------------------------------------------------------------------------
+
+PLANS = some.builds(
+    Plan,
+    name=some.text(max_size=30),
+    by=some.sampled_from(["memorization", "entanglement", "confidence"]),
+    low_cut=some.floats(0, 0.5),
+    high_cut=some.floats(0.5, 1),
+    low=some.builds(FineTune, lr=some.floats(1e-6, 1)),
+    order=some.permutations(["low", "medium", "high"]).map(tuple),
+)
+
+
+@given(PLANS)
+def test_a_plan_survives_both_spellings(plan):
+    assert plan_file.from_text(plan_file.to_text(plan)) == plan
+    assert plan_file.from_address(plan_file.to_address(plan)) == plan
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "3", '{"spec": "Plan"}', json.dumps(plain(Training())), "[" * 20_000, "x" * 60_000]
+    + [canonical(Plan()).replace('"rank"', '"rnak"'), canonical(Plan()).replace('"lr"', '"rl"')],
+)
+def test_a_bad_plan_is_one_sentence(text):
+    with pytest.raises(BadValue) as error:
+        plan_file.from_text(text)
+    assert str(error.value).endswith(".") and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "!", "AAAA", "é", plan_file.to_address(Plan())[:-9]])
+def test_a_bad_address_is_one_sentence(text):
+    with pytest.raises(BadValue):
+        plan_file.from_address(text)
+
+
+def test_a_reason_names_the_runner_up_and_its_doubt():
+    sure = Suggestion(RandomLabel(), 0.9, SalUn(), 0.8, True, 0.97, 5)
+    said = plan_editor.reason(sure, "high")
+    for part in ("**Random-label**", "**0.90**", "SalUn 0.80", "0.97", "5 seeds", "behind by more than the spread"):
+        assert part in said
+    unsure = Suggestion(RandomLabel(), 0.9, SalUn(), 0.89, False, 0.97, 5)
+    assert "within the spread" in plan_editor.reason(unsure, "low")
+    one = Suggestion(RandomLabel(), 0.9, SalUn(), 0.8, None, 0.97, 1)
+    assert "says little" in plan_editor.reason(one, "low") and "spread" not in plan_editor.reason(one, "low")
+    as_good = Suggestion(Original(), 0.9, SalUn(), 0.91, False, 0.97, 5)
+    assert "worth a run" in plan_editor.reason(as_good, "low")
