@@ -115,7 +115,7 @@ def test_a_queued_job_can_be_cancelled_too(store):
 
 
 def test_a_killed_job_is_offered_again_and_goes_on(store):
-    bank = Bank(training=QUICK.but(epochs=150, batch=4), models=40)
+    bank = Bank(training=QUICK.but(epochs=40, batch=4), models=40)
     job = jobs.submit(store, bank)
     first = BankPart(bank=bank, first=0, count=32)
     wait(store, job, lambda job: store.find(first) is not None)
@@ -167,6 +167,19 @@ def test_two_workers_do_not_meet(store):
     with store.lock(f"job-{job}"):
         jobs.work(str(store.root), job)
     assert store.find(QUICK) is None and jobs.find(store, job).state == "interrupted"
+
+
+def test_somebody_looking_does_not_keep_a_worker_from_its_work(store):
+    """Asking whether a lock is held holds it for a moment; a worker that begins in that moment tries again."""
+    job = record(store, QUICK)
+    look = store.lock(f"job-{job}")
+    look.acquire()
+    worker = threading.Thread(target=jobs.work, args=(str(store.root), job))
+    worker.start()
+    time.sleep(0.2)
+    look.release()
+    worker.join()
+    assert store.find(QUICK) and jobs.find(store, job).state == "done"
 
 
 def test_a_worker_cleans_up_after_those_that_died(store):

@@ -142,9 +142,12 @@ def find(store: Store, job: str) -> Job:
     if not about:
         raise StoreError(f"There is no job {job[:40]!r}.")
     progress, outcome = _read(store, job, "progress.json"), _read(store, job, "outcome.json")
+    locked = not outcome and store.is_locked(f"job-{job}")
+    if not outcome and not locked:
+        outcome = _read(store, job, "outcome.json")  # it may have ended between the two looks
     spec = about["spec"]
     stages = tuple((name, seconds) for name, seconds in progress.get("stages", []))
-    state, message = _state(store, job, about, progress, outcome)
+    state, message = _state(store, job, about, progress, outcome, locked)
     ended = outcome.get("ended") or (time.time() if state in ACTIVE else progress.get("written", about["submitted"]))
     return Job(
         key=job,
@@ -161,13 +164,13 @@ def find(store: Store, job: str) -> Job:
     )
 
 
-def _state(store: Store, job: str, about: dict, progress: dict, outcome: dict) -> tuple[str, str]:
+def _state(store: Store, job: str, about: dict, progress: dict, outcome: dict, locked: bool) -> tuple[str, str]:
     if outcome:
         return outcome["state"], outcome["message"]
+    if locked:
+        return ("running", "") if progress.get("begun") else ("queued", "Waiting until another job is finished.")
     if _result_exists(store, job, about["spec"]):
         return "done", "The result was there already."
-    if store.is_locked(f"job-{job}"):
-        return ("running", "") if progress.get("begun") else ("queued", "Waiting until another job is finished.")
     if _worker(store, job) is not None and time.time() - about["submitted"] < STARTING:
         return "starting", "The process is starting."
     return (
@@ -244,7 +247,8 @@ def work(root: str, job: str) -> None:
     """Carry out a job in this process: wait for the machine, make the result, write how it ended."""
     store = Store(root)
     try:
-        with store.lock(f"job-{job}").acquire(timeout=0), store.lock("machine"):
+        # Whoever looks whether the job runs holds its lock for a moment, so once is not enough.
+        with store.lock(f"job-{job}").acquire(timeout=1), store.lock("machine"):
             _write_worker(store, job, os.getpid())
             store.sweep()
             _carry_out(store, job)
