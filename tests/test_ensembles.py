@@ -168,7 +168,7 @@ def test_an_interrupted_bank_goes_on_where_it_stopped(store, monkeypatch, bank):
 
     with pytest.raises(Cancelled):
         fulfil(store, SMALL, stop)
-    parts = [BankPart(bank=SMALL, first=f, count=c) for f, c in ((0, 4), (4, 4), (8, 2))]
+    parts = [BankPart(training=SMALL.training, first=f, count=c) for f, c in ((0, 4), (4, 4), (8, 2))]
     assert [store.find(p) is not None for p in parts] == [True, False, False] and store.find(SMALL) is None
     assert trained == [4, 4]
     resumed = fulfil(store, SMALL).arrays()
@@ -176,3 +176,15 @@ def test_an_interrupted_bank_goes_on_where_it_stopped(store, monkeypatch, bank):
     whole = bank[1].arrays()
     np.testing.assert_array_equal(resumed["member"], whole["member"])
     np.testing.assert_allclose(resumed["phi"], whole["phi"], atol=1e-3)
+
+
+def test_a_preview_grows_into_the_full_bank(store, monkeypatch):
+    """The members that a small and a large bank have in common are trained once."""
+    monkeypatch.setattr(stages, "CHUNK", 4)
+    preview = fulfil(store, SMALL.but(models=12)).arrays()
+    trained = []
+    monkeypatch.setattr(stages, "train_members", lambda *a: trained.append(len(a[3])) or train_members(*a))
+    full = fulfil(store, SMALL.but(models=20)).arrays()
+    assert trained == [4, 4]
+    np.testing.assert_array_equal(full["member"][:12], preview["member"])
+    np.testing.assert_array_equal(full["phi"][:12], preview["phi"])

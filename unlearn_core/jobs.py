@@ -106,7 +106,6 @@ def _start(store: Store, job: str) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
             cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
         )
     _write_worker(store, job, process.pid)

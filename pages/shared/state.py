@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
-import platformdirs
 import streamlit as st
 
 from unlearn_core.experiment import OpenStudy, studies
-from unlearn_core.store import Store, StoreError
+from unlearn_core.store import Store, StoreError, default_root
 
 
 @st.cache_resource
@@ -18,7 +15,7 @@ def _store(root: str) -> Store:
 
 def store() -> Store:
     """The store of this server: UNLEARN_STORE, or a folder of the user's own."""
-    return _store(os.environ.get("UNLEARN_STORE") or str(platformdirs.user_data_path("unlearning-workbench") / "store"))
+    return _store(str(default_root()))
 
 
 @st.cache_resource(max_entries=8)

@@ -52,9 +52,11 @@ class Map(Spec):
 
 @spec
 class BankPart(Spec):
-    """Some members of a bank: what is kept when a bank is interrupted."""
+    """Some members of a bank: what is kept when a bank is interrupted, and what a larger bank shares with a smaller."""
 
-    bank: Bank = param(help="the bank")
+    training: Training = param(help="how each member is trained")
+    share: float = param(0.7, 0.1, 0.9, help="share of the training images each member sees")
+    seed: int = param(0, 0, 2**31 - 1, help="seed of the bank")
     first: int = param(0, 0, help="number of the first member")
     count: int = param(CHUNK, 1, help="how many members")
 
@@ -140,31 +142,31 @@ def _device() -> str:
 
 
 def _bank_part(store: Store, part: BankPart, tell: Tell) -> Result:
-    bank, images = part.bank, dataset(store, part.bank.training.data)
+    images = dataset(store, part.training.data)
     train, test = images.train, images.test
-    member = balanced_subsets(len(train.y), bank.models, bank.share, bank.seed)
     numbers = range(part.first, part.first + part.count)
-    rows = np.stack([np.flatnonzero(member[m]) for m in numbers])
-    seeds = [member_seed(bank.seed, m) for m in numbers]
+    # Members are dealt one after the other, so these do not depend on how many come after them.
+    member = balanced_subsets(len(train.y), numbers.stop, part.share, part.seed)[part.first :]
+    rows = np.stack([np.flatnonzero(m) for m in member])
+    seeds = [member_seed(part.seed, m) for m in numbers]
 
     def make(draft: Draft) -> None:
         columns = defaultdict(list)
-        for trained in train_members(bank.training, images, rows, seeds, tell):
+        for trained in train_members(part.training, images, rows, seeds, tell):
             on_train, on_test = predict(trained.model, train), predict(trained.model, test)
             columns["correct"].append(on_train.logits.argmax(1) == on_train.labels)
             columns["phi"].append(margin(on_train.logits, on_train.labels).astype(np.float32))
             columns["test_phi"].append(margin(on_test.logits, on_test.labels).astype(np.float32))
             columns["test_accuracy"].append((on_test.logits.argmax(1) == on_test.labels).mean())
-        draft.arrays(member=member[list(numbers)], **{k: np.stack(v) for k, v in columns.items()})
+        draft.arrays(member=member, **{k: np.stack(v) for k, v in columns.items()})
 
     return store.remember(part, make, device=_device())
 
 
 def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
-    parts = [
-        BankPart(bank=bank, first=first, count=min(CHUNK, bank.models - first))
-        for first in range(0, bank.models, CHUNK)
-    ]
+    shared = {"training": bank.training, "share": bank.share, "seed": bank.seed}
+    starts = range(0, bank.models, CHUNK)
+    parts = [BankPart(**shared, first=first, count=min(CHUNK, bank.models - first)) for first in starts]
     for part in parts:
 
         def told(stage, done, total, part=part):
