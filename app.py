@@ -7,7 +7,7 @@ from pages.shared import frame
 st.set_page_config(page_title="Unlearning workbench", page_icon=":material/ink_eraser:", layout="wide")
 chosen = st.navigation(
     [
-        st.Page("pages/start.py", title="Start", icon=":material/home:", url_path="start", default=True),
+        st.Page("pages/start.py", title="Start", icon=":material/home:", default=True),
         st.Page("pages/explore.py", title="Explore", icon=":material/scatter_plot:", url_path="explore"),
         st.Page("pages/plan.py", title="Plan", icon=":material/account_tree:", url_path="plan"),
         st.Page("pages/runs.py", title="Runs", icon=":material/list:", url_path="runs"),

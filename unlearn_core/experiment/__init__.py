@@ -1,9 +1,13 @@
 """Where the stages meet and the store is used: the one place that does both.
 
-stages.py    each stage of the data's way as a stored result; fulfil() is the one door
-measures.py  an unlearned model against its retrained reference
-study.py     one forget set, many ways to forget it, over seeds
-views.py     finished studies as arrays and tables
+stages.py      each stage of the data's way as a stored result; fulfil() is the one door
+measures.py    an unlearned model against its retrained reference
+study.py       one forget set, many ways to forget it, over seeds
+rehearsal.py   whether a study fits its images, before it is run
+views.py       a finished study as arrays and tables
+comparison.py  its methods beside each other
+audit.py       attacks on its models
+forecast.py    what the next study will cost, from what this one took
 """
 
 from unlearn_core.experiment.stages import BankPart, Embedding, Map, Run, fulfil
