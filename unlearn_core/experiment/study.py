@@ -44,6 +44,7 @@ from unlearn_core.unlearning import ALGORITHMS, Unlearner
 TUNING, AGAIN = 100_000, 200_000
 # Lines that every study has, so that no plan may be called so.
 REFERENCES = ("original", "retrained", "retrained-again")
+REFERENCES = ("original", "retrained", "retrained-again")
 FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0)
 SINGLES = tuple(cls() for name, cls in ALGORITHMS.items() if name not in ("original", "retrain"))
 
