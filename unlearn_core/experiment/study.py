@@ -44,7 +44,6 @@ from unlearn_core.unlearning import ALGORITHMS, Unlearner
 TUNING, AGAIN = 100_000, 200_000
 # Lines that every study has, so that no plan may be called so.
 REFERENCES = ("original", "retrained", "retrained-again")
-REFERENCES = ("original", "retrained", "retrained-again")
 FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0)
 SINGLES = tuple(cls() for name, cls in ALGORITHMS.items() if name not in ("original", "retrain"))
 
@@ -404,7 +403,7 @@ def summary(study, table: pd.DataFrame, rows, goal: Target, bank: Result, sums, 
 
 
 def part_gaps(table: pd.DataFrame) -> dict[str, dict[str, dict]]:
-    """Accuracy minus that of the retrained model of the same seed, by method and part: above 0 = not forgotten enough."""
+    """Accuracy minus the retrained model's of the same seed, by method and part: above 0 = not forgotten enough."""
     retrained = table[table["method"] == "retrained"].set_index("seed")
     gaps = {}
     for name, group in table.groupby("method"):

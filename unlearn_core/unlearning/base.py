@@ -115,7 +115,7 @@ class Step(NamedTuple):
 
 
 class Unlearner(Spec):
-    """Base of all algorithms: `unlearner(original, request)` returns the unlearned model, the original is left alone."""
+    """Base of all algorithms: `unlearner(original, request)` returns the unlearned model; the original stays as is."""
 
     title: ClassVar[str]
     group: ClassVar[str]
