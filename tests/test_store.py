@@ -148,6 +148,7 @@ def test_kill_at_every_step(store):
     assert said["points"] > 10
     # Once it is published at a point, it is so at all later ones; before, nothing is to be seen.
     assert said["states"] == sorted(said["states"]) and not said["states"][0]
+    assert list((store.root / "quarantine").iterdir()) == []  # at no point was there half a result to be put aside
     assert_all_whole(store.root)
     store.sweep()
     assert list((store.root / "staging").iterdir()) == []
