@@ -163,7 +163,7 @@ def test_nothing_that_can_run_a_strangers_code(file):
     [
         ("unlearn_core", ["torch", "streamlit", "plotly", "pandas"]),
         ("unlearn_core.jobs", ["torch", "streamlit", "plotly"]),  # a queued job waits without them
-        ("unlearn_core.experiment", ["streamlit", "plotly", "umap", "numba"]),
+        ("unlearn_core.experiment", ["streamlit", "plotly", "umap", "numba", "sklearn", "torchvision"]),
         ("unlearn_core.attacks, unlearn_core.evaluation, unlearn_core.forget", ["torch", "streamlit"]),
     ],
 )

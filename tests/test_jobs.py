@@ -117,7 +117,7 @@ def test_a_queued_job_can_be_cancelled_too(store):
 
 
 def test_a_killed_job_is_offered_again_and_goes_on(store):
-    bank = Bank(training=QUICK.but(epochs=40, batch=4), models=40)
+    bank = Bank(training=QUICK.but(epochs=40, batch=8), models=40)
     job = jobs.submit(store, bank)
     first = BankPart(training=bank.training, first=0, count=32)
     wait(store, job, lambda job: store.find(first) is not None)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torchvision
 from torch import nn
 
 from unlearn_core.params import BadValue
@@ -98,9 +97,11 @@ def resnet9(classes: int, shape: tuple[int, int, int], width: int):
     return trunk, nn.Linear(8 * w, classes)
 
 
-def _torchvision_resnet(build: Callable):
+def _torchvision_resnet(name: str):
     def make(classes: int, shape: tuple[int, int, int], width: int):
-        net = build(num_classes=classes, width_per_group=64)
+        import torchvision  # seconds, for these nets only
+
+        net = getattr(torchvision.models, name)(num_classes=classes, width_per_group=64)
         # The stem for 32x32 images: a 3x3 convolution of stride 1 and no pooling (rather than 7x7, stride 2, pooling).
         net.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)
         net.maxpool = nn.Identity()
@@ -112,6 +113,8 @@ def _torchvision_resnet(build: Callable):
 
 def vgg16(classes: int, shape: tuple[int, int, int], width: int):
     """VGG-16 with BatchNorm for 32x32 images: the convolutions, an average over what is left, one linear layer."""
+    import torchvision  # seconds, for this net only
+
     net = torchvision.models.vgg16_bn(num_classes=classes)
     if shape[0] != 3:
         net.features[0] = nn.Conv2d(shape[0], 64, 3, padding=1)
@@ -122,8 +125,8 @@ MODELS: dict[str, Architecture] = {
     "mlp": Architecture("One hidden layer", mlp, 256, 1, stacks=True),
     "cnn": Architecture("Small CNN, for 8x8 to 28x28 images", small_cnn, 16, 8, stacks=True),
     "resnet9": Architecture("ResNet-9", resnet9, 64, 16, stacks=False),
-    "resnet18": Architecture("ResNet-18 (32x32 stem)", _torchvision_resnet(torchvision.models.resnet18), 64, 16, False),
-    "resnet50": Architecture("ResNet-50 (32x32 stem)", _torchvision_resnet(torchvision.models.resnet50), 64, 16, False),
+    "resnet18": Architecture("ResNet-18 (32x32 stem)", _torchvision_resnet("resnet18"), 64, 16, False),
+    "resnet50": Architecture("ResNet-50 (32x32 stem)", _torchvision_resnet("resnet50"), 64, 16, False),
     "vgg16": Architecture("VGG-16-BN (32x32)", vgg16, 64, 32, stacks=False),
 }
 FIXED_WIDTH = ("resnet18", "resnet50", "vgg16")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 
 def pca(embeddings: np.ndarray) -> np.ndarray:
     """(n, 2) float32: the two directions of largest variance. Deterministic."""
+    from sklearn.decomposition import PCA  # seconds on import
+
     return PCA(n_components=2, svd_solver="full").fit_transform(embeddings.astype(np.float64)).astype(np.float32)
 
 

@@ -24,7 +24,7 @@ def run(chosen) -> None:
     """Draw the sidebar and the page that the navigation chose."""
     token = _inside.set(True)
     try:
-        sidebar()
+        sidebar(light=chosen.url_path != "runs")
         chosen.run()
     finally:
         _inside.reset(token)
@@ -43,11 +43,12 @@ def page(draw: Callable[[], None]) -> None:
         runpy.run_path(str(Path(__file__).parents[2] / "app.py"), run_name="__main__")
 
 
-def sidebar() -> None:
-    """The study on screen, and what is under way."""
+def sidebar(light: bool) -> None:
+    """The study on screen and, with `light`, what is under way."""
     with st.sidebar:
         with_plain_errors(lambda: _study_picker({listed.key: listed for listed in studies(state.store())}))
-        with_plain_errors(lambda: progress.live("light", _light))
+        if light:
+            with_plain_errors(lambda: progress.live("light", _light))
 
 
 def _study_picker(finished: dict[str, Listed]) -> None:

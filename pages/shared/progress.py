@@ -49,8 +49,11 @@ STUDY = {
 def live(name: str, draw: Callable[[], None]) -> None:
     """Draw, and again every second while jobs are under way; when one begins or ends, the whole page is drawn anew."""
     before = _under_way()
+    if not before:
+        with_plain_errors(draw)
+        return
 
-    @st.fragment(run_every=EVERY if before else None, key=name)
+    @st.fragment(run_every=EVERY, key=name)
     def part() -> None:
         if _under_way() != before:
             st.rerun()

@@ -128,6 +128,10 @@ def test_own_study_says_how_much_is_forgotten_and_submits_exactly_that(app, stor
     at = app(store.root, own="yes")
     assert at.selectbox(key="new.dataset").options == [row.title for row in DATASETS.values()]
     assert "**120 of 1,260** training images" in words(at)
+    at.selectbox(key="new.dataset").set_value("CIFAR-10").run()
+    assert "50,000 training and 10,000 test images; downloaded on first use" in words(at)
+    assert "The images are downloaded first" in words(at) and not button(at, "Run this study").disabled
+    at.selectbox(key="new.dataset").set_value("digits").run()
     at.selectbox(key="new.rule").set_value("class").run()
     assert [e.value.startswith("There is no class") for e in at.error] == [True]
     assert button(at, "Run this study").disabled

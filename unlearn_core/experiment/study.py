@@ -44,7 +44,7 @@ from unlearn_core.unlearning import ALGORITHMS, Unlearner
 TUNING, AGAIN = 100_000, 200_000
 # Lines that every study has, so that no plan may be called so.
 REFERENCES = ("original", "retrained", "retrained-again")
-FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0)
+FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 SINGLES = tuple(cls() for name, cls in ALGORITHMS.items() if name not in ("original", "retrain"))
 
 
@@ -150,7 +150,7 @@ def target(store: Store, study: Study, rows: np.ndarray) -> Target:
 
 
 def settings(unlearner: Unlearner) -> tuple[Unlearner, ...]:
-    """The learning rates to try for an algorithm: from 0.3 to 30 times its own, as far as its range goes. None where
+    """The learning rates to try for an algorithm: from 0.3 to 100 times its own, as far as its range goes. None where
     it has none.
     """
     if not hasattr(unlearner, "lr"):
