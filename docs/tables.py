@@ -53,15 +53,15 @@ def example() -> str:
     spoiled = max(size["low"], key=size["low"].get)
     each = study["parts"]["low"]["images"]
     sentences = [
-        f"{study['forget']} images, {each} from each memorization level; {study['seeds']} seeds; memorization from "
-        f"{study['bank_models']} models; learning rates chosen on models of other seeds. Gaps are accuracy minus that of "
-        "the retrained model, on the low, medium and high part: above 0 = not forgotten enough, below 0 = too much. "
+        f"{study['forget']} images, {each} from each memorization level; {study['seeds']} seeds; memorization "
+        f"from {study['bank_models']} models; learning rates chosen on other models and images. Gaps are accuracy minus that "
+        "of the retrained model, on the low, medium and high part: above 0 = not forgotten enough, below 0 = too much. "
         "`retrained-again` is the ceiling: one retrained model against another.",
         f"On the high part `{nearest}` comes closest to retraining and `{farthest}` stays farthest; on the low part "
         f"`{spoiled}` is the worst.",
         f'The plan "nothing on low, fine-tune on medium, random-label on high" lies {against["mean"]:+.3f} ± '
-        f"{against['half_width']:.3f} from the best single algorithm, `{against['best_single']}`: {apart} the spread of "
-        "the seeds. The rival is picked on the seeds it is judged on, which favours it.",
+        f"{against['half_width']:.3f} from the best single algorithm, `{against['best_single']}`: {apart} the spread "
+        "of the seeds. The rival is picked on the seeds it is judged on, which favours it.",
     ]
     heads = ("method", "group ToW", "ToW", "gap low", "gap medium", "gap high", "LiRA AUC")
     return "\n\n".join([sentences[0], table(heads, rows), *sentences[1:]])

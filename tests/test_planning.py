@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from unlearn_core.experiment import OpenStudy, fulfil, studies
+from unlearn_core.experiment.attributes import refine
 from unlearn_core.experiment.forecast import forecast
-from unlearn_core.experiment.study import refine, tuning
+from unlearn_core.experiment.study import searches
 from unlearn_core.forget import FORGET_SETS, Mislabelled, OfClass, Picked
 from unlearn_core.params import BadValue
 from unlearn_core.rum import Plan
@@ -25,7 +26,7 @@ def study(filled_store) -> OpenStudy:
 @pytest.mark.parametrize("by", ["memorization", "entanglement", "confidence"])
 def test_the_parts_shown_are_the_parts_that_run(study, by):
     for plan in (Plan(by=by), Plan(by=by, control="shuffle"), Plan(by=by, cut_by="value", low_cut=0.1, high_cut=0.5)):
-        shown, run = study.refine(plan, study.forget), refine(study.store, study.spec, plan, study.forget)
+        shown, run = study.refine(plan, study.forget), refine(study.store, study.spec.bank, plan, study.forget)
         assert all(np.array_equal(shown[part], run[part]) for part in run)
     assert np.array_equal(
         np.concatenate(list(study.refine(Plan(by=by), study.forget).values())).sum(), study.forget.sum()
@@ -118,8 +119,8 @@ def test_the_forecast_counts_what_is_then_done(study, tmp_path):
     assert count("Training") - before["Training"] == found.trainings
     assert count("Run") - before["Run"] == found.runs
     assert (count("Bank"), count("Embedding")) == (before["Bank"], before["Embedding"])
-    grid = tuning(store, asked, np.arange(20))
-    assert len(store.find(grid).table()) == found.trials
+    grid = searches(store, asked, 20)
+    assert sum(len(store.find(search).table()) for search in grid.values()) == found.trials
     assert forecast(here, asked).runs == forecast(here, asked).trials == forecast(here, asked).trainings == 0
 
 

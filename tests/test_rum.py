@@ -329,3 +329,6 @@ def test_controls_change_one_thing_each():
     assert vanilla(FineTune(epochs=4), 3) == FineTune(epochs=12)
     assert vanilla(FineTune(epochs=100), 3) == FineTune(epochs=200)  # the most there are
     assert vanilla(Original(), 3) == Original()
+    assert vanilla(NegGrad(epochs=4), 3) == NegGrad(
+        epochs=4
+    )  # its passes over the parts add up to those over the whole

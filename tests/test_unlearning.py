@@ -177,7 +177,7 @@ def test_a_model_that_was_frozen_is_unlearned_all_the_same(name, tiny_model, ask
 def test_the_same_seed_gives_the_same_bits(name, tiny_model, asked):
     a = quick(name)(tiny_model, asked(seed=5)).model
     torch.manual_seed(99)  # plays no part
-    np.random.seed(99)  # noqa: NPY002 - nor does this
+    np.random.seed(99)  # nor does this
     assert same(a, quick(name)(tiny_model, asked(seed=5)).model)
     assert same(a, quick(name)(tiny_model, asked(seed=6)).model) == (name == "original")
 

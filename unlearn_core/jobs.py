@@ -198,11 +198,25 @@ def cancel(store: Store, job: str) -> Job:
             for member in family:
                 with suppress(psutil.NoSuchProcess):
                     member.kill()
-            psutil.wait_procs(family, timeout=2)
+            _until_gone(family)
         # The job may have ended between the look and the kill; what it said then stands.
         if not _read(store, job, "outcome.json"):
             _end(store, job, "cancelled", "Cancelled. What was finished is kept.")
     return find(store, job)
+
+
+def _until_gone(family: list[psutil.Process]) -> None:
+    """Wait, at most two seconds, until these processes are dead; one that only its parent has not buried yet is."""
+    until = time.monotonic() + 2
+    while time.monotonic() < until and any(_alive(process) for process in family):
+        time.sleep(0.02)
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def forget_job(store: Store, job: str) -> None:

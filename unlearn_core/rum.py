@@ -65,10 +65,8 @@ class Rum(Unlearner):
     def needs(self) -> tuple[str, ...]:
         return tuple(sorted({need for p in self.parts for need in p.unlearner.needs}))
 
-    def run(self, model, original, request: Request, cost):
-        (unlearned,) = _by_parts([self], [model], [request])
-        cost.add(unlearned.cost)
-        return unlearned.model
+    def __call__(self, original, request: Request) -> Unlearned:
+        return _by_parts([self], [original], [request])[0]
 
     def rows(self, request: Request) -> list[np.ndarray]:
         """The rows of each part. Raises BadValue unless the parts are exactly the forget set, each row once."""
@@ -89,7 +87,10 @@ class Rum(Unlearner):
         def tell(stage, done, of):
             request.tell(f"unlearn {self.parts[number].name}", number * of + done, of * len(rows))
 
-        return replace(request, forget=rows[number], retain=retain, tell=tell)
+        # The first part draws what a run alone would draw; the others must not repeat it.
+        drawn = int(np.random.SeedSequence([request.seed, number]).generate_state(1)[0] >> 1)
+        seed = drawn if number else request.seed
+        return replace(request, forget=rows[number], retain=retain, seed=seed, tell=tell)
 
 
 def _by_parts(plans: Sequence[Rum], models: Sequence, requests: Sequence[Request]) -> list[Unlearned]:
@@ -173,9 +174,9 @@ class Plan(Spec):
         return Rum(parts=steps, exclude_all=self.exclude_all)
 
 
-def shuffled(plan: Plan) -> Plan:
+def shuffled(plan: Plan, seed: int = 0) -> Plan:
     """The control with the same algorithms and part sizes, but parts drawn at random: no homogeneity."""
-    return plan.but(name=f"{plan.name}, shuffled", control="shuffle")
+    return plan.but(name=f"{plan.name}, shuffled", control="shuffle", seed=seed)
 
 
 def same_everywhere(plan: Plan, unlearner: Unlearner) -> Plan:
@@ -184,5 +185,11 @@ def same_everywhere(plan: Plan, unlearner: Unlearner) -> Plan:
 
 
 def vanilla(unlearner: Unlearner, passes: int) -> Unlearner:
-    """The control with one run over the whole set and as many epochs as `passes` parts would get."""
-    return unlearner.but(epochs=min(200, unlearner.epochs * passes)) if hasattr(unlearner, "epochs") else unlearner
+    """The control with one run over the whole set and as much work as one run for each of `passes` parts.
+
+    Each part costs a run over the retain set, so the epochs are multiplied, up to the most there may be. Passes over
+    the forget set are not: those over the parts add up to those over the whole.
+    """
+    if not hasattr(unlearner, "epochs") or unlearner.walk == "forget":
+        return unlearner
+    return unlearner.but(epochs=min(200, unlearner.epochs * passes))

@@ -127,11 +127,11 @@ class Store:
         return result
 
     def results(self, kind: str) -> Iterator[Result]:
-        """All whole results of a kind, newest first."""
+        """All whole results of a kind that this version can read, newest first; others are left where they are."""
         folder = self.root / "results" / kind
         places = [p for p in folder.iterdir() if KEY.fullmatch(p.name)] if folder.is_dir() else []
         for place in sorted(places, key=lambda p: p.stat().st_mtime, reverse=True):
-            if (result := self._open(place)) is not None:
+            if (result := self._open(place)) is not None and _readable(result):
                 yield result
 
     def kinds(self) -> list[str]:
@@ -221,6 +221,14 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
                 gone += 1
         return gone
+
+
+def _readable(result: Result) -> bool:
+    try:
+        result.spec()
+    except BadValue:  # made by another version of the program
+        return False
+    return True
 
 
 def find_fault(place: Path, *, deep: bool = False) -> str | None:

@@ -34,8 +34,8 @@ def forget(
 ) -> None:
     """Choose images to forget, and say how memorized and how entangled they are."""
     from unlearn_core.ensembles import Bank
+    from unlearn_core.experiment.attributes import known
     from unlearn_core.experiment.stages import bank_memorization, dataset, embedding_sums
-    from unlearn_core.experiment.study import known
     from unlearn_core.forget import FORGET_SETS, read_ids
     from unlearn_core.rows import pack
 
@@ -49,7 +49,7 @@ def forget(
         by, given["named"] = "rows", pack(read_ids(read_text(file), len(images.train.y)))
     rule = _rule(row_of(FORGET_SETS, by, "way to choose"), by, given)
     with progress() as tell:
-        about = known(root, spec, models, tell)
+        about = known(root, Bank(training=spec, models=models), tell)
         chosen, sums = rule.choose(about), embedding_sums(root, spec, tell)
     entangled = sums.describe(chosen)
     found = root.find(Bank(training=spec, models=models))
@@ -133,20 +133,21 @@ def unlearn(
 
 def _resolved(store, original, file: Path, chosen, models: int):
     """A plan applied to the forget set: a Rum that names its rows."""
-    from unlearn_core.experiment import Embedding, Study, fulfil
-    from unlearn_core.experiment.study import refine
+    from unlearn_core.ensembles import Bank
+    from unlearn_core.experiment import Embedding, fulfil
+    from unlearn_core.experiment.attributes import refine
     from unlearn_core.rum import Plan
 
     plan = read_spec(file, Plan)
-    study = Study(training=original, models=models, plans=(plan,))
+    bank = Bank(training=original, models=models)
     needed = {
-        "memorization": study.bank,
-        "confidence": study.training,
-        "entanglement": Embedding(training=study.training),
+        "memorization": bank,
+        "confidence": bank.training,
+        "entanglement": Embedding(training=bank.training),
     }
     with progress() as tell:
         fulfil(store, needed[plan.by], tell)
-    return plan.resolve(refine(store, study, plan, chosen))
+    return plan.resolve(refine(store, bank, plan, chosen))
 
 
 def evaluate(
@@ -158,10 +159,11 @@ def evaluate(
 ) -> None:
     """Measure an unlearned model against retrained models, which are trained where they are missing."""
     from unlearn_core.ensembles import Bank
-    from unlearn_core.experiment import Study, fulfil
+    from unlearn_core.experiment import fulfil
+    from unlearn_core.experiment.attributes import target
     from unlearn_core.experiment.measures import Shadows, Target, measure
     from unlearn_core.experiment.stages import dataset, train_all
-    from unlearn_core.experiment.study import AGAIN, target
+    from unlearn_core.experiment.study import AGAIN
     from unlearn_core.rows import unpack
 
     root = open_store(store)
@@ -183,7 +185,7 @@ def evaluate(
             goal, shadows = Target(images.train.y.numpy(), images.test.y.numpy(), forgotten, {}), None
         else:
             shadows = Shadows.of(fulfil(root, bank, tell).arrays(), forgotten)
-            goal = target(root, Study(training=shared, models=bank.models), forgotten)
+            goal = target(root, bank, forgotten)
     answer(
         {
             "run": key,

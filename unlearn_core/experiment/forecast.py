@@ -9,7 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from unlearn_core.experiment.stages import Run
-from unlearn_core.experiment.study import AGAIN, TUNING, Study, chosen_settings, methods, tuning
+from unlearn_core.experiment.study import AGAIN, Study, methods, searches
+from unlearn_core.experiment.tuning import Tuning, chosen
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
 from unlearn_core.rows import pack
@@ -47,21 +48,21 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
     if study.bank != finished.spec.bank:
         raise BadValue("The cost can be foretold only for a study with the same training and the same bank.")
     store, rows = finished.store, study.forget.choose(finished.known)
-    grid = tuning(store, study, rows)
-    tuned = store.find(grid) if grid else None
-    best = chosen_settings(grid, tuned.table()) if tuned else {}
-    known = grid is None or tuned is not None  # else the learning rates, and so the runs, are not settled yet
+    grid = searches(store, study, len(rows))
+    tuned = {given: store.find(search) for given, search in grid.items()}
+    best = {given: chosen(grid[given], result.table()) for given, result in tuned.items() if result}
+    known = all(tuned.values())  # else the learning rates, and so the runs, are not settled yet
 
     runs = [
-        Run(training=study.training.but(seed=s), forget=pack(rows), unlearner=method.unlearner, seed=s)
+        Run(training=study.training.but(seed=s), forget=pack(rows), unlearner=unlearner, seed=s)
         for method in methods(store, study, rows, best)
-        for s in range(study.seeds)
+        for s, unlearner in enumerate(method.unlearners)
     ]
     new_runs = [run for run in runs if not known or store.find(run) is None]
-    trainings = _trainings(study, pack(rows), grid)
+    trainings = _trainings(study, pack(rows), [*grid.values()])
     new_trainings = [t for t in trainings if store.find(t) is None]
-    trials = [u for u in grid.unlearners for _ in grid.seeds] if grid else []
-    new_trials = [] if tuned else trials
+    trials = [u for search in grid.values() for u in search.unlearners for _ in search.seeds]
+    new_trials = [u for given, s in grid.items() if tuned[given] is None for u in s.unlearners for _ in s.seeds]
 
     work = [_seconds(finished, run.unlearner) for run in new_runs] + [_seconds(finished, u) for u in new_trials]
     work += [np.full(3, _training_seconds(finished))] * len(new_trainings)
@@ -80,13 +81,14 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
     )
 
 
-def _trainings(study: Study, forget: str, grid) -> list[Training]:
+def _trainings(study: Study, forget: str, grid: list[Tuning]) -> list[Training]:
     """Every model that the study trains from scratch, outside its bank."""
-    seeds, others = range(study.seeds), [TUNING + s for s in range(study.tuning_seeds)]
-    originals = [study.training.but(seed=s) for s in (*seeds, *others)]
+    seeds = range(study.seeds)
+    originals = [study.training.but(seed=s) for s in seeds]
     retrained = [study.training.but(seed=a + s, without=forget) for a in (0, AGAIN) for s in seeds]
-    judges = [study.training.but(seed=s, without=grid.forget) for s in grid.seeds] if grid else []
-    return [*originals, *retrained, *judges]
+    pairs = [(seed, without) for search in grid for seed in search.seeds for without in ("", search.forget)]
+    judges = [study.training.but(seed=seed, without=without) for seed, without in pairs]
+    return list(dict.fromkeys([*originals, *retrained, *judges]))
 
 
 def _steps(unlearner: Unlearner) -> tuple[Unlearner, ...]:

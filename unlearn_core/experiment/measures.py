@@ -61,8 +61,14 @@ class Target:
         """(k,) logit-scaled confidence on the forget images."""
         return margin(logits["train"][self.forget], self.labels[self.forget])
 
+    @property
+    def unseen(self) -> np.ndarray:
+        """(n_test,) bool: test images of the forget set's classes; others would tell classes apart, not members."""
+        return np.isin(self.test_labels, self.labels[self.forget])
+
     def test_margins(self, logits: dict[str, np.ndarray]) -> np.ndarray:
-        return margin(logits["test"], self.test_labels)
+        """Logit-scaled confidence on the `unseen` test images."""
+        return margin(logits["test"][self.unseen], self.test_labels[self.unseen])
 
     def efficacy(self, logits: dict[str, np.ndarray]) -> float | None:
         """Share of the forget images that the confidence attack calls non-members."""

@@ -7,7 +7,7 @@ models with another trains nothing twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,34 +17,33 @@ import pandas as pd
 from unlearn_core import evaluation
 from unlearn_core.data import Data
 from unlearn_core.ensembles import Bank
+from unlearn_core.experiment.attributes import known, refine, target
 from unlearn_core.experiment.measures import Shadows, Target, measure
 from unlearn_core.experiment.stages import (
     MAKERS,
     Map,
     Run,
-    all_logits,
     bank_memorization,
     dataset,
     embedding_sums,
     fulfil,
     run_all,
     train_all,
-    unlearn,
 )
-from unlearn_core.forget import ByMemorization, ForgetSet, Known
-from unlearn_core.params import BadValue, Spec, param, params, spec
-from unlearn_core.progress import Tell, silent
-from unlearn_core.rows import pack, unpack
-from unlearn_core.rum import PARTS, Plan, same_everywhere, shuffled, vanilla
+from unlearn_core.experiment.tuning import Tuning, best_settings, settings, tunings, within
+from unlearn_core.forget import ByMemorization, ForgetSet
+from unlearn_core.params import BadValue, Spec, param, spec
+from unlearn_core.progress import Tell
+from unlearn_core.rows import pack
+from unlearn_core.rum import PARTS, Plan, Rum, same_everywhere, shuffled, vanilla
 from unlearn_core.store import Result, Store
 from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 
-# Seeds of three kinds that never meet: reported, tuning, and the second retrained models.
-TUNING, AGAIN = 100_000, 200_000
+# Second retrained models have seeds from here on; reported ones are 0, 1, ..., those for tuning lie between.
+AGAIN = 200_000
 # Lines that every study has, so that no plan may be called so.
 REFERENCES = ("original", "retrained", "retrained-again")
-FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 SINGLES = tuple(cls() for name, cls in ALGORITHMS.items() if name not in ("original", "retrain"))
 
 
@@ -85,25 +84,14 @@ class Study(Spec):
         return Bank(training=self.training, models=self.models)
 
 
-@spec
-class Tuning(Spec):
-    """A grid of settings, tried on models of their own: the best mean group ToW of each algorithm is chosen."""
-
-    training: Training = param(help="how the models are trained")
-    forget: str = param(help="rows to forget")
-    parts: tuple = param(help="rows of each part")
-    unlearners: tuple = param(help="every setting to try")
-    seeds: tuple = param(help="seeds of the models")
-
-
 @dataclass(frozen=True)
 class Method:
-    """One line of a study's comparison. `kind` is single, plan or control."""
+    """One line of a study's comparison. `kind` is single, plan or control; `unlearners` has one for each seed."""
 
     id: str
     title: str
     kind: str
-    unlearner: Unlearner
+    unlearners: tuple[Unlearner, ...]
 
 
 def example(models: int = 64, seeds: int = 5) -> Study:
@@ -111,163 +99,44 @@ def example(models: int = 64, seeds: int = 5) -> Study:
     return Study(name="Digits example", models=models, seeds=seeds)
 
 
-# -- what is known before anything is unlearned -----------------------------------------------------------------------
-
-
-def known(store: Store, training: Training, models: int, tell: Tell = silent) -> Known:
-    """What a forget set is chosen from; the bank and the embedding are made only if a rule asks."""
-    images = dataset(store, training.data, tell)
-    return Known(
-        labels=images.train.y.numpy(),
-        classes=images.classes,
-        memorization=lambda: bank_memorization(fulfil(store, Bank(training=training, models=models), tell)).scores,
-        sums=lambda: embedding_sums(store, training, tell),
-        mislabelled=images.mislabelled,
-    )
-
-
-def refine(store: Store, study: Study, plan: Plan, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """The parts of a forget set under a plan."""
-    if plan.by == "memorization":
-        return plan.refine(rows, bank_memorization(fulfil(store, study.bank)).scores[rows])
-    if plan.by == "confidence":
-        trajectory = fulfil(store, study.training).arrays("trajectory")["confidence"]
-        return plan.refine(rows, -trajectory[rows].astype(float))
-    sums = embedding_sums(store, study.training)
-    return plan.refine(rows, -sums.squares[rows], sums.score)
-
-
-def target(store: Store, study: Study, rows: np.ndarray) -> Target:
-    """What the study measures on. The parts are thirds by memorization, whatever a plan cuts by, so all methods share
-    them.
-    """
-    images = dataset(store, study.training.data)
-    parts = refine(store, study, Plan(), rows)
-    return Target(images.train.y.numpy(), images.test.y.numpy(), rows, parts)
-
-
-# -- tuning ------------------------------------------------------------------------------------------------------------
-
-
-def settings(unlearner: Unlearner) -> tuple[Unlearner, ...]:
-    """The learning rates to try for an algorithm: from 0.3 to 100 times its own, as far as its range goes. None where
-    it has none.
-    """
-    if not hasattr(unlearner, "lr"):
-        return ()
-    declared = next(p for p in params(type(unlearner)) if p.name == "lr")
-
-    def rate(factor: float) -> float:
-        return min(max(float(f"{unlearner.lr * factor:.3g}"), declared.low), declared.high)
-
-    return tuple(unlearner if f == 1.0 else unlearner.but(lr=rate(f)) for f in FACTORS)
-
-
-def tuning(store: Store, study: Study, rows: np.ndarray) -> Tuning | None:
-    """The study's tuning: other models, and always a mixed set, a third from each memorization level.
-
-    On a set of one level the best learning rate can be the one that does nothing, so the study's own set would be a
-    poor guide.
-    """
-    tried = {u for p in study.plans for u in (p.low, p.medium, p.high)} | set(study.unlearners)
-    grid = tuple(s for u in sorted(tried, key=repr) for s in settings(u))
-    if not study.tuning_seeds or not grid:
-        return None
-    n = len(dataset(store, study.training.data).train.y)
-    mix = ByMemorization(level="mix", size=max(3, min(len(rows), n // 3)))
-    chosen = mix.choose(known(store, study.training, study.models))
-    parts = refine(store, study, Plan(), chosen)
-    return Tuning(
-        training=study.training,
-        forget=pack(chosen),
-        parts=tuple(pack(r) for r in parts.values()),
-        unlearners=grid,
-        seeds=tuple(TUNING + s for s in range(study.tuning_seeds)),
-    )
-
-
-def _tuning(store: Store, spec: Tuning, tell: Tell) -> Result:
-    images = dataset(store, spec.training.data)
-    n = len(images.train.y)
-    rows = unpack(spec.forget, n)
-    goal = Target(
-        images.train.y.numpy(),
-        images.test.y.numpy(),
-        rows,
-        {f"part{i}": unpack(r, n) for i, r in enumerate(spec.parts)},
-    )
-    retrained = train_all(store, [spec.training.but(seed=s, without=spec.forget) for s in spec.seeds], tell)
-
-    def make(draft) -> None:
-        lines = []
-        for number, start in enumerate(range(0, len(spec.unlearners), len(FACTORS))):
-            settings = range(start, min(start + len(FACTORS), len(spec.unlearners)))
-            pairs = [(j, s) for j in settings for s in range(len(spec.seeds))]
-            runs = [
-                Run(
-                    training=spec.training.but(seed=spec.seeds[s]),
-                    forget=spec.forget,
-                    unlearner=spec.unlearners[j],
-                    seed=spec.seeds[s],
-                )
-                for j, s in pairs
-            ]
-            told = _within(tell, "tuning", number, len(spec.unlearners) / len(FACTORS))
-            for (j, s), (unlearned, _) in zip(pairs, unlearn(store, runs, told), strict=True):
-                reference = retrained[s].arrays("logits")
-                row = measure(goal, all_logits(unlearned.model, images), reference, reference, None)
-                head = {"setting": j, "algorithm": spec.unlearners[j].title, "lr": spec.unlearners[j].lr}
-                lines.append(head | {"seed": spec.seeds[s]} | row)
-        draft.table(pd.DataFrame(lines))
-
-    return store.remember(spec, make)
-
-
-def _within(tell: Tell, stage: str, number: int, of: float) -> Tell:
-    """A `tell` for one of several equal pieces of a stage."""
-    return lambda _, done, total: tell(stage, round(1000 * (number + done / total)), round(1000 * of))
-
-
-def chosen_settings(spec: Tuning, table: pd.DataFrame) -> dict[Unlearner, Unlearner]:
-    """For each algorithm as given, its setting with the best mean group ToW; of equals the smaller learning rate."""
-    means = table.groupby("setting")["group_tow"].mean()
-    best: dict[Unlearner, Unlearner] = {}
-    for start in range(0, len(spec.unlearners), len(FACTORS)):
-        group = range(start, start + len(FACTORS))
-        given = spec.unlearners[start + FACTORS.index(1.0)]
-        best[given] = spec.unlearners[max(group, key=lambda j: (round(means[j], 9), -spec.unlearners[j].lr))]
-    return best
-
-
-# -- the study ---------------------------------------------------------------------------------------------------------
+def searches(store: Store, study: Study, size: int) -> dict[Unlearner, Tuning]:
+    """The searches for learning rates that a study with a forget set of this size rests on."""
+    tried = [*study.unlearners, *(u for p in study.plans for u in (p.low, p.medium, p.high))]
+    return tunings(store, study.bank, tried, size, study.tuning_seeds)
 
 
 def methods(store: Store, study: Study, rows: np.ndarray, best: dict[Unlearner, Unlearner]) -> list[Method]:
     """Everything the study runs on its forget set: single algorithms, plans, and the controls of each plan."""
     found: dict[str, Method] = {}
 
-    def add(name: str, title: str, kind: str, unlearner: Unlearner) -> None:
+    def add(name: str, title: str, kind: str, unlearners: Iterable[Unlearner]) -> None:
         number = sum(1 for m in (*REFERENCES, *found) if m == name or m.startswith(f"{name}-no-"))
         name = name if not number else f"{name}-no-{number + 1}"
-        found[name] = Method(name, title, kind, unlearner)
+        found[name] = Method(name, title, kind, tuple(unlearners))
 
+    def resolved(plan: Plan) -> Rum:
+        return plan.resolve(refine(store, study.bank, plan, rows))
+
+    seeds = range(study.seeds)
     for unlearner in study.unlearners:
-        add(short_name(unlearner), unlearner.title, "single", best.get(unlearner, unlearner))
+        add(short_name(unlearner), unlearner.title, "single", [best.get(unlearner, unlearner)] * study.seeds)
     for plan in study.plans:
-        plan = plan.but(**{p: best.get(getattr(plan, p), getattr(plan, p)) for p in ("low", "medium", "high")})
-        name = _slug(plan.name)
-        add(name, plan.name, "plan", plan.resolve(refine(store, study, plan, rows)))
+        plan = plan.but(**{p: best.get(getattr(plan, p), getattr(plan, p)) for p in PARTS})
+        name, rum = _slug(plan.name), resolved(plan)
+        add(name, plan.name, "plan", [rum] * study.seeds)
         if not study.controls:
             continue
-        mixed = shuffled(plan)
-        add(f"{name}-shuffle", mixed.name, "control", mixed.resolve(refine(store, study, mixed, rows)))
+        # Each seed has a shuffle of its own, so that the luck of one draw is part of the spread.
+        add(f"{name}-shuffle", f"{plan.name}, shuffled", "control", [resolved(shuffled(plan, s)) for s in seeds])
         for unlearner in dict.fromkeys((plan.low, plan.medium, plan.high)):
             if not hasattr(unlearner, "epochs"):
                 continue
             same, algorithm = same_everywhere(plan, unlearner), short_name(unlearner)
-            add(f"{name}-f-{algorithm}", same.name, "control", same.resolve(refine(store, study, same, rows)))
-            title = f"{unlearner.title}, no parts, 3x epochs"
-            add(f"{name}-vanilla-{algorithm}", title, "control", vanilla(unlearner, 3))
+            add(f"{name}-f-{algorithm}", same.name, "control", [resolved(same)] * study.seeds)
+            longer = vanilla(unlearner, len(rum.parts))
+            if longer != unlearner:
+                title = f"{unlearner.title}, no parts, {len(rum.parts)}x epochs"
+                add(f"{name}-vanilla-{algorithm}", title, "control", [longer] * study.seeds)
     return list(found.values())
 
 
@@ -294,32 +163,30 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
     with stage("data") as t:
         dataset(store, training.data, t)
     with stage("original models") as t:
-        everyone = [*seeds, *(TUNING + s for s in range(study.tuning_seeds))]
-        originals = train_all(store, [training.but(seed=s) for s in everyone], t)[: study.seeds]
+        originals = train_all(store, [training.but(seed=s) for s in seeds], t)
     with stage("bank") as t:
         bank = fulfil(store, study.bank, t)
     with stage("map") as t:
         fulfil(store, Map(training=training), t)
     with stage("forget set") as t:
-        rows = study.forget.choose(known(store, training, study.models, t))
-        goal = target(store, study, rows)
+        rows = study.forget.choose(known(store, study.bank, t))
+        goal = target(store, study.bank, rows)
         sums = embedding_sums(store, training, t)
     with stage("retrained models") as t:
         without = [training.but(seed=a + s, without=pack(rows)) for a in (0, AGAIN) for s in seeds]
         references = train_all(store, without, t)
         retrained, again = references[: study.seeds], references[study.seeds :]
     with stage("tuning") as t:
-        grid = tuning(store, study, rows)
-        tuned = fulfil(store, grid, t) if grid else None
-        best = chosen_settings(grid, tuned.table()) if grid else {}
+        best = best_settings(store, searches(store, study, len(rows)), t)
     with stage("unlearning") as t:
         todo = methods(store, study, rows, best)
         runs: dict[tuple[str, int], Result] = {}
         for i, method in enumerate(todo):
             asked = [
-                Run(training=training.but(seed=s), forget=pack(rows), unlearner=method.unlearner, seed=s) for s in seeds
+                Run(training=training.but(seed=s), forget=pack(rows), unlearner=u, seed=s)
+                for s, u in enumerate(method.unlearners)
             ]
-            for seed, result in zip(seeds, run_all(store, asked, _within(t, "", i, len(todo))), strict=True):
+            for seed, result in zip(seeds, run_all(store, asked, within(t, "", i, len(todo))), strict=True):
                 runs[method.id, seed] = result
     with stage("evaluation") as t:
         shadows = Shadows.of(bank.arrays(), rows)
@@ -432,5 +299,4 @@ def _numbers(column: pd.Series) -> list[float | None]:
     return [None if pd.isna(v) else float(v) for v in column]
 
 
-MAKERS[Tuning] = _tuning
 MAKERS[Study] = _study

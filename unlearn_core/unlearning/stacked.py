@@ -22,16 +22,20 @@ CHECK_EVERY = 16
 def stacks(
     unlearners: Sequence[GradientUnlearner], originals: Sequence[torch.nn.Module], requests: Sequence[Request]
 ) -> bool:
-    """Whether these runs can go side by side: one algorithm but for the learning rate, small nets without BatchNorm,
-    equal sizes.
+    """Whether these runs can go side by side: one algorithm that only says its loss, alike but for the learning rate;
+    small nets without BatchNorm or dropout; sets of equal sizes.
     """
-    if len(unlearners) < 2 or len({u.but(lr=1.0) for u in unlearners}) > 1:
+    cls = type(unlearners[0])
+    if len(unlearners) < 2 or any(type(u) is not cls for u in unlearners) or cls.run is not GradientUnlearner.run:
+        return False
+    if len({u.but(lr=1.0) for u in unlearners}) > 1:
         return False
     if len({(len(r.forget), len(r.retain)) for r in requests}) > 1:
         return False
     net = originals[0]
-    normalises = any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in net.modules())
-    return not normalises and sum(p.numel() for p in net.parameters()) <= LARGEST
+    batchwise = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
+    alone = any(isinstance(m, batchwise) for m in net.modules())
+    return not alone and sum(p.numel() for p in net.parameters()) <= LARGEST
 
 
 class _Member:

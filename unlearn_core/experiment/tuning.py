@@ -1,0 +1,126 @@
+"""Choosing learning rates: on models that are not reported, on images that are not reported on.
+
+Each algorithm is tuned by itself, so that an interrupted search goes on with the next one, and another study with the
+same algorithm on the same models finds its choice made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from unlearn_core.ensembles import Bank
+from unlearn_core.experiment.attributes import known, target
+from unlearn_core.experiment.measures import Target, measure
+from unlearn_core.experiment.stages import MAKERS, Run, all_logits, dataset, fulfil, train_all, unlearn
+from unlearn_core.forget import ByMemorization
+from unlearn_core.params import Spec, param, params, spec
+from unlearn_core.progress import Tell, silent
+from unlearn_core.rows import pack, unpack
+from unlearn_core.store import Result, Store
+from unlearn_core.training import Training
+from unlearn_core.unlearning import Unlearner
+
+TUNING = 100_000  # seeds from here on are those of models that only choose
+FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+
+
+@spec
+class Tuning(Spec):
+    """The settings of one algorithm, tried on models of their own: the one with the best mean group ToW is chosen."""
+
+    training: Training = param(help="how the models are trained")
+    forget: str = param(help="rows to forget")
+    parts: tuple = param(help="rows of each part")
+    unlearners: tuple = param(help="every setting to try")
+    seeds: tuple = param(help="seeds of the models")
+
+
+def settings(unlearner: Unlearner) -> tuple[Unlearner, ...]:
+    """The learning rates to try for an algorithm: from 0.3 to 100 times its own, as far as its range goes. None where
+    it has none.
+    """
+    if not hasattr(unlearner, "lr"):
+        return ()
+    declared = next(p for p in params(type(unlearner)) if p.name == "lr")
+
+    def rate(factor: float) -> float:
+        return min(max(float(f"{unlearner.lr * factor:.3g}"), declared.low), declared.high)
+
+    return tuple(dict.fromkeys(unlearner if f == 1.0 else unlearner.but(lr=rate(f)) for f in FACTORS))
+
+
+def tunings(
+    store: Store, bank: Bank, unlearners: Iterable[Unlearner], size: int, seeds: int
+) -> dict[Unlearner, Tuning]:
+    """The search for each algorithm that has a learning rate: on other models, and always on a mixed set of this size.
+
+    On a set of one memorization level the best learning rate can be the one that does nothing.
+    """
+    tried = [u for u in dict.fromkeys(unlearners) if settings(u)]
+    if not seeds or not tried:
+        return {}
+    n = len(dataset(store, bank.training.data).train.y)
+    rows = ByMemorization(level="mix", size=max(3, min(size, n // 3))).choose(known(store, bank))
+    parts = tuple(pack(part) for part in target(store, bank, rows).parts.values())
+    shared = {"training": bank.training, "forget": pack(rows), "parts": parts}
+    numbers = tuple(TUNING + s for s in range(seeds))
+    return {u: Tuning(**shared, unlearners=settings(u), seeds=numbers) for u in tried}
+
+
+def best_settings(store: Store, searches: dict[Unlearner, Tuning], tell: Tell = silent) -> dict[Unlearner, Unlearner]:
+    """Each algorithm as given -> its chosen setting; searches that are not there yet are made."""
+    best = {}
+    for number, (given, search) in enumerate(searches.items()):
+        told = within(tell, "tuning", number, len(searches))
+        best[given] = chosen(search, fulfil(store, search, told).table())
+    return best
+
+
+def chosen(search: Tuning, table: pd.DataFrame) -> Unlearner:
+    """The setting with the best mean group ToW; of equals the smaller learning rate."""
+    means = table.groupby("setting")["group_tow"].mean()
+    return max(enumerate(search.unlearners), key=lambda pair: (round(means[pair[0]], 9), -pair[1].lr))[1]
+
+
+def within(tell: Tell, stage: str, number: int, of: int) -> Tell:
+    """A `tell` for one of several equal pieces of a stage."""
+    return lambda _, done, total: tell(stage, round(1000 * (number + done / total)), 1000 * of)
+
+
+def _tuning(store: Store, search: Tuning, tell: Tell) -> Result:
+    images = dataset(store, search.training.data)
+    n = len(images.train.y)
+    # The validation images, which nothing else looks at, stand in for the test images, where there are any.
+    split = "validation" if len(images.validation.y) else "test"
+    parts = {f"part{i}": unpack(rows, n) for i, rows in enumerate(search.parts)}
+    labels = images.train.y.numpy(), getattr(images, split).y.numpy()
+    goal = Target(*labels, unpack(search.forget, n), parts)
+
+    def held_out(logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"train": logits["train"], "test": logits[split]}
+
+    trainings = [search.training.but(seed=s) for s in search.seeds]
+    train_all(store, trainings, tell)
+    retrained = train_all(store, [t.but(without=search.forget) for t in trainings], tell)
+    pairs = [(j, i) for j in range(len(search.unlearners)) for i in range(len(search.seeds))]
+    runs = [
+        Run(training=trainings[i], forget=search.forget, unlearner=search.unlearners[j], seed=search.seeds[i])
+        for j, i in pairs
+    ]
+
+    def make(draft) -> None:
+        lines = []
+        for (j, i), (unlearned, _) in zip(pairs, unlearn(store, runs, tell), strict=True):
+            reference = held_out(retrained[i].arrays("logits"))
+            row = measure(goal, held_out(all_logits(unlearned.model, images)), reference, reference, None)
+            head = {"setting": j, "algorithm": search.unlearners[j].title, "lr": search.unlearners[j].lr}
+            lines.append(head | {"seed": search.seeds[i]} | row)
+        draft.table(pd.DataFrame(lines))
+
+    return store.remember(search, make)
+
+
+MAKERS[Tuning] = _tuning
