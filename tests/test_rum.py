@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from unlearn_core.params import BadValue, build, key, param, plain, spec
 from unlearn_core.rows import pack, unpack
-from unlearn_core.rum import PARTS, Part, Plan, Rum, same_everywhere, shuffled, vanilla
+from unlearn_core.rum import PARTS, Part, Plan, Rum, part_seed, same_everywhere, shuffled, vanilla
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, RandomLabel, Retrain, Unlearner
 from unlearn_core.unlearning.base import Fresh
 from unlearn_core.unlearning.original import Original
@@ -85,10 +85,17 @@ def test_a_step_starts_from_the_step_before(tiny_model, tiny_request):
     """Written out: three calls, each on the result of the last."""
     steps = (FineTune(epochs=1, lr=0.1), RandomLabel(epochs=1, lr=0.1), NegGrad(epochs=1, lr=0.1))
     model, gone = tiny_model, np.zeros(0, int)
-    for step, part in zip(steps, (LOW, MEDIUM, HIGH), strict=True):
+    for i, (step, part) in enumerate(zip(steps, (LOW, MEDIUM, HIGH), strict=True)):
         gone = np.concatenate([gone, part])
-        model = step(model, tiny_request(forget=part, retain=np.setdiff1d(np.arange(300), gone), seed=4)).model
+        request = tiny_request(forget=part, retain=np.setdiff1d(np.arange(300), gone), seed=part_seed(4, i))
+        model = step(model, request).model
     assert same(rum(*steps)(tiny_model, tiny_request(seed=4)).model, model)
+
+
+def test_no_two_parts_draw_the_same(tiny_model, tiny_request):
+    """Parts of one size would else be given one and the same sequence of random labels."""
+    rum(*[Recorder()] * 3)(tiny_model, tiny_request(seed=4))
+    assert [r.seed for _, r in SEEN][0] == 4 and len({r.seed for _, r in SEEN}) == 3
 
 
 def test_the_order_changes_the_outcome(tiny_model, tiny_request):

@@ -87,10 +87,13 @@ class Rum(Unlearner):
         def tell(stage, done, of):
             request.tell(f"unlearn {self.parts[number].name}", number * of + done, of * len(rows))
 
-        # The first part draws what a run alone would draw; the others must not repeat it.
-        drawn = int(np.random.SeedSequence([request.seed, number]).generate_state(1)[0] >> 1)
-        seed = drawn if number else request.seed
+        seed = part_seed(request.seed, number)
         return replace(request, forget=rows[number], retain=retain, seed=seed, tell=tell)
+
+
+def part_seed(seed: int, number: int) -> int:
+    """The seed of a part's step: the first draws what a run alone would draw, the others do not repeat it."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1) if number else seed
 
 
 def _by_parts(plans: Sequence[Rum], models: Sequence, requests: Sequence[Request]) -> list[Unlearned]:
