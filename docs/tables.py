@@ -55,8 +55,8 @@ def example() -> str:
     sentences = [
         f"{study['forget']} images, {each} from each memorization level; {study['seeds']} seeds; memorization "
         f"from {study['bank_models']} models; learning rates chosen on other models and images. Gaps are accuracy "
-        "minus that of the retrained model, on the low, medium and high part: above 0 = not forgotten enough, below 0 = too much. "
-        "`retrained-again` is the ceiling: one retrained model against another.",
+        "minus that of the retrained model, on the low, medium and high part: above 0 = not forgotten enough, below 0 "
+        "= too much. `retrained-again` is the ceiling: one retrained model against another.",
         f"On the high part `{nearest}` comes closest to retraining and `{farthest}` stays farthest; on the low part "
         f"`{spoiled}` is the worst.",
         f'The plan "nothing on low, fine-tune on medium, random-label on high" lies {against["mean"]:+.3f} ± '

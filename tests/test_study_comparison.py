@@ -132,3 +132,9 @@ def test_learning_rates_name_the_algorithms(study):
 def test_diverged_runs_are_counted():
     table = pd.DataFrame({"method": ["a", "a", "b"], "diverged_at": [3.0, None, None]})
     assert core.diverged(SimpleNamespace(table=table)) == {"a": 1}
+
+
+def test_every_measured_number_has_a_column(study):
+    """A metric that is added to measure() must reach the tables."""
+    about = {"method", "title", "kind", "seed", "result", "seconds", "diverged_at"}
+    assert set(study.table.columns) - about == set(COLUMNS)
