@@ -137,4 +137,4 @@ def test_diverged_runs_are_counted():
 def test_every_measured_number_has_a_column(study):
     """A metric that is added to measure() must reach the tables."""
     about = {"method", "title", "kind", "seed", "result", "seconds", "diverged_at"}
-    assert set(study.table.columns) - about == set(COLUMNS)
+    assert set(study.table.columns) - about == set(core.COLUMNS)
