@@ -136,10 +136,7 @@ def by_part(study, method: str, statistic: str, verdicts: list[audit.Verdict]) -
     theme.show(
         risk_by_part.draw(html(title), verdicts, names_of(study, method)), alt=f"{title}. AUC on {'; '.join(read)}."
     )
-    st.caption(
-        "Each verdict is two-sided: the 95 % interval of the difference to the retrained models lies above or below 0. "
-        "Of twenty such verdicts about one is wrong by chance."
-    )
+    st.caption(words.floors(verdicts))
 
 
 def numbers_of_the_attack(study, method: str, verdict: audit.Verdict) -> None:

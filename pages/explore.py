@@ -79,7 +79,7 @@ def _panel(study: OpenStudy, chosen: np.ndarray) -> str:
     with right:
         share, other = facts.entanglement.share_of_random, own.entanglement.share_of_random
         about = f"{METRICS['entanglement'].help} Here as a share of a random set of the same size, which reads 1."
-        metric("Entanglement", share, other, about)
+        metric("Entanglement, times random", share, other, about)
     if not same:
         shared = len(np.intersect1d(chosen, study.forget))
         st.caption(f"Grey: difference to the study's own set of {own.images:,} images; {shared:,} images are in both.")

@@ -13,6 +13,7 @@ from unlearn_core.rum import Plan
 from unlearn_core.unlearning import ALGORITHMS
 from unlearn_core.unlearning.original import Original
 
+WIDE = 3  # from this factor between the fastest and the slowest on, one number would promise too much
 COMPARED = {name: cls.title for name, cls in ALGORITHMS.items() if name not in ("original", "retrain")}
 
 
@@ -28,6 +29,10 @@ def draw() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("An algorithm for each part", width="content")
         advice = st.container(width="content")
+    st.caption(
+        "The paper's order is preset; use the button to take what is suggested. Suggestions are measured on the "
+        "study's own set, the same one they are then tried on, so they flatter themselves a little."
+    )
     edited = plan_editor.parts(study, rows, plan)
     if edited is not None:
         plan = edited
@@ -76,6 +81,8 @@ def _study(study: OpenStudy, plan: Plan, rows) -> Study | None:
         persist_state="session",
         help="The plan is compared with these. The best of them is its hardest rival.",
     )
+    if not singles:
+        st.caption("Without a single algorithm Compare has nothing to hold the plan against.")
     name = study.spec.name.removesuffix(", planned") + ", planned"
     name = st.text_input(
         "Name of the study", name, max_chars=60, key=f"{place}.name", persist_state="session", width=420
@@ -146,11 +153,20 @@ def cost(f: Forecast) -> str:
     ]
     counts.append((f.runs, "unlearning run", "unlearning runs"))
     work = ", ".join(f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n)
-    text = f"About **{duration(f.seconds)}** ({duration(f.fastest)} to {duration(f.slowest)}): {work}"
+    text = f"{_how_long(f)}: {work}"
     text += f"; {f.reused:,} stored results are used again." if f.reused else "."
     if f.guessed:
         text += f" Never run here, so guessed: {', '.join(f.guessed)}."
     return text
+
+
+def _how_long(f: Forecast) -> str:
+    """The middle where the runs seen agree within a factor of WIDE, else the range; the process has to start as well."""
+    if f.slowest > WIDE * f.fastest:
+        spread = f"Between **{duration(f.fastest)}** and **{duration(f.slowest)}**, by the runs seen here"
+    else:
+        spread = f"About **{duration(f.seconds)}**"
+    return f"{spread}, plus a few seconds to start"
 
 
 frame.page(draw)

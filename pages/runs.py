@@ -13,23 +13,18 @@ PER_PAGE = 10
 
 def draw() -> None:
     st.title("Runs")
-    progress.live("under-way", _under_way)
-    _ended()
+    progress.live("jobs", _jobs)
     _store()
 
 
-def _under_way() -> None:
-    """One sentence, then the jobs that are under way: the part that is drawn again every second."""
+def _jobs() -> None:
+    """One sentence, the jobs under way, then the others a few at a time: from one look, so that no job is in two places."""
     found = jobs.listing(state.store())
     st.markdown(_sentence(found))
     for job in found:
         if job.active:
             _row(job)
-
-
-def _ended() -> None:
-    """The other jobs, a few at a time."""
-    ended = [job for job in jobs.listing(state.store()) if not job.active]
+    ended = [job for job in found if not job.active]
     page = 1
     if len(ended) > PER_PAGE:
         page = st.pagination(-(-len(ended) // PER_PAGE), key="runs-page")
@@ -66,7 +61,9 @@ def _store() -> None:
 
 def _sentence(found: list[Job]) -> str:
     if not found:
-        return "Nothing was run yet."
+        if contents(state.store()).empty:
+            return "Nothing was run yet."
+        return "No jobs on record here; the finished results below came from elsewhere."
     counts = {name: sum(job.state == name for job in found) for name in progress.STATES}
     told = [f"{count} {progress.STATES[name][1].lower()}" for name, count in counts.items() if count]
     work = "1 job" if len(found) == 1 else f"{len(found)} jobs"
@@ -75,7 +72,7 @@ def _sentence(found: list[Job]) -> str:
 
 
 def _row(job: Job) -> None:
-    with st.container(border=True):
+    with st.container(border=True, key=f"job.{job.key}"):
         name, status, where, times, buttons = st.columns((3, 2.3, 3, 2.7, 4), vertical_alignment="center")
         name.markdown(f"**{escape(job.title)}**  \n{progress.KINDS.get(job.kind, job.kind)} #{job.key[:4]}")
         status.markdown(progress.status(job))

@@ -68,7 +68,7 @@ class ByMemorization(ForgetSet):
 
 def _by_level(scores: np.ndarray, rows: np.ndarray, level: str, size: int) -> np.ndarray:
     if size > len(rows):
-        raise BadValue(f"Only {len(rows)} images can be chosen from, not {size}.")
+        raise _too_many(size, len(rows))
     if level == "mix":
         # Each third from what the earlier ones left, so that a small dataset never gives an image twice.
         chosen = np.zeros(0, np.int64)
@@ -78,6 +78,10 @@ def _by_level(scores: np.ndarray, rows: np.ndarray, level: str, size: int) -> np
         return chosen
     order = {"low": scores[rows], "high": -scores[rows], "medium": np.abs(scores[rows] - 0.5)}[level]
     return rows[np.lexsort((rows, np.round(order, 9)))][:size]
+
+
+def _too_many(size: int, n: int) -> BadValue:
+    return BadValue(f"Only {n:,} training images can be chosen from, not {size:,}.")
 
 
 def _thirds(size: int) -> tuple[int, int, int]:
@@ -107,7 +111,9 @@ class ByEntanglement(ForgetSet):
 def distance_groups(sums: EmbeddingSums, size: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Groups of `size` rows by distance to the global mean, near to far, and the entanglement score of each."""
     if size * 3 > sums.n:
-        raise BadValue(f"Groups by entanglement can hold at most a third of the {sums.n} images, not {size}.")
+        raise BadValue(
+            f"Groups by entanglement can hold at most a third of the {sums.n:,} training images, not {size:,}."
+        )
     order = sums.by_distance()
     groups = [order[i : i + size] for i in range(0, sums.n - size + 1, size)]
     return groups, np.array([sums.score(g) for g in groups])
@@ -123,7 +129,7 @@ class AtRandom(ForgetSet):
 
     def rows(self, known: Known) -> np.ndarray:
         if self.size > len(known.labels):
-            raise BadValue(f"There are only {len(known.labels)} training images, not {self.size}.")
+            raise _too_many(self.size, len(known.labels))
         return np.random.default_rng([self.seed, 0xF0]).choice(len(known.labels), self.size, replace=False)
 
 

@@ -198,17 +198,20 @@ def cancel(store: Store, job: str) -> Job:
             for member in family:
                 with suppress(psutil.NoSuchProcess):
                     member.kill()
-            _until_gone(family)
+            _until_gone(store, job, family)
         # The job may have ended between the look and the kill; what it said then stands.
         if not _read(store, job, "outcome.json"):
             _end(store, job, "cancelled", "Cancelled. What was finished is kept.")
     return find(store, job)
 
 
-def _until_gone(family: list[psutil.Process]) -> None:
-    """Wait, at most two seconds, until these processes are dead; one that only its parent has not buried yet is."""
+def _until_gone(store: Store, job: str, family: list[psutil.Process]) -> None:
+    """Wait, at most two seconds, until these processes are dead and the kernel has freed their lock.
+
+    A process that only its parent has not buried yet is dead; but its threads can hold the lock a moment longer.
+    """
     until = time.monotonic() + 2
-    while time.monotonic() < until and any(_alive(process) for process in family):
+    while time.monotonic() < until and (any(map(_alive, family)) or store.is_locked(f"job-{job}")):
         time.sleep(0.02)
 
 

@@ -19,6 +19,16 @@ class BadValue(ValueError):
     """A value a person gave cannot be used; the message is one sentence fit for the screen."""
 
 
+class BadField(BadValue):
+    """The value of one declared field cannot be used: `fault` is the sentence without its subject, so that whoever
+    knows what the person filled in can name that instead of the field.
+    """
+
+    def __init__(self, field: str, fault: str):
+        super().__init__(f"{field.replace('_', ' ').capitalize()} {fault}")
+        self.field, self.fault = field, fault
+
+
 @dataclass(frozen=True)
 class Param:
     """One declared field of a spec, as a form, a table or a check needs it."""
@@ -63,7 +73,7 @@ class Spec:
 
     def __post_init__(self):
         for p in params(type(self)):
-            _check(type(self).__name__, p, getattr(self, p.name))
+            _check(p, getattr(self, p.name))
 
     def but(self, **changes) -> typing.Self:
         """The same spec with other values for some fields."""
@@ -88,28 +98,29 @@ def params(cls: type) -> list[Param]:
     ]
 
 
-def _check(owner: str, p: Param, value: Any) -> None:
-    where = f"{owner}.{p.name}"
+def _check(p: Param, value: Any) -> None:
     if p.kind in (int, float, bool, str):
         fits = isinstance(value, p.kind) or (p.kind is float and isinstance(value, int))
         if not fits or (p.kind is not bool and isinstance(value, bool)):
-            raise BadValue(f"{where} must be {_article(p.kind)}, not {_shown(value)}.")
+            raise BadField(p.name, f"must be {_article(p.kind)}, not {_shown(value)}.")
     elif isinstance(p.kind, type) and not isinstance(value, p.kind):
-        raise BadValue(f"{where} must be of the kind {p.kind.__name__}, not {type(value).__name__}.")
+        raise BadField(p.name, f"must be of the kind {p.kind.__name__}, not {type(value).__name__}.")
     if isinstance(value, float) and not math.isfinite(value):
-        raise BadValue(f"{where} must be a finite number, not {value}.")
+        raise BadField(p.name, f"must be a finite number, not {value}.")
     if p.choices is not None and value not in p.choices:
-        raise BadValue(f"{where} must be one of {', '.join(map(str, p.choices))}, not {_shown(value)}.")
+        raise BadField(p.name, f"must be one of {', '.join(map(str, p.choices))}, not {_shown(value)}.")
     too_low = p.low is not None and value < p.low
     too_high = p.high is not None and value > p.high
     if too_low or too_high:
-        high = "" if p.high is None else f" and at most {p.high:g}"
-        raise BadValue(f"{where} must be at least {p.low:g}{high}, not {_shown(value)}.")
+        high = "" if p.high is None else f" and at most {_shown(p.high)}"
+        raise BadField(p.name, f"must be at least {_shown(p.low)}{high}, not {_shown(value)}.")
 
 
 def _shown(value: Any) -> str:
     """A refused value as a message shows it: never longer than a line."""
-    text = f"{value:g}" if isinstance(value, float) else repr(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = f"{value:,}" if type(value) is int else repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
@@ -143,14 +154,18 @@ def build(data: Any) -> Any:
     cls = SPECS.get(name) if isinstance(name, str) else None
     if cls is None:
         raise BadValue(f"{name!r} is not a kind of spec this version knows.")
-    if data.get("version") != cls.version:
-        raise BadValue(f"{name} version {data.get('version')} cannot be read: this version knows {cls.version}.")
+    if data.get("version") is None:
+        raise BadValue(f"This is not a {name} as this program writes it: its version is missing.")
+    if data["version"] != cls.version:
+        raise BadValue(f"{name} version {data['version']} cannot be read: this version knows {cls.version}.")
     fields = {k: build(v) for k, v in data.items() if k not in ("spec", "version")}
     unknown = sorted(set(fields) - {f.name for f in dataclasses.fields(cls)})
     if unknown:
         raise BadValue(f"{name} has no field {unknown[0]!r}.")
     try:
         return cls(**fields)
+    except BadField as error:  # what was given may be nested, so the field alone would say too little
+        raise BadValue(f"{name}.{error.field} {error.fault}") from error
     except TypeError as error:
         raise BadValue(f"{name} is incomplete: {error}.") from error
 

@@ -27,12 +27,31 @@ def result(title: str, verdict: Verdict, statistic: str) -> str:
     """What the attack reads before, after and on the target, and what that means."""
     seeds = len(verdict.audited.seeds)
     over = f"With {seeds} seeds" if seeds > 1 else "For this one model"
+    apart = numbers.spread(verdict.apart.mean, None, signed=True)
     return (
         f"After **{escape(title)}** the attack “{audit.STATISTICS[statistic].label}” reads AUC "
         f"{numbers.interval(verdict.audited.success)} on the forgotten images, {images(verdict)}; the original reads "
         f"{numbers.interval(verdict.original.success)}. The target is what retrained models read, "
         f"{numbers.interval(verdict.retrained.success)}, which need not be 0.5. {over} it "
-        f"**{says(verdict, statistic)}**."
+        f"**{says(verdict, statistic)}**: the difference of {apart} is {beside_floor(verdict)}."
+    )
+
+
+def beside_floor(verdict: Verdict) -> str:
+    """A difference to retraining beside the noise floor."""
+    floor = f"the noise floor of {verdict.noise:.3f}"
+    if abs(verdict.apart.mean) <= verdict.noise:
+        return f"within {floor}, which two retrained models may differ by"
+    return f"beyond {floor}" + ("" if verdict.side else ", but its 95 % interval holds 0")
+
+
+def floors(verdicts: list[Verdict]) -> str:
+    """What a verdict asks for, with the noise floor of each part."""
+    each = ", ".join(f"{images(v)} {v.noise:.3f}" for v in verdicts)
+    return (
+        "Each verdict is two-sided: the 95 % interval of the difference to the retrained models must miss 0, and the "
+        "difference must be larger than the noise floor, the most that one retrained model may differ from another by "
+        f"(the far end of that 95 % interval). Floors in AUC: {each}."
     )
 
 

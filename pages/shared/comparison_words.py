@@ -24,7 +24,7 @@ def closest(study) -> str:
     """Which method came closest to retraining, and whether that can be told from the ceiling."""
     best, ceiling = core.ranked(study, "group_tow").iloc[0], study.means("group_tow").loc[core.CEILING]
     seeds = f"{study.spec.seeds} seed{'s' if study.spec.seeds > 1 else ''}"
-    told = {True: "distinguishable from", False: f"with {seeds} not distinguishable from", None: "beside"}
+    told = {True: "distinguishable from", False: "not distinguishable from", None: "beside"}
     return (
         f"**{escape(best['title'])}** came closest to retraining: group ToW "
         f"{numbers.spread(best['mean'], best['half_width'])} over {seeds}, {told[best['distinguishable']]} the "

@@ -39,7 +39,9 @@ def draw(
             hovertemplate=f"{name}: %{{y:.1%}}<extra></extra>",
         )
     fig.add_vline(
-        float(place(cut)), line={"color": ink, "width": 2}, annotation={"text": "threshold", "font": {"size": 11}}
+        float(place(cut)),
+        line={"color": ink, "width": 2},
+        annotation={"text": "threshold", "font": {"size": 11}, "yanchor": "bottom", "xanchor": "center"},
     )
     fig.update_yaxes(tickformat=".0%", rangemode="tozero")
     if ratio:

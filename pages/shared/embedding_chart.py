@@ -27,7 +27,7 @@ def figure(study: OpenStudy, forget: np.ndarray, kind: str, colour: str) -> go.F
         legend={"y": -0.04, "itemsizing": "constant"},
         margin={"l": 8, "r": 36, "t": 40, "b": 8},
         dragmode="lasso",
-        modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": "#8A8F98"},
+        modebar={"orientation": "v"},
     )
     fig.update_xaxes(showticklabels=False, title=None, showgrid=False)
     fig.update_yaxes(showticklabels=False, title=None, showgrid=False)
@@ -64,7 +64,7 @@ def _title(study: OpenStudy, forget: np.ndarray) -> str:
 def _training(study: OpenStudy, xy, rows, role: str, name: str, colour: str, tells: bool) -> go.Scattergl:
     shade, symbol = theme.ROLES[role]
     size = 6 if role == "forget" else 4
-    marker = {"symbol": symbol, "size": size, "color": shade, "opacity": 1.0 if role == "forget" else 0.7}
+    marker = {"symbol": symbol, "size": size, "color": shade, "opacity": 0.8 if role == "forget" else 0.7}
     if colour == "memorization":
         marker |= {
             "color": study.memorization.scores[rows].astype(np.float32),

@@ -24,7 +24,7 @@ def run(chosen) -> None:
     """Draw the sidebar and the page that the navigation chose."""
     token = _inside.set(True)
     try:
-        sidebar(light=chosen.url_path != "runs")
+        sidebar()
         chosen.run()
     finally:
         _inside.reset(token)
@@ -43,21 +43,21 @@ def page(draw: Callable[[], None]) -> None:
         runpy.run_path(str(Path(__file__).parents[2] / "app.py"), run_name="__main__")
 
 
-def sidebar(light: bool) -> None:
-    """The study on screen and, with `light`, what is under way."""
+def sidebar() -> None:
+    """The study on screen, and what is under way; a warning about the address stands above the page."""
+    above = st.container()
     with st.sidebar:
-        with_plain_errors(lambda: _study_picker({listed.key: listed for listed in studies(state.store())}))
-        if light:
-            with_plain_errors(lambda: progress.live("light", _light))
+        with_plain_errors(lambda: _study_picker({listed.key: listed for listed in studies(state.store())}, above))
+        with_plain_errors(lambda: progress.live("light", _light))
 
 
-def _study_picker(finished: dict[str, Listed]) -> None:
+def _study_picker(finished: dict[str, Listed], above) -> None:
     """The study of the address, of this visit, or the newest. A change of page empties the address: it is refilled."""
     if not finished:
         return
     named, before = st.query_params.get("study"), st.session_state.get("study")
     if named and named not in finished:
-        st.warning("The study of this address is not in this store. Another one is shown.")
+        above.warning("The study of this address is not in this store. Another one is shown.")
     shown = next(key for key in (named, before, *finished) if key in finished)
     st.session_state["study"] = st.query_params["study"] = shown
     labels = {key: f"{study.name} on {study.dataset} #{key[:4]}" for key, study in finished.items()}
@@ -81,7 +81,7 @@ def _light() -> None:
 
 def empty_state(what: str) -> None:
     """What a page says while there is no study: one sentence and the one button that changes it."""
-    st.info(f"{what} needs a finished study. The example takes a few minutes on two processor cores.")
+    st.info(f"{what} needs a finished study. The example takes about a minute and a half on two processor cores.")
     if st.button("Run the example", type="primary"):
         jobs.submit(state.store(), example())
         st.switch_page("pages/runs.py")

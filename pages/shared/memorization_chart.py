@@ -59,7 +59,7 @@ def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray]) -> go.Figure
             xbins={"start": start, "end": float(chosen.max()) + 2 * size, "size": size},
             name=f"{name} ({len(rows)})",
             marker={
-                "color": theme.PARTS[name],
+                "color": theme.part_colour(name),
                 "pattern": {"shape": PATTERNS[name], "fillmode": "overlay", "solidity": 0.2},
             },
             hovertemplate=f"%{{y}} images of the {name} part<extra></extra>",

@@ -47,13 +47,14 @@ STUDY = {
 
 
 def live(name: str, draw: Callable[[], None]) -> None:
-    """Draw, and again every second while jobs are under way; when one begins or ends, the whole page is drawn anew."""
-    before = _under_way()
-    if not before:
-        with_plain_errors(draw)
-        return
+    """Draw, and again every second while jobs are under way; when one begins or ends, the whole page is drawn anew.
 
-    @st.fragment(run_every=EVERY, key=name)
+    The part is there whether or not it has anything to watch: if it came and went, a look that was already asked for
+    could arrive after it is gone, and the browser would leave what was drawn last beside what is new.
+    """
+    before = _under_way()
+
+    @st.fragment(run_every=EVERY if before else None, key=name)
     def part() -> None:
         if _under_way() != before:
             st.rerun()

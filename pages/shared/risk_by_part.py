@@ -33,7 +33,7 @@ def draw(title: str, verdicts: list[Verdict], names: dict[str, str]) -> go.Figur
             mode="markers",
             marker={"symbol": shape, "size": 12, "color": theme.model_colour(role), "line": {"color": ink, "width": 1}},
             name=escape(names[role]),
-            text=[numbers.interval(f) for f in found],
+            text=[f"{numbers.interval(f)}, noise floor {v.noise:.3f}" for f, v in zip(found, verdicts, strict=True)],
             hovertemplate=f"{escape(names[role])}: %{{text}}<extra></extra>",
         )
     parts = ["all parts" if v.part == "all" else f"{v.part} part" for v in verdicts]

@@ -17,7 +17,7 @@ def draw(title: str, steps: pd.DataFrame) -> go.Figure:
     fig = theme.figure(title, "", "Accuracy on the part", height=380)
     ink, last = fig.layout.font.color, steps["step"].max()
     for part, lines in steps.groupby("part", sort=False):
-        colour = theme.PARTS[part]
+        colour = theme.part_colour(part)
         fig.add_scatter(
             x=lines["step"],
             y=lines["mean"],
@@ -31,14 +31,15 @@ def draw(title: str, steps: pd.DataFrame) -> go.Figure:
         fig.add_scatter(
             x=[0, last + 0.35],
             y=[lines["retrained"].iloc[0]] * 2,
-            mode="lines+text",
+            mode="lines",
             line={"color": colour, "width": 1.5, "dash": theme.DASHES["retrained"]},
-            text=["", f"retrained, {part}"],
-            textposition="top left",
-            textfont={"size": 11},
             showlegend=False,
             hovertemplate=f"retrained, {part} part: %{{y:.3f}}<extra></extra>",
         )
+        fig.add_annotation(
+            x=last + 0.35, y=lines["retrained"].iloc[0], xanchor="right", yanchor="bottom",
+            text=f"retrained, {part}", font={"size": 11}, showarrow=False,
+        )  # fmt: skip
     names = steps.drop_duplicates("step")["what"]
     fig.update_xaxes(tickvals=list(range(last + 1)), ticktext=[escape(n) for n in names], range=[-0.2, last + 0.4])
     fig.update_yaxes(range=[-0.03, 1.06])

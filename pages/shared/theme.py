@@ -10,6 +10,8 @@ ROLES = {"forget": ("#D55E00", "x"), "retain": ("#0072B2", "circle"), "held-out"
 MODELS = {"original": "#4D4D4D", "unlearned": "#E69F00", "retrained": "#0072B2"}
 DASHES = {"original": "dot", "unlearned": "solid", "retrained": "dash"}
 PARTS = {"low": "#92dadd", "medium": "#ffa90e", "high": "#832db6"}
+# What is too dark on a dark ground is lifted there.
+LIFTED = {"original": "#B8B8B8", "retrained": "#56B4E9", "high": "#C58AE8"}
 CLASSES = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
@@ -17,8 +19,17 @@ SEQUENTIAL = "Cividis"
 
 
 def model_colour(role: str) -> str:
-    """The colour of original, unlearned or retrained; the dark grey of the original is lifted on a dark ground."""
-    return "#B8B8B8" if role == "original" and is_dark() else MODELS[role]
+    """The colour of original, unlearned or retrained on the ground of now."""
+    return _on_ground(MODELS, role)
+
+
+def part_colour(part: str) -> str:
+    """The colour of the low, medium or high part on the ground of now."""
+    return _on_ground(PARTS, part)
+
+
+def _on_ground(colours: dict[str, str], name: str) -> str:
+    return LIFTED.get(name, colours[name]) if is_dark() else colours[name]
 
 
 def is_dark() -> bool:
@@ -37,6 +48,7 @@ def figure(title: str, x: str, y: str, height: int = 360) -> go.Figure:
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": ink, "size": 13},
         legend={"orientation": "h", "y": -0.22, "x": 0},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8A8F98"},
         xaxis={"title": x, "gridcolor": grid, "zeroline": False},
         yaxis={"title": y, "gridcolor": grid, "zeroline": False},
     )

@@ -39,9 +39,17 @@ def of_rows(study: OpenStudy, rows: np.ndarray, most: int) -> None:
     names = [study.classes[study.labels[row]] for row in shown]
     labels = [(f"row {row}", f"{name}, {scores[row]:.2f}") for row, name in zip(shown, names, strict=True)]
     show(study.pixels[shown], labels, alt="; ".join(f"{a}, class {b}" for a, b in labels))
-    low, high = scores[rows].min(), scores[rows].max()
-    some = "" if len(shown) == len(rows) else f"the {len(shown)} most memorized of {len(rows):,}; "
-    st.caption(f"Row number, class and score: {some}scores from {low:.2f} to {high:.2f}.")
+    st.caption(f"Row number, class and score. {_which(scores[rows], len(shown))}")
+
+
+def _which(scores: np.ndarray, shown: int) -> str:
+    """Which of the images that have these scores are shown, and what all of them score."""
+    n, low, high = len(scores), f"{scores.min() + 0.0:.2f}", f"{scores.max() + 0.0:.2f}"
+    if low == high:
+        first = "" if shown == n else f"; the first {shown} by row number"
+        return f"All {n:,} score {low}{first}." if n > 1 else f"It scores {low}."
+    most = "" if shown == n else f"The {shown} most memorized of {n:,}. "
+    return f"{most}All {n:,} score {low} to {high}."
 
 
 def _enlarged(tile: np.ndarray) -> Image.Image:

@@ -175,8 +175,8 @@ def test_own_images_are_added_and_can_be_chosen(app, store, tmp_path):
 
 def test_sidebar_keeps_the_study_over_a_change_of_page_and_warns_of_an_unknown_one(app, filled_store, filled_study):
     at = app(filled_store, study="0" * 32)
-    assert "not in this store" in at.sidebar.warning[0].value
+    assert "not in this store" in at.main.warning[0].value
     assert at.query_params["study"] == key(filled_study)
     at.switch_page("pages/runs.py").run()
-    assert not at.exception and not at.sidebar.warning
+    assert not at.exception and not at.warning
     assert at.query_params["study"] == key(filled_study)

@@ -6,7 +6,7 @@
     own_data.py    data add, data list
     stages.py      train, bank, map
     forgetting.py  forget, unlearn, evaluate
-    studies.py     example, study, compare, audit
+    studies.py     example, study, forecast, compare, audit
     queue.py       jobs list, start, show, cancel, resume, remove
 
 Modules that need seconds to import are imported inside the commands, so that help and small lists answer at once.
@@ -30,7 +30,8 @@ def start(
 ) -> None:
     """Choose images to forget, see why they are hard to forget, forget them, and prove how well it worked.
 
-    Progress goes to stderr; the result is one JSON object on the last line of stdout.
+    Progress goes to stderr; the result is one JSON object on the last line of stdout. Lists and compare print a table,
+    or with --json one line of JSON.
     """
 
 
@@ -44,6 +45,7 @@ for command in (
     forgetting.unlearn,
     forgetting.evaluate,
     studies.study,
+    studies.forecast,
     studies.compare,
     studies.audit,
 ):

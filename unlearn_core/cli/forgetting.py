@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from unlearn_core.cli.frame import StoreOption, answer, obtain, open_store, progress, say
-from unlearn_core.cli.options import read_spec, read_text, row_of, rows, settings, training, with_recipe, write_csv
+from unlearn_core.cli.options import read_spec, read_text, row_of, rows, training, with_recipe, with_settings, write_csv
 from unlearn_core.params import BadValue, params, plain
 
 ModelsOption = Annotated[int, typer.Option(help="Members of the bank, where one is needed.")]
@@ -111,8 +111,7 @@ def unlearn(
     if plan is not None:
         unlearner = _resolved(root, original, plan, chosen, models)
     else:
-        cls = row_of(ALGORITHMS, algorithm, "algorithm")
-        unlearner = cls(**settings(cls, set_ or ()))
+        unlearner = with_settings(row_of(ALGORITHMS, algorithm, "algorithm"), set_ or ())
     run = Run(training=original, forget=pack(chosen), unlearner=unlearner, seed=original.seed)
     result, cached = obtain(root, run)
     goal, cost = Target(images.train.y.numpy(), images.test.y.numpy(), chosen, {}), result.json("cost")
@@ -159,6 +158,7 @@ def evaluate(
 ) -> None:
     """Measure an unlearned model against retrained models, which are trained where they are missing."""
     from unlearn_core.ensembles import Bank
+    from unlearn_core.evaluation import speedup
     from unlearn_core.experiment import fulfil
     from unlearn_core.experiment.attributes import target
     from unlearn_core.experiment.measures import Shadows, Target, measure
@@ -177,7 +177,8 @@ def evaluate(
     bank = Bank(training=shared, models=models) if models is not None else _largest_bank(root, shared)
     cached = all(root.find(spec) for spec in (*references, *([bank] if bank else [])))
     with progress() as tell:
-        original, retrained, again = (r.arrays("logits") for r in train_all(root, references, tell))
+        trained = train_all(root, references, tell)
+        original, retrained, again = (r.arrays("logits") for r in trained)
         if bank is None:
             say(
                 "There is no bank for this recipe, so what needs one is left out: make one with bank, or give --models."
@@ -186,19 +187,39 @@ def evaluate(
         else:
             shadows = Shadows.of(fulfil(root, bank, tell).arrays(), forgotten)
             goal = target(root, bank, forgotten)
+
+    def numbers(logits, other) -> dict:
+        return measure(goal, logits, retrained, other, shadows) | _more(goal, logits, retrained)
+
     answer(
         {
             "run": key,
             "forget": len(forgotten),
             "bank_models": bank.models if bank else None,
-            "metrics": measure(goal, result.arrays("logits"), retrained, again, shadows),
-            "original": measure(goal, original, retrained, again, shadows),
-            "retrained": measure(goal, retrained, retrained, again, shadows),
+            "metrics": numbers(result.arrays("logits"), again),
+            "original": numbers(original, again),
+            "retrained": numbers(retrained, again),
             # One retrained model against another: how close to retraining anything can come.
-            "retrained_again": measure(goal, again, retrained, retrained, shadows),
+            "retrained_again": numbers(again, retrained),
+            "speedup": speedup(trained[1].manifest()["seconds"], result.manifest()["seconds"]),
             "cached": cached,
         }
     )
+
+
+def _more(goal, logits: dict, retrained: dict) -> dict[str, float | None]:
+    """Numbers that a study leaves out, because they are slow or say in other words what stands there already."""
+    from unlearn_core.attacks import svc_efficacy
+    from unlearn_core.evaluation import agreement, average_gap
+
+    sets = [(logits["train"][r], goal.labels[r]) for r in (goal.retain, goal.forget)]
+    efficacies = goal.efficacy(logits), goal.efficacy(retrained)
+    return {
+        "mia_efficacy_svc": svc_efficacy(sets[0], (logits["test"], goal.test_labels), sets[1]),
+        "average_gap": average_gap(goal.accuracies(logits), goal.accuracies(retrained), *efficacies),
+        "forget_agreement": agreement(logits["train"][goal.forget], retrained["train"][goal.forget]),
+        "test_agreement": agreement(logits["test"], retrained["test"]),
+    }
 
 
 def _largest_bank(store, shared):

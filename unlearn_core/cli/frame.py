@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from unlearn_core.params import BadValue, Spec
+from unlearn_core.params import BadField, BadValue, Spec
 from unlearn_core.progress import Tell
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 SAY_EVERY = 10.0  # seconds between two lines of progress where no bar can be drawn
 DRAW_EVERY = 0.1  # seconds between two looks of a bar
-NARROW = ("key", "kind", "method", "name", "state")  # columns that are never broken over lines
+# Fields that a command line calls otherwise. NARROW: columns that are never broken over lines.
+FIELDS = {"train": "images", "test": "test_images"}
+NARROW = ("key", "kind", "method", "name", "state")
 
 StoreOption = Annotated[
     Path | None,
@@ -53,7 +55,15 @@ class Commands(TyperGroup):
         except Exception as error:
             if ctx.params["debug"]:
                 traceback.print_exc()
+            if isinstance(error, BadField):
+                error = self._named(ctx, error)
             raise _failure(error) from error
+
+    def _named(self, ctx: typer.Context, error: BadField) -> BadValue:
+        """The same error about the option that a person gave."""
+        options = {p.name: p.opts[0] for p in self.get_command(ctx, ctx.invoked_subcommand).params}
+        option = options.get(FIELDS.get(error.field, error.field), "")
+        return BadValue(f"{option} {error.fault}") if option.startswith("--") else error
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         try:

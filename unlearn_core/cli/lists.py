@@ -8,20 +8,22 @@ from typing import Annotated
 
 import typer
 
-from unlearn_core.cli.frame import JsonOption, StoreOption, open_store, show
+from unlearn_core.cli.frame import JsonOption, StoreOption, open_store, say, show
 from unlearn_core.cli.options import row_of
-from unlearn_core.params import Spec, params
+from unlearn_core.params import BadValue, Spec, params
 
 SOURCE = re.compile(r"Source:\s*(.+?)(?=\n\s*\n|\nDeparts from|\Z)", re.DOTALL)
 
 
 def datasets(store) -> list[dict]:
-    from unlearn_core.data import DATASETS, own
+    from unlearn_core.data import DATASETS, Data, own
 
+    share = Data().validation
     built_in = [
         {
             "name": name,
             "train": d.size[0],
+            "validation": round(share * d.size[0]),
             "test": d.size[1],
             "shape": list(d.shape),
             "how": d.obtained,
@@ -33,6 +35,7 @@ def datasets(store) -> list[dict]:
         {
             "name": i.name,
             "train": i.train,
+            "validation": round(share * i.train),
             "test": i.test,
             "shape": list(i.shape),
             "how": "added by you",
@@ -174,11 +177,13 @@ IN_STORE = {
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help=f"What to list: {', '.join(IN_STORE | REGISTRIES)}.")],
+    what: Annotated[str | None, typer.Argument(help=f"What to list: {', '.join(IN_STORE | REGISTRIES)}.")] = None,
     as_json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
     """List what there is."""
+    if what is None:
+        raise BadValue(f"Say what to list: {', '.join(IN_STORE | REGISTRIES)}.")
     rows, columns = row_of(IN_STORE | REGISTRIES, what, "list")
     found = rows(open_store(store)) if what in IN_STORE else rows()
     if not as_json:
@@ -186,6 +191,8 @@ def list_(
             row | {"settings": _settings(row["hyperparameters"])} if "settings" in columns else row for row in found
         ]
     show(found, as_json, nothing=f"There are no {what} in this store yet.", columns=columns)
+    if what == "datasets" and not as_json:
+        say("The validation images are a part of the training images; models are never trained on them.")
 
 
 def _settings(hyperparameters: list[dict]) -> list[str]:

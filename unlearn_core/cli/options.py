@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unlearn_core.params import BadValue, Spec, build, params
+from unlearn_core.params import SPECS, BadField, BadValue, Spec, build, params
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,8 +83,8 @@ def row_of(table: dict[str, Any], name: str, kind: str) -> Any:
     return table[name]
 
 
-def settings(cls: type[Spec], given: Iterable[str]) -> dict[str, Any]:
-    """Texts such as lr=0.1 as the values of a spec's fields; the spec itself checks their ranges."""
+def with_settings(cls: type[Spec], given: Iterable[str]) -> Spec:
+    """A spec with the fields that texts such as lr=0.1 name. Raises BadValue for one that cannot be used."""
     fields = {p.name: p for p in params(cls)}
     values = {}
     for text in given:
@@ -95,7 +95,10 @@ def settings(cls: type[Spec], given: Iterable[str]) -> dict[str, Any]:
             has = f"it has {', '.join(fields)}" if fields else "it has none"
             raise BadValue(f"{cls.title} has no hyperparameter {name!r}; {has}.")
         values[name] = value if fields[name].kind is str else _value(value)
-    return values
+    try:
+        return cls(**values)
+    except BadField as error:
+        raise BadValue(f"--set {error.field} {error.fault}") from error
 
 
 def _value(text: str) -> Any:
@@ -118,13 +121,16 @@ def read_spec(file: Path, kind: type[Spec] = Spec) -> Spec:
     """The spec in a JSON file. Raises BadValue where it is not one of this kind."""
     text = read_text(file)
     try:
-        found = build(json.loads(text))
+        data = json.loads(text)
     except json.JSONDecodeError as error:
         raise BadValue(f"The file {file} is not JSON: line {error.lineno}: {error.msg}.") from error
-    if not isinstance(found, kind):
-        holds = f"a {type(found).__name__}" if isinstance(found, Spec) else "something else"
-        raise BadValue(f"The file {file} should hold a {kind.__name__}; it holds {holds}.")
-    return found
+    name = data.get("spec") if isinstance(data, dict) else None
+    cls = SPECS.get(name) if isinstance(name, str) else None
+    if cls is None or not issubclass(cls, kind):
+        wanted = "what a job can make, such as a Study" if kind is Spec else f"a {kind.__name__}"
+        holds = "something else" if cls is None else f"a {name}"
+        raise BadValue(f"The file {file} should hold {wanted}; it holds {holds}.")
+    return build(data)
 
 
 def rows(text: str, n: int) -> np.ndarray:

@@ -21,7 +21,10 @@ def add(
     seed: Annotated[int, typer.Option(help="Seed of the draw of the test images.")] = 0,
     store: StoreOption = None,
 ) -> None:
-    """Add a folder of images or a parquet file under a name."""
+    """Add a folder of images or a parquet file under a name.
+
+    Damaged images are left out, at most one in a hundred. Other files, such as notes.txt, are left out and not counted.
+    """
     root = open_store(store).root / "data"
     from unlearn_core import data
 

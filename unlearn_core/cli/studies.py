@@ -1,4 +1,4 @@
-"""example, study, compare, audit: one forget set, many ways to forget it, over seeds."""
+"""example, study, forecast, compare, audit: one forget set, many ways to forget it, over seeds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from unlearn_core.cli.frame import JsonOption, StoreOption, answer, obtain, open_store, say, show
-from unlearn_core.cli.options import read_spec
+from unlearn_core.cli.frame import StoreOption, answer, obtain, open_store, say, show
+from unlearn_core.cli.options import read_spec, row_of
 from unlearn_core.params import BadValue, plain
 
 
@@ -63,25 +63,62 @@ def _report(store, spec) -> None:
     summary = result.json("summary")
     if summary["bank_warning"]:
         say(summary["bank_warning"])
-    show(_lines(OpenStudy(store, result)), False, nothing="", columns=COLUMNS, err=True)
+    _table(OpenStudy(store, result), err=True)
     answer(summary | {"study": result.key, "cached": cached})
+
+
+def forecast(
+    file: Annotated[Path, typer.Argument(help="JSON file of the study that is to be run.")],
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="STUDY_KEY", help="A finished study with the same training and bank; else the newest."),
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Say what a study will cost, from what a finished one took; nothing is run."""
+    from unlearn_core.experiment import Study
+    from unlearn_core.experiment.forecast import forecast
+
+    planned = read_spec(file, Study)
+    finished = _open(store, like)
+    answer({"like": finished.key} | vars(forecast(finished, planned)))
 
 
 # -- a finished study --------------------------------------------------------------------------------------------------
 
 KeyArgument = Annotated[str | None, typer.Argument(metavar="STUDY_KEY", help="Which study; the newest unless told.")]
-COLUMNS = ("method", "kind", "forget_accuracy", "retain_accuracy", "test_accuracy", "tow", "group_tow", "lira_auc")
+INTERVALS = ("group_tow", "tow", "lira_auc")
+COLUMNS = ("method", "kind", *INTERVALS, "forget_accuracy", "retain_accuracy", "test_accuracy", "seconds")
 
 
-def compare(study: KeyArgument = None, as_json: JsonOption = False, store: StoreOption = None) -> None:
-    """All methods of a finished study beside each other, with intervals over seeds and the cost of each."""
-    show(_lines(_open(store, study)), as_json, nothing="", columns=COLUMNS)
+def compare(
+    study: KeyArgument = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all that was measured as one JSON object.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """All methods of a finished study beside each other: means with 95 % intervals over seeds, and seconds per run."""
+    found = _open(store, study)
+    if as_json:
+        answer({"study": found.key, "methods": _lines(found)})
+    else:
+        _table(found)
+
+
+def _table(study, err: bool = False) -> None:
+    lines = _lines(study)
+    for line in lines:
+        line |= {name: _with_interval(line[name], line[f"{name}_half_width"]) for name in INTERVALS}
+    show(lines, False, nothing="", columns=COLUMNS, err=err)
+
+
+def _with_interval(mean: float | None, half_width: float | None) -> str | None:
+    return None if mean is None else f"{mean:.3f}" if half_width is None else f"{mean:.3f} ± {half_width:.3f}"
 
 
 def audit(
     method: Annotated[str, typer.Option(help="Method of the study: see compare.")],
     study: KeyArgument = None,
-    attack: Annotated[str | None, typer.Option(help="Attack: see list attacks; the study's own unless told.")] = None,
+    attack: Annotated[str | None, typer.Option(help="Attack: one of list attacks that gives scores.")] = None,
     part: Annotated[str, typer.Option(help="all, low, medium or high.")] = "all",
     store: StoreOption = None,
 ) -> None:
@@ -89,7 +126,9 @@ def audit(
     from unlearn_core.experiment import audit as attacks
 
     found = _open(store, study)
+    row_of(dict.fromkeys(found.table["method"]), method, "method in this study")
     statistic = attack or attacks.default_statistic(found)
+    row_of(attacks.STATISTICS, statistic, "attack on single images")
     verdict = attacks.judge(found, method, statistic, part)
     sides = {
         "method": verdict.audited,

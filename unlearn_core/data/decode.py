@@ -18,11 +18,13 @@ from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+# Files with these endings claim to be images, whether they can be used or not.
+ENDINGS = frozenset(".png .jpg .jpeg .jpe .jfif .webp .bmp .dib .gif .tif .tiff .avif .heic .jp2 .ico".split())
 GRAY = ("1", "L", "LA")
 COLOUR = ("P", "RGB", "RGBA", "CMYK")
 MEMORY_LIMIT = 4_000_000_000  # bytes of decoded pixels
 PIXEL_LIMIT = 50_000_000  # pixels of one image, so that a small file cannot unfold into a huge one
-BAD_SHARE = 100  # at most one file in this many may be bad
+BAD_SHARE = 100  # at most one image in this many may be bad
 # Below this many pixels an image is mostly Python's own work, and a second thread makes it slower.
 THREADED_FROM = 100 * 100
 CHUNK = 500  # images between two calls of tell
@@ -84,14 +86,20 @@ def pixels(encoded: Path | bytes, gray: bool, size: int | None = None) -> np.nda
 def decode(names: Sequence[str], encoded: Sequence[Encoded], size: int | None, tell: Tell = silent) -> Decoded:
     """All images as one array. Images are gray when all of them are, else all become RGB.
 
-    Raises BadValue when more than one file in a hundred is bad, when sizes differ and no `size` is given, and when the
-    pixels would need more than MEMORY_LIMIT bytes, which is known before any is decoded.
+    Raises BadValue when none can be used or more than one in a hundred cannot, when sizes differ and no `size` is
+    given, and when the pixels would need more than MEMORY_LIMIT bytes, which is known before any is decoded. A file
+    that cannot be used and whose name does not end like an image's is skipped, but not counted for that share.
     """
     found = _each(header, encoded, 1, partial(tell, "check images"))
     good = np.array([isinstance(h, Header) for h in found])
     skipped = [(name, h) for name, h in zip(names, found, strict=True) if isinstance(h, str)]
-    _tolerable(skipped, len(names))
+    strays = {n for n, e, h in zip(names, encoded, found, strict=True) if isinstance(h, str) and not _claims(e)}
+    _tolerable(skipped, strays, len(names))
     headers = [h for h in found if isinstance(h, Header)]
+    if not headers:
+        raise BadValue(
+            f"None of the {len(names):,} files is an image that can be used ({skipped[0][0]}: {skipped[0][1]})."
+        )
     width, height = (size, size) if size is not None else _one_size(headers)
     gray = all(h.gray for h in headers)
     shape = (len(headers), 1 if gray else 3, height, width)
@@ -114,7 +122,7 @@ def decode(names: Sequence[str], encoded: Sequence[Encoded], size: int | None, t
                 x[place] = image
 
     _each(one, [encoded[row] for row in rows], threads, partial(tell, "decode images"), fill)
-    _tolerable(skipped, len(names))
+    _tolerable(skipped, strays, len(names))
     return Decoded(x if len(x) == good.sum() else x[good[rows]], good, skipped)
 
 
@@ -145,12 +153,18 @@ def _reason(error: Exception) -> str:
     return f"damaged ({' '.join(str(error).split())[:80] or type(error).__name__})"
 
 
-def _tolerable(skipped: list[tuple[str, str]], total: int) -> None:
-    if len(skipped) * BAD_SHARE > total:
-        first = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
-        more = "; ..." if len(skipped) > 3 else ""
+def _claims(encoded: Encoded) -> bool:
+    """Whether this is meant to be an image: all but files, such as notes, that are called otherwise."""
+    return not isinstance(encoded, Path) or encoded.suffix.lower() in ENDINGS
+
+
+def _tolerable(skipped: list[tuple[str, str]], strays: set[str], total: int) -> None:
+    bad, total = [(name, reason) for name, reason in skipped if name not in strays], total - len(strays)
+    if len(bad) * BAD_SHARE > total:
+        first = "; ".join(f"{name}: {reason}" for name, reason in bad[:3])
+        more = "; ..." if len(bad) > 3 else ""
         raise BadValue(
-            f"{len(skipped)} of {total} files cannot be used ({first}{more}); at most one in {BAD_SHARE} is skipped."
+            f"{len(bad)} of {total} images cannot be used ({first}{more}); at most one in {BAD_SHARE} is skipped."
         )
 
 

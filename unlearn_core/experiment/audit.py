@@ -212,8 +212,18 @@ class Verdict:
     floor: Estimate
 
     @property
+    def noise(self) -> float:
+        """As far as one retrained model may lie from another: the end of that interval that is further from 0."""
+        return abs(self.floor.mean) + self.floor.half_width
+
+    @property
     def side(self) -> int:
-        return side_of_zero(self.apart) or 0
+        """1 or -1 where `apart` lies above or below 0 with its whole interval, and beyond the noise floor; else 0.
+
+        The interval alone would not do: the likelihood ratio's two retrained models are each other's unseen images,
+        their AUCs mirror each other, and with few seeds such a difference alone can miss 0.
+        """
+        return side_of_zero(self.apart) or 0 if abs(self.apart.mean) > self.noise else 0
 
     @property
     def has_power(self) -> bool:

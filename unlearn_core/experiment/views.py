@@ -186,7 +186,8 @@ class OpenStudy:
             lines.append(
                 head | vars(evaluation.over_seeds(values)) | {"distinguishable": None if inside is None else not inside}
             )
-        return pd.DataFrame(lines).set_index("method")
+        # As objects, so that True, False and None stay what they are.
+        return pd.DataFrame(lines).set_index("method").astype({"distinguishable": object})
 
     def _values(self, method: str, metric: str) -> list[float | None]:
         group = self.table[self.table["method"] == method].sort_values("seed")
