@@ -18,6 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from unlearn_core import experiment, jobs
+from unlearn_core.attacks import svc_efficacy
 from unlearn_core.cli import app
 from unlearn_core.cli.lists import IN_STORE, REGISTRIES
 from unlearn_core.cli.options import RECIPE
@@ -31,7 +32,7 @@ from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, Original
 
 WORK = ("train", "bank", "map", "forget", "unlearn", "evaluate")
-COMMANDS = ("example", "list", *WORK, "study", "compare", "audit", "data", "jobs")
+COMMANDS = ("example", "list", *WORK, "study", "forecast", "compare", "audit", "data", "jobs")
 SMALL = ("--epochs", "3")  # a recipe that trains in a fraction of a second
 
 
@@ -92,10 +93,18 @@ def test_recipe_options_are_the_fields_of_a_training():
     [
         (("trian",), "train"),
         (("train", "--epochs", "many"), "--epochs"),
-        (("train", "--lr", "200"), "at most 10"),
+        (("train", "--lr", "200"), "--lr must be at least 1e-06 and at most 10, not 200."),
+        (("train", "--weight-decay", "-1"), "--weight-decay must be at least 0"),
+        (("train", "--images", "-1"), "--images must be at least 0"),
+        (("example", "--seeds", "0"), "--seeds must be at least 1"),
         (("train", "--model", "transformer"), "resnet18"),
         (("train", "--dataset", "nothing"), "digits-noisy"),
-        (("bank", "--models", "5"), "at least 10"),
+        (("bank", "--models", "5"), "--models must be at least 10"),
+        (("forget", "--size", "0"), "--size must be at least 1, not 0."),
+        (
+            ("forget", "--by", "random", "--size", "99999999"),
+            "Only 1,260 training images can be chosen from, not 99,999,999.",
+        ),
         (("forget", "--by", "mood"), "mislabelled"),
         (("forget", "--by", "class", "--size", "3"), "--class, --share, --seed"),
         (("forget", "--by", "class", "--class", "ten"), "ten"),
@@ -109,7 +118,7 @@ def test_recipe_options_are_the_fields_of_a_training():
         (("unlearn", "--forget", "1", "--algorithm", "hypnosis"), "neggrad-plus"),
         (("unlearn", "--forget", "1", "--algorithm", "neggrad", "--set", "lr"), "lr=0.1"),
         (("unlearn", "--forget", "1", "--algorithm", "neggrad", "--set", "lr=fast"), "fast"),
-        (("unlearn", "--forget", "1", "--algorithm", "neggrad", "--set", "lr=NaN"), "finite"),
+        (("unlearn", "--forget", "1", "--algorithm", "neggrad", "--set", "lr=NaN"), "--set lr must be a finite number"),
         (("unlearn", "--forget", "1", "--algorithm", "neggrad", "--set", "epochs=2.5"), "whole number"),
         (("unlearn", "--forget", "1", "--algorithm", "neggrad", "--set", "speed=1"), "speed"),
         (("unlearn", "--forget", "1", "--plan", "no-such-plan.json"), "no-such-plan.json"),
@@ -119,6 +128,7 @@ def test_recipe_options_are_the_fields_of_a_training():
         (("study", "no-such-study.json"), "no-such-study.json"),
         (("compare",), "no finished study"),
         (("list", "wishes"), "datasets"),
+        (("list",), "datasets"),
         (("jobs", "show", "key"), "key"),
         (("data", "add", "no-such-folder", "--name", "mine"), "no-such-folder"),
     ],
@@ -135,13 +145,18 @@ def test_a_file_of_another_kind_is_refused_by_name(small, tmp_path):
     assert "not JSON" in refusal("study", no_json, *small)
     study.write_text(json.dumps(plain(Plan())))
     assert "Plan" in refusal("jobs", "start", study, *small)
+    study.write_text(json.dumps({"spec": "Plan"}))
+    assert "should hold a Study; it holds a Plan" in refusal("study", study, *small)
+    assert "not a Plan as this program writes it" in refusal("unlearn", "--forget", "1", "--plan", study, *small)
+    study.write_text(json.dumps(plain(Plan()) | {"high": plain(FineTune()) | {"lr": 99}}))
+    assert "FineTune.lr must be" in refusal("unlearn", "--forget", "1", "--plan", study, *small)
 
 
 def test_a_study_that_cannot_be_met_is_refused_before_any_work(tmp_path):
     file = tmp_path / "study.json"
     file.write_text(json.dumps(plain(experiment.example())).replace('"size": 120', '"size": 120000'))
     for command in (("study",), ("jobs", "start")):
-        assert "120000" in refusal(*command, file, "--store", tmp_path / "store")
+        assert "120,000" in refusal(*command, file, "--store", tmp_path / "store")
     assert not list((tmp_path / "store" / "results").iterdir())
 
 
@@ -277,10 +292,31 @@ def test_evaluating_a_run_gives_the_numbers_of_its_study(filled):
     assert found["cached"] and found["bank_models"] == 10
     for side, method in (("metrics", line.method), ("retrained_again", "retrained-again"), ("original", "original")):
         known = study.table[(study.table.method == method) & (study.table.seed == 1)].iloc[0]
-        for metric, value in found[side].items():
+        shared = {metric: value for metric, value in found[side].items() if metric in known}
+        assert {"tow", "mia_efficacy", "lira_auc"} <= set(shared)
+        for metric, value in shared.items():
             assert known[metric] == pytest.approx(value, nan_ok=True) or (value is None and pd.isna(known[metric])), (
                 metric
             )
+
+
+def test_evaluating_a_run_adds_what_a_study_leaves_out(filled):
+    study = OpenStudy.open(Store(filled[1]), result("list", "studies", "--json", *filled)[0]["key"])
+    line = study.table[(study.table.kind == "single") & (study.table.seed == 0)].iloc[0]
+    found = result("evaluate", line.result, *filled)
+    unlearned, retrained = found["metrics"], found["retrained"]
+    gaps = [abs(unlearned[k] - retrained[k]) for k in ("forget_accuracy", "retain_accuracy", "test_accuracy")]
+    gaps.append(abs(unlearned["mia_efficacy"] - retrained["mia_efficacy"]))
+    assert unlearned["average_gap"] == pytest.approx(np.mean(gaps)) and retrained["average_gap"] == 0
+    for part in ("forget", "test"):
+        assert unlearned[f"{part}_agreement"] == pytest.approx(1 - unlearned[f"{part}_disagreement"])
+        assert retrained[f"{part}_agreement"] == 1
+    logits = study.logits(line.method, 0)
+    sets = [(logits["train"][rows], study.labels[rows]) for rows in (study.target.retain, study.forget)]
+    held_out = logits["test"], study.target.test_labels
+    assert unlearned["mia_efficacy_svc"] == svc_efficacy(sets[0], held_out, sets[1])
+    seconds = study.run_result("retrained", 0).manifest()["seconds"]
+    assert found["speedup"] == pytest.approx(seconds / line.seconds)
 
 
 def test_evaluating_without_a_bank_leaves_out_what_needs_one(tmp_path):
@@ -342,8 +378,11 @@ def test_the_example_to_start_from_is_the_one_that_the_example_command_runs(smal
 
 
 def test_a_finished_study_is_compared_and_audited(filled):
-    lines = {line["method"]: line for line in result("compare", "--json", *filled)}
-    assert "fine-tune" in run("compare", *filled).stdout
+    compared, table = result("compare", "--json", *filled), run("compare", *filled).stdout
+    lines = {line["method"]: line for line in compared["methods"]}
+    tuned = lines["fine-tune"]
+    for shown in (f"{tuned['group_tow']:.3f} ± {tuned['group_tow_half_width']:.3f}", f"{tuned['seconds']:.4g}"):
+        assert shown in next(line for line in table.splitlines() if "fine-tune" in line.split())
     assert lines["retrained"]["tow"] == 1 and lines["original"]["seconds"] is None
     plan = next(name for name, line in lines.items() if line["kind"] == "plan")
     found = result("audit", "--method", plan, *filled)
@@ -351,8 +390,24 @@ def test_a_finished_study_is_compared_and_audited(filled):
     assert found["auc"]["original"]["value"] == pytest.approx(lines["original"]["lira_auc"])
     same = result("audit", "--method", "retrained", "--attack", "confidence", "--part", "high", *filled)
     assert same["auc_above_retrained"]["mean"] == 0 and not same["differs_from_retrained"]
-    assert "no-such-method" in refusal("audit", "--method", "no-such-method", *filled)
-    assert "no-such-attack" in refusal("audit", "--method", plan, "--attack", "no-such-attack", *filled)
+    refused = refusal("audit", "--method", "no-such-method", *filled)
+    assert "no-such-method" in refused and plan in refused and "seed" not in refused
+    for name in ("no-such-attack", "svc"):  # the latter gives no score for each image
+        refused = refusal("audit", "--method", plan, "--attack", name, *filled)
+        assert name in refused and "lira_online" in refused
+
+
+def test_the_cost_of_a_study_is_foretold(filled, tmp_path):
+    finished = result("list", "studies", "--json", *filled)[0]["key"]
+    spec, file = result("study", "--show", finished, *filled), tmp_path / "study.json"
+    file.write_text(json.dumps(spec))
+    found = result("forecast", file, "--like", finished, *filled)
+    assert found["like"] == finished and found["seconds"] == 0 and found["reused"] > 0
+    file.write_text(json.dumps(spec | {"seeds": spec["seeds"] + 1}))
+    more = result("forecast", file, *filled)
+    assert more["trainings"] > 0 and more["runs"] > 0 and 0 < more["fastest"] <= more["seconds"] <= more["slowest"]
+    file.write_text(json.dumps(plain(experiment.example())))
+    assert "same bank" in refusal("forecast", file, *filled)
 
 
 # -- one's own images, jobs, and being stopped -------------------------------------------------------------------------
@@ -365,7 +420,9 @@ def test_own_images_are_added_listed_and_trained_on(tmp_path):
         for i in range(20):
             pixels = rng.integers(low, low + 100, (8, 8), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "mine" / name / f"{i}.png")
+    (tmp_path / "mine" / "dark" / "notes.txt").write_text("all dark")
     added = result("data", "add", tmp_path / "mine", "--name", "shades", "--test-share", 0.25, *store)
+    assert [file for file, _ in added["skipped"]] == ["dark/notes.txt"]
     assert (added["classes"], added["train"], added["test"]) == (["dark", "light"], 30, 10)
     assert [row["name"] for row in result("data", "list", "--json", *store)] == ["shades"]
     assert result("list", "datasets", "--json", *store)[-1]["name"] == "shades"

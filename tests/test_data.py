@@ -486,7 +486,7 @@ def test_one_bad_file_in_a_hundred_is_skipped_with_its_reason_and_two_are_refuse
     assert sorted(numbers(data.train) + numbers(data.test)) == [i for i in range(200) if i not in (30, 77)]
     assert all(y == i % 2 for part in (data.train, data.test) for i, y in zip(numbers(part), part.y, strict=True))
     images[78] = content
-    with pytest.raises(BadValue, match=r"^3 of 200 files cannot be used \(in.parquet row 30 \(a/30.png\): ") as error:
+    with pytest.raises(BadValue, match=r"^3 of 200 images cannot be used \(in.parquet row 30 \(a/30.png\): ") as error:
         d.add(table(tmp_path / "in.parquet", [0, 1] * 100, images, paths), "worse", tmp_path)
     assert "\n" not in str(error.value) and [i.name for i in d.own(tmp_path)] == ["mine"]
 
@@ -499,6 +499,19 @@ def test_files_that_fail_early_and_late_take_only_themselves_away(tmp_path):
     data = d.load(d.Data(name="mine", validation=0.0), tmp_path)
     assert sorted(numbers(data.train) + numbers(data.test)) == [i for i in range(200) if i not in (3, 60)]
     assert all(y == i % 2 for part in (data.train, data.test) for i, y in zip(numbers(part), part.y, strict=True))
+
+
+def test_files_that_do_not_claim_to_be_images_are_listed_and_not_counted(tmp_path):
+    tree(tmp_path / "in", {"a": 5, "b": 5})
+    for name in ("notes.txt", "README", "list.csv"):
+        (tmp_path / "in" / "a" / name).write_text("no image")
+    os.rename(tmp_path / "in" / "b" / "0004.png", tmp_path / "in" / "b" / "image")  # one without an ending is used
+    got = d.add(tmp_path / "in", "mine", tmp_path)
+    assert got.train + got.test == 10
+    assert [name for name, _ in got.skipped] == ["a/README", "a/list.csv", "a/notes.txt"]
+    (tmp_path / "in" / "a" / "broken.png").write_text("no image")
+    with pytest.raises(BadValue, match=r"^1 of 11 images cannot be used \(a/broken.png: "):
+        d.add(tmp_path / "in", "other", tmp_path)
 
 
 def test_a_class_that_loses_its_images_to_skipping_is_refused(tmp_path):
@@ -601,9 +614,18 @@ def empty(top):
     return top / "in"
 
 
+def only_notes(top):
+    for name in "ab":
+        (top / "in" / name).mkdir(parents=True)
+        for i in range(3):
+            (top / "in" / name / f"{i}.txt").write_text("no image")
+    return top / "in"
+
+
 @pytest.mark.parametrize(
     "make, words",
     [
+        (only_notes, "None of the 6 files is an image that can be used"),
         (lambda top: top / "nowhere", "There is no folder or file"),
         (empty, "There are no images in class folders"),
         (two_parts({}, {"a": 2}), "At least two classes are needed; there is only 'test'"),

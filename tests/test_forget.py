@@ -93,7 +93,7 @@ def test_groups_by_entanglement_are_chosen_by_what_was_measured():
 
 
 def test_groups_by_entanglement_need_room():
-    with pytest.raises(BadValue, match="at most a third of the 30 images, not 11"):
+    with pytest.raises(BadValue, match="at most a third of the 30 training images, not 11"):
         ByEntanglement(size=11).choose(known(x=np.random.default_rng(0).normal(size=(30, 2))))
     assert len(ByEntanglement(size=10).choose(known(x=np.random.default_rng(0).normal(size=(30, 2))))) == 10
 
@@ -135,9 +135,9 @@ def test_rows_by_name():
         (Picked(named=""), "empty"),
         (Picked(named="0-59"), "all training images"),
         (Picked(named="60"), "Row 60 does not exist"),
-        (AtRandom(size=61), "only 60 training images"),
+        (AtRandom(size=61), "Only 60 training images"),
         (AtRandom(size=60), "all training images"),
-        (ByMemorization(level="low", size=61), "Only 60 images"),
+        (ByMemorization(level="low", size=61), "Only 60 training images"),
         (ByMemorization(level="low", size=60), "all training images"),
         (ByMemorization(level="mix", size=61), "images can be chosen from"),
     ],

@@ -216,8 +216,8 @@ def test_a_plan_has_parts_and_none_is_a_plan():
         ({"low_cut": 0.8, "high_cut": 0.2}, "The low cut lies above the high cut"),
         ({"low_cut": -0.1}, "between 0 and 1"),
         ({"high_cut": 1.5}, "between 0 and 1"),
-        ({"by": "colour"}, "Plan.by must be one of"),
-        ({"low": Plan()}, "Plan.low must be of the kind Unlearner"),
+        ({"by": "colour"}, "^By must be one of"),
+        ({"low": Plan()}, "^Low must be of the kind Unlearner"),
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(changes, says):

@@ -104,7 +104,7 @@ def test_hyperparameters_out_of_range_are_refused(name):
         bad += [p.low - 1] if p.low is not None else []
         bad += [p.high + 1] if p.high is not None else []
         for value in bad:
-            with pytest.raises(BadValue, match=rf"^{cls.__name__}\.{p.name} must be .*\.$"):
+            with pytest.raises(BadValue, match=rf"^{p.name.replace('_', ' ').capitalize()} must be .*\.$"):
                 cls(**{p.name: value})
         for value in [v for v in (p.low, p.high, *(p.choices or ())) if v is not None]:
             cls(**{p.name: value})

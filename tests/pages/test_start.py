@@ -170,7 +170,7 @@ def test_own_images_are_added_and_can_be_chosen(app, store, tmp_path):
     assert "80 training and 20 test images in 2 classes" in at.success[0].value
     assert at.dataframe[0].value["File"].tolist() == ["cat/broken.png"]
     at.selectbox(key="new.dataset").set_value("pets").run()
-    assert [e.value for e in at.error] == ["Only 72 images can be chosen from, not 120."]
+    assert [e.value for e in at.error] == ["Only 72 training images can be chosen from, not 120."]
 
 
 def test_sidebar_keeps_the_study_over_a_change_of_page_and_warns_of_an_unknown_one(app, filled_store, filled_study):

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 SAY_EVERY = 10.0  # seconds between two lines of progress where no bar can be drawn
 DRAW_EVERY = 0.1  # seconds between two looks of a bar
-# Fields that a command line calls otherwise. NARROW: columns that are never broken over lines.
-FIELDS = {"train": "images", "test": "test_images"}
-NARROW = ("key", "kind", "method", "name", "state")
+FIELDS = {"train": "images", "test": "test_images"}  # fields of specs for which options are called otherwise
+NARROW = ("key", "kind", "method", "name", "state")  # columns that are never broken over lines
 
 StoreOption = Annotated[
     Path | None,

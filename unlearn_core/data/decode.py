@@ -19,7 +19,7 @@ from unlearn_core.progress import Tell, silent
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 # Files with these endings claim to be images, whether they can be used or not.
-ENDINGS = frozenset(".png .jpg .jpeg .jpe .jfif .webp .bmp .dib .gif .tif .tiff .avif .heic .jp2 .ico".split())
+ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 GRAY = ("1", "L", "LA")
 COLOUR = ("P", "RGB", "RGBA", "CMYK")
 MEMORY_LIMIT = 4_000_000_000  # bytes of decoded pixels

@@ -67,9 +67,9 @@ def add(
     """Import a folder of images or a parquet file under a name, whole or not at all.
 
     Where the source has no test part, `test_share` of the images becomes one (stratified, drawn with `seed`). `size`
-    resizes every image to size x size pixels. Damaged images are skipped and listed if they are at most one in a hundred;
-    files that are no images and whose names do not end like an image's, such as notes.txt, are skipped and listed too,
-    however many there are.
+    resizes every image to size x size pixels. Damaged images are skipped and listed if they are at most one in a
+    hundred. Files that are no images and do not end like one, such as notes.txt, are skipped and listed too, however
+    many there are.
 
     Raises BadValue for a source, a name or a value that cannot be used, DataError when `root` cannot be written.
     """
