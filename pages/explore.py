@@ -35,7 +35,7 @@ def draw() -> None:
         frame.empty_state("The map of the images")
         return
     chosen = chosen_set.rows(study)
-    sentence, left_right = st.container(), st.columns([9, 5], gap="medium")
+    sentence, left_right = st.container(), st.columns([9, 6], gap="medium")
     with left_right[0]:
         picked = _map(study, chosen)
     with left_right[1]:
@@ -72,14 +72,14 @@ def _panel(study: OpenStudy, chosen: np.ndarray) -> str:
         delta = None if same else f"{value - other:+.2f}"
         st.metric(label, f"{value:.2g}", delta, delta_color="off", help=help)
 
-    left, right = st.columns(2)
+    left, right = st.columns([2, 3])
     with left:
         about = "Mean score: 0 = the model would get them right without them too, 1 = only by having seen them."
         metric("Memorization", facts.memorization, own.memorization, about)
     with right:
         share, other = facts.entanglement.share_of_random, own.entanglement.share_of_random
         about = f"{METRICS['entanglement'].help} Here as a share of a random set of the same size, which reads 1."
-        metric("Entanglement, times random", share, other, about)
+        metric("Entanglement, × random", share, other, about)
     if not same:
         shared = len(np.intersect1d(chosen, study.forget))
         st.caption(f"Grey: difference to the study's own set of {own.images:,} images; {shared:,} images are in both.")

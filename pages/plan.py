@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from pages.shared import chosen_set, frame, plan_editor, plan_file, state
+from pages.shared import chosen_set, cost_words, frame, plan_editor, plan_file, state
 from pages.shared.forms import form
-from pages.shared.text import duration, escape
+from pages.shared.text import escape
 from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, Study
 from unlearn_core.experiment.forecast import Forecast, forecast
@@ -13,7 +13,6 @@ from unlearn_core.rum import Plan
 from unlearn_core.unlearning import ALGORITHMS
 from unlearn_core.unlearning.original import Original
 
-WIDE = 3  # from this factor between the fastest and the slowest on, one number would promise too much
 COMPARED = {name: cls.title for name, cls in ALGORITHMS.items() if name not in ("original", "retrain")}
 
 
@@ -31,7 +30,7 @@ def draw() -> None:
         advice = st.container(width="content")
     st.caption(
         "The paper's order is preset; use the button to take what is suggested. Suggestions are measured on the "
-        "study's own set, the same one they are then tried on, so they flatter themselves a little."
+        "study's own set, so on that set they flatter themselves a little."
     )
     edited = plan_editor.parts(study, rows, plan)
     if edited is not None:
@@ -119,7 +118,7 @@ def _go(study: OpenStudy, plan: Plan, wanted: Study | None) -> None:
         if fault:
             st.markdown(f":material/error: {fault}")
         else:
-            st.markdown(f":material/schedule: {cost(_forecast(study.key, key(wanted), study, wanted))}")
+            st.markdown(f":material/schedule: {cost_words.cost(_forecast(study.key, key(wanted), study, wanted))}")
     with right:
         if st.button(
             "Run this plan", type="primary", icon=":material/play_arrow:", disabled=bool(fault), width="stretch"
@@ -141,32 +140,6 @@ def _fault(study: OpenStudy, plan: Plan, wanted: Study | None) -> str:
     if all(isinstance(getattr(plan, part), Original) for part, rows in parts.items() if len(rows)):
         return "This plan changes nothing: choose an algorithm for at least one part that has images."
     return ""
-
-
-def cost(f: Forecast) -> str:
-    """What is still to be done and how long it may take, in words."""
-    if not f.runs + f.trials + f.trainings:
-        return "Nothing is left to compute: all results of this plan are stored already."
-    counts = [
-        (f.trainings, "model to train", "models to train"),
-        (f.trials, "trial of a learning rate", "trials of learning rates"),
-    ]
-    counts.append((f.runs, "unlearning run", "unlearning runs"))
-    work = ", ".join(f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n)
-    text = f"{_how_long(f)}: {work}"
-    text += f"; {f.reused:,} stored results are used again." if f.reused else "."
-    if f.guessed:
-        text += f" Never run here, so guessed: {', '.join(f.guessed)}."
-    return text
-
-
-def _how_long(f: Forecast) -> str:
-    """The middle where the runs seen agree within a factor of WIDE, else the range; the process has to start as well."""
-    if f.slowest > WIDE * f.fastest:
-        spread = f"Between **{duration(f.fastest)}** and **{duration(f.slowest)}**, by the runs seen here"
-    else:
-        spread = f"About **{duration(f.seconds)}**"
-    return f"{spread}, plus a few seconds to start"
 
 
 frame.page(draw)

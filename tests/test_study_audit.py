@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy, audit, studies
 from unlearn_core.experiment.audit import Attacked
 from unlearn_core.params import BadValue
@@ -97,6 +98,21 @@ def test_the_verdict_is_two_sided(study):
     shy = replace(verdict.retrained, members=tuple(m - 1000 for m in verdict.retrained.members))
     apart = audit.difference(shy, verdict.retrained)
     assert replace(verdict, apart=apart).side == -1
+
+
+@pytest.mark.parametrize("statistic", audit.STATISTICS)
+def test_a_second_retrained_model_is_never_accused(study, statistic):
+    # Not even where so few seeds agree that their interval misses 0.
+    sure = Estimate(-0.03, 0.01, 3)
+    assert replace(audit.judge(study, "retrained-again", statistic), apart=sure, floor=sure).side == 0
+    assert audit.judge(study, "retrained-again", statistic).side == 0
+
+
+def test_a_verdict_needs_both_the_interval_and_the_noise_floor(study):
+    verdict = replace(audit.judge(study, "rum", "confidence"), floor=Estimate(-0.02, 0.04, 3))
+    assert verdict.noise == pytest.approx(0.06)
+    for apart, side in (((0.05, 0.01), 0), ((0.07, 0.01), 1), ((-0.07, 0.01), -1), ((0.07, 0.08), 0)):
+        assert replace(verdict, apart=Estimate(*apart, 3)).side == side
 
 
 def test_a_single_seed_has_an_interval_over_images(study):

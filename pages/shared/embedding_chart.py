@@ -63,7 +63,7 @@ def _title(study: OpenStudy, forget: np.ndarray) -> str:
 
 def _training(study: OpenStudy, xy, rows, role: str, name: str, colour: str, tells: bool) -> go.Scattergl:
     shade, symbol = theme.ROLES[role]
-    size = 6 if role == "forget" else 4
+    size = 5 if role == "forget" else 4
     marker = {"symbol": symbol, "size": size, "color": shade, "opacity": 0.8 if role == "forget" else 0.7}
     if colour == "memorization":
         marker |= {

@@ -16,11 +16,14 @@ def draw(title: str, points: pd.DataFrame, y_axis: str) -> go.Figure:
     The retrained model is the target, the second retrained model shows the spread between seeds.
     """
     fig = theme.figure(title, "Test accuracy minus the retrained model's", y_axis, height=460)
-    middle = points["x"].median()
+    labelled = points[points["kind"].isin(["single", "plan"])].sort_values("x")
+    # Those on the left are named to their left, the others to their right; neighbours take turns above and below.
+    sides = ["left" if 2 * i < len(labelled) else "right" for i in range(len(labelled))]
+    places = {name: f"{('top', 'bottom')[i % 2]} {sides[i]}" for i, name in enumerate(labelled.index)}
     for kind, (shape, name) in dot_plot.KINDS.items():
         rows = points[points["kind"] == kind]
         if len(rows):
-            _points(fig, rows, name, shape, theme.model_colour("unlearned"), middle, kind != "control")
+            _points(fig, rows, name, shape, theme.model_colour("unlearned"), places)
     for method, model, shape in (
         ("original", "original", "triangle-up"),
         ("retrained-again", "retrained", "x"),
@@ -28,11 +31,13 @@ def draw(title: str, points: pd.DataFrame, y_axis: str) -> go.Figure:
     ):
         rows = points[points.index == method]
         name = f"{rows['title'].iloc[0]} (target)" if method == "retrained" else rows["title"].iloc[0]
-        _points(fig, rows, name, shape, theme.model_colour(model), middle, False)
+        _points(fig, rows, name, shape, theme.model_colour(model), places)
     return legend.below(fig)
 
 
-def _points(fig, rows: pd.DataFrame, name: str, shape: str, colour: str, middle: float, labelled: bool) -> None:
+def _points(fig, rows: pd.DataFrame, name: str, shape: str, colour: str, places: dict[str, str]) -> None:
+    """Points of one kind; those that have a place for it are named beside the point, the others in the legend or on
+    hovering."""
     ink = fig.layout.font.color
     titles = [escape(t) for t in rows["title"]]
     bars = {"color": ink, "thickness": 0.8, "width": 0}
@@ -41,9 +46,9 @@ def _points(fig, rows: pd.DataFrame, name: str, shape: str, colour: str, middle:
         y=rows["y"],
         error_x={"array": rows["x_half"], **bars},
         error_y={"array": rows["y_half"], **bars},
-        mode="markers+text" if labelled else "markers",
+        mode="markers+text" if rows.index.isin(places).any() else "markers",
         text=titles,
-        textposition=["top left" if x < middle else "top right" for x in rows["x"]],
+        textposition=[places.get(name, "top right") for name in rows.index],
         textfont={"size": 11},
         marker={"symbol": shape, "size": 11, "color": colour, "line": {"color": ink, "width": 1}},
         name=name,

@@ -120,6 +120,7 @@ def test_the_images_at_risk_are_listed_by_row(page, filled_store, study):
 
 def test_over_unlearning_and_want_of_power_are_warned_of(study):
     verdict = audit.judge(study, "rum", "confidence")
+    verdict = replace(verdict, floor=Estimate(0.01, 0.05, 3))
     below = replace(verdict, apart=Estimate(-0.2, 0.1, 3), power=Estimate(0.0, 0.1, 3))
     assert "failure too" in audit_words.over_unlearned(below, "confidence")
     assert "proves nothing" in audit_words.no_power(below)
@@ -130,8 +131,23 @@ def test_over_unlearning_and_want_of_power_are_warned_of(study):
     assert audit_words.over_unlearned(below, audit.EITHER_DIRECTION) is None
 
 
+@pytest.mark.parametrize(
+    ("apart", "said"),
+    [
+        (Estimate(-0.05, 0.01, 3), "within the noise floor of 0.060"),
+        (Estimate(-0.07, 0.01, 3), "is beyond the noise floor of 0.060"),
+        (Estimate(-0.07, 0.08, 3), "beyond the noise floor of 0.060, but its 95 % interval holds 0"),
+    ],
+)
+def test_the_noise_floor_stands_beside_the_verdict(study, apart, said):
+    verdict = replace(audit.judge(study, "rum", "confidence"), apart=apart, floor=Estimate(-0.02, 0.04, 3))
+    assert said in audit_words.result("RUM", verdict, "confidence")
+    assert "all parts together 0.060" in audit_words.floors([verdict])
+
+
 def test_parts_that_cancel_are_told_of(study):
-    whole = replace(audit.judge(study, "rum", "confidence"), apart=Estimate(0.0, 0.1, 3))
+    whole = audit.judge(study, "rum", "confidence")
+    whole = replace(whole, apart=Estimate(0.0, 0.1, 3), floor=Estimate(0.01, 0.05, 3))
     low = replace(whole, part="low", apart=Estimate(-0.2, 0.1, 3))
     high = replace(whole, part="high", apart=Estimate(0.2, 0.1, 3))
     assert "together they cancel" in audit_words.hidden(whole, [whole, low, high], "confidence")

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import plan_editor, plan_file
+from pages.shared import cost_words, plan_editor, plan_file
 from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.experiment.forecast import Forecast
 from unlearn_core.experiment.views import Suggestion
 from unlearn_core.forget import Picked
 from unlearn_core.params import BadValue, canonical, plain
@@ -220,6 +221,17 @@ def test_a_bad_plan_is_one_sentence(text):
 def test_a_bad_address_is_one_sentence(text):
     with pytest.raises(BadValue):
         plan_file.from_address(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        ((3.8, 3.4, 234.0), "Between **3.4 s** and **3 min 54 s**, by the runs seen here, plus a few seconds to start"),
+        ((20.0, 12.0, 35.0), "About **20 s**, plus a few seconds to start: 5 unlearning runs"),
+    ],
+)
+def test_a_range_is_given_where_one_number_would_promise_too_much(seconds, said):
+    assert said in cost_words.cost(Forecast(0, 0, 5, 0, *seconds, guessed=()))
 
 
 def test_a_reason_names_the_runner_up_and_its_doubt():

@@ -60,6 +60,10 @@ def test_empty_store(runs, store):
     assert "Nothing was run yet." in words(at)
 
 
+def test_results_without_jobs_are_no_empty_record(runs, filled_store):
+    assert "No jobs on record here; the finished results below came from elsewhere." in words(runs(filled_store))
+
+
 def test_newest_first_each_with_icon_and_word(runs, store):
     add_job(store, "Old", 1.0, outcome=ended("cancelled", "Cancelled. What was finished is kept."))
     add_job(store, "New", 2.0, outcome=ended("done", "Finished."))
@@ -96,6 +100,7 @@ def test_cancel_kills_the_process_at_once(runs, store):
         assert not at.exception
         assert not psutil.pid_exists(process.pid)
         assert jobs.find(store, job).state == "cancelled" and "1 cancelled" in words(at)
+        assert words(at).count("**Long**") == 1 and not [b for b in at.button if b.label == "Cancel"]
     finally:
         process.kill()
 

@@ -30,8 +30,9 @@ def start(
 ) -> None:
     """Choose images to forget, see why they are hard to forget, forget them, and prove how well it worked.
 
-    Progress goes to stderr; the result is one JSON object on the last line of stdout. Lists and compare print a table,
-    or with --json one line of JSON.
+    Progress goes to stderr; the result is one JSON object on the last line of stdout.
+
+    Lists and compare print a table; with --json a list is one JSON array and compare one JSON object.
     """
 
 
