@@ -18,7 +18,7 @@ def draw() -> None:
 
 
 def _jobs() -> None:
-    """One sentence, the jobs under way, then the others a few at a time: from one look, so that no job is in two places."""
+    """One sentence, the jobs under way, then the others a few at a time; from one look, so no job is in two places."""
     found = jobs.listing(state.store())
     st.markdown(_sentence(found))
     for job in found:

@@ -26,7 +26,7 @@ def cost(f: Forecast) -> str:
 
 
 def _how_long(f: Forecast) -> str:
-    """The middle where the runs seen agree within a factor of WIDE, else the range; the process has to start as well."""
+    """The middle where the runs seen agree within a factor of WIDE, else the range; and the process has to start."""
     if f.slowest > WIDE * f.fastest:
         spread = f"Between **{duration(f.fastest)}** and **{duration(f.slowest)}**, by the runs seen here"
     else:

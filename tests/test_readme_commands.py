@@ -1,0 +1,61 @@
+"""The commands of the README, run one after the other as they are printed, on a store of their own."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.startswith("python -m unlearn_core ")]
+
+
+def run(command: str, store: Path) -> dict | list | None:
+    """The JSON of the last line of stdout; None where there is none."""
+    words = [word.replace("./store", str(store)) for word in shlex.split(command)]
+    done = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    try:
+        return json.loads(done.stdout.splitlines()[-1])
+    except ValueError:
+        return None
+
+
+def test_the_only_set_up_commands_are_two():
+    installs = [line for block in BLOCKS for line in block.splitlines() if "pip install" in line]
+    assert installs == [
+        "python -m pip install -r requirements.txt && python -m streamlit run app.py",
+        "python -m pip install -r requirements.txt -e '.[test]' && python -m pytest",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_commands_do_what_the_readme_says(tmp_path):
+    store = tmp_path / "store"
+    answers = {command.split()[3]: run(command, store) for command in COMMANDS}
+    assert list(answers) == ["example", "bank", "forget", "unlearn", "list"]
+
+    study = answers["example"]
+    assert study["cached"] is False and set(study["seconds"]) >= {"bank", "map", "tuning", "unlearning"}
+    assert study["bank_models"] == 64 and study["entanglement"]["share_of_random"] > 0
+    measured = {"original", "retrained-again", "rum", "rum-shuffle", "fine-tune", "salun", "scrub"}
+    assert measured <= set(study["tow"]) and measured <= set(study["group_tow"]) and measured <= set(study["accuracy"])
+    assert study["lira_auc"]["before"] > study["lira_auc"]["retrained"]
+    # What the example is there to show, at its real size and with all its seeds.
+    gaps = {name: {part: at["mean"] for part, at in parts.items()} for name, parts in study["part_gaps"].items()}
+    for relabels in ("random-label", "salun"):
+        assert abs(gaps[relabels]["high"]) < abs(gaps["fine-tune"]["high"])
+        assert abs(gaps[relabels]["low"]) > abs(gaps["fine-tune"]["low"])
+    assert study["group_tow"]["retrained-again"] > max(study["group_tow"][n] for n in measured - {"retrained-again"})
+    again = run(COMMANDS[0], store)
+    assert again["cached"] is True and {**again, "cached": False} == study
+
+    assert answers["bank"]["models"] == 256 and 0.9 < answers["bank"]["test_accuracy"] < 1
+    assert answers["bank"]["fitted"] > 0.99
+    assert answers["forget"]["size"] == 120
+    assert answers["unlearn"]["accuracy"]["forget"] <= answers["unlearn"]["accuracy_before"]["forget"]
