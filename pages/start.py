@@ -59,7 +59,7 @@ def _example(kind: str) -> None:
         if st.button("Open the example", type=kind, icon=":material/open_in_new:"):
             state.open_study(finished.key)
         return
-    st.caption("Takes about a minute and a half on two processor cores.")
+    st.caption("Takes about a minute on two processor cores.")
     if st.button("Run the example", type=kind, icon=":material/play_arrow:"):
         jobs.submit(store, study)
         st.rerun()

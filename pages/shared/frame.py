@@ -81,7 +81,7 @@ def _light() -> None:
 
 def empty_state(what: str) -> None:
     """What a page says while there is no study: one sentence and the one button that changes it."""
-    st.info(f"{what} needs a finished study. The example takes about a minute and a half on two processor cores.")
+    st.info(f"{what} needs a finished study. The example takes about a minute on two processor cores.")
     if st.button("Run the example", type="primary"):
         jobs.submit(state.store(), example())
         st.switch_page("pages/runs.py")
