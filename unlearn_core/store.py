@@ -20,6 +20,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -129,8 +130,12 @@ class Store:
     def results(self, kind: str) -> Iterator[Result]:
         """All whole results of a kind that this version can read, newest first; others are left where they are."""
         folder = self.root / "results" / kind
-        places = [p for p in folder.iterdir() if KEY.fullmatch(p.name)] if folder.is_dir() else []
-        for place in sorted(places, key=lambda p: p.stat().st_mtime, reverse=True):
+        ages: dict[Path, float] = {}
+        for place in folder.iterdir() if folder.is_dir() else ():
+            with suppress(FileNotFoundError):  # another process may be setting it aside
+                if KEY.fullmatch(place.name):
+                    ages[place] = place.stat().st_mtime
+        for place in sorted(ages, key=ages.get, reverse=True):
             if (result := self._open(place)) is not None and _readable(result):
                 yield result
 

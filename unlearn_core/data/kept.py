@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from unlearn_core.data.images import DataError, Images, Source, fingerprint
 from unlearn_core.params import BadValue
@@ -47,7 +47,7 @@ def write(place: Path, source: Source, about: dict) -> str:
                 raise BadValue(f"There is already a dataset called {place.name}; choose another name.")
             try:
                 staging.mkdir()
-                save_file({k: v.contiguous() for k, v in parts.items()}, staging / "images.safetensors")
+                (staging / "images.safetensors").write_bytes(save({k: v.contiguous() for k, v in parts.items()}))
                 (staging / "about.json").write_text(json.dumps(about, indent=1, allow_nan=False))
                 for file in (*staging.iterdir(), staging):
                     flush(file)
