@@ -2,40 +2,25 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import audit_words, numbers, state
 from unlearn_core.evaluation import Estimate
-from unlearn_core.experiment import OpenStudy, audit, studies
-from unlearn_core.store import Store
-
-APP = str(Path(__file__).parents[2] / "app.py")
+from unlearn_core.experiment import audit
 
 
 @pytest.fixture
-def page(monkeypatch):
-    """page(store_folder, **address) -> the Audit page."""
+def page(open_page):
+    """page(store_folder, **address) -> the Audit page, on which nothing is wrong."""
 
     def start(root, **address) -> AppTest:
-        monkeypatch.setenv("UNLEARN_STORE", str(root))
-        at = AppTest.from_file(APP, default_timeout=60)
-        for name, value in address.items():
-            at.query_params[name] = value
-        at.switch_page("pages/audit.py").run()
-        assert not at.exception
+        at = open_page("audit", root, **address)
         assert not at.error
         return at
 
     return start
-
-
-@pytest.fixture
-def study(filled_store) -> OpenStudy:
-    store = Store(filled_store)
-    return OpenStudy.open(store, studies(store)[0].key)
 
 
 def charts(at) -> list[dict]:

@@ -2,7 +2,6 @@
 
 import io
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,34 +9,19 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import downloads, numbers, state
 from unlearn_core.evaluation import METRICS
-from unlearn_core.experiment import OpenStudy, studies
 from unlearn_core.experiment import comparison as core
-from unlearn_core.store import Store
-
-APP = str(Path(__file__).parents[2] / "app.py")
 
 
 @pytest.fixture
-def compare(monkeypatch):
-    """compare(store_folder, **address) -> the Compare page."""
+def compare(open_page):
+    """compare(store_folder, **address) -> the Compare page, on which nothing is wrong."""
 
     def start(root, **address) -> AppTest:
-        monkeypatch.setenv("UNLEARN_STORE", str(root))
-        at = AppTest.from_file(APP, default_timeout=60)
-        for name, value in address.items():
-            at.query_params[name] = value
-        at.switch_page("pages/compare.py").run()
-        assert not at.exception
+        at = open_page("compare", root, **address)
         assert not at.error
         return at
 
     return start
-
-
-@pytest.fixture
-def study(filled_store) -> OpenStudy:
-    store = Store(filled_store)
-    return OpenStudy.open(store, studies(store)[0].key)
 
 
 def words(at) -> str:

@@ -1,6 +1,6 @@
 """The Explore page: what is said of a forget set, and every way to change it."""
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,34 +8,15 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import chosen_set, embedding_chart, memorization_chart, thumbnails
-from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.experiment import OpenStudy
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import Plan
-from unlearn_core.store import Store
-
-APP = str(Path(__file__).parents[2] / "app.py")
 
 
 @pytest.fixture
-def explore(monkeypatch):
+def explore(open_page):
     """explore(store_folder, **address) -> the Explore page."""
-
-    def start(root, **address) -> AppTest:
-        monkeypatch.setenv("UNLEARN_STORE", str(root))
-        at = AppTest.from_file(APP, default_timeout=60)
-        for name, value in address.items():
-            at.query_params[name] = value
-        at.switch_page("pages/explore.py").run()
-        assert not at.exception
-        return at
-
-    return start
-
-
-@pytest.fixture
-def study(filled_store) -> OpenStudy:
-    store = Store(filled_store)
-    return OpenStudy.open(store, studies(store)[0].key)
+    return partial(open_page, "explore")
 
 
 def words(at) -> str:

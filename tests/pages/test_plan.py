@@ -1,57 +1,27 @@
 """The Plan page: cuts, algorithms, what is suggested, what it costs, and what the button submits."""
 
 import json
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from streamlit.testing.v1 import AppTest
 
 from pages.shared import cost_words, plan_editor, plan_file
-from unlearn_core import jobs
-from unlearn_core.experiment import OpenStudy, studies
 from unlearn_core.experiment.forecast import Forecast
 from unlearn_core.experiment.views import Suggestion
 from unlearn_core.forget import Picked
 from unlearn_core.params import BadValue, canonical, plain
 from unlearn_core.rum import Plan
-from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune, NegGradPlus, Original, RandomLabel, SalUn
 
-APP = str(Path(__file__).parents[2] / "app.py")
-
 
 @pytest.fixture
-def plan_page(monkeypatch):
+def plan_page(open_page):
     """plan_page(store_folder, **address) -> the Plan page."""
-
-    def start(root, **address) -> AppTest:
-        monkeypatch.setenv("UNLEARN_STORE", str(root))
-        at = AppTest.from_file(APP, default_timeout=60)
-        for name, value in address.items():
-            at.query_params[name] = value
-        at.switch_page("pages/plan.py").run()
-        assert not at.exception
-        return at
-
-    return start
-
-
-@pytest.fixture
-def submitted(monkeypatch) -> list:
-    """The specs that pages submit; nothing is started."""
-    specs = []
-    monkeypatch.setattr(jobs, "submit", lambda store, spec: specs.append(spec))
-    return specs
-
-
-@pytest.fixture
-def study(filled_store) -> OpenStudy:
-    store = Store(filled_store)
-    return OpenStudy.open(store, studies(store)[0].key)
+    return partial(open_page, "plan")
 
 
 def words(at) -> str:

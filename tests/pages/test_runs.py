@@ -5,11 +5,11 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from pages.shared.progress import KINDS
 from unlearn_core import jobs
@@ -19,21 +19,11 @@ from unlearn_core.experiment.views import contents
 from unlearn_core.params import key, plain
 from unlearn_core.store import Store
 
-APP = str(Path(__file__).parents[2] / "app.py")
-
 
 @pytest.fixture
-def runs(monkeypatch):
-    """runs(store_folder) -> the Runs page."""
-
-    def start(root) -> AppTest:
-        monkeypatch.setenv("UNLEARN_STORE", str(root))
-        at = AppTest.from_file(APP, default_timeout=60)
-        at.switch_page("pages/runs.py").run()
-        assert not at.exception
-        return at
-
-    return start
+def runs(open_page):
+    """runs(store_folder, **address) -> the Runs page."""
+    return partial(open_page, "runs")
 
 
 def add_job(store: Store, name: str, submitted: float = 1.0, **files) -> str:

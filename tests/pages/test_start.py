@@ -2,12 +2,11 @@
 
 import json
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from pages.shared.progress import STUDY
 from unlearn_core import jobs
@@ -17,31 +16,11 @@ from unlearn_core.forget import OfClass
 from unlearn_core.params import key, plain
 from unlearn_core.store import Store
 
-APP = str(Path(__file__).parents[2] / "app.py")
-
 
 @pytest.fixture
-def app(monkeypatch):
+def app(open_page):
     """app(store_folder, **address) -> the Start page."""
-
-    def start(root, **address) -> AppTest:
-        monkeypatch.setenv("UNLEARN_STORE", str(root))
-        at = AppTest.from_file(APP, default_timeout=60)
-        for name, value in address.items():
-            at.query_params[name] = value
-        at.run()
-        assert not at.exception
-        return at
-
-    return start
-
-
-@pytest.fixture
-def submitted(monkeypatch) -> list:
-    """The specs that pages submit; nothing is started."""
-    specs = []
-    monkeypatch.setattr(jobs, "submit", lambda store, spec: specs.append(spec))
-    return specs
+    return partial(open_page, "start")
 
 
 def button(at, label: str):

@@ -1,0 +1,45 @@
+"""Opening a page as the app does, without a browser."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from unlearn_core import jobs
+from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.store import Store
+
+APP = str(Path(__file__).parents[2] / "app.py")
+
+
+@pytest.fixture
+def open_page(monkeypatch):
+    """open_page(name, store_folder, **address) -> the page, run to its end; "start" is where the app opens."""
+
+    def start(name: str, root, **address) -> AppTest:
+        monkeypatch.setenv("UNLEARN_STORE", str(root))
+        at = AppTest.from_file(APP, default_timeout=60)
+        for parameter, value in address.items():
+            at.query_params[parameter] = value
+        if name != "start":
+            at.switch_page(f"pages/{name}.py")
+        at.run()
+        assert not at.exception
+        return at
+
+    return start
+
+
+@pytest.fixture
+def study(filled_store) -> OpenStudy:
+    """The finished small study."""
+    store = Store(filled_store)
+    return OpenStudy.open(store, studies(store)[0].key)
+
+
+@pytest.fixture
+def submitted(monkeypatch) -> list:
+    """The specs that pages submit; nothing is started."""
+    specs = []
+    monkeypatch.setattr(jobs, "submit", lambda store, spec: specs.append(spec))
+    return specs
