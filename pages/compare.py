@@ -122,22 +122,21 @@ def part_by_part(study) -> None:
     order, panels, nearest = core.ranked(study, "group_tow"), [], {}
     for part in (p for p, rows in study.parts.items() if len(rows)):
         means = study.means(f"{part}_accuracy")
-        nearest[part] = core.ranked(study, f"{part}_accuracy").iloc[0]["title"]
+        nearest[part] = words.nearest(study, f"{part}_accuracy")
         lines = [
             dot_plot.Line(means.loc[core.RETRAINED, "mean"], "retrained", "retrained"),
             dot_plot.Line(means.loc[core.ORIGINAL, "mean"], "original", "original"),
         ]
         panels.append(dot_plot.Panel(f"Accuracy, {part} part", means, tuple(lines)))
     same = len(set(nearest.values())) == 1
-    title = f"{nearest['low']} is nearest on every part" if same else "No method is nearest to retraining on every part"
+    title = "No method is nearest to retraining on every part"
+    if same:
+        title = f"{next(iter(nearest.values()))} is nearest on every part"
     theme.show(
         dot_plot.draw(html(title), order, panels, one_scale=True),
         alt=f"{title}. Nearest: {', '.join(f'{name} on the {part} part' for part, name in nearest.items())}.",
     )
-    st.caption(
-        "Parts by memorization. The low part holds images that others like them give away: a retrained model knows "
-        "them anyway. The high part holds the odd ones, which it does not know. " + words.relabelling(study)
-    )
+    st.caption(f"{words.known_anyway(study)} {words.relabelling(study)}")
 
 
 def step_by_step(study) -> None:

@@ -13,7 +13,7 @@ from pages.shared import (
     theme,
     thumbnails,
 )
-from pages.shared.text import escape
+from pages.shared.text import escape, images
 from unlearn_core.entanglement import RANDOM_SETS
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy
@@ -55,7 +55,7 @@ def _sentence(study: OpenStudy, chosen: np.ndarray, facts: SetFacts) -> None:
     whose = "The study's own forget set" if chosen_set.is_own(study, chosen) else "Your forget set"
     es = facts.entanglement
     st.markdown(
-        f"{whose} of {facts.images:,} images is **{es.share_of_random:.2g} times as entangled** with the images you "
+        f"{whose} of {images(facts.images)} is **{es.share_of_random:.2g} times as entangled** with the images you "
         f"keep as a random set of the same size (entanglement score {es.score:.0f}, measured from the "
         f"{SAID[es.center]}); the more entangled, the harder to forget without harm to the rest."
     )
@@ -63,7 +63,7 @@ def _sentence(study: OpenStudy, chosen: np.ndarray, facts: SetFacts) -> None:
 
 def _panel(study: OpenStudy, chosen: np.ndarray) -> str:
     """Your forget set in numbers, beside the study's own. Returns where entanglement is measured from."""
-    st.subheader(f"Your set: {len(chosen):,} images")
+    st.subheader(f"Your set: {images(len(chosen))}")
     # The share of the random reference is the same from either centre; only the score itself changes.
     facts, own = study.about(chosen), study.about(study.forget)
     same = chosen_set.is_own(study, chosen)
@@ -82,7 +82,7 @@ def _panel(study: OpenStudy, chosen: np.ndarray) -> str:
         metric("Entanglement, × random", share, other, about)
     if not same:
         shared = len(np.intersect1d(chosen, study.forget))
-        st.caption(f"Grey: difference to the study's own set of {own.images:,} images; {shared:,} images are in both.")
+        st.caption(f"Grey: difference to the study's own set of {images(own.images)}; {shared:,} images are in both.")
     _classes(study, facts)
     if facts.lost:
         names = ", ".join(escape(name) for name in facts.lost[:5])
@@ -179,7 +179,7 @@ def _memorization(study: OpenStudy, chosen: np.ndarray) -> None:
 
 
 def _part(study: OpenStudy, name: str, rows: np.ndarray) -> None:
-    st.markdown(f"**{name.capitalize()}: {len(rows):,} images**")
+    st.markdown(f"**{name.capitalize()}: {images(len(rows))}**")
     if not len(rows):
         st.caption("No image: the set is too small for three parts.")
         return

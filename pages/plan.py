@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.shared import chosen_set, cost_words, frame, plan_editor, plan_file, state
 from pages.shared.forms import form
-from pages.shared.text import escape
+from pages.shared.text import escape, images
 from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, Study
 from unlearn_core.experiment.forecast import Forecast, forecast
@@ -53,7 +53,7 @@ def _sentence(study: OpenStudy, plan: Plan, rows) -> None:
     parts = study.refine(plan, rows)
     steps = [f"{getattr(plan, part).title} on {len(parts[part]):,} {part}" for part in plan.order if len(parts[part])]
     st.markdown(
-        f"**{escape(plan.name)}** forgets {whose} of {len(rows):,} images in {len(steps)} "
+        f"**{escape(plan.name)}** forgets {whose} of {images(len(rows))} in {len(steps)} "
         f"{'step' if len(steps) == 1 else 'steps'}: {', then '.join(steps)}."
     )
     if st.button("Choose another set", icon=":material/scatter_plot:"):

@@ -222,15 +222,15 @@ def test_every_field_of_the_program_says_what_it_means(cls):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"spec": "Nothing"}, "'Nothing' is not a kind of spec"),
-        ({"spec": None}, "not a kind of spec"),
-        ({"spec": ["Knobs"]}, "not a kind of spec"),
+        ({"spec": "Nothing"}, "'Nothing' is nothing this version knows"),
+        ({"spec": None}, "not written by this program"),
+        ({"spec": ["Knobs"]}, "nothing this version knows"),
         ({"version": 2}, "version 2 cannot be read"),
         ({"version": None}, "not a Knobs as this program writes it: its version is missing"),
         ({"extra": 1}, "no field 'extra'"),
         ({"count": 99}, "Knobs.count must be"),
         ({"inner": {"spec": "Nothing"}}, "'Nothing' is not"),
-        ({"inner": {}}, "not a kind of spec"),
+        ({"inner": {}}, "not written by this program"),
         ({"inner": plain(FineTune())}, "Knobs.inner must be of the kind Training"),
     ],
 )

@@ -153,7 +153,8 @@ def build(data: Any) -> Any:
     name = data.get("spec")
     cls = SPECS.get(name) if isinstance(name, str) else None
     if cls is None:
-        raise BadValue(f"{name!r} is not a kind of spec this version knows.")
+        known = "This was not written by this program." if name is None else f"{name!r} is nothing this version knows."
+        raise BadValue(known)
     if data.get("version") is None:
         raise BadValue(f"This is not a {name} as this program writes it: its version is missing.")
     if data["version"] != cls.version:

@@ -39,6 +39,8 @@ def result(title: str, verdict: Verdict, statistic: str) -> str:
 
 def beside_floor(verdict: Verdict) -> str:
     """A difference to retraining beside the noise floor."""
+    if verdict.noise >= 1:
+        return "not to be told: with so few seeds two retrained models may differ by any amount"
     floor = f"the noise floor of {verdict.noise:.3f}"
     if abs(verdict.apart.mean) <= verdict.noise:
         return f"within {floor}, which two retrained models may differ by"

@@ -25,11 +25,36 @@ def closest(study) -> str:
     best, ceiling = core.ranked(study, "group_tow").iloc[0], study.means("group_tow").loc[core.CEILING]
     seeds = f"{study.spec.seeds} seed{'s' if study.spec.seeds > 1 else ''}"
     told = {True: "distinguishable from", False: "not distinguishable from", None: "beside"}
+    equal = len(equally_near(study, "group_tow")) - 1
+    beside = f", and {equal} other{'s' if equal > 1 else ''} just as close," if equal else ""
+    if study.means("group_tow").loc[core.ORIGINAL, "mean"] >= best["mean"]:
+        beside += " no closer than leaving the model as it is,"
     return (
-        f"**{escape(best['title'])}** came closest to retraining: group ToW "
+        f"**{escape(best['title'])}**{beside} came closest to retraining: group ToW "
         f"{numbers.spread(best['mean'], best['half_width'])} over {seeds}, {told[best['distinguishable']]} the "
         f"{numbers.spread(ceiling['mean'], ceiling['half_width'])} of one retrained model against another."
     )
+
+
+def equally_near(study, metric: str) -> list[str]:
+    """The titles of the methods with the best mean of a metric; more than one where they tie."""
+    ranked = core.ranked(study, metric)
+    goal = study.means(metric).loc[core.RETRAINED, "mean"]
+    apart = (ranked["mean"].astype(float) - goal).abs()
+    return list(ranked["title"][apart <= apart.iloc[0] + 1e-9])
+
+
+def nearest(study, metric: str) -> str:
+    """The method nearest to retraining, or how many are equally near."""
+    titles = equally_near(study, metric)
+    return titles[0] if len(titles) == 1 else f"one of {len(titles)} equal methods"
+
+
+def known_anyway(study) -> str:
+    """How much of the easy and of the hard part a retrained model gets right without ever having seen it."""
+    means = {p: study.means(f"{p}_accuracy").loc[core.RETRAINED, "mean"] for p, r in study.parts.items() if len(r)}
+    shares = " and ".join(f"{means[p]:.0%} of the {p} part" for p in ("low", "high") if p in means)
+    return f"Parts by memorization: retrained models, which never saw these images, get {shares} right."
 
 
 def plan_verdict(study, found: core.Versus) -> str:
@@ -54,9 +79,13 @@ def why_group_tow(study) -> str:
     """Why group ToW is the headline, with the method for which it matters most."""
     tow, group = study.means("tow"), study.means("group_tow")
     name = (tow["mean"] - group["mean"]).drop(core.RETRAINED).astype(float).idxmax()
+    reason = (
+        "Group ToW is the headline because in plain ToW forgetting one part too much and another too little cancels"
+    )
+    if tow.loc[name, "mean"] - group.loc[name, "mean"] < 0.0005:
+        return f"{reason}; here the two agree."
     return (
-        "Group ToW is the headline because in plain ToW forgetting one part too much and another too little cancels: "
-        f"{escape(title_of(study, name))} reads {numbers.spread(tow.loc[name, 'mean'], None)} there and "
+        f"{reason}: {escape(title_of(study, name))} reads {numbers.spread(tow.loc[name, 'mean'], None)} there and "
         f"{numbers.spread(group.loc[name, 'mean'], None)} part by part."
     )
 

@@ -40,7 +40,17 @@ def figure(study: OpenStudy, forget: np.ndarray, kind: str, colour: str) -> go.F
         fig.update_layout(coloraxis=_memorization_axis(study))
     if colour == "class" and len(study.classes) <= NAMED:
         _name_classes(fig, study, train)
+    if colour != "role":
+        _legend_of_shapes(fig)
     return fig
+
+
+def _legend_of_shapes(fig: go.Figure) -> None:
+    """Where colour says something else, the legend shows the shapes alone: a swatch would take some point's colour."""
+    for trace in list(fig.data):
+        marker = {"symbol": trace.marker.symbol, "size": 6, "color": fig.layout.font.color}
+        fig.add_scatter(x=[None], y=[None], mode="markers", name=trace.name, marker=marker, hoverinfo="skip")
+        trace.showlegend = False
 
 
 def selected(event) -> np.ndarray:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared import chosen_set
 from pages.shared.forms import form
-from pages.shared.text import escape
+from pages.shared.text import escape, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.forget import FORGET_SETS, ForgetSet, Mislabelled, OfClass, Picked, read_ids
 from unlearn_core.params import BadValue
@@ -38,7 +38,7 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> None:
 def offer(study: OpenStudy, chosen: np.ndarray, rows: np.ndarray, lead: str, key: str) -> None:
     """What can be said of these rows, and buttons that make them the set, add them to it or take them out."""
     shared = np.intersect1d(rows, chosen)
-    text = f"{lead} **{len(rows):,} images**, {len(shared):,} of them in your set"
+    text = f"{lead} **{images(len(rows))}**, {len(shared):,} of them in your set"
     if len(rows) < len(study.labels):
         facts = study.about(rows)
         text += f"; mean memorization {facts.memorization:.2f}, "

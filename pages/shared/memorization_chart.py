@@ -74,8 +74,8 @@ def _title(scores: np.ndarray, forget: np.ndarray) -> str:
 
 def _mark(fig: go.Figure, scores: np.ndarray, parts: dict[str, np.ndarray]) -> None:
     """A dashed line between neighbouring parts, and the parts' names beside the lines."""
-    there = sorted((scores[rows].mean(), name) for name, rows in parts.items() if len(rows))
-    names = [name for _, name in there]
+    # Parts of equal scores keep their own order: low, medium, high.
+    names = sorted((name for name, rows in parts.items() if len(rows)), key=lambda name: scores[parts[name]].mean())
     neighbours = zip(names, names[1:], strict=False)
     cuts = [float(scores[parts[a]].max() + scores[parts[b]].min()) / 2 for a, b in neighbours]
     for cut in cuts:

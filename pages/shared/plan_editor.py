@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.shared import memorization_chart, plan_file, theme, thumbnails
 from pages.shared.forms import form
-from pages.shared.text import escape
+from pages.shared.text import escape, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.views import Suggestion
 from unlearn_core.params import BadValue, Spec
@@ -137,9 +137,11 @@ def _select(label: str, options: dict, value, key: str, help: str | None):
 def parts(study: OpenStudy, rows: np.ndarray, plan: Plan) -> Plan | None:
     """Three columns, one a part; returns the plan with the algorithms chosen, None where a setting cannot be used."""
     cut, chosen, lost = study.refine(plan, rows), {}, study.about(rows).lost
+    if np.array_equal(rows, study.forget):
+        lost = ()  # this very set was measured
     for column, name in zip(st.columns(3), PARTS, strict=True):
         with column.container(border=True, height="stretch"):
-            st.markdown(f"**{name.capitalize()}: {len(cut[name]):,} images**")
+            st.markdown(f"**{name.capitalize()}: {images(len(cut[name]))}**")
             _about(study, cut[name])
             chosen[name] = _algorithm(study, name, getattr(plan, name), _advice(study, cut[name], lost))
     return None if None in chosen.values() else plan.but(**chosen)

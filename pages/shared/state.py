@@ -35,7 +35,7 @@ def study() -> OpenStudy | None:
     try:
         return _open(str(store().root), key)
     except StoreError as error:
-        st.warning(f"{error} The newest study is shown instead.")
+        st.warning(f"{error} The newest study, if there is one, is shown instead.")
         del st.query_params["study"]
         return study()
 

@@ -32,3 +32,8 @@ def ago(moment: float) -> str:
             count = int(passed // size)
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
     return "just now"
+
+
+def images(count: int) -> str:
+    """A number of images in words: 1 image, 1,260 images."""
+    return f"{count:,} image{'' if count == 1 else 's'}"

@@ -136,7 +136,10 @@ def test_planning_takes_the_set_along(explore, filled_store, study):
 def test_every_point_of_the_map_carries_its_row(study):
     for colour in embedding_chart.COLOURS:
         fig = embedding_chart.figure(study, study.forget, "pca", colour)
-        rows = {trace.name.split(" (")[0]: [c[0] for c in trace.customdata] for trace in fig.data}
+        points = [trace for trace in fig.data if trace.customdata is not None]
+        rows = {trace.name.split(" (")[0]: [c[0] for c in trace.customdata] for trace in points}
+        # One line of the legend for each, whatever the colours say.
+        assert sorted(t.name for t in fig.data if t.showlegend is not False) == sorted(t.name for t in points)
         assert rows["to forget"] == study.forget.tolist()
         assert sorted(rows["stays"] + rows["to forget"]) == list(range(len(study.labels)))
         assert set(rows["held-out"]) == {-1}
