@@ -24,7 +24,7 @@ from unlearn_core.cli.lists import IN_STORE, REGISTRIES
 from unlearn_core.cli.options import RECIPE
 from unlearn_core.experiment import OpenStudy, Study
 from unlearn_core.forget import FORGET_SETS
-from unlearn_core.params import key, params, plain
+from unlearn_core.params import build, key, params, plain
 from unlearn_core.rows import unpack
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store, default_root
@@ -32,7 +32,7 @@ from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, Original
 
 WORK = ("train", "bank", "map", "forget", "unlearn", "evaluate")
-COMMANDS = ("example", "list", *WORK, "study", "forecast", "compare", "audit", "data", "jobs")
+COMMANDS = ("example", "list", *WORK, "study", "forecast", "compare", "suggest", "audit", "data", "jobs")
 SMALL = ("--epochs", "3")  # a recipe that trains in a fraction of a second
 
 
@@ -479,3 +479,13 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path):
     assert "Stopped. What was finished is kept" in seen.decode().splitlines()[-1]
     assert not list((tmp_path / "staging").iterdir())
     assert {row["kind"] for row in result("list", "results", "--json", "--store", tmp_path)} == {"BankPart"}
+
+
+def test_suggest_says_what_did_best_on_each_part(filled, filled_study):
+    study = OpenStudy.open(Store(filled[1]), key(filled_study))
+    found = result("suggest", study.key, *filled)
+    assert found["study"] == study.key and list(found["parts"]) == [p for p, rows in study.parts.items() if len(rows)]
+    for part, advice in found["parts"].items():
+        expected = study.suggestion(part)
+        assert build(advice["unlearner"]) == expected.unlearner and advice["tow"] == pytest.approx(expected.tow)
+        assert build(advice["rival"]) == expected.rival and advice["seeds"] == expected.seeds

@@ -6,7 +6,7 @@
     own_data.py    data add, data list
     stages.py      train, bank, map
     forgetting.py  forget, unlearn, evaluate
-    studies.py     example, study, forecast, compare, audit
+    studies.py     example, study, forecast, compare, suggest, audit
     queue.py       jobs list, start, show, cancel, resume, remove
 
 Modules that need seconds to import are imported inside the commands, so that help and small lists answer at once.
@@ -48,6 +48,7 @@ for command in (
     studies.study,
     studies.forecast,
     studies.compare,
+    studies.suggest,
     studies.audit,
 ):
     app.command(command.__name__.rstrip("_"))(command)

@@ -115,6 +115,24 @@ def _with_interval(mean: float | None, half_width: float | None) -> str | None:
     return None if mean is None else f"{mean:.3f}" if half_width is None else f"{mean:.3f} ± {half_width:.3f}"
 
 
+def suggest(study: KeyArgument = None, store: StoreOption = None) -> None:
+    """The algorithm that did best on each part of a finished study's forget set, and what that rests on."""
+    from unlearn_core.params import plain
+
+    found = _open(store, study)
+    parts = {part: found.suggestion(part) for part, rows in found.parts.items() if len(rows)}
+    answer(
+        {
+            "study": found.key,
+            "parts": {
+                part: vars(advice)
+                | {"unlearner": plain(advice.unlearner), "rival": advice.rival and plain(advice.rival)}
+                for part, advice in parts.items()
+            },
+        }
+    )
+
+
 def audit(
     method: Annotated[str, typer.Option(help="Method of the study: see compare.")],
     study: KeyArgument = None,
