@@ -52,7 +52,8 @@ def example() -> str:
     each = study["parts"]["low"]["images"]
     sentences = [
         f"{study['forget']} images, {each} from each memorization level; {study['seeds']} seeds; memorization "
-        f"from {study['bank_models']} models; learning rates chosen on other models and images. Gaps are accuracy "
+        f"from {study['bank_models']} models; learning rates chosen on other models, with "
+        "validation images in place of the test images. Gaps are accuracy "
         "minus that of the retrained model, on the low, medium and high part: above 0 = not forgotten enough, below 0 "
         "= too much. `retrained-again` is the ceiling: one retrained model against another.",
         "Relabelling and fine-tuning run opposite ways: on the high part `random-label` misses retraining by "

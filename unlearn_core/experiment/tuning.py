@@ -1,4 +1,4 @@
-"""Choosing learning rates: on models that are not reported, on images that are not reported on.
+"""Choosing learning rates: on models that are not reported, with validation images in place of the test images.
 
 Each algorithm is tuned by itself, so that an interrupted search goes on with the next one, and another study with the
 same algorithm on the same models finds its choice made.
