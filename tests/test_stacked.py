@@ -71,10 +71,20 @@ def test_one_member_that_diverges_does_not_take_the_others_along(cases):
     assert torch.isfinite(weights(wild)).all()
 
 
+def test_an_algorithm_that_does_more_than_say_its_loss_runs_alone(cases, monkeypatch):
+    """What it does in `run` would else be left out, and only where several seeds run together."""
+    models, requests = cases
+    cls = ALGORITHMS["fine-tune"]
+    assert stacks([cls(), cls()], models, requests)
+    monkeypatch.setattr(cls, "run", lambda self, *rest: GradientUnlearner.run(self, *rest), raising=False)
+    assert not stacks([cls(), cls()], models, requests)
+
+
 def test_unlike_runs_do_not_stack(cases, digits):
     models, requests = cases
     cls = ALGORITHMS["fine-tune"]
     assert not stacks([cls(), cls(epochs=3)], models, requests)
+    assert not stacks([cls(), ALGORITHMS["original"]()], models, requests)
     assert not stacks([cls()], models[:1], requests[:1])
     larger = Request(
         digits.train.x, digits.train.y, np.arange(41), others(np.arange(41), len(digits.train.y)), len(digits.classes)

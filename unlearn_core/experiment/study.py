@@ -6,6 +6,7 @@ models with another trains nothing twice.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -239,9 +240,13 @@ def summary(study, table: pd.DataFrame, rows, goal: Target, bank: Result, sums, 
         "bank_fitted": memorized.fitted,
         "bank_warning": memorized.warning,
         "forget": len(rows),
-        "entanglement": {k: v for k, v in vars(es).items() if np.isreal(v) or isinstance(v, str)},
+        "entanglement": {k: _finite(v) for k, v in vars(es).items()},
         "parts": {
-            name: {"images": len(r), "memorization": float(memorized.scores[r].mean()), "entanglement": sums.score(r)}
+            name: {
+                "images": len(r),
+                "memorization": float(memorized.scores[r].mean()),
+                "entanglement": _finite(sums.score(r)),
+            }
             for name, r in goal.parts.items()
             if len(r)
         },
@@ -293,6 +298,11 @@ def plans_against_best_single(table: pd.DataFrame) -> list[dict]:
         {"plan": name, "best_single": rival, **vars(evaluation.paired_difference(values[name], values[rival]))}
         for name in table[table.kind == "plan"]["method"].unique()
     ]
+
+
+def _finite(value: float | str) -> float | str | None:
+    """The value as JSON can say it: an infinite score, of a set whose mean is that of the others, is unknown."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _numbers(column: pd.Series) -> list[float | None]:
