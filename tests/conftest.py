@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("UNLEARN_DEVICE", "cpu")
+os.environ.setdefault("UNLEARN_ENGINE", "here")  # what a worker does is what this process does, without its start
 
 import numpy as np
 import pytest

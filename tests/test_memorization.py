@@ -5,15 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unlearn_core import memorization as scored
 from unlearn_core.data import Data
 from unlearn_core.ensembles import Bank, balanced_subsets
 from unlearn_core.experiment import fulfil
 from unlearn_core.experiment.stages import bank_memorization, dataset
-from unlearn_core.memorization import memorization
+from unlearn_core.memorization import Memorization, stability
 from unlearn_core.store import Store
 from unlearn_core.training import Training
 
 MEMBER = balanced_subsets(10, 20, 0.7, 0)
+
+
+def memorization(member: np.ndarray, correct: np.ndarray) -> Memorization:
+    """From members and right answers (M, n) bool, counted by hand."""
+    count = np.stack([(~member).sum(0), member.sum(0)])
+    return scored.memorization(count, np.stack([(~member & correct).sum(0), (member & correct).sum(0)]))
 
 
 def test_known_answers():
@@ -98,3 +105,54 @@ def test_wrong_labels_are_memorized(tmp_path):
     assert wrong.sum() > 30 and found.fitted > 0.97
     assert found.scores[wrong].mean() > 0.85 and np.median(found.scores[wrong]) == 1
     assert found.scores[~wrong].mean() < 0.2 and np.median(found.scores[~wrong]) < 0.05
+
+
+# -- stability ---------------------------------------------------------------------------------------------------------
+
+
+def halves(scores_even, scores_odd, each=100):
+    """Counts of two halves whose scores are these: members outside are never right, those inside in these shares."""
+    count = np.full((2, 2, len(scores_even)), each)
+    right = np.zeros_like(count)
+    right[:, 1] = np.round(each * np.array([scores_even, scores_odd]))
+    return count, right
+
+
+def test_halves_that_agree_are_stable():
+    found = stability(*halves(np.arange(20) / 20, np.arange(20) / 20))
+    assert (found.spearman, found.overlap, found.members, found.images) == (pytest.approx(1), 1, 400, 20)
+    assert found.pearson == pytest.approx(1) and found.reliability == pytest.approx(1)
+
+
+def test_known_stability():
+    """Two neighbours changed places in each pair of ten: Spearman 1 - 6 * 10 / (10 * 99); the first is another."""
+    even = np.arange(1, 11) / 20
+    odd = even.reshape(5, 2)[:, ::-1].ravel()
+    found = stability(*halves(even, odd))
+    rho = 1 - 6 * 10 / (10 * 99)
+    assert found.spearman == pytest.approx(rho) and found.overlap == 0
+    assert found.reliability == pytest.approx(2 * rho / (1 + rho))
+
+
+def test_images_that_a_half_does_not_know_are_left_out():
+    count, right = halves(np.arange(20) / 20, np.arange(20) / 20)
+    count[1, 0, 7] = right[1, 0, 7] = 0
+    assert stability(count, right).images == 19
+
+
+def test_scores_that_are_all_equal_have_no_stability():
+    found = stability(*halves(np.zeros(20), np.zeros(20)))
+    assert np.isnan([found.spearman, found.pearson, found.overlap, found.reliability]).all()
+
+
+@given(st.integers(0, 99))
+def test_more_members_are_more_stable(seed):
+    """Members right with chance mem inside and never outside: the halves of a larger bank agree better."""
+    rng = np.random.default_rng(seed)
+    true = rng.random(300)
+    found = []
+    for each in (5, 500):
+        count, right = halves(true, true, each)
+        right[:, 1] = rng.binomial(each, true, (2, 300))
+        found.append(stability(count, right).spearman)
+    assert found[0] < found[1] and found[1] > 0.98

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from unlearn_core.data import Data
+from unlearn_core.ensembles import balanced_subsets
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment import (
     Embedding,
@@ -25,11 +26,10 @@ from unlearn_core.experiment import (
     study,
     tuning,
 )
-from unlearn_core.experiment.stages import run_all, train_all
+from unlearn_core.experiment.stages import parts_of, run_all, train_all
 from unlearn_core.experiment.study import AGAIN, REFERENCES, methods
 from unlearn_core.experiment.tuning import FACTORS, TUNING, chosen, settings
 from unlearn_core.forget import AtRandom, ByMemorization, OfClass
-from unlearn_core.memorization import memorization
 from unlearn_core.params import BadValue, build, key, plain
 from unlearn_core.progress import Cancelled
 from unlearn_core.rows import pack, unpack
@@ -169,9 +169,12 @@ def test_every_method_has_a_line_for_every_seed(opened):
 
 
 def test_the_forget_set_is_the_rule_applied_to_the_scores(opened, filled_study):
-    arrays = fulfil(opened.store, filled_study.bank).arrays()
-    scores = memorization(arrays["member"], arrays["correct"]).scores
-    np.testing.assert_array_equal(opened.memorization.scores, scores)
+    parts = [opened.store.find(part).arrays() for part in parts_of(filled_study.bank)]
+    correct = np.concatenate([part["correct"] for part in parts])
+    member = balanced_subsets(correct.shape[1], len(correct), 0.7, 0)
+    inside, outside = (np.where(side, correct, np.nan) for side in (member, ~member))
+    scores = np.nanmean(inside, axis=0) - np.nanmean(outside, axis=0)
+    np.testing.assert_allclose(opened.memorization.scores, scores, atol=1e-12)
     rows = opened.forget
     assert len(rows) == 30 and (np.diff(rows) > 0).all()
     by_score = sorted(range(len(scores)), key=lambda i: (-round(scores[i], 9), i))

@@ -10,11 +10,14 @@ Networks Memorize and Why", arXiv:2008.03703 (the estimator).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 FITTED = 0.99
+TOP = 0.1  # share of the images that "the most memorized" are
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,50 @@ class Memorization:
         )
 
 
-def memorization(member: np.ndarray, correct: np.ndarray) -> Memorization:
-    """Scores from a bank: member (M, n) and correct (M, n) bool. Every row must be in and out of at least one model."""
-    m, c = member.astype(float), correct.astype(float)
-    n_in, n_out = m.sum(0), (1 - m).sum(0)
+def memorization(count: np.ndarray, right: np.ndarray) -> Memorization:
+    """Scores from counts (2, n) over the members of a bank, first those that did not train on the image, then those
+    that did: how many there are, and how many get it right. Every image must have one of each.
+    """
+    (n_out, n_in), (right_out, right_in) = count.astype(float), right.astype(float)
     if (n_in == 0).any() or (n_out == 0).any():
         raise ValueError("some image is in all models or in none, so its memorization cannot be estimated")
-    p_in, p_out = (m * c).sum(0) / n_in, ((1 - m) * c).sum(0) / n_out
+    p_in, p_out = right_in / n_in, right_out / n_out
     # Add-one smoothing in the error only: a share of 0 or 1 from few models is not known exactly.
     s_in, s_out = (p_in * n_in + 1) / (n_in + 2), (p_out * n_out + 1) / (n_out + 2)
     error = np.sqrt(s_in * (1 - s_in) / n_in + s_out * (1 - s_out) / n_out)
-    return Memorization(p_in - p_out, error, float((m * c).sum() / m.sum()))
+    return Memorization(p_in - p_out, error, float(right_in.sum() / n_in.sum()))
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How well the scores of one half of a bank agree with those of the other, over `images` that both halves know.
+
+    `spearman` and `pearson` correlations, and `overlap`, the share of the most memorized TOP that both name: 1 = the
+    same order, the same scores, the same images; chance is 0, 0 and TOP. `reliability` is what Spearman and Brown
+    expect of the correlation between two whole banks of `members` models. NaN where it is not defined.
+    """
+
+    members: int
+    images: int
+    spearman: float
+    pearson: float
+    overlap: float
+
+    @property
+    def reliability(self) -> float:
+        return 2 * self.spearman / (1 + self.spearman) if self.spearman > -1 else math.nan
+
+
+def stability(count: np.ndarray, right: np.ndarray) -> Stability:
+    """From counts (2, 2, n) of the two halves of a bank: half, not trained or trained on the image, image."""
+    known = (count > 0).all((0, 1))
+    with np.errstate(invalid="ignore"):
+        share = right[:, :, known] / count[:, :, known]
+    first, second = share[:, 1] - share[:, 0]
+    members, images = int(count.sum((0, 1)).max(initial=0)), int(known.sum())
+    if images < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return Stability(members, images, math.nan, math.nan, math.nan)
+    top = max(1, round(TOP * images))
+    both = np.intersect1d(np.argsort(-first, kind="stable")[:top], np.argsort(-second, kind="stable")[:top])
+    spearman, pearson = stats.spearmanr(first, second).statistic, stats.pearsonr(first, second).statistic
+    return Stability(members, images, float(spearman), float(pearson), len(both) / top)

@@ -35,17 +35,14 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class Architecture:
-    """A row of MODELS. `make(classes, shape, width)` returns (trunk, head); `shape` is (C, H, W).
-
-    `stacks` says that many copies train together well: small, and without BatchNorm, whose batch statistics would
-    have to be kept per member.
+    """A row of MODELS. `make(classes, shape, width)` returns (trunk, head); `shape` is (C, H, W); `smallest` is the
+    least side of an image in pixels.
     """
 
     title: str
     make: Callable[[int, tuple[int, int, int], int], tuple[nn.Module, nn.Module]]
     width: int
     smallest: int
-    stacks: bool
 
 
 def mlp(classes: int, shape: tuple[int, int, int], width: int):
@@ -63,14 +60,15 @@ def small_cnn(classes: int, shape: tuple[int, int, int], width: int):
 
 
 class Residual(nn.Module):
-    """x + f(x)."""
+    """shortcut(x) + f(x)."""
 
-    def __init__(self, *inner: nn.Module):
+    def __init__(self, *inner: nn.Module, shortcut: nn.Module | None = None):
         super().__init__()
         self.inner = nn.Sequential(*inner)
+        self.shortcut = shortcut or nn.Identity()
 
     def forward(self, x):
-        return x + self.inner(x)
+        return self.shortcut(x) + self.inner(x)
 
 
 class GlobalMax(nn.Module):
@@ -78,6 +76,13 @@ class GlobalMax(nn.Module):
 
     def forward(self, x):
         return x.amax((2, 3))
+
+
+class GlobalMean(nn.Module):
+    """The mean of each channel."""
+
+    def forward(self, x):
+        return x.mean((2, 3))
 
 
 def resnet9(classes: int, shape: tuple[int, int, int], width: int):
@@ -95,6 +100,28 @@ def resnet9(classes: int, shape: tuple[int, int, int], width: int):
         GlobalMax(),
     )  # fmt: skip
     return trunk, nn.Linear(8 * w, classes)
+
+
+def resnet20(classes: int, shape: tuple[int, int, int], width: int):
+    """The CIFAR residual net of twenty layers: three stages of three blocks, `width` channels first, four times that
+    last. Where a stage begins, the shortcut is a 1x1 convolution.
+
+    Source: He, Zhang, Ren, Sun (2016), "Deep Residual Learning for Image Recognition", arXiv:1512.03385, section 4.2.
+    """
+
+    def conv(a, b, side, stride=1):
+        return [nn.Conv2d(a, b, side, stride, padding=side // 2, bias=False), nn.BatchNorm2d(b)]
+
+    def block(a, b, stride):
+        inner = nn.Sequential(*conv(a, b, 3, stride), nn.ReLU(), *conv(b, b, 3))
+        shortcut = nn.Identity() if a == b else nn.Sequential(*conv(a, b, 1, stride))
+        return nn.Sequential(Residual(inner, shortcut=shortcut), nn.ReLU())
+
+    w = width
+    stages = [(w, w, 1), (w, 2 * w, 2), (2 * w, 4 * w, 2)]
+    blocks = [block(a if i == 0 else b, b, stride if i == 0 else 1) for a, b, stride in stages for i in range(3)]
+    trunk = nn.Sequential(*conv(shape[0], w, 3), nn.ReLU(), *blocks, GlobalMean())
+    return trunk, nn.Linear(4 * w, classes)
 
 
 def _torchvision_resnet(name: str):
@@ -122,12 +149,13 @@ def vgg16(classes: int, shape: tuple[int, int, int], width: int):
 
 
 MODELS: dict[str, Architecture] = {
-    "mlp": Architecture("One hidden layer", mlp, 256, 1, stacks=True),
-    "cnn": Architecture("Small CNN, for 8x8 to 28x28 images", small_cnn, 16, 8, stacks=True),
-    "resnet9": Architecture("ResNet-9", resnet9, 64, 16, stacks=False),
-    "resnet18": Architecture("ResNet-18 (32x32 stem)", _torchvision_resnet("resnet18"), 64, 16, False),
-    "resnet50": Architecture("ResNet-50 (32x32 stem)", _torchvision_resnet("resnet50"), 64, 16, False),
-    "vgg16": Architecture("VGG-16-BN (32x32)", vgg16, 64, 32, stacks=False),
+    "mlp": Architecture("One hidden layer", mlp, 256, 1),
+    "cnn": Architecture("Small CNN, for 8x8 to 28x28 images", small_cnn, 16, 8),
+    "resnet9": Architecture("ResNet-9", resnet9, 64, 16),
+    "resnet20": Architecture("ResNet-20", resnet20, 16, 8),
+    "resnet18": Architecture("ResNet-18 (32x32 stem)", _torchvision_resnet("resnet18"), 64, 16),
+    "resnet50": Architecture("ResNet-50 (32x32 stem)", _torchvision_resnet("resnet50"), 64, 16),
+    "vgg16": Architecture("VGG-16-BN (32x32)", vgg16, 64, 32),
 }
 FIXED_WIDTH = ("resnet18", "resnet50", "vgg16")
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from unlearn_core.augmentation import AUGMENTATIONS, epoch_draws, flip_and_crop
 from unlearn_core.data import Data, Dataset, Images
 from unlearn_core.models import MODELS, Classifier, new_model
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
+
+PRECISIONS = ("float32", "bfloat16")
 
 
 @spec
@@ -33,14 +37,15 @@ class Training(Spec):
     momentum: float = param(0.0, 0.0, 0.999, help="momentum of SGD")
     weight_decay: float = param(0.0, 0.0, 0.1, help="L2 penalty of SGD")
     batch: int = param(32, 1, 8192, help="images per step")
+    augment: str = param("none", choices=AUGMENTATIONS, help="changes of the images: none, or random flips and shifts")
+    precision: str = param("float32", choices=PRECISIONS, help="numbers in a pass; bfloat16 is faster for large nets")
     schedule: str = param("cosine", choices=("cosine", "constant"), help="how the learning rate changes over the steps")
     seed: int = param(0, 0, 2**31 - 1, help="seed of the initial weights and of the order of the images")
     without: str = param("", help="row numbers of training images to leave out, such as 3,7-9")
 
 
 # The paper's recipe for CIFAR (SGD 0.1, momentum 0.9, weight decay 5e-4, batch 256, cosine, no augmentation); digits
-# fit fully
-# with a plain large learning rate, and a model that does not fit its images has nothing memorized to forget.
+# fit fully with a plain large learning rate, and a model that does not fit its images has nothing memorized to forget.
 _PAPER = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "batch": 256}
 RECIPES: dict[str, dict] = {
     "digits": {"model": "mlp", "epochs": 30, "lr": 0.3, "batch": 32},
@@ -90,14 +95,15 @@ def pick_device() -> torch.device:
 
 
 THREADS = torch.get_num_threads()  # torch's own choice for this machine
+SMALL = 1_000_000  # parameters
 
 
-def use_threads(training: Training) -> None:
+def use_threads(model: torch.nn.Module) -> None:
     """Let torch use one thread for small nets, its own choice for large ones.
 
     A small net's steps are too short to share out: on a busy machine, two threads made them 5 to 50 times slower.
     """
-    torch.set_num_threads(1 if MODELS[training.model].stacks else THREADS)
+    torch.set_num_threads(1 if sum(p.numel() for p in model.parameters()) < SMALL else THREADS)
 
 
 def epoch_order(rows: np.ndarray, seed: int, epoch: int, stream: int = 0) -> np.ndarray:
@@ -113,41 +119,15 @@ def learning_rate(lr: float, schedule: str, step: int, steps: int) -> float:
     return lr * 0.5 * (1 + math.cos(math.pi * step / steps)) if schedule == "cosine" else lr
 
 
+TRAJECTORY = ("confidence", "max_confidence", "negative_entropy", "correctness")
+
+
 def trajectory_of(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """(..., B, 4): confidence in the label, largest confidence, sum of p log p, correctness. Detached."""
+    """(..., 4), the columns of TRAJECTORY: confidence in the label, largest confidence, sum of p log p, correctness."""
     p = logits.detach().float().softmax(-1)
     label = p.gather(-1, y.unsqueeze(-1)).squeeze(-1)
     top, guess = p.max(-1)
     return torch.stack([label, top, torch.special.xlogy(p, p).sum(-1), (guess == y).float()], -1)
-
-
-TRAJECTORY = ("confidence", "max_confidence", "negative_entropy", "correctness")
-
-
-def train(training: Training, dataset: Dataset, rows: np.ndarray, tell: Tell = silent) -> Trained:
-    """Train one model on these training rows. Calls tell("train", step, steps) at every step."""
-    device, started = pick_device(), time.perf_counter()
-    x, y = dataset.train.x.to(device), dataset.train.y.to(device)
-    model = new_model(training.model, dataset, training.seed, training.width).to(device).train()
-    optimiser = torch.optim.SGD(
-        model.parameters(), lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay
-    )
-    per_epoch = math.ceil(len(rows) / training.batch)
-    steps, step = per_epoch * training.epochs, 0
-    seen = torch.zeros(len(y), len(TRAJECTORY), device=device)
-    for epoch in range(training.epochs):
-        order = torch.from_numpy(epoch_order(rows, training.seed, epoch)).to(device)
-        for batch in order.split(training.batch):
-            optimiser.param_groups[0]["lr"] = learning_rate(training.lr, training.schedule, step, steps)
-            logits = model(x[batch])
-            optimiser.zero_grad(set_to_none=True)
-            F.cross_entropy(logits, y[batch]).backward()
-            seen[batch] += trajectory_of(logits, y[batch])
-            optimiser.step()
-            step += 1
-            tell("train", step, steps)
-    trajectory = as_trajectory(seen.cpu().numpy() / training.epochs, rows)
-    return Trained(model.eval(), trajectory, time.perf_counter() - started)
 
 
 def as_trajectory(means: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -156,6 +136,132 @@ def as_trajectory(means: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
     left_out[rows] = False
     means = np.where(left_out[:, None], np.nan, means).astype(np.float32)
     return dict(zip(TRAJECTORY, means.T, strict=True))
+
+
+Watch = Callable[[Classifier, torch.Tensor, torch.Tensor, torch.Tensor], None]
+
+
+def train(
+    training: Training, dataset: Dataset, rows: np.ndarray, tell: Tell = silent, watch: Watch | None = None
+) -> Trained:
+    """Train one model on these training rows. Calls tell("train", step, steps) at every step.
+
+    `watch(model, x, y, rows)` is called before each step with its images (B, C, H, W) uint8, their labels and row
+    numbers; the model is as the step finds it.
+    """
+    return next(train_each(training, dataset, [rows], [training.seed], tell, watch))
+
+
+def train_each(
+    training: Training,
+    dataset: Dataset,
+    rows: Sequence[np.ndarray],
+    seeds: Sequence[int],
+    tell: Tell = silent,
+    watch: Watch | None = None,
+) -> Iterator[Trained]:
+    """Train models one after the other, model m on rows[m] with seeds[m]; yields them in order.
+
+    Images lie on the device, channels last; what is set up for the first model serves all.
+    """
+    device = pick_device()
+    x = dataset.train.x.to(device, memory_format=torch.channels_last)
+    y = dataset.train.y.to(device)
+    model = new_model(training.model, dataset, seeds[0], training.width)
+    use_threads(model)
+    model = model.to(device, memory_format=torch.channels_last)
+    passes = Passes(model, x[: training.batch], training.precision)
+    total = sum(steps_of(training, len(r)) for r in rows)
+    done = 0
+    for own_rows, seed in zip(rows, seeds, strict=True):
+        started = time.perf_counter()
+        fresh = new_model(training.model, dataset, seed, training.width)
+        model.load_state_dict(fresh.state_dict())
+        model.train()
+        # Fresh every time, so that no momentum is left of the model before.
+        optimiser = torch.optim.SGD(
+            model.parameters(),
+            lr=training.lr,
+            momentum=training.momentum,
+            weight_decay=training.weight_decay,
+            fused=device.type in ("cpu", "cuda"),
+        )
+        steps, step = steps_of(training, len(own_rows)), 0
+        seen = torch.zeros(len(y), len(TRAJECTORY), device=device)
+        for epoch in range(training.epochs):
+            order = torch.from_numpy(epoch_order(own_rows, seed, epoch)).to(device)
+            draws = None
+            if training.augment != "none":
+                draws = torch.from_numpy(epoch_draws(len(order), seed, epoch)).to(device)
+            said = []
+            for start in range(0, len(order), training.batch):
+                batch = order[start : start + training.batch]
+                images = x[batch] if draws is None else flip_and_crop(x[batch], draws[start : start + training.batch])
+                if watch is not None:
+                    watch(model, images, y[batch], batch)
+                optimiser.param_groups[0]["lr"] = learning_rate(training.lr, training.schedule, step, steps)
+                said.append(passes(images, y[batch]))
+                optimiser.step()
+                step += 1
+                tell("train", done + step, total)
+            seen[order] += trajectory_of(torch.cat(said), y[order])
+        done += steps
+        trajectory = as_trajectory(seen.cpu().numpy() / training.epochs, own_rows)
+        finished = fresh.to(device)
+        finished.load_state_dict(model.state_dict())
+        yield Trained(finished.eval(), trajectory, time.perf_counter() - started)
+
+
+def steps_of(training: Training, images: int) -> int:
+    """Steps of one training on this many images."""
+    return math.ceil(images / training.batch) * training.epochs
+
+
+class Passes:
+    """The forward and backward pass of a model on a batch; gradients are left in its parameters.
+
+    On CUDA the passes are recorded once, on a batch like `example`, and replayed, for a step of a small net is mostly
+    the start of its kernels. Gradients and weights keep their place in memory, so other weights may be copied in.
+    """
+
+    def __init__(self, model: Classifier, example: torch.Tensor, precision: str):
+        self.model, self.precision, self.graph = model, precision, None
+        if example.device.type != "cuda":
+            return
+        self.x, self.y = example.clone(), torch.zeros(len(example), dtype=torch.int64, device=example.device)
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(3):  # so that no library sets itself up during the recording
+                self._eager(self.x, self.y)
+        torch.cuda.current_stream().wait_stream(aside)
+        model.zero_grad(set_to_none=True)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.logits = self._passes(self.x, self.y)
+        self.graph = graph
+
+    def __call__(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """(B, K) float32 logits, detached, from before the step."""
+        if self.graph is None or len(x) != len(self.x):
+            return self._eager(x, y)
+        self.x.copy_(x)
+        self.y.copy_(y)
+        self.graph.replay()
+        return self.logits.clone()
+
+    def _eager(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        # Recorded gradients must stay where they are.
+        self.model.zero_grad(set_to_none=self.graph is None)
+        return self._passes(x, y)
+
+    def _passes(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        bf16 = self.precision == "bfloat16"
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
+            logits = self.model(x)
+        logits = logits.float()
+        F.cross_entropy(logits, y).backward()
+        return logits.detach()
 
 
 @torch.no_grad()

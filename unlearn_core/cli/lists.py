@@ -49,8 +49,7 @@ def models() -> list[dict]:
     from unlearn_core.models import MODELS
 
     return [
-        {"name": name, "title": m.title, "width": m.width, "smallest_image": m.smallest, "stacks": m.stacks}
-        for name, m in MODELS.items()
+        {"name": name, "title": m.title, "width": m.width, "smallest_image": m.smallest} for name, m in MODELS.items()
     ]
 
 

@@ -29,17 +29,21 @@ def train(recipe: dict, store: StoreOption = None) -> None:
 def bank(
     recipe: dict,
     models: Annotated[int, typer.Option(help="Members of the bank; 64 are a preview.")] = 256,
+    stop_at: Annotated[
+        float, typer.Option(help="Stop early once memorization scores are as reliable as this; 0 = train all.")
+    ] = 0.0,
     out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the scores here too.")] = None,
     store: StoreOption = None,
 ) -> None:
     """Train models on subsets of the images: from them come memorization scores and the likelihood-ratio attack."""
     from unlearn_core.ensembles import Bank
-    from unlearn_core.experiment.stages import bank_memorization
+    from unlearn_core.experiment.stages import bank_memorization, bank_stability
 
     root = open_store(store)
     spec = training(root, recipe)
-    result, cached = obtain(root, Bank(training=spec, models=models, seed=spec.seed))
-    scores, seconds = bank_memorization(result), result.manifest()["seconds"]
+    result, cached = obtain(root, Bank(training=spec, models=models, seed=spec.seed, stop_at=stop_at))
+    scores, seconds, reached = bank_memorization(result), result.manifest()["seconds"], bank_stability(result).iloc[-1]
+    trained = int(reached["members"])
     if scores.warning:
         say(scores.warning)
     if out is not None:
@@ -48,11 +52,13 @@ def bank(
     answer(
         {
             "key": result.key,
-            "models": models,
+            "models": trained,
             "seconds": seconds,
-            "models_per_second": models / seconds,
-            "test_accuracy": float(result.arrays()["test_accuracy"].mean()),
+            "models_per_second": trained / seconds,
+            "test_accuracy": float(reached["test_accuracy"]),
             "fitted": scores.fitted,
+            "split_half_spearman": float(reached["spearman"]),
+            "reliability": float(reached["reliability"]),
             "cached": cached,
         }
     )

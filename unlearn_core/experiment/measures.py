@@ -23,8 +23,9 @@ class Shadows:
     outside: Side
 
     @classmethod
-    def of(cls, bank: dict[str, np.ndarray], forget: np.ndarray) -> Shadows:
-        member, phi = bank["member"][:, forget], bank["phi"][:, forget].astype(np.float64)
+    def of(cls, member: np.ndarray, phi: np.ndarray) -> Shadows:
+        """From what the members (M,) of a bank say of the forget images (k,): member and phi (M, k)."""
+        phi = phi.astype(np.float64)
         return cls(summarise(phi, member), summarise(phi, ~member))
 
     def score(self, phi: np.ndarray) -> np.ndarray:

@@ -6,20 +6,32 @@ through it.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import torch
 
 from unlearn_core import data as datasets
 from unlearn_core import projection
 from unlearn_core.attacks.signals import margin
 from unlearn_core.data import Data, Dataset
-from unlearn_core.ensembles import CHUNK, Bank, balanced_subsets, member_seed, train_members
+from unlearn_core.engines import engine
+from unlearn_core.ensembles import (
+    Bank,
+    BankSums,
+    balanced_subsets,
+    goes_stacked,
+    member_seed,
+    stack_size,
+    train_members,
+)
 from unlearn_core.entanglement import EmbeddingSums
-from unlearn_core.memorization import Memorization, memorization
+from unlearn_core.experiment.spread import fulfil_all
+from unlearn_core.memorization import Memorization, memorization, stability
 from unlearn_core.models import Classifier, new_model
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
@@ -31,6 +43,7 @@ from unlearn_core.unlearning import Request, Unlearned, Unlearner
 from unlearn_core.unlearning.base import Fresh
 
 SPLITS = ("train", "validation", "test")
+PART = 8  # members of a bank that are kept together: as many are lost when a worker is killed
 
 
 @spec
@@ -58,7 +71,12 @@ class BankPart(Spec):
     share: float = param(0.7, 0.1, 0.9, help="share of the training images each member sees")
     seed: int = param(0, 0, 2**31 - 1, help="seed of the bank")
     first: int = param(0, 0, help="number of the first member")
-    count: int = param(CHUNK, 1, help="how many members")
+    count: int = param(PART, 1, help="how many members")
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of its members."""
+        return range(self.first, self.first + self.count)
 
 
 @spec
@@ -123,8 +141,8 @@ def _training(store: Store, training: Training, tell: Tell) -> Result:
 
 def load_model(store: Store, training: Training, result: Result) -> Classifier:
     """The classifier whose weights a Training or Run result holds, in eval mode."""
-    use_threads(training)
     model = new_model(training.model, dataset(store, training.data), 0, training.width)
+    use_threads(model)
     model.load_state_dict({k: torch.from_numpy(v) for k, v in result.arrays("weights").items()})
     return model.to(pick_device()).eval()
 
@@ -141,53 +159,137 @@ def _device() -> str:
 # -- bank --------------------------------------------------------------------------------------------------------------
 
 
-def _bank_part(store: Store, part: BankPart, tell: Tell) -> Result:
-    images = dataset(store, part.training.data)
-    train, test = images.train, images.test
-    numbers = range(part.first, part.first + part.count)
-    # Members are dealt one after the other, so these do not depend on how many come after them.
-    member = balanced_subsets(len(train.y), numbers.stop, part.share, part.seed)[part.first :]
-    rows = np.stack([np.flatnonzero(m) for m in member])
-    seeds = [member_seed(part.seed, m) for m in numbers]
+def _part(store: Store, part: BankPart, tell: Tell) -> Result:
+    return bank_parts(store, [part], tell)[0]
 
-    def make(draft: Draft) -> None:
-        columns = defaultdict(list)
-        for trained in train_members(part.training, images, rows, seeds, tell):
-            on_train, on_test = predict(trained.model, train), predict(trained.model, test)
-            columns["correct"].append(on_train.logits.argmax(1) == on_train.labels)
-            columns["phi"].append(margin(on_train.logits, on_train.labels).astype(np.float32))
-            columns["test_phi"].append(margin(on_test.logits, on_test.labels).astype(np.float32))
-            columns["test_accuracy"].append((on_test.logits.argmax(1) == on_test.labels).mean())
-        draft.arrays(member=member, **{k: np.stack(v) for k, v in columns.items()})
 
-    return store.remember(part, make, device=_device())
+def bank_parts(store: Store, parts: Iterable[BankPart], tell: Tell = silent) -> list[Result]:
+    """These parts of one bank, in order; the members of those that are missing are trained together.
+
+    Each part holds `correct` (count, n) bool, `phi` (count, n) and `test_phi` (count, n_test) float32, and
+    `test_accuracy` (count,): what its members say of all training and test images.
+    """
+    parts = list(parts)
+    missing = [part for part in dict.fromkeys(parts) if store.find(part) is None]
+    if missing:
+        shared = missing[0]
+        images = dataset(store, shared.training.data)
+        numbers = [m for part in missing for m in part.numbers]
+        member = bank_members(shared, len(images.train.y), max(numbers) + 1)
+        rows, seeds = [np.flatnonzero(member[m]) for m in numbers], [member_seed(shared.seed, m) for m in numbers]
+        trained = train_members(shared.training, images, rows, seeds, tell)
+        for part in missing:
+            columns = _say(images, itertools.islice(trained, part.count))
+            store.remember(part, lambda draft, columns=columns: _write_part(draft, *columns), device=_device())
+    return [store.find(part) for part in parts]
+
+
+def bank_members(bank: Bank | BankPart, n: int, models: int) -> np.ndarray:
+    """(models, n) bool: which rows the first members of a bank train on. Members are dealt one after the other, so
+    this does not depend on how many come after them.
+    """
+    return balanced_subsets(n, models, bank.share, bank.seed)
+
+
+def _say(images: Dataset, members: Iterable[Trained]) -> tuple[dict[str, np.ndarray], float]:
+    """What members say of all images, and the seconds of their training."""
+    columns, seconds = defaultdict(list), 0.0
+    for trained in members:
+        on_train, on_test = predict(trained.model, images.train), predict(trained.model, images.test)
+        columns["correct"].append(on_train.logits.argmax(1) == on_train.labels)
+        columns["phi"].append(margin(on_train.logits, on_train.labels).astype(np.float32))
+        columns["test_phi"].append(margin(on_test.logits, on_test.labels).astype(np.float32))
+        columns["test_accuracy"].append((on_test.logits.argmax(1) == on_test.labels).mean())
+        seconds += trained.seconds
+    return {name: np.stack(values) for name, values in columns.items()}, seconds
+
+
+def _write_part(draft: Draft, columns: dict[str, np.ndarray], seconds: float) -> None:
+    draft.seconds = seconds
+    draft.arrays(**columns)
 
 
 def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
-    shared = {"training": bank.training, "share": bank.share, "seed": bank.seed}
-    starts = range(0, bank.models, CHUNK)
-    parts = [BankPart(**shared, first=first, count=min(CHUNK, bank.models - first)) for first in starts]
-    for part in parts:
+    images, parts = dataset(store, bank.training.data), parts_of(bank)
+    stacked = goes_stacked(bank.training, images)
+    together = max(1, stack_size(bank.training, images) // PART) if stacked else 1
+    sums, curve = BankSums(len(images.train.y), len(images.test.y)), []
+    accuracies, seconds = [], 0.0
+    with engine() as workers:
+        # One that may stop early trains as many parts at a time as are under way at once.
+        stride = workers.at_once * together if bank.stop_at else len(parts)
+        for start in range(0, len(parts), stride):
+            now = parts[start : start + stride]
 
-        def told(stage, done, total, part=part):
-            tell("bank", round(1000 * (part.first + part.count * done / total)), 1000 * bank.models)
+            def told(stage, done, total, start=start, share=len(now) / len(parts)):  # noqa: B008
+                tell("bank", round(1000 * (start / len(parts) + share * done / total)), 1000)
 
-        fulfil(store, part, told)
-    tell("bank", bank.models, bank.models)
+            for part, result in zip(now, fulfil_all(store, now, told, together), strict=True):
+                if not _stable(bank, curve):  # what was trained beyond is not counted: workers do not change a result
+                    accuracies += _add(sums, bank, part, result)
+                    seconds += result.manifest()["seconds"]
+                    found = stability(sums.count, sums.right)
+                    more = {"reliability": found.reliability, "test_accuracy": np.mean(accuracies)}
+                    curve.append(vars(found) | more)
+            if _stable(bank, curve):
+                break
 
     def make(draft: Draft) -> None:
-        found = [store.find(part) for part in parts]
-        draft.seconds = sum(r.manifest()["seconds"] for r in found)
-        arrays = [r.arrays() for r in found]
-        draft.arrays(**{k: np.concatenate([a[k] for a in arrays]) for k in arrays[0]})
+        draft.seconds = seconds
+        draft.arrays(**sums.arrays())
+        draft.table(pd.DataFrame(curve))
 
     return store.remember(bank, make, device=_device())
+
+
+def _stable(bank: Bank, curve: list[dict]) -> bool:
+    return bool(bank.stop_at and curve and curve[-1]["reliability"] >= bank.stop_at)
+
+
+def parts_of(bank: Bank) -> list[BankPart]:
+    """The parts in which a bank is trained and kept."""
+    shared = {"training": bank.training, "share": bank.share, "seed": bank.seed}
+    starts = range(0, bank.models, PART)
+    return [BankPart(**shared, first=first, count=min(PART, bank.models - first)) for first in starts]
+
+
+def _add(sums: BankSums, bank: Bank, part: BankPart, result: Result) -> list[float]:
+    """Add the members of a part to the sums; returns their test accuracies."""
+    arrays = result.arrays()
+    member = bank_members(bank, sums.n, part.first + part.count)
+    for i, number in enumerate(part.numbers):
+        sums.add(number, member[number], arrays["correct"][i], arrays["phi"][i], arrays["test_phi"][i])
+    return arrays["test_accuracy"].tolist()
+
+
+def bank_sums(result: Result) -> BankSums:
+    """The sums of a finished bank."""
+    return BankSums.of(result.arrays(), int(result.table()["members"].iloc[-1]))
+
+
+def bank_stability(result: Result) -> pd.DataFrame:
+    """How stable a bank's memorization scores were after each of its parts: the fields of Stability, reliability, and
+    the mean `test_accuracy` of the members so far. The last line is the bank itself.
+    """
+    return result.table()
 
 
 def bank_memorization(result: Result) -> Memorization:
     """Memorization scores of all training rows from a bank's result."""
     arrays = result.arrays()
-    return memorization(arrays["member"], arrays["correct"])
+    return memorization(arrays["count"].sum(0, dtype=np.int64), arrays["right"].sum(0, dtype=np.int64))
+
+
+def bank_columns(store: Store, bank: Bank, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(M, k) member and phi: what each member of a finished bank says of these k training rows. Parts are read one
+    after the other, so that only these columns are ever in memory.
+    """
+    result = fulfil(store, bank)
+    trained = int(result.table()["members"].iloc[-1])
+    parts = [part for part in parts_of(bank) if part.first < trained]
+    n = result.arrays()["count"].shape[2]
+    phi = [found.arrays()["phi"][:, rows] for found in fulfil_all(store, parts)]
+    return bank_members(bank, n, trained)[:, rows], np.concatenate(phi)
 
 
 # -- embeddings --------------------------------------------------------------------------------------------------------
@@ -288,7 +390,17 @@ def _run(store: Store, run: Run, tell: Tell) -> Result:
 
 # -- the one door ------------------------------------------------------------------------------------------------------
 
-MAKERS = {Training: _training, Bank: _bank, BankPart: _bank_part, Embedding: _embedding, Map: _map, Run: _run}
+MAKERS = {Training: _training, Bank: _bank, BankPart: _part, Embedding: _embedding, Map: _map, Run: _run}
+
+
+# Kinds that many of are made faster together than one after the other.
+TOGETHER = {Training: train_all, BankPart: bank_parts, Run: run_all}
+
+
+def fulfil_together(store: Store, specs: Sequence[Spec], tell: Tell = silent) -> list[Result]:
+    """The results of specs of one kind and one dataset, in order, in this process."""
+    kind = type(specs[0])
+    return TOGETHER[kind](store, specs, tell) if kind in TOGETHER else [fulfil(store, spec, tell) for spec in specs]
 
 
 def fulfil(store: Store, spec: Spec, tell: Tell = silent) -> Result:

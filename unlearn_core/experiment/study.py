@@ -24,7 +24,9 @@ from unlearn_core.experiment.stages import (
     MAKERS,
     Map,
     Run,
+    bank_columns,
     bank_memorization,
+    bank_stability,
     dataset,
     embedding_sums,
     fulfil,
@@ -190,7 +192,7 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
             for seed, result in zip(seeds, run_all(store, asked, within(t, "", i, len(todo))), strict=True):
                 runs[method.id, seed] = result
     with stage("evaluation") as t:
-        shadows = Shadows.of(bank.arrays(), rows)
+        shadows = Shadows.of(*bank_columns(store, study.bank, rows))
         lines = []
         for seed in seeds:
             t("", seed, study.seeds)
@@ -236,7 +238,7 @@ def summary(study, table: pd.DataFrame, rows, goal: Target, bank: Result, sums, 
         "name": study.name,
         "seconds": seconds,
         "seeds": study.seeds,
-        "bank_models": study.models,
+        "bank_models": int(bank_stability(bank)["members"].iloc[-1]),
         "bank_fitted": memorized.fitted,
         "bank_warning": memorized.warning,
         "forget": len(rows),

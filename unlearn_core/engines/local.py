@@ -1,0 +1,146 @@
+"""Processes of this machine: one for each GPU, or for each CPU with one thread.
+
+Each worker is a pool of one process, so that one that is killed takes only its own task down. Workers stay warm until
+the engine is closed. Each holds one end of a pipe, its lifeline: when the other end is closed, or the process that held
+it is gone, the worker ends at once, whatever it is doing. Nothing is half done then, because results appear whole or
+not at all.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection
+from typing import Any
+
+from unlearn_core.engines import machine
+from unlearn_core.engines.base import Engine, Function, Lost, Workers, attempt
+from unlearn_core.engines.here import Here
+
+CONTEXT = multiprocessing.get_context("spawn")  # a fork would copy torch's threads and CUDA's state half
+
+
+def local(workers: int | None) -> Engine:
+    """So many workers of this machine, as many as it carries unless told; a single one is this process."""
+    workers = workers or machine.workers()
+    # A spawned process reads the main module again. In a thread of a server that module is a page.
+    if workers == 1 or threading.current_thread() is not threading.main_thread():
+        return Here()
+    return Local(workers)
+
+
+class Local(Workers):
+    """Up to `workers` processes, each begun when it is first needed."""
+
+    def __init__(self, workers: int):
+        super().__init__(at_once=workers)
+        self.gpus = machine.gpus()
+        self.idle: list[Worker] = []
+        self.busy: list[Worker] = []
+
+    def begin(self, function: Function, task: Any) -> Worker:
+        worker = self.idle.pop() if self.idle else self._new_worker()
+        self.busy.append(worker)
+        try:
+            worker.begin(function, task)
+        except BrokenProcessPool:  # it was killed while it had nothing to do
+            self.abandon([worker])
+            return self.begin(function, task)
+        return worker
+
+    def _new_worker(self) -> Worker:
+        """A worker for the GPU that the fewest have, where there are GPUs."""
+        if not self.gpus:
+            return Worker({"OMP_NUM_THREADS": "1"}, None)
+        taken = [worker.gpu for worker in self.busy + self.idle]
+        gpu = min(self.gpus, key=taken.count)
+        threads = max(1, machine.cpus() // self.at_once)
+        return Worker({"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": gpu}, gpu)
+
+    def ended(self, handles: list[Worker], seconds: float) -> list[Worker]:
+        done, _ = wait([worker.future for worker in handles], seconds, FIRST_COMPLETED)
+        return [worker for worker in handles if worker.future in done]
+
+    def result(self, handle: Worker) -> Any:
+        error = handle.future.exception()
+        if isinstance(error, BrokenProcessPool):
+            self.abandon([handle])
+            raise Lost from error
+        self.busy.remove(handle)
+        self.idle.append(handle)
+        return handle.future.result()
+
+    def share(self, handle: Worker) -> float:
+        return handle.share.value
+
+    def abandon(self, handles: list[Worker]) -> None:
+        for worker in handles:
+            worker.lifeline.close()
+        for worker in handles:
+            worker.pool.shutdown()
+            self.busy.remove(worker)
+
+    def close(self) -> None:
+        self.busy += self.idle
+        self.idle = []
+        self.abandon(list(self.busy))
+
+
+class Worker:
+    """One process, what it is told of its surroundings, and how far it is with its task."""
+
+    def __init__(self, environment: dict[str, str], gpu: str | None):
+        self.environment, self.gpu, self.future = environment, gpu, None
+        # Shared memory without a lock: a process that is killed while it writes leaves nothing locked.
+        self.share = CONTEXT.RawValue("d", 0.0)
+        theirs, self.lifeline = CONTEXT.Pipe(duplex=False)
+        self.pool = ProcessPoolExecutor(1, CONTEXT, initializer=_start, initargs=(theirs, self.share))
+
+    def begin(self, function: Function, task: Any) -> None:
+        self.share.value = 0.0
+        # The process is begun by the first task. What it has to know before torch is imported must be there by then.
+        with _environment(self.environment):
+            self.future = self.pool.submit(_carry_out, function, task)
+
+
+@contextmanager
+def _environment(changes: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+# -- in the worker's process -------------------------------------------------------------------------------------------
+
+
+def _start(lifeline: connection.Connection, share: Any) -> None:
+    global _share
+    _share = share
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent answers it
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _end_with(lifeline: connection.Connection) -> None:
+    """End this process when nobody holds the other end any more, or the parent is gone."""
+    connection.wait([lifeline, multiprocessing.parent_process().sentinel])
+    os._exit(1)
+
+
+def _carry_out(function: Function, task: Any) -> Any:
+    def tell(stage: str, done: int, total: int) -> None:
+        _share.value = done / total if total else 0.0
+
+    return attempt(function, task, tell)

@@ -1,0 +1,44 @@
+"""How many workers this machine carries."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # what a container may use: microseconds of CPU in each period, or max
+
+
+def cpus() -> int:
+    """The CPUs this process may use: those it is bound to, and no more than its container's share."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = QUOTA.read_text().split()
+        return max(1, min(allowed, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return allowed
+
+
+def gpus() -> list[str]:
+    """The CUDA devices that workers may have one each of, as CUDA_VISIBLE_DEVICES names them.
+
+    None where UNLEARN_DEVICE names the CPU or one device: then that is what every worker uses.
+    """
+    if (os.environ.get("UNLEARN_DEVICE") or "cuda") != "cuda":
+        return []
+    import torch
+
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    count = torch.cuda.device_count()
+    return (visible or [str(number) for number in range(count)])[:count]
+
+
+def workers() -> int:
+    """One worker a GPU, or one a CPU where models train on CPUs; a single device of another kind has one."""
+    if found := gpus():
+        return len(found)
+    device = os.environ.get("UNLEARN_DEVICE")
+    if device:
+        return cpus() if device == "cpu" else 1
+    import torch
+
+    return 1 if torch.backends.mps.is_available() else cpus()

@@ -1,0 +1,106 @@
+"""Many models at once: retrained references over seeds, and the bank of models on subsets of the training images.
+
+Small nets train *stacked*, in one pass for all; larger nets one after the other, which is faster for them. Both give
+what each model would become alone. Which of the two is said by the work of one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import psutil
+import torch
+
+from unlearn_core.data import Dataset
+from unlearn_core.ensembles.stacked import train_stacked
+from unlearn_core.ensembles.subsets import balanced_subsets, member_seed
+from unlearn_core.ensembles.sums import BankSums
+from unlearn_core.models import new_model
+from unlearn_core.params import Spec, param, spec
+from unlearn_core.progress import Tell, silent
+from unlearn_core.stacking import bytes_per_member, pays
+from unlearn_core.training import Trained, Training, pick_device, train_each
+
+# Members stacked at once. More gain nothing on a CPU, whose cache they leave; a GPU is filled by hundreds.
+MOST = {"cpu": 32, "cuda": 1024}
+FREE_SHARE = 0.5  # of the free memory that a stack may take
+
+
+@spec
+class Bank(Spec):
+    """Models trained on balanced subsets of the training images: the ground of memorization scores and of LiRA."""
+
+    training: Training = param(help="how each member is trained; its own seed and `without` play no part")
+    models: int = param(256, 10, 10_000, help="number of members; 64 are a preview")
+    share: float = param(0.7, 0.1, 0.9, help="share of the training images each member sees")
+    seed: int = param(0, 0, 2**31 - 1, help="seed of the subsets and of the members")
+    stop_at: float = param(
+        0.0, 0.0, 0.999, help="stop early once memorization scores are as reliable as this; 0 = train all members"
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        # Two requests that mean the same bank must have the same key.
+        object.__setattr__(self, "training", self.training.but(seed=0, without=""))
+
+
+def goes_stacked(training: Training, dataset: Dataset) -> bool:
+    """Whether models of this recipe train together rather than one after the other. Half precision is for nets whose
+    steps fill the device, and those go alone.
+    """
+    return training.precision == "float32" and pays(*_one(training, dataset))
+
+
+def stack_size(training: Training, dataset: Dataset) -> int:
+    """How many members are stacked at once, by the device and its free memory; at least 1."""
+    model, batch = _one(training, dataset)
+    if batch.device.type == "cuda":
+        free = torch.cuda.mem_get_info(batch.device)[0]
+    else:
+        free = psutil.virtual_memory().available
+    most = MOST.get(batch.device.type, MOST["cpu"])
+    return int(max(1, min(most, FREE_SHARE * free // bytes_per_member(model, batch))))
+
+
+def _one(training: Training, dataset: Dataset):
+    device = pick_device()
+    model = new_model(training.model, dataset, 0, training.width).to(device)
+    return model, dataset.train.x[: training.batch].to(device)
+
+
+def train_members(
+    training: Training, dataset: Dataset, rows: Sequence[np.ndarray], seeds: list[int], tell: Tell = silent
+) -> Iterator[Trained]:
+    """Train len(seeds) models, member m on rows[m] (all of one length) with seeds[m]; yields them in order.
+
+    A stack that does not fit into memory is halved, and goes on from the members that are finished.
+    """
+    if len(seeds) == 1 or not goes_stacked(training, dataset):
+        yield from train_each(training, dataset, rows, seeds, tell)
+        return
+    done, size = 0, stack_size(training, dataset)
+    while done < len(seeds):
+        chunk = slice(done, done + size)
+        count = len(seeds[chunk])
+
+        def part(stage, step, steps, done=done, count=count):
+            tell(stage, steps * done + step * count, steps * len(seeds))
+
+        try:
+            for trained in train_stacked(training, dataset, np.stack(rows[chunk]), seeds[chunk], part):
+                yield trained
+                done += 1
+        except (MemoryError, RuntimeError) as error:
+            if size == 1 or not _out_of_memory(error):
+                raise
+            size //= 2
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
+
+
+__all__ = ["Bank", "BankSums", "balanced_subsets", "goes_stacked", "member_seed", "stack_size", "train_members"]

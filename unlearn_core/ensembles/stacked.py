@@ -1,0 +1,110 @@
+"""Training many small nets in one pass, each with its own rows and seed, in float32."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch.func import vmap
+from torch.nn import functional as F
+
+from unlearn_core.augmentation import epoch_draws, flip_and_crop
+from unlearn_core.data import Dataset
+from unlearn_core.ensembles.dense import DenseSteps, layers_of
+from unlearn_core.models import Classifier, new_model
+from unlearn_core.progress import Tell
+from unlearn_core.stacking import call, skeleton, stacked_state
+from unlearn_core.training import (
+    TRAJECTORY,
+    Trained,
+    Training,
+    as_trajectory,
+    epoch_order,
+    learning_rate,
+    pick_device,
+    steps_of,
+    trajectory_of,
+    use_threads,
+)
+
+# One step of all members: images (M, B, C, H, W) of floats in [0, 1], labels (M, B), learning rate -> logits (M, B, K)
+# from before the step.
+Steps = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
+
+
+def train_stacked(
+    training: Training, dataset: Dataset, rows: np.ndarray, seeds: list[int], tell: Tell
+) -> Iterator[Trained]:
+    """Train len(seeds) models together, member m on rows[m] (all of one length); yields them in order."""
+    device, started = pick_device(), time.perf_counter()
+    models = [new_model(training.model, dataset, seed, training.width).to(device) for seed in seeds]
+    use_threads(models[0])
+    params, buffers = stacked_state([model.train() for model in models])
+    take, step_all = _prepared(training, models[0], params, buffers, dataset.train.x.to(device))
+    y, (members, size) = dataset.train.y.to(device), rows.shape
+    steps, step = steps_of(training, size), 0
+    seen = torch.zeros(members, len(y), len(TRAJECTORY), device=device)
+    member_axis = torch.arange(members, device=device)[:, None]
+    for epoch in range(training.epochs):
+        order = torch.from_numpy(np.stack([epoch_order(r, s, epoch) for r, s in zip(rows, seeds, strict=True)]))
+        order = order.to(device)
+        draws = None
+        if training.augment != "none":
+            draws = torch.from_numpy(np.stack([epoch_draws(size, s, epoch) for s in seeds])).to(device)
+        said = []
+        for start in range(0, size, training.batch):
+            at = slice(start, start + training.batch)
+            lr = learning_rate(training.lr, training.schedule, step, steps)
+            images = take(order[:, at], None if draws is None else draws[:, at])
+            said.append(step_all(images, y[order[:, at]], lr))
+            step += 1
+            tell("train", step, steps)
+        seen[member_axis, order] += trajectory_of(torch.cat(said, dim=1), y[order])
+    seen = seen.cpu().numpy() / training.epochs
+    seconds = (time.perf_counter() - started) / members
+    for m, model in enumerate(models):
+        model.load_state_dict({k: v[m].detach() for k, v in (params | buffers).items()})
+        yield Trained(model.eval(), as_trajectory(seen[m], rows[m]), seconds)
+
+
+def _prepared(training: Training, model: Classifier, params: dict, buffers: dict, images: torch.Tensor):
+    """How a batch is taken from the images, and how all members make a step on it."""
+    layers = layers_of(model)
+    if layers is not None and training.augment == "none":
+        flat = ((images.float() / 255 - model.mean) / model.std).flatten(1)
+        steps = DenseSteps(params, layers, training.momentum, training.weight_decay)
+        return lambda order, draws: flat.index_select(0, order.flatten()).view(*order.shape, -1), steps
+    images = images.contiguous(memory_format=torch.channels_last)
+
+    def take(order: torch.Tensor, draws: torch.Tensor | None) -> torch.Tensor:
+        x = images[order.flatten()]
+        if draws is not None:
+            x = flip_and_crop(x, draws.flatten(0, 1))
+        return (x.float() / 255).unflatten(0, order.shape)
+
+    return take, _automatic(training, model, params, buffers)
+
+
+def _automatic(training: Training, model: Classifier, params: dict, buffers: dict) -> Steps:
+    """Steps of any net, differentiated by torch. The loss is the sum of independent losses, so the gradient of each
+    member's parameters is that of its own.
+    """
+    net, parameters = skeleton(model), list(params.values())
+    forward = vmap(lambda p, b, x: call(net, p, b, x))
+    fused = parameters[0].device.type in ("cpu", "cuda")
+    optimiser = torch.optim.SGD(
+        parameters, lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay, fused=fused
+    )
+
+    def step(x: torch.Tensor, y: torch.Tensor, lr: float) -> torch.Tensor:
+        logits = forward(params, buffers, x)
+        loss = F.cross_entropy(logits.transpose(1, 2), y, reduction="sum") / y.shape[1]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.param_groups[0]["lr"] = lr
+        optimiser.step()
+        return logits.detach()
+
+    return step

@@ -1,0 +1,47 @@
+"""Many results at once, made by the workers that the environment asks for.
+
+A worker gets the place of the store and the specs, and leaves what it makes in the store. Nothing else passes between
+processes, so it is the same whether they are on one machine or on many that share the store's disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from unlearn_core.engines import engine
+from unlearn_core.params import Spec, build, plain
+from unlearn_core.progress import Tell, silent
+from unlearn_core.store import Result, Store, StoreError
+
+
+def fulfil_all(store: Store, specs: Iterable[Spec], tell: Tell = silent, together: int = 1) -> list[Result]:
+    """The results of these specs, in order: found in the store, or made now, several at once where there are workers.
+
+    `together` neighbours, all of one kind, are one worker's task: more for models that train faster side by side.
+    Calls tell("work", done, total). An error in one does not stop the others. Raises it, or StoreError where workers
+    do not share the store's disk.
+    """
+    specs = list(specs)
+    missing = [spec for spec in dict.fromkeys(specs) if store.find(spec) is None]
+    if missing:
+        groups = [missing[i : i + together] for i in range(0, len(missing), together)]
+        tasks = [{"store": str(store.root), "specs": [plain(spec) for spec in group]} for group in groups]
+        with engine() as workers:
+            for _ in workers.map(make, tasks, tell):
+                pass
+    results = [store.find(spec) for spec in specs]
+    if None in results:
+        raise StoreError("Workers did not leave their results in this store; all machines must share its folder.")
+    return results
+
+
+def make(task: dict, tell: Tell) -> list[str]:
+    """What a worker does: make the results of a task's specs in the store that it names. Returns their keys."""
+    from unlearn_core.experiment.stages import fulfil_together  # the stages themselves may spread their work
+
+    root = Path(task["store"])
+    if not (root / "layout.json").exists():  # Store() would begin an empty one that nobody looks into
+        raise StoreError(f"The store {root} cannot be seen from a worker; all machines must share its folder.")
+    specs = [build(spec) for spec in task["specs"]]
+    return [result.key for result in fulfil_together(Store(root), specs, tell)]
