@@ -9,6 +9,7 @@ from pages.shared import (
     forget_builder,
     frame,
     memorization_chart,
+    proxy_table,
     state,
     theme,
     thumbnails,
@@ -176,6 +177,8 @@ def _memorization(study: OpenStudy, chosen: np.ndarray) -> None:
     for column, (name, rows) in zip(st.columns(3), parts.items(), strict=True):
         with column:
             _part(study, name, rows)
+    with st.expander("Cheaper scores", icon=":material/savings:"):
+        proxy_table.draw(study)
 
 
 def _part(study: OpenStudy, name: str, rows: np.ndarray) -> None:

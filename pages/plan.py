@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import chosen_set, cost_words, frame, plan_editor, plan_file, state
+from pages.shared import chosen_set, cost_words, frame, plan_editor, plan_file, plan_search, state
 from pages.shared.forms import form
 from pages.shared.text import escape, images
 from unlearn_core import jobs
@@ -43,6 +43,7 @@ def draw() -> None:
         _sentence(study, plan, rows)
     with advice:
         _advice(study, plan, rows)
+    plan_search.draw(study, rows, plan)
     _file(study, plan)
     with st.bottom:
         _go(study, plan, wanted if edited is not None else None)
@@ -69,7 +70,8 @@ def _advice(study: OpenStudy, plan: Plan, rows) -> None:
 
 def _study(study: OpenStudy, plan: Plan, rows) -> Study | None:
     """The study that the button would run; None, with the reason on screen, where there is none."""
-    place = f"beside.{study.key[:8]}"
+    settled = plan_editor.is_settled(study)
+    place = f"beside.{study.key[:8]}{'.settled' * settled}"
     own = [name for name, cls in ALGORITHMS.items() if any(type(u) is cls for u in study.spec.unlearners)]
     singles = st.multiselect(
         "Single algorithms, each on the whole set",
@@ -86,10 +88,15 @@ def _study(study: OpenStudy, plan: Plan, rows) -> Study | None:
     name = st.text_input(
         "Name of the study", name, max_chars=60, key=f"{place}.name", persist_state="session", width=420
     )
-    asked = form(Study, place, study.spec, ("seeds", "tuning_seeds", "controls"))
+    if settled:
+        st.caption("The plan keeps the learning rates that were found, and the single algorithms those of the study.")
+    start = study.spec.but(tuning_seeds=0) if settled else study.spec
+    asked = form(Study, place, start, ("seeds", "tuning_seeds", "controls"))
     if asked is None:
         return None
-    unlearners = tuple(plan_editor.usual(study, ALGORITHMS[name]) for name in singles)
+    # Where no rates are to be chosen, those that were chosen before are the fair ones.
+    settings = plan_editor.usual if asked.tuning_seeds else plan_editor.tuned
+    unlearners = tuple(settings(study, ALGORITHMS[name]) for name in singles)
     return asked.but(
         name=name.strip() or study.spec.name, forget=chosen_set.spec(study, rows), unlearners=unlearners, plans=(plan,)
     )

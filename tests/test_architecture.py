@@ -12,8 +12,9 @@ CORE = ROOT / "unlearn_core"
 
 # The data's way. A module or folder imports from those before it; inside a folder the order is the folder's own affair.
 ORDER = (
-    "params", "progress", "store", "rows", "data", "models", "training", "ensembles", "memorization", "entanglement",
-    "projection", "forget", "unlearning", "rum", "attacks", "evaluation", "experiment", "jobs", "cli", "__main__",
+    "params", "progress", "engines", "store", "rows", "data", "models", "augmentation", "stacking", "training",
+    "attacks", "ensembles", "memorization", "proxies", "entanglement", "projection", "forget", "unlearning", "rum",
+    "evaluation", "experiment", "jobs", "cli", "__main__",
 )  # fmt: skip
 # What an algorithm needs: its base, the declaration of values, and arithmetic.
 FOR_ALGORITHMS = {
@@ -162,6 +163,7 @@ def test_nothing_that_can_run_a_strangers_code(file):
     ("module", "absent"),
     [
         ("unlearn_core", ["torch", "streamlit", "plotly", "pandas"]),
+        ("unlearn_core.engines", ["torch", "ray", "submitit", "unlearn_core.store"]),
         ("unlearn_core.jobs", ["torch", "streamlit", "plotly"]),  # a queued job waits without them
         ("unlearn_core.experiment", ["streamlit", "plotly", "umap", "numba", "sklearn", "torchvision"]),
         ("unlearn_core.attacks, unlearn_core.evaluation, unlearn_core.forget", ["torch", "streamlit"]),

@@ -32,7 +32,7 @@ from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, Original
 
 WORK = ("train", "bank", "map", "forget", "unlearn", "evaluate")
-COMMANDS = ("example", "list", *WORK, "study", "forecast", "compare", "suggest", "audit", "data", "jobs")
+COMMANDS = ("example", "list", *WORK, "study", "tune", "forecast", "compare", "suggest", "audit", "data", "jobs")
 SMALL = ("--epochs", "3")  # a recipe that trains in a fraction of a second
 
 

@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from unlearn_core.params import BadValue, Spec, param, spec
+from unlearn_core.proxies import PROXIES
 from unlearn_core.rows import pack, unpack
 from unlearn_core.unlearning import Cost, Request, Unlearned, Unlearner, unlearn_together
 from unlearn_core.unlearning.fine_tune import FineTune
@@ -124,9 +125,7 @@ class Plan(Spec):
     """How to refine a forget set, and an algorithm for each part: what the Plan page edits, saves and runs."""
 
     name: str = param("RUM", help="what the plan is called")
-    by: str = param(
-        "memorization", choices=("memorization", "entanglement", "confidence"), help="the score that refines"
-    )
+    by: str = param("memorization", choices=("memorization", "entanglement", *PROXIES), help="the score that refines")
     cut_by: str = param("rank", choices=("rank", "value"), help="cuts as shares of the set, or as scores")
     low_cut: float = param(1 / 3, -1e9, 1e9, help="where the low part ends")
     high_cut: float = param(2 / 3, -1e9, 1e9, help="where the high part begins")

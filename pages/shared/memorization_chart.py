@@ -7,13 +7,14 @@ import plotly.graph_objects as go
 
 from pages.shared import theme
 from unlearn_core.experiment import OpenStudy
+from unlearn_core.proxies import PROXIES
 
 PATTERNS = {"low": "", "medium": "/", "high": "x"}
 BIN = 0.05
 AXES = {
     "memorization": "memorization score (right = more memorized)",
-    "confidence": "minus the mean confidence during training (right = learned later)",
     "entanglement": "minus the squared distance to the middle of all embeddings (right = nearer to the middle)",
+    **{name: proxy.axis for name, proxy in PROXIES.items()},
 }
 
 

@@ -14,6 +14,7 @@ from pages.shared.text import escape, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.views import Suggestion
 from unlearn_core.params import BadValue, Spec
+from unlearn_core.proxies import PROXIES
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 
@@ -21,7 +22,7 @@ SHOWN = 4  # thumbnails of a part
 BY = {
     "memorization": "Memorization (from the bank of models)",
     "entanglement": "Entanglement (distance to the middle of all embeddings)",
-    "confidence": "Confidence during training (needs no bank)",
+    **{name: f"{proxy.title} (needs no bank)" for name, proxy in PROXIES.items()},
 }
 CUT_BY = {"rank": "Number of images", "value": "Score"}
 RETAIN = {
@@ -42,11 +43,17 @@ def start(study: OpenStudy) -> Plan:
     return plan_file.from_text(held["plan"])
 
 
-def load(study: OpenStudy, plan: Plan) -> None:
-    """Put another plan in the place of the one on screen."""
+def load(study: OpenStudy, plan: Plan, settled: bool = False) -> None:
+    """Put another plan in the place of the one on screen; `settled` where its learning rates are to stay so."""
     before = st.session_state.get(_key(study), {"round": 0})
     # Widgets remember their values by their keys, so each loaded plan gets keys of its own.
-    st.session_state[_key(study)] = {"plan": plan_file.to_text(plan), "round": before["round"] + 1}
+    now = {"plan": plan_file.to_text(plan), "round": before["round"] + 1, "settled": settled}
+    st.session_state[_key(study)] = now
+
+
+def is_settled(study: OpenStudy) -> bool:
+    """Whether the learning rates of the plan on screen were searched for already."""
+    return st.session_state[_key(study)]["settled"]
 
 
 def keys(study: OpenStudy) -> str:
@@ -84,7 +91,13 @@ def cuts(study: OpenStudy, rows: np.ndarray, plan: Plan) -> Plan:
     key, chart = keys(study), st.container()
     left, right = st.columns(2)
     with left:
-        by = _select("Refine by", BY, plan.by, f"{key}.by", "What tells easy from hard images.")
+        offered = {name: title for name, title in BY.items() if study.is_ready(name)}
+        now = plan.by if plan.by in offered else "memorization"  # scores that are missing take longer than a page may
+        if now != plan.by:
+            st.warning("The score of this plan is not computed yet, so memorization cuts it here.")
+        by = _select("Refine by", offered, now, f"{key}.by", "What tells easy from hard images.")
+        if missing := [PROXIES[name].title.lower() for name in BY if name not in offered]:
+            st.caption(f"Not computed yet: {', '.join(missing)}. Explore offers to, under Cheaper scores.")
     with right:
         cut_by = _select(
             "Cut by", CUT_BY, plan.cut_by, f"{key}.cut_by", "Cuts after so many images, or at these scores."
@@ -187,6 +200,15 @@ def _advice(study: OpenStudy, rows: np.ndarray, lost: tuple[str, ...]) -> str:
 def usual(study: OpenStudy, cls: type[Unlearner]) -> Spec:
     """An algorithm with the settings that the study gave it, so that its results are found again; else with its own."""
     return next((u for u in study.spec.unlearners if type(u) is cls), cls())
+
+
+def tuned(study: OpenStudy, cls: type[Unlearner]) -> Unlearner:
+    """An algorithm with the settings it ran with in the study, the learning rate chosen; else with its own."""
+    singles = dict.fromkeys(study.table.loc[study.table["kind"] == "single", "method"])
+    for method, given in zip(singles, study.spec.unlearners, strict=True):
+        if type(given) is cls:
+            return study.run_result(method, 0).spec().unlearner
+    return cls()
 
 
 def suggested(study: OpenStudy, plan: Plan, rows: np.ndarray) -> Plan:

@@ -31,6 +31,9 @@ KINDS = {
     "Embedding": "Embedding",
     "Map": "Map",
     "Tuning": "Learning rate search",
+    "PlanSearch": "Plan search",
+    "PlanTrial": "Plan tried",
+    "SearchRound": "Round of a plan search",
 }
 # The stages of a study in their order, and what each is for.
 STUDY = {

@@ -1,5 +1,6 @@
 """The Explore page: what is said of a forget set, and every way to change it."""
 
+import shutil
 from functools import partial
 
 import numpy as np
@@ -7,10 +8,15 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import chosen_set, embedding_chart, memorization_chart, thumbnails
-from unlearn_core.experiment import OpenStudy
+from pages.shared import chosen_set, embedding_chart, memorization_chart, plan_file, proxy_table, thumbnails
+from unlearn_core import jobs
+from unlearn_core.experiment import OpenStudy, ProxyTable, fulfil
+from unlearn_core.experiment import proxy_table as cheaper
+from unlearn_core.params import key
+from unlearn_core.proxies import PROXIES
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import Plan
+from unlearn_core.store import Store
 
 
 @pytest.fixture
@@ -186,3 +192,91 @@ def test_the_set_in_the_address_is_spelled_as_everywhere(explore, filled_store, 
     button(at, "Use these 12").click().run()
     top = np.lexsort((np.arange(len(study.labels)), -study.memorization.scores))[:12]
     assert at.query_params["forget"] == pack(top)
+
+
+# -- cheaper scores ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def compared(filled_store, filled_study, tmp_path_factory):
+    """The folder of a store in which the small study has its table of cheaper scores."""
+    root = tmp_path_factory.mktemp("compared") / "store"
+    shutil.copytree(filled_store, root)
+    fulfil(Store(root), ProxyTable(study=filled_study))
+    return root
+
+
+def cheap_scores(at):
+    """The table of cheaper scores as it stands on the page."""
+    return next(frame.value for frame in at.dataframe if "correlation" in frame.value)
+
+
+def titles(names):
+    return [PROXIES[name].title for name in names]
+
+
+def test_scores_that_cost_nothing_are_ranked_at_once(explore, filled_store, study, submitted):
+    at = explore(filled_store)
+    shown, free = cheap_scores(at), cheaper.ready(study)
+    assert sorted(shown["title"]) == sorted(titles(name for name in PROXIES if PROXIES[name].recorded))
+    for said, r in zip(shown["correlation"], free["correlation"], strict=True):
+        assert said.startswith(f"{r:.2f} (")
+    assert "retraining on held-out images and curvature of the loss" in words(at) and "(18 runs)" in words(at)
+    button(at, "Compare all scores").click().run()
+    assert submitted == [ProxyTable(study=study.spec)] and at.title[0].value == "Runs"
+
+
+def test_a_comparison_under_way_is_not_offered_again(explore, filled_store, study, monkeypatch):
+    class Under:
+        key, active = key(ProxyTable(study=study.spec)), True
+
+    monkeypatch.setattr(jobs, "listing", lambda store: [Under])
+    monkeypatch.setattr("pages.shared.frame._light", lambda: None)
+    at = explore(filled_store)
+    assert "comparison is under way" in words(at)
+    assert not [b for b in at.button if b.label == "Compare all scores"]
+
+
+def test_the_whole_table_stands_in_the_order_of_agreement(explore, compared, study):
+    at, (table, _) = explore(compared), cheaper.finished(OpenStudy.open(Store(compared), study.key))
+    shown = cheap_scores(at)
+    assert shown["title"].tolist() == ["Exact memorization", *titles(table.index[1:])]
+    assert shown["tow"].iloc[0] == "{:.3f} ± {:.3f}".format(
+        *study.means("group_tow").loc["rum", ["mean", "half_width"]]
+    )
+    assert not [b for b in at.button if b.label == "Compare all scores"]
+    best = PROXIES[table.index[1]].title
+    assert f"**{best}** ranks the images most like the bank does" in words(at)
+
+
+@pytest.mark.parametrize(
+    ("apart", "half", "says"),
+    [
+        (-0.05, 0.02, "differs by −0.050 ± 0.020 group ToW from RUM cut by exact scores: worse"),
+        (0.05, 0.02, ": better"),
+        (0.01, 0.02, "not to be told from no difference"),
+        (0.05, np.nan, "one seed cannot say"),
+        (np.nan, np.nan, ""),
+    ],
+)
+def test_what_is_said_of_the_best_score_follows_its_numbers(apart, half, says, compared, study):
+    table = cheaper.finished(OpenStudy.open(Store(compared), study.key))[0]
+    table.loc[table.index[1], ["difference", "difference_half_width"]] = [apart, half]
+    said = proxy_table._sentence(study, table)
+    assert says in said and ("RUM" in said) == bool(says)
+
+
+def test_a_plan_is_cut_only_by_scores_that_are_there(open_page, filled_store, compared):
+    def offered(at):
+        return next(w for w in at.selectbox if w.key and w.key.endswith(".by")).options
+
+    before, after = open_page("plan", filled_store), open_page("plan", compared)
+    assert len(offered(before)) == len(offered(after)) - 2 == 6
+    said = "Not computed yet: retraining on held-out images, curvature of the loss."
+    assert said in words(before) and said not in words(after)
+
+
+def test_a_plan_by_a_score_that_is_missing_says_so_and_computes_nothing(open_page, filled_store, study):
+    at = open_page("plan", filled_store, plan=plan_file.to_address(Plan(by="loss_curvature")))
+    assert "is not computed yet, so memorization cuts it here" in at.warning[0].value
+    assert not study.is_ready("loss_curvature")

@@ -1,6 +1,7 @@
 """The Plan page: cuts, algorithms, what is suggested, what it costs, and what the button submits."""
 
 import json
+import shutil
 from functools import partial
 
 import numpy as np
@@ -8,14 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pages.shared import cost_words, plan_editor, plan_file
+from pages.shared import cost_words, found_plans, plan_editor, plan_file
+from unlearn_core.experiment import PlanSearch, fulfil
 from unlearn_core.experiment.forecast import Forecast
 from unlearn_core.experiment.views import Suggestion
 from unlearn_core.forget import Picked
-from unlearn_core.params import BadValue, canonical, plain
+from unlearn_core.params import BadValue, build, canonical, plain
+from unlearn_core.progress import Cancelled
 from unlearn_core.rum import Plan
+from unlearn_core.store import Store
 from unlearn_core.training import Training
-from unlearn_core.unlearning import FineTune, NegGradPlus, Original, RandomLabel, SalUn
+from unlearn_core.unlearning import FineTune, NegGradPlus, Original, RandomLabel, SalUn, Scrub
 
 
 @pytest.fixture
@@ -155,6 +159,98 @@ def test_nothing_is_suggested_for_a_whole_class(plan_page, filled_store, study):
     at = plan_page(filled_store, forget=rows)
     assert words(at).count("Nothing is suggested: the set takes most of class 3") == 3
     assert button(at, "Use what is suggested").disabled
+
+
+# -- the search for a better plan --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_search(study) -> PlanSearch:
+    """Eight plans of one algorithm, with the rate that the study chose."""
+    fields = {"training": study.spec.training, "models": study.spec.models, "forget": study.spec.forget}
+    algorithms = (plan_editor.tuned(study, RandomLabel),)
+    counts = {"trials": 8, "together": 8, "tuning_seeds": 1, "seeds": 3, "best": 1}
+    return PlanSearch(name="Small", **fields, plan=study.spec.plans[0], algorithms=algorithms, method="grid", **counts)
+
+
+@pytest.fixture
+def own_store(filled_store, tmp_path) -> Store:
+    shutil.copytree(filled_store, tmp_path / "own")
+    return Store(tmp_path / "own")
+
+
+def test_the_search_that_is_asked_for_is_the_one_that_starts(plan_page, filled_store, study, submitted):
+    at = plan_page(filled_store)
+    assert "64 plans to try" in words(at) and "12 runs to confirm the best" in words(at)
+    cut_slider(at).set_value((6, 20)).run()
+    widget(at, ".order").select(("high", "medium", "low")).run()
+    widget(at, ".algorithms").set_value(["random-label", "scrub"]).run()
+    widget(at, ".rates").set_value([0.3, 1.0]).run()
+    widget(at, ".method").select("grid").run()
+    assert "The grid has 125 plans, but only 64 may be tried" in at.error[0].value
+    widget(at, ".trials").set_value(125).run()
+    assert not at.error and "125 plans to try" in words(at)
+
+    button(at, "Start the search").click().run()
+    (asked,) = submitted
+    assert isinstance(asked, PlanSearch) and asked.bank == study.spec.bank and asked.forget == study.spec.forget
+    assert [len(rows) for rows in study.refine(asked.plan, study.forget).values()] == [6, 14, 10]
+    assert asked.plan.order == ("high", "medium", "low") and asked.rates == (0.3, 1.0)
+    relabel, scrub = asked.algorithms
+    assert relabel == study.run_result("random-label", 0).spec().unlearner and type(scrub) is Scrub
+
+
+def test_a_search_needs_an_algorithm(plan_page, filled_store):
+    at = plan_page(filled_store)
+    widget(at, ".algorithms").set_value([]).run()
+    assert "at least one algorithm" in at.error[0].value
+    assert not [b for b in at.button if b.label == "Start the search"]
+
+
+def test_a_found_plan_is_confirmed_explained_and_used(plan_page, own_store, small_search, submitted):
+    summary = fulfil(own_store, small_search).json("summary")
+    at = plan_page(own_store.root)
+    (found,) = summary["plans"]
+    assert f"different plans read **{found['tuning']:.3f}**" in words(at)
+    table = next(e.value for e in at.dataframe if "confirmed" in e.value)
+    assert list(table["what"]) == ["Plan 1", "One for all", "Retrained"]
+    assert table["confirmed"][0].startswith(f"{found['confirmed']['mean']:.3f} ±")
+
+    button(at, "Use this plan").click().run()
+    assert at.markdown[0].value.startswith("**Found 1** forgets")
+    assert widget(at, ".tuning_seeds").value == 0
+    widget(at, ".controls").uncheck().run()
+    assert "Nothing is left to compute" in words(at)  # what the search confirmed is what a study would run
+    button(at, "Run this plan").click().run()
+    assert submitted[0].plans == (build(found["plan"]),) and submitted[0].tuning_seeds == 0
+
+
+def test_a_stopped_search_shows_what_it_has_and_goes_on(plan_page, own_store, small_search, submitted):
+    def stop(stage, done, total):
+        if stage == "single algorithms":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        fulfil(own_store, small_search, stop)
+    at = plan_page(own_store.root)
+    (table,) = [e.value for e in at.dataframe if "score" in e.value]
+    assert len(table) == 5 and list(table["score"]) == sorted(table["score"], reverse=True)
+    button(at, "Go on with this search").click().run()
+    assert submitted == [small_search]
+
+
+def test_what_a_search_says_follows_its_numbers():
+    def said(optimism, above, half):
+        best = {"tuning": 0.9, "confirmed": {"mean": 0.9 - optimism, "half_width": 0.02, "n": 5}, "optimism": optimism}
+        best["above_single"] = {"mean": above, "half_width": half, "n": 5}
+        single = {"unlearner": plain(SalUn()), "confirmed": {"mean": 0.8, "half_width": 0.02, "n": 5}}
+        return found_plans.lesson({"plans": [best], "single": single, "different": 40})
+
+    assert "flattered it by 0.050" in said(0.05, 0.1, 0.02) and "+0.100 ± 0.020 from it, beyond" in said(
+        0.05, 0.1, 0.02
+    )
+    assert "did not flatter" in said(-0.01, -0.01, 0.02) and "within the spread" in said(-0.01, -0.01, 0.02)
+    assert "spread" not in said(0.05, 0.1, None)
 
 
 # -- plans as text ----------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@
     own_data.py    data add, data list
     stages.py      train, bank, map
     forgetting.py  forget, unlearn, evaluate
-    studies.py     example, study, forecast, compare, suggest, audit
+    studies.py     example, study, forecast, compare, suggest, proxies, audit
+    search.py      tune
     queue.py       jobs list, start, show, cancel, resume, remove
 
 Modules that need seconds to import are imported inside the commands, so that help and small lists answer at once.
@@ -16,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from unlearn_core.cli import forgetting, lists, own_data, queue, stages, studies
+from unlearn_core.cli import forgetting, lists, own_data, queue, search, stages, studies
 from unlearn_core.cli.frame import Commands
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -46,9 +47,11 @@ for command in (
     forgetting.unlearn,
     forgetting.evaluate,
     studies.study,
+    search.tune,
     studies.forecast,
     studies.compare,
     studies.suggest,
+    studies.proxies,
     studies.audit,
 ):
     app.command(command.__name__.rstrip("_"))(command)

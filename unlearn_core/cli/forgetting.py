@@ -159,10 +159,9 @@ def evaluate(
     """Measure an unlearned model against retrained models, which are trained where they are missing."""
     from unlearn_core.ensembles import Bank
     from unlearn_core.evaluation import speedup
-    from unlearn_core.experiment import fulfil
     from unlearn_core.experiment.attributes import target
     from unlearn_core.experiment.measures import Shadows, Target, measure
-    from unlearn_core.experiment.stages import dataset, train_all
+    from unlearn_core.experiment.stages import bank_columns, dataset, fulfil, train_all
     from unlearn_core.experiment.study import AGAIN
     from unlearn_core.rows import unpack
 
@@ -185,7 +184,8 @@ def evaluate(
             )
             goal, shadows = Target(images.train.y.numpy(), images.test.y.numpy(), forgotten, {}), None
         else:
-            shadows = Shadows.of(fulfil(root, bank, tell).arrays(), forgotten)
+            fulfil(root, bank, tell)
+            shadows = Shadows.of(*bank_columns(root, bank, forgotten))
             goal = target(root, bank, forgotten)
 
     def numbers(logits, other) -> dict:

@@ -1,4 +1,4 @@
-"""example, study, forecast, compare, audit: one forget set, many ways to forget it, over seeds."""
+"""example, study, forecast, compare, suggest, proxies, audit: one forget set, many ways to forget it, over seeds."""
 
 from __future__ import annotations
 
@@ -133,6 +133,28 @@ def suggest(study: KeyArgument = None, store: StoreOption = None) -> None:
     )
 
 
+PROXY_COLUMNS = ("score", "correlation", "overlap", "seconds", "share_of_bank", "group_tow", "difference")
+
+
+def proxies(
+    study: KeyArgument = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all that was measured as one JSON object.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Cheaper scores beside exact memorization: how alike they rank the images, their seconds, and RUM cut by each."""
+    from unlearn_core.experiment import ProxyTable
+
+    found = _open(store, study)
+    result, _ = obtain(found.store, ProxyTable(study=found.spec))
+    lines = _records(result.table())
+    if as_json:
+        answer({"study": found.key, "scores": lines} | result.json("about"))
+        return
+    for line in lines:
+        line |= {name: _with_interval(line[name], line[f"{name}_half_width"]) for name in ("group_tow", "difference")}
+    show(lines, False, nothing="", columns=PROXY_COLUMNS)
+
+
 def audit(
     method: Annotated[str, typer.Option(help="Method of the study: see compare.")],
     study: KeyArgument = None,
@@ -189,4 +211,8 @@ def _lines(study) -> list[dict]:
     """One line per method with all that was measured; None where nothing could be."""
     from unlearn_core.experiment.comparison import everything
 
-    return json.loads(everything(study).reset_index().to_json(orient="records", double_precision=15))
+    return _records(everything(study))
+
+
+def _records(table) -> list[dict]:
+    return json.loads(table.reset_index().to_json(orient="records", double_precision=15))

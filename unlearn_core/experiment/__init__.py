@@ -1,9 +1,11 @@
 """Where the stages meet and the store is used: the one place that does both.
 
 stages.py      each stage of the data's way as a stored result; fulfil() is the one door
+proxies        cheaper scores: proxy_scores.py makes them, proxy_table.py says what they are worth
 attributes.py  what is known of the training images before anything is unlearned
 measures.py    an unlearned model against its retrained reference
 tuning.py      choosing learning rates, on models that are not reported
+search         the best plan: proposals.py says what to try, side_by_side.py tries many at once, search.py confirms
 study.py       one forget set, many ways to forget it, over seeds
 rehearsal.py   whether a study fits its images, before it is run
 views.py       a finished study as arrays and tables
@@ -12,9 +14,24 @@ audit.py       attacks on its models
 forecast.py    what the next study will cost, from what this one took
 """
 
+from unlearn_core.experiment.proxy_table import ProxyTable
+from unlearn_core.experiment.search import PlanSearch
 from unlearn_core.experiment.stages import BankPart, Embedding, Map, Run, fulfil
 from unlearn_core.experiment.study import Study, example
 from unlearn_core.experiment.tuning import Tuning
 from unlearn_core.experiment.views import OpenStudy, studies
 
-__all__ = ["BankPart", "Embedding", "Map", "OpenStudy", "Run", "Study", "Tuning", "example", "fulfil", "studies"]
+__all__ = [
+    "BankPart",
+    "Embedding",
+    "Map",
+    "OpenStudy",
+    "PlanSearch",
+    "ProxyTable",
+    "Run",
+    "Study",
+    "Tuning",
+    "example",
+    "fulfil",
+    "studies",
+]

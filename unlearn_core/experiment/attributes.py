@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
+
 import numpy as np
 
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.measures import Target
+from unlearn_core.experiment.proxy_scores import proxy_scores
 from unlearn_core.experiment.stages import bank_memorization, dataset, embedding_sums, fulfil
 from unlearn_core.forget import Known
 from unlearn_core.progress import Tell, silent
@@ -19,21 +23,34 @@ def known(store: Store, bank: Bank, tell: Tell = silent) -> Known:
     return Known(
         labels=images.train.y.numpy(),
         classes=images.classes,
-        memorization=lambda: bank_memorization(fulfil(store, bank, tell)).scores,
-        sums=lambda: embedding_sums(store, bank.training, tell),
+        memorization=cache(lambda: bank_memorization(fulfil(store, bank, tell)).scores),
+        sums=cache(lambda: embedding_sums(store, bank.training, tell)),
         mislabelled=images.mislabelled,
     )
 
 
+def scores(by: str, about: Known, proxy: Callable[[str], np.ndarray]) -> np.ndarray:
+    """(n,) float64 scores that a plan refines by, one of Plan's choices of `by`; higher = more memorized.
+
+    `proxy` gives the scores of a name of PROXIES. By entanglement these are only distances, which say what lies
+    together.
+    """
+    if by == "memorization":
+        return about.memorization()
+    if by == "entanglement":
+        return -about.sums().squares
+    return proxy(by)
+
+
+def parts(plan: Plan, rows: np.ndarray, about: Known, proxy: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
+    """The rows of each part into which a plan cuts these rows."""
+    measure = about.sums().score if plan.by == "entanglement" else None
+    return plan.refine(rows, scores(plan.by, about, proxy)[rows], measure)
+
+
 def refine(store: Store, bank: Bank, plan: Plan, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """The parts of a forget set under a plan."""
-    if plan.by == "memorization":
-        return plan.refine(rows, bank_memorization(fulfil(store, bank)).scores[rows])
-    if plan.by == "confidence":
-        trajectory = fulfil(store, bank.training).arrays("trajectory")["confidence"]
-        return plan.refine(rows, -trajectory[rows].astype(float))
-    sums = embedding_sums(store, bank.training)
-    return plan.refine(rows, -sums.squares[rows], sums.score)
+    """The parts of a forget set under a plan; what they need is made where it is missing."""
+    return parts(plan, rows, known(store, bank), partial(proxy_scores, store, bank.training))
 
 
 def target(store: Store, bank: Bank, rows: np.ndarray) -> Target:

@@ -6,7 +6,7 @@ processes, so it is the same whether they are on one machine or on many that sha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from unlearn_core.engines import engine
@@ -19,21 +19,30 @@ def fulfil_all(store: Store, specs: Iterable[Spec], tell: Tell = silent, togethe
     """The results of these specs, in order: found in the store, or made now, several at once where there are workers.
 
     `together` neighbours, all of one kind, are one worker's task: more for models that train faster side by side.
-    Calls tell("work", done, total). An error in one does not stop the others. Raises it, or StoreError where workers
-    do not share the store's disk.
+    Calls tell("work", done, total). An error in one task does not stop the others. Raises it, or StoreError where
+    workers do not share the store's disk.
     """
     specs = list(specs)
     missing = [spec for spec in dict.fromkeys(specs) if store.find(spec) is None]
-    if missing:
-        groups = [missing[i : i + together] for i in range(0, len(missing), together)]
-        tasks = [{"store": str(store.root), "specs": [plain(spec) for spec in group]} for group in groups]
+    spread(store, [missing[i : i + together] for i in range(0, len(missing), together)], tell)
+    return [_found(store, spec) for spec in specs]
+
+
+def spread(store: Store, groups: Iterable[Sequence[Spec]], tell: Tell = silent) -> None:
+    """Make all of these specs, each group of one kind by one worker. A single group is made here."""
+    tasks = [{"store": str(store.root), "specs": [plain(spec) for spec in group]} for group in groups if group]
+    if len(tasks) == 1:
+        make(tasks[0], tell)
+    elif tasks:
         with engine() as workers:
             for _ in workers.map(make, tasks, tell):
                 pass
-    results = [store.find(spec) for spec in specs]
-    if None in results:
+
+
+def _found(store: Store, spec: Spec) -> Result:
+    if (result := store.find(spec)) is None:
         raise StoreError("Workers did not leave their results in this store; all machines must share its folder.")
-    return results
+    return result
 
 
 def make(task: dict, tell: Tell) -> list[str]:

@@ -30,7 +30,7 @@ from unlearn_core.ensembles import (
     train_members,
 )
 from unlearn_core.entanglement import EmbeddingSums
-from unlearn_core.experiment.spread import fulfil_all
+from unlearn_core.experiment.spread import fulfil_all, spread
 from unlearn_core.memorization import Memorization, memorization, stability
 from unlearn_core.models import Classifier, new_model
 from unlearn_core.params import Spec, param, spec
@@ -102,21 +102,38 @@ def training_rows(training: Training, n: int) -> np.ndarray:
 
 
 def train_all(store: Store, trainings: Iterable[Training], tell: Tell = silent) -> list[Result]:
-    """All of these trained models, in order. Missing ones that share a recipe and a size are trained together."""
+    """All of these trained models, in order. Missing ones that share a recipe and a size are trained together, and more
+    than go together are shared out among the workers.
+    """
     trainings = list(trainings)
-    groups = defaultdict(list)
+    alike = defaultdict(list)
     for training in dict.fromkeys(trainings):
         if store.find(training) is None:
-            images = dataset(store, training.data, tell)
-            rows = training_rows(training, len(images.train.y))
-            groups[training.but(seed=0, without=""), len(rows)].append((training, rows))
-    for (shared, _), members in groups.items():
-        images = dataset(store, shared.data)
-        rows, seeds = np.stack([r for _, r in members]), [t.seed for t, _ in members]
-        for (training, _), trained in zip(members, train_members(shared, images, rows, seeds, tell), strict=True):
-            write = partial(_write_trained, trained=trained, images=images)
-            store.remember(training, write, device=_device())
+            n = len(dataset(store, training.data, tell).train.y)
+            alike[training.but(seed=0, without=""), len(training_rows(training, n))].append(training)
+    groups = []
+    for (shared, _), members in alike.items():
+        size = at_once(shared, dataset(store, shared.data))
+        groups += [members[i : i + size] for i in range(0, len(members), size)]
+    spread(store, groups, tell)
     return [store.find(t) for t in trainings]
+
+
+def at_once(training: Training, images: Dataset) -> int:
+    """How many models of a recipe one worker trains together."""
+    return stack_size(training, images) if goes_stacked(training, images) else 1
+
+
+def _train_together(store: Store, trainings: Sequence[Training], tell: Tell) -> list[Result]:
+    """Models that share a recipe and a size, trained in this process."""
+    shared = trainings[0].but(seed=0, without="")
+    images = dataset(store, shared.data, tell)
+    rows = [training_rows(training, len(images.train.y)) for training in trainings]
+    members = train_members(shared, images, rows, [training.seed for training in trainings], tell)
+    return [
+        store.remember(training, partial(_write_trained, trained=trained, images=images), device=_device())
+        for training, trained in zip(trainings, members, strict=True)
+    ]
 
 
 def _write_trained(draft: Draft, trained: Trained, images: Dataset) -> None:
@@ -211,8 +228,7 @@ def _write_part(draft: Draft, columns: dict[str, np.ndarray], seconds: float) ->
 
 def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
     images, parts = dataset(store, bank.training.data), parts_of(bank)
-    stacked = goes_stacked(bank.training, images)
-    together = max(1, stack_size(bank.training, images) // PART) if stacked else 1
+    together = max(1, at_once(bank.training, images) // PART)
     sums, curve = BankSums(len(images.train.y), len(images.test.y)), []
     accuracies, seconds = [], 0.0
     with engine() as workers:
@@ -367,21 +383,36 @@ def _request(run: Run, images: Dataset, original: Classifier, steps: dict[str, d
     )
 
 
-def run_all(store: Store, runs: Sequence[Run], tell: Tell = silent) -> list[Result]:
-    """All of these runs of one dataset, in order; missing ones are carried out together."""
-    missing = [run for run in dict.fromkeys(runs) if store.find(run) is None]
-    train_all(store, [run.training for run in missing], tell)
-    for run, (unlearned, steps) in zip(missing, unlearn(store, missing, tell) if missing else (), strict=True):
+def run_groups(store: Store, groups: Iterable[Sequence[Run]], tell: Tell = silent) -> list[list[Result]]:
+    """All of these runs of one dataset, in order. The runs of a group go side by side where they can; groups are shared
+    out among the workers.
+    """
+    groups = [list(group) for group in groups]
+    missing = [[run for run in dict.fromkeys(group) if store.find(run) is None] for group in groups]
+    train_all(store, [run.training for group in missing for run in group], tell)
+    spread(store, missing, tell)
+    return [[store.find(run) for run in group] for group in groups]
 
-        def make(draft: Draft, run=run, unlearned=unlearned, steps=steps) -> None:
+
+def run_all(store: Store, runs: Sequence[Run], tell: Tell = silent) -> list[Result]:
+    """All of these runs of one dataset, in order, side by side where they can."""
+    return run_groups(store, [runs], tell)[0]
+
+
+def _run_together(store: Store, runs: Sequence[Run], tell: Tell) -> list[Result]:
+    """Runs of one dataset in this process."""
+    images, found = dataset(store, runs[0].training.data), []
+    for run, (unlearned, steps) in zip(runs, unlearn(store, runs, tell), strict=True):
+
+        def make(draft: Draft, unlearned=unlearned, steps=steps) -> None:
             draft.seconds = unlearned.cost.seconds
-            _write_model(draft, unlearned.model, dataset(store, run.training.data))
+            _write_model(draft, unlearned.model, images)
             for i, logits in enumerate(steps.values()):
                 draft.arrays(f"step{i}", **logits)
             draft.json("cost", vars(unlearned.cost) | {"plan": list(steps)})
 
-        store.remember(run, make, device=_device())
-    return [store.find(run) for run in runs]
+        found.append(store.remember(run, make, device=_device()))
+    return found
 
 
 def _run(store: Store, run: Run, tell: Tell) -> Result:
@@ -394,7 +425,7 @@ MAKERS = {Training: _training, Bank: _bank, BankPart: _part, Embedding: _embeddi
 
 
 # Kinds that many of are made faster together than one after the other.
-TOGETHER = {Training: train_all, BankPart: bank_parts, Run: run_all}
+TOGETHER = {Training: _train_together, BankPart: bank_parts, Run: _run_together}
 
 
 def fulfil_together(store: Store, specs: Sequence[Spec], tell: Tell = silent) -> list[Result]:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from unlearn_core import evaluation
 from unlearn_core.data import Data
+from unlearn_core.engines import engine
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, refine, target
 from unlearn_core.experiment.measures import Shadows, Target, measure
@@ -30,10 +31,10 @@ from unlearn_core.experiment.stages import (
     dataset,
     embedding_sums,
     fulfil,
-    run_all,
+    run_groups,
     train_all,
 )
-from unlearn_core.experiment.tuning import Tuning, best_settings, settings, tunings, within
+from unlearn_core.experiment.tuning import Tuning, best_settings, settings, tunings
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
@@ -153,6 +154,11 @@ def _slug(name: str) -> str:
 
 
 def _study(store: Store, study: Study, tell: Tell) -> Result:
+    with engine():  # the same workers for all stages
+        return _by_stages(store, study, tell)
+
+
+def _by_stages(store: Store, study: Study, tell: Tell) -> Result:
     seconds: dict[str, float] = {}
 
     @contextmanager
@@ -183,14 +189,14 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
         best = best_settings(store, searches(store, study, len(rows)), t)
     with stage("unlearning") as t:
         todo = methods(store, study, rows, best)
-        runs: dict[tuple[str, int], Result] = {}
-        for i, method in enumerate(todo):
-            asked = [
+        asked = [
+            [
                 Run(training=training.but(seed=s), forget=pack(rows), unlearner=u, seed=s)
                 for s, u in enumerate(method.unlearners)
             ]
-            for seed, result in zip(seeds, run_all(store, asked, within(t, "", i, len(todo))), strict=True):
-                runs[method.id, seed] = result
+            for method in todo
+        ]
+        runs = {m.id: results for m, results in zip(todo, run_groups(store, asked, t), strict=True)}
     with stage("evaluation") as t:
         shadows = Shadows.of(*bank_columns(store, study.bank, rows))
         lines = []
@@ -202,7 +208,7 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
                 ("retrained-again", "Retrained again", again[seed]),
             ]
             compared = [(i, title, "reference", r) for i, title, r in references]
-            compared += [(m.id, m.title, m.kind, runs[m.id, seed]) for m in todo]
+            compared += [(m.id, m.title, m.kind, runs[m.id][seed]) for m in todo]
             for name, title, kind, result in compared:
                 # The second retrained model is judged by the first, and the other way round, never by itself.
                 judge = logits["retrained"] if name == "retrained-again" else logits["again"]

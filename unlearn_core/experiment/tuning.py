@@ -14,7 +14,8 @@ import pandas as pd
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, target
 from unlearn_core.experiment.measures import Target, measure
-from unlearn_core.experiment.stages import MAKERS, Run, all_logits, dataset, fulfil, train_all, unlearn
+from unlearn_core.experiment.spread import fulfil_all
+from unlearn_core.experiment.stages import MAKERS, Run, all_logits, dataset, train_all, unlearn
 from unlearn_core.forget import ByMemorization
 from unlearn_core.params import Spec, param, params, spec
 from unlearn_core.progress import Tell, silent
@@ -72,11 +73,18 @@ def tunings(
 
 def best_settings(store: Store, searches: dict[Unlearner, Tuning], tell: Tell = silent) -> dict[Unlearner, Unlearner]:
     """Each algorithm as given -> its chosen setting; searches that are not there yet are made."""
-    best = {}
-    for number, (given, search) in enumerate(searches.items()):
-        told = within(tell, "tuning", number, len(searches))
-        best[given] = chosen(search, fulfil(store, search, told).table())
-    return best
+    missing = [search for search in searches.values() if store.find(search) is None]
+    for search in missing:
+        _models(store, search)  # before the searches are shared out, for they share these
+    results = fulfil_all(store, searches.values(), tell)
+    return {given: chosen(search, r.table()) for (given, search), r in zip(searches.items(), results, strict=True)}
+
+
+def _models(store: Store, search: Tuning, tell: Tell = silent) -> tuple[list[Training], list[Result]]:
+    """The trainings of a search's original models, which are there afterwards, and their retrained models."""
+    trainings = [search.training.but(seed=s) for s in search.seeds]
+    made = train_all(store, [*trainings, *(t.but(without=search.forget) for t in trainings)], tell)
+    return trainings, made[len(trainings) :]
 
 
 def chosen(search: Tuning, table: pd.DataFrame) -> Unlearner:
@@ -102,9 +110,7 @@ def _tuning(store: Store, search: Tuning, tell: Tell) -> Result:
     def held_out(logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {"train": logits["train"], "test": logits[split]}
 
-    trainings = [search.training.but(seed=s) for s in search.seeds]
-    train_all(store, trainings, tell)
-    retrained = train_all(store, [t.but(without=search.forget) for t in trainings], tell)
+    trainings, retrained = _models(store, search, tell)
     pairs = [(j, i) for j in range(len(search.unlearners)) for i in range(len(search.seeds))]
     runs = [
         Run(training=trainings[i], forget=search.forget, unlearner=search.unlearners[j], seed=search.seeds[i])

@@ -13,12 +13,15 @@ import pandas as pd
 from unlearn_core import evaluation
 from unlearn_core.data import Dataset
 from unlearn_core.entanglement import EmbeddingSums, Entanglement
+from unlearn_core.experiment import attributes
 from unlearn_core.experiment.measures import Shadows, Target
-from unlearn_core.experiment.stages import Map, Run, bank_memorization, dataset, embedding_sums, fulfil
+from unlearn_core.experiment.proxy_scores import is_ready, proxy_scores
+from unlearn_core.experiment.stages import Map, Run, bank_columns, bank_memorization, dataset, embedding_sums, fulfil
 from unlearn_core.experiment.study import Study
 from unlearn_core.forget import Known
 from unlearn_core.memorization import Memorization
 from unlearn_core.params import BadValue
+from unlearn_core.proxies import PROXIES
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Result, Store
 from unlearn_core.training import Training
@@ -221,7 +224,7 @@ class OpenStudy:
 
     @cached_property
     def shadows(self) -> Shadows:
-        return Shadows.of(fulfil(self.store, self.spec.bank).arrays(), self.forget)
+        return Shadows.of(*bank_columns(self.store, self.spec.bank, self.forget))
 
     def lira(self, method: str, seed: int) -> np.ndarray:
         """(k,) likelihood-ratio score of each forget image under one model, from the bank; higher = more likely a
@@ -265,18 +268,22 @@ class OpenStudy:
             entanglement=self.sums.describe(rows, center),
         )
 
-    @lru_cache(maxsize=4)  # noqa: B019 - an open study lives as long as its cache
+    def is_ready(self, by: str) -> bool:
+        """Whether the scores of a choice of `by` are there; those of some proxies are made by a job first."""
+        return by not in PROXIES or is_ready(self.store, self.spec.training, by)
+
+    @lru_cache(maxsize=8)  # noqa: B019 - an open study lives as long as its cache
+    def proxy(self, name: str) -> np.ndarray:
+        """(n,) float64 scores of a proxy of PROXIES, higher = more memorized."""
+        return proxy_scores(self.store, self.spec.training, name)
+
     def scores(self, by: str) -> np.ndarray:
         """(n,) float64, what a plan refines by, higher = more memorized: Plan's choices of `by`."""
-        if by == "memorization":
-            return self.memorization.scores
-        if by == "confidence":
-            return -fulfil(self.store, self.spec.training).arrays("trajectory")["confidence"].astype(float)
-        return -self.sums.squares
+        return attributes.scores(by, self.known, self.proxy)
 
     def refine(self, plan: Plan, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The parts that a run of this plan would cut these rows into."""
-        return plan.refine(rows, self.scores(plan.by)[rows], self.sums.score if plan.by == "entanglement" else None)
+        return attributes.parts(plan, rows, self.known, self.proxy)
 
     def nearest_part(self, rows: np.ndarray) -> str:
         """The part of the study's own forget set whose mean memorization is nearest to that of these rows."""

@@ -114,6 +114,13 @@ class Step(NamedTuple):
     of: float
 
 
+class Rows(NamedTuple):
+    """The training rows that one step looks at, before they are fetched; None where its walk does not look."""
+
+    forget: np.ndarray | None
+    retain: np.ndarray | None
+
+
 class Unlearner(Spec):
     """Base of all algorithms: `unlearner(original, request)` returns the unlearned model; the original stays as is."""
 
@@ -207,35 +214,35 @@ class GradientUnlearner(Unlearner):
     def steps(self, request: Request) -> Iterator[Step]:
         """All steps of the run, epoch after epoch."""
         for epoch in range(self.epochs):
-            yield from self.epoch_steps(request, epoch)
+            y, of = self.labels(request, epoch), epoch / self.epochs
+            for forget, retain in self.epoch_rows(request, epoch):
+                yield Step(fetch(request, y, forget), fetch(request, y, retain), epoch, of)
 
-    def epoch_steps(self, request: Request, epoch: int) -> Iterator[Step]:
-        of = epoch / self.epochs
-        y = self.labels(request, epoch)
+    def epoch_rows(self, request: Request, epoch: int) -> Iterator[Rows]:
+        """What each step of an epoch looks at. Requests with sets of equal sizes give rows of equal sizes."""
         if self.walk == "paired":
-            draw = self.endless(request, epoch, y)
-            for retain in self.batches(request, request.retain, epoch, RETAIN, y):
-                yield Step(next(draw), retain, epoch, of)
+            draw = self.endless(request, epoch)
+            for retain in self.batches(request.retain, request.seed, epoch, RETAIN):
+                yield Rows(next(draw), retain)
         elif self.walk == "forget":
-            for forget in self.batches(request, request.forget, epoch, FORGET, y):
-                yield Step(forget, None, epoch, of)
+            for forget in self.batches(request.forget, request.seed, epoch, FORGET):
+                yield Rows(forget, None)
         else:
             rows = request.retain if self.walk == "retain" else np.sort(np.r_[request.forget, request.retain])
             stream = RETAIN if self.walk == "retain" else ALL
-            for retain in self.batches(request, rows, epoch, stream, y):
-                yield Step(None, retain, epoch, of)
+            for retain in self.batches(rows, request.seed, epoch, stream):
+                yield Rows(None, retain)
 
-    def batches(self, request: Request, rows, epoch: int, stream: int, y: torch.Tensor) -> Iterator[Batch]:
+    def batches(self, rows: np.ndarray, seed: int, epoch: int, stream: int) -> list[np.ndarray]:
         """The rows in the order of this epoch, in batches."""
-        order = torch.from_numpy(epoch_order(rows, request.seed, epoch, stream)).to(request.x.device)
-        for index in order.split(self.batch):
-            yield Batch(request.x[index], y[index])
+        order = epoch_order(rows, seed, epoch, stream)
+        return [order[start : start + self.batch] for start in range(0, len(order), self.batch)]
 
-    def endless(self, request: Request, epoch: int, y: torch.Tensor) -> Iterator[Batch]:
+    def endless(self, request: Request, epoch: int) -> Iterator[np.ndarray]:
         """Forget batches without end; every round through the forget set has its own order."""
         turn = 0
         while True:
-            yield from self.batches(request, request.forget, (epoch << 16) | turn, FORGET, y)
+            yield from self.batches(request.forget, request.seed, (epoch << 16) | turn, FORGET)
             turn += 1
 
     def steps_in(self, request: Request) -> int:
@@ -251,6 +258,14 @@ class GradientUnlearner(Unlearner):
         seen = cost.retain_gradients
         cost.retain_gradients = round(seen * len(request.retain) / both)
         cost.forget_gradients += seen - cost.retain_gradients
+
+
+def fetch(request: Request, y: torch.Tensor, rows: np.ndarray | None) -> Batch | None:
+    """The images of these rows, with their labels out of y (n,)."""
+    if rows is None:
+        return None
+    index = torch.from_numpy(rows).to(request.x.device)
+    return Batch(request.x[index], y[index])
 
 
 def random_labels(request: Request, epoch: int, exclude_true: bool) -> torch.Tensor:

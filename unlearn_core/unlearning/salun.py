@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from unlearn_core.params import param, spec
-from unlearn_core.unlearning.base import FORGET, GradientUnlearner, random_labels
+from unlearn_core.unlearning.base import FORGET, GradientUnlearner, fetch, random_labels
 
 
 @spec
@@ -34,7 +34,8 @@ class SalUn(GradientUnlearner):
     def mask(self, original, request, cost):
         grads = [torch.zeros_like(p) for p in original.parameters()]
         original.requires_grad_(True)
-        for batch in self.batches(request, request.forget, 0, FORGET, request.y):
+        for rows in self.batches(request.forget, request.seed, 0, FORGET):
+            batch = fetch(request, request.y, rows)
             loss = F.cross_entropy(original(batch.x), batch.y)
             for total, grad in zip(grads, torch.autograd.grad(loss, list(original.parameters())), strict=True):
                 total += grad

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from unlearn_core.params import param, spec
-from unlearn_core.unlearning.base import FORGET, RETAIN, GradientUnlearner, Step
+from unlearn_core.unlearning.base import FORGET, RETAIN, GradientUnlearner, Rows
 
 
 @spec
@@ -41,13 +41,12 @@ class Scrub(GradientUnlearner):
             return -distance
         return self.gamma * F.cross_entropy(student, step.retain.y) + self.alpha * distance
 
-    def epoch_steps(self, request, epoch):
-        of = epoch / self.epochs
+    def epoch_rows(self, request, epoch):
         if epoch < self.max_epochs:
-            for forget in self.batches(request, request.forget, epoch, FORGET, request.y):
-                yield Step(forget, None, epoch, of)
-        for retain in self.batches(request, request.retain, epoch, RETAIN, request.y):
-            yield Step(None, retain, epoch, of)
+            for forget in self.batches(request.forget, request.seed, epoch, FORGET):
+                yield Rows(forget, None)
+        for retain in self.batches(request.retain, request.seed, epoch, RETAIN):
+            yield Rows(None, retain)
 
     def steps_in(self, request):
         per_pass = -(-len(request.forget) // self.batch)

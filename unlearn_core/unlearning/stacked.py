@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import vmap
 
+from unlearn_core.stacking import call, pays, skeleton, stacked_state
 from unlearn_core.unlearning.base import Batch, Cost, GradientUnlearner, Request, Step, Unlearned, peak_megabytes
 
-LARGEST = 1_000_000  # parameters; larger nets fill the machine alone and gain nothing
+AT_ONCE = 24  # members in one pass; more leave the processor's cache
 CHECK_EVERY = 16
 
 
@@ -35,7 +37,7 @@ def stacks(
     net = originals[0]
     batchwise = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
     alone = any(isinstance(m, batchwise) for m in net.modules())
-    return not alone and sum(p.numel() for p in net.parameters()) <= LARGEST
+    return not alone and pays(net, requests[0].x[: unlearners[0].batch])
 
 
 class _Member:
@@ -45,7 +47,7 @@ class _Member:
         self.skeleton, self.params, self.buffers = skeleton, params, buffers
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return functional_call(self.skeleton, (self.params, self.buffers), (x,))
+        return call(self.skeleton, self.params, self.buffers, x)
 
     def parameters(self) -> Iterator[torch.Tensor]:
         return iter(self.params.values())
@@ -55,38 +57,50 @@ def run_stacked(
     unlearners: Sequence[GradientUnlearner], originals: Sequence[torch.nn.Module], requests: Sequence[Request]
 ) -> list[Unlearned]:
     """The unlearned model of each (unlearner, original, request), in order. The time is shared out among them."""
+    passes = -(-len(unlearners) // AT_ONCE)
+    size = -(-len(unlearners) // passes)
+    found: list[Unlearned] = []
+    for start in range(0, len(unlearners), size):
+        at = slice(start, start + size)
+        found += _run_chunk(unlearners[at], originals[at], requests[at])
+    return found
+
+
+def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     started, first = time.perf_counter(), unlearners[0]
     costs = [Cost() for _ in unlearners]
-    params, buffers = stack_module_state(list(originals))
+    params, buffers = stacked_state(originals)
     teachers = {k: v.detach().clone() for k, v in params.items()}
     masks = _masks(unlearners, originals, requests, costs)
     velocity = {k: torch.zeros_like(v) for k, v in params.items()}
     rates = torch.tensor([u.lr for u in unlearners], device=next(iter(params.values())).device)
-    skeleton = copy.deepcopy(originals[0]).eval()
+    net = skeleton(originals[0]).eval()
 
     def loss_of(p: dict, t: dict, b: dict, forget, retain, epoch: int, of: float) -> torch.Tensor:
         step = Step(forget and Batch(*forget), retain and Batch(*retain), epoch, of)
-        return first.loss(_Member(skeleton, p, b), _Member(skeleton, t, b), step)
+        return first.loss(_Member(net, p, b), _Member(net, t, b), step)
 
-    watch = _Watch(params, rates)
-    total = first.steps_in(requests[0])
-    for number, steps in enumerate(
-        zip(*(u.steps(r) for u, r in zip(unlearners, requests, strict=True)), strict=True), 1
-    ):
-        forget, retain = _stack([s.forget for s in steps]), _stack([s.retain for s in steps])
-        axes = (0, 0, 0, forget and (0, 0), retain and (0, 0), None, None)
-        losses = vmap(loss_of, in_dims=axes)(params, teachers, buffers, forget, retain, steps[0].epoch, steps[0].of)
-        gradients = torch.autograd.grad(losses.sum(), list(params.values()), allow_unused=True)
-        _sgd(params, velocity, gradients, watch.rates, masks, first)
-        for cost in costs:
-            cost.steps += 1
-            cost.forget_gradients += 0 if forget is None else forget[1].shape[1]
-            cost.retain_gradients += 0 if retain is None else retain[1].shape[1]
-        watch.see(losses)
-        if number % CHECK_EVERY == 0 or number == total:
-            watch.settle(params, velocity, costs)
-        for request in requests:
-            request.tell("unlearn", number, total)
+    watch, fetch = _Watch(params, rates), _fetcher(requests)
+    total, number = first.steps_in(requests[0]), 0
+    for epoch in range(first.epochs):
+        labels = torch.stack([u.labels(r, epoch) for u, r in zip(unlearners, requests, strict=True)])
+        walks = (u.epoch_rows(r, epoch) for u, r in zip(unlearners, requests, strict=True))
+        for rows in zip(*walks, strict=True):
+            number += 1
+            forget, retain = fetch([r.forget for r in rows], labels), fetch([r.retain for r in rows], labels)
+            axes = (0, 0, 0, forget and (0, 0), retain and (0, 0), None, None)
+            losses = vmap(loss_of, in_dims=axes)(params, teachers, buffers, forget, retain, epoch, epoch / first.epochs)
+            gradients = torch.autograd.grad(losses.sum(), list(params.values()), allow_unused=True)
+            _sgd(params, velocity, gradients, watch.rates, masks, first)
+            for cost in costs:
+                cost.steps += 1
+                cost.forget_gradients += 0 if forget is None else forget[1].shape[1]
+                cost.retain_gradients += 0 if retain is None else retain[1].shape[1]
+            watch.see(losses)
+            if number % CHECK_EVERY == 0 or number == total:
+                watch.settle(params, velocity, costs)
+            for request in requests:
+                request.tell("unlearn", number, total)
     seconds = (time.perf_counter() - started) / len(unlearners)
     return [
         _finished(unlearners[m], originals[m], requests[m], {k: v[m] for k, v in params.items()}, costs[m], seconds)
@@ -94,10 +108,22 @@ def run_stacked(
     ]
 
 
-def _stack(batches: list[Batch | None]):
-    if batches[0] is None:
-        return None
-    return torch.stack([b.x for b in batches]), torch.stack([b.y for b in batches])
+def _fetcher(requests: Sequence[Request]) -> Callable:
+    """A function of each member's rows and all labels (M, n): images (M, B, ...) and labels (M, B), or None."""
+    x = requests[0].x
+    shared = all(request.x is x for request in requests)
+
+    def fetch(rows: list[np.ndarray | None], labels: torch.Tensor):
+        if rows[0] is None:
+            return None
+        index = torch.from_numpy(np.stack(rows)).to(x.device)
+        if shared:
+            images = x.index_select(0, index.flatten()).unflatten(0, index.shape)
+        else:
+            images = torch.stack([request.x[i] for request, i in zip(requests, index, strict=True)])
+        return images, labels.gather(1, index)
+
+    return fetch
 
 
 def _masks(unlearners, originals, requests, costs) -> dict[str, torch.Tensor] | None:
@@ -117,9 +143,11 @@ def _sgd(params, velocity, gradients, rates, masks, unlearner: GradientUnlearner
     for (name, p), gradient in zip(params.items(), gradients, strict=True):
         if gradient is None:
             continue
-        v = velocity[name].mul_(unlearner.momentum).add_(gradient).add_(p, alpha=unlearner.weight_decay)
-        move = v * rates.view(-1, *[1] * (p.dim() - 1))
-        p.sub_(move if masks is None else torch.where(masks[name], move, torch.zeros_like(move)))
+        v = velocity[name].mul_(unlearner.momentum).add_(gradient)
+        if unlearner.weight_decay:
+            v.add_(p, alpha=unlearner.weight_decay)
+        rate = rates.view(-1, *[1] * (p.dim() - 1))
+        p.addcmul_(v if masks is None else torch.where(masks[name], v, 0.0), rate, value=-1)
 
 
 class _Watch:

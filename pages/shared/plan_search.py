@@ -1,0 +1,191 @@
+"""A search for a better plan: what it may try, what it costs, how far it is, and what came of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.shared import chosen_set, found_plans, plan_editor, progress, state, theme, trials_chart
+from pages.shared.forms import form
+from pages.shared.text import duration, escape
+from unlearn_core import jobs
+from unlearn_core.evaluation import METRICS
+from unlearn_core.experiment import OpenStudy, PlanSearch
+from unlearn_core.experiment.search import begun, ranked, trials_of
+from unlearn_core.experiment.search_cost import SearchCost, search_cost
+from unlearn_core.jobs import Job
+from unlearn_core.params import BadValue, build, canonical, key
+from unlearn_core.rum import Plan
+from unlearn_core.store import StoreError
+from unlearn_core.unlearning import ALGORITHMS
+
+CHOICES = {name: cls.title for name, cls in ALGORITHMS.items() if name not in ("original", "retrain")}
+RATES = {1.0: "as in the study"} | {factor: f"{factor:g} times that" for factor in (0.1, 0.3, 3.0, 10.0)}
+ASKED = ("method", "orders", "trials", "together", "tuning_seeds", "seeds", "best")
+SHOWN = 5  # plans of a search under way
+
+
+def draw(study: OpenStudy, rows: np.ndarray, plan: Plan) -> None:
+    """The section of the Plan page; `plan` says how the set is cut and in which order the parts go."""
+    forget = chosen_set.spec(study, rows)
+    with st.expander(
+        "Search for a better plan", icon=":material/manage_search:", expanded=_shown(study, forget) is not None
+    ):
+        st.markdown(
+            "Tries other algorithms on the parts as they are cut above. Plans are tried on models and images of their "
+            "own; the best few are then run on the models that count."
+        )
+        wanted = _wanted(study, forget, plan)
+        if wanted is not None:
+            _start(study, wanted)
+        progress.live("plan-search", lambda: _found(study, forget))
+
+
+# -- what is asked for -------------------------------------------------------------------------------------------------
+
+
+def _wanted(study: OpenStudy, forget, plan: Plan) -> PlanSearch | None:
+    """The search that the widgets describe; None, with the reason on screen, where there is none."""
+    place = f"search.{study.key[:8]}"
+    own = [name for name, cls in ALGORITHMS.items() if any(type(u) is cls for u in study.spec.unlearners)]
+    names = st.multiselect(
+        "Algorithms to choose from",
+        list(CHOICES),
+        default=[name for name in own if name in CHOICES] or list(CHOICES),
+        format_func=CHOICES.get,
+        key=f"{place}.algorithms",
+        persist_state="session",
+        help="For each part one of these. Leaving a part as it is is always tried too.",
+    )
+    rates = st.multiselect(
+        "Learning rates to try",
+        list(RATES),
+        default=[1.0],
+        format_func=RATES.get,
+        key=f"{place}.rates",
+        persist_state="session",
+        help="Multiples of the learning rate that each algorithm ran with in the study.",
+    )
+    try:
+        base = PlanSearch(
+            name=f"{study.spec.name}, plan search",
+            training=study.spec.training,
+            models=study.spec.models,
+            forget=forget,
+            plan=plan,
+            algorithms=tuple(plan_editor.tuned(study, ALGORITHMS[name]) for name in names),
+            rates=tuple(rates),
+            seeds=study.spec.seeds,
+        )
+    except BadValue as error:
+        st.error(escape(str(error)))
+        return None
+    return form(PlanSearch, place, base, ASKED)
+
+
+def _start(study: OpenStudy, wanted: PlanSearch) -> None:
+    cost = _cost(study.key, key(wanted), len(trials_of(state.store(), wanted)), study, wanted)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        job = _job(key(wanted))
+        going = job is not None and job.active
+        if st.button("Start the search", icon=":material/manage_search:", key="search.start", disabled=going):
+            st.session_state[_key(study)] = canonical(wanted)
+            jobs.submit(state.store(), wanted)
+            st.rerun()
+        st.markdown(_how_much(cost))
+
+
+@st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
+def _cost(finished: str, asked: str, tried: int, _study: OpenStudy, _wanted: PlanSearch) -> SearchCost:
+    """Kept for half a minute, by the keys of study and search and by how much of it is done."""
+    return search_cost(_study, _wanted)
+
+
+def _how_much(cost: SearchCost) -> str:
+    if not cost.trials + cost.runs:
+        return "This search is finished; starting it shows what it found."
+    counts = ((cost.trials, "plan", "plans", "to try"), (cost.trainings, "model", "models", "to train"))
+    counts += ((cost.runs, "run", "runs", "to confirm the best"),)
+    work = ", ".join(f"{n:,} {one if n == 1 else many} {what}" for n, one, many, what in counts if n)
+    return f":material/schedule: About **{duration(cost.seconds)}**, plus a few seconds to start: {work}."
+
+
+# -- what is there so far ----------------------------------------------------------------------------------------------
+
+
+def _key(study: OpenStudy) -> str:
+    return f"search.{study.key}"
+
+
+def _shown(study: OpenStudy, forget) -> PlanSearch | None:
+    """The search that was started here, or else the last one for this set that got anywhere."""
+    held = st.session_state.get(_key(study))
+    started = build(json.loads(held)) if held else None
+    if started is not None and started.forget == forget:
+        return started
+    return begun(state.store(), study.spec.bank, forget)
+
+
+def _found(study: OpenStudy, forget) -> None:
+    """One read of the store: the job, the trials so far, and at the end what was confirmed."""
+    search = _shown(study, forget)
+    if search is None:
+        return
+    store = state.store()
+    result = store.find(search)
+    st.divider()
+    if result is not None:
+        found_plans.draw(study, result.json("summary"))
+    else:
+        _under_way(search)
+    table = trials_of(store, search)
+    if len(table):
+        fig = trials_chart.draw(table)
+        theme.show(
+            fig, alt=f"Closeness of each plan tried, and the best so far. {fig.layout.title.text}.", key="trials"
+        )
+        if result is None:
+            _best_so_far(search, table)
+
+
+def _under_way(search: PlanSearch) -> None:
+    store = state.store()
+    job = _job(key(search))
+    if job is None:
+        if st.button("Go on with this search", icon=":material/play_arrow:", key="search.go-on"):
+            jobs.submit(store, search)
+            st.rerun()
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(progress.status(job), width="content")
+        progress.actions(job)
+    if not job.active:
+        st.caption("Every round that was finished is kept; resuming goes on with the next.")
+    progress.words(job)
+    progress.stages(job)
+
+
+def _job(name: str) -> Job | None:
+    try:
+        return jobs.find(state.store(), name)
+    except StoreError:
+        return None
+
+
+def _best_so_far(search: PlanSearch, table: pd.DataFrame) -> None:
+    best = ranked(table).head(SHOWN)
+    lines = best[list(found_plans.COLUMNS)].assign(
+        score=best["group_tow"].map("{:.3f}".format), trial=best["trial"] + 1
+    )
+    found_plans.table(
+        lines[["score", "trial", *found_plans.COLUMNS]],
+        {"score": st.column_config.TextColumn("Closeness", help=METRICS["group_tow"].help), "trial": "Trial"},
+        "The best plans so far: their closeness to retraining, and an algorithm for each part.",
+    )
+    st.caption(
+        f"Means over {search.tuning_seeds} {'model' if search.tuning_seeds == 1 else 'models'} that are not reported, "
+        "on validation images. The best of many flatters itself; the end of the search says by how much."
+    )

@@ -1,0 +1,151 @@
+"""Scores that cost less than a bank of models, beside the exact ones: how they rank, their cost, what RUM becomes."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared import downloads, numbers, state
+from pages.shared.text import duration, images
+from unlearn_core import jobs
+from unlearn_core.experiment import OpenStudy, ProxyTable
+from unlearn_core.experiment import proxy_table as core
+from unlearn_core.params import key
+from unlearn_core.proxies import PROXIES
+
+ABOUT = {
+    core.EXACT: "From the bank of models: what seeing the image in training changes for it.",
+    **{name: f"{proxy.help} Costs {proxy.cost}. {proxy.source}." for name, proxy in PROXIES.items()},
+}
+
+
+def draw(study: OpenStudy) -> None:
+    """The table; before it was made whole, the rankings that cost nothing and the button that has the rest made."""
+    made = core.finished(study)
+    if made is None:
+        _rankings(study)
+        _offer(study)
+    else:
+        _whole(study, *made)
+
+
+def _rankings(study: OpenStudy) -> None:
+    table = core.ready(study)
+    st.markdown(
+        "Scores that training records anyway cost nothing. This is how they rank all "
+        f"{images(len(study.labels))} beside the memorization scores of the bank."
+    )
+    _show(table, core.part_size(study), len(study.labels))
+    st.caption(_how_to_read(core.part_size(study), core.reliability(study)))
+
+
+def _offer(study: OpenStudy) -> None:
+    asked, (runs, seconds) = ProxyTable(study=study.spec), core.cost(study)
+    if any(job.key == key(asked) and job.active for job in jobs.listing(state.store())):
+        st.markdown("The whole comparison is under way.")
+        st.page_link("pages/runs.py", label="See how far it is", icon=":material/autorenew:")
+        return
+    others = [PROXIES[name].title.lower() for name in PROXIES if not study.is_ready(name)]
+    work = [f"computes {' and '.join(others)}"] if others else []
+    work += [f"runs this study's first plan with its parts cut by each score ({runs} runs)"] if runs else []
+    st.markdown(
+        f"The whole comparison {' and '.join(work) or 'puts all scores together'}: "
+        f"about **{duration(seconds)}**, plus a few seconds to start."
+    )
+    if st.button("Compare all scores", icon=":material/play_arrow:"):
+        jobs.submit(state.store(), asked)
+        st.switch_page("pages/runs.py", query_params={"study": study.key})
+
+
+def _whole(study: OpenStudy, table: pd.DataFrame, about: dict) -> None:
+    st.markdown(_sentence(study, table))
+    _show(table, about["part_size"], len(study.labels))
+    st.caption(
+        f"{_how_to_read(about['part_size'], about['reliability'])} Intervals of closeness are 95 % over "
+        f"{study.spec.seeds} seeds, those of the ranking 95 % over images. A difference whose interval holds 0 cannot "
+        "be told from none."
+    )
+    downloads.buttons(table.reset_index(), f"cheaper-scores-{study.key[:8]}")
+
+
+def _sentence(study: OpenStudy, table: pd.DataFrame) -> str:
+    """The proxy that ranks best, and whether RUM is any worse for it."""
+    best = table.drop(index=core.EXACT).iloc[0]
+    spent = f"in {best['share_of_bank']:.0%} of the bank's time" if best["seconds"] else "at no extra cost"
+    text = f"**{best['title']}** ranks the images most like the bank does ({best['correlation']:.2f}), {spent}."
+    apart, half = best["difference"], best["difference_half_width"]
+    if not numbers.known(apart):
+        return text
+    text += (
+        f" RUM cut by it differs by {numbers.spread(apart, half, signed=True)} group ToW from RUM cut by exact scores"
+    )
+    if not numbers.known(half):
+        return f"{text}; one seed cannot say whether that is more than chance."
+    if abs(apart) <= half:
+        return f"{text}: with {study.spec.seeds} seeds not to be told from no difference."
+    return f"{text}: {'better' if apart > 0 else 'worse'} on these seeds."
+
+
+def _how_to_read(k: int, again: float | None) -> str:
+    text = (
+        "Same ranking: 1 = in the same order as exact memorization, 0 = no relation. Top images found: share of "
+        f"the {k:,} most memorized images that are also among the {k:,} highest by this score."
+    )
+    if again is None:
+        return text
+    return f"{text} A second bank of the same size would reach a ranking of about {again:.2f} itself."
+
+
+def _show(table: pd.DataFrame, k: int, n: int) -> None:
+    shown = pd.DataFrame(
+        {
+            "title": table["title"],
+            "correlation": [
+                _ranked(*line) for line in zip(table["correlation"], table["low"], table["high"], strict=True)
+            ],
+            "overlap": [f"{share:.0%}" for share in table["overlap"]],
+        },
+        index=table.index,
+    )
+    config = {
+        "title": st.column_config.TextColumn("Score", width=205),
+        "correlation": st.column_config.TextColumn(
+            "Same ranking",
+            help="Spearman's rank correlation with exact memorization over all training images, and its 95 % interval.",
+        ),
+        "overlap": st.column_config.TextColumn(
+            "Top images found", help=f"Of the {k:,} most memorized images; by chance it would be {k / n:.0%}."
+        ),
+    }
+    if "seconds" in table:
+        spent = zip(table["seconds"], table["share_of_bank"], strict=True)
+        shown["seconds"] = [f"{duration(s)} ({share:.0%})" if s else "none" for s, share in spent]
+        pairs = zip(table["group_tow"], table["group_tow_half_width"], strict=True)
+        shown["tow"] = [numbers.spread(*pair) for pair in pairs]
+        pairs = zip(table["difference"], table["difference_half_width"], strict=True)
+        shown["apart"] = [numbers.spread(*pair, signed=True) for pair in pairs]
+        shown.loc[core.EXACT, ["correlation", "overlap", "apart"]] = ["itself", "itself", ""]
+        config |= {
+            "seconds": st.column_config.TextColumn(
+                "Extra time", help="Beyond the training of the model itself, and as a share of the time of the bank."
+            ),
+            "tow": st.column_config.TextColumn(
+                "RUM cut by it",
+                help="Group ToW of the study's first plan with its parts cut by this score: 1 = as a retrained model. "
+                "Measured on the same images for all scores.",
+            ),
+            "apart": st.column_config.TextColumn(
+                "Against exact", help="Difference in group ToW to the plan cut by exact scores, on the same seeds."
+            ),
+        }
+    order = ", ".join(table["title"])
+    alt = f"Scores, those first that rank the images most like exact memorization: {order}."
+    st.dataframe(shown, column_config=config, hide_index=True, height="content", alt=alt)
+    with st.popover("What the scores mean", type="tertiary"):
+        st.markdown("\n".join(f"- **{line['title']}**: {ABOUT[name]}" for name, line in table.iterrows()))
+
+
+def _ranked(correlation: float, low: float, high: float) -> str:
+    return numbers.MISSING if math.isnan(correlation) else f"{correlation:.2f} ({low:.2f} to {high:.2f})"

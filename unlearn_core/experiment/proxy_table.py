@@ -1,0 +1,201 @@
+"""What cheaper scores are worth on the images of a finished study: how they rank the images beside exact memorization,
+what they cost, and what RUM becomes when its parts are cut by them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+from scipy.stats import spearmanr
+
+from unlearn_core import evaluation
+from unlearn_core.experiment.proxy_scores import proxy_scores, stage
+from unlearn_core.experiment.stages import MAKERS, Run, bank_stability, fulfil, run_all
+from unlearn_core.experiment.study import Study, searches
+from unlearn_core.experiment.tuning import best_settings, within
+from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.params import Spec, param, spec
+from unlearn_core.progress import Tell
+from unlearn_core.proxies import PROXIES
+from unlearn_core.rows import pack
+from unlearn_core.rum import PARTS, Plan
+from unlearn_core.store import Draft, Result, Store
+
+EXACT = "memorization"
+LEVEL = 0.95
+# How many times as long as one of the study's models a model takes whose curvature is measured at each step: three
+# passes in the place of one, and it is trained alone, where those of the study may have gone side by side.
+ALONE = 6
+
+
+@spec
+class ProxyTable(Spec):
+    """Every proxy beside the exact scores of a study's bank, with the study's first plan cut by each."""
+
+    name: str = param("Cheaper scores", help="what the comparison is called")
+    study: Study = param(help="the finished study")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How two scores of the same n images agree. `correlation` is Spearman's, `low` and `high` its 95 % interval; NaN
+    where a score is the same for all. `overlap` is the share of the k images with the highest exact score that are also
+    among the k with the highest other score; by chance it is k/n.
+    """
+
+    correlation: float
+    low: float
+    high: float
+    overlap: float
+
+
+def agreement(exact: np.ndarray, scores: np.ndarray, k: int) -> Agreement:
+    """How scores (n,) agree with exact ones (n,), over the images that have both; ties at the k-th place go by row.
+
+    Source: Bonett and Wright (2000), "Sample size requirements for estimating Pearson, Kendall and Spearman
+    correlations" (the interval, on Fisher's scale).
+    """
+    both = np.isfinite(exact) & np.isfinite(scores)
+    exact, scores = exact[both], scores[both]
+    overlap = len(np.intersect1d(_highest(exact, k), _highest(scores, k))) / k
+    if len(exact) < 4 or np.ptp(exact) == 0 or np.ptp(scores) == 0:
+        return Agreement(math.nan, math.nan, math.nan, overlap)
+    r = float(spearmanr(exact, scores).statistic)
+    half = ndtri((1 + LEVEL) / 2) * math.sqrt((1 + r * r / 2) / (len(exact) - 3))
+    middle = math.atanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
+    return Agreement(r, math.tanh(middle - half), math.tanh(middle + half), overlap)
+
+
+def _highest(scores: np.ndarray, k: int) -> np.ndarray:
+    return np.lexsort((np.arange(len(scores)), -scores))[:k]
+
+
+def finished(study: OpenStudy) -> tuple[pd.DataFrame, dict] | None:
+    """The whole table of a study, best first, and what stands beside it; None while it was not made.
+
+    Indexed by score, "memorization" for the exact one: `title`; `correlation` with its interval `low` to `high` and
+    `overlap`, as in Agreement; `seconds` that the score takes beyond the training of the model, and as `share_of_bank`;
+    `group_tow` of RUM with its parts cut by the score, `difference` to exact scores on the same seeds, and the half
+    widths of their 95 % intervals over seeds; NaN where something cannot be measured. Beside it: `part_size`, how many
+    of the most memorized were looked for, and `reliability`, see there.
+    """
+    result = study.store.find(ProxyTable(study=study.spec))
+    return None if result is None else (result.table(), result.json("about"))
+
+
+def ready(study: OpenStudy) -> pd.DataFrame:
+    """The agreement of every proxy whose scores are there, best first, indexed by its name: `title` and the fields of
+    Agreement. Computes nothing slow.
+    """
+    return _ranked([_agreeing(study, name) for name in PROXIES if study.is_ready(name)])
+
+
+def _agreeing(study: OpenStudy, name: str) -> dict:
+    found = agreement(study.memorization.scores, study.proxy(name), part_size(study))
+    return {"score": name, "title": PROXIES[name].title} | vars(found)
+
+
+def _ranked(lines: list[dict]) -> pd.DataFrame:
+    table = pd.DataFrame(lines).set_index("score")
+    return table.sort_values("correlation", ascending=False, kind="stable", na_position="last")
+
+
+def part_size(study: OpenStudy) -> int:
+    """How many of the most memorized images are looked for: as many as the largest part of the forget set holds."""
+    return max(len(rows) for rows in study.parts.values())
+
+
+def reliability(study: OpenStudy) -> float | None:
+    """The rank correlation that a second bank of the same size would have with the study's, expected from its two
+    halves: what the noise of the exact scores leaves to be agreed with. None where it cannot be told.
+    """
+    found = float(bank_stability(fulfil(study.store, study.spec.bank))["reliability"].iloc[-1])
+    return found if math.isfinite(found) else None
+
+
+def cost(study: OpenStudy) -> tuple[int, float]:
+    """(unlearning runs, seconds) that the whole table takes, going by what the study's own models took; less where some
+    of it is stored already.
+    """
+    table, spec = study.table, study.spec
+    trained = table.loc[table["method"] == "retrained", "seconds"].mean()
+    seconds = 0.0 if study.is_ready("loss_curvature") else ALONE * float(trained)
+    runs = len(PROXIES) * spec.seeds if spec.plans else 0
+    if runs:
+        seconds += runs * float(table.loc[table["kind"] == "plan", "seconds"].mean())
+    return runs, seconds
+
+
+# -- RUM by each score -------------------------------------------------------------------------------------------------
+
+
+def same_cuts(study: OpenStudy) -> Plan:
+    """The study's first plan with the settings the study chose, cutting parts of the sizes it has there by rank, so
+    that plans by different scores differ in the score alone.
+    """
+    plan = study.spec.plans[0]
+    if plan.cut_by == "value":
+        low, medium, _ = (len(rows) for rows in study.refine(plan, study.forget).values())
+        n = len(study.forget)
+        plan = plan.but(cut_by="rank", low_cut=low / n, high_cut=(low + medium) / n)
+    best = best_settings(study.store, searches(study.store, study.spec, len(study.forget)))
+    return plan.but(control="none", **{part: best.get(getattr(plan, part), getattr(plan, part)) for part in PARTS})
+
+
+def closeness(study: OpenStudy, plan: Plan, tell: Tell) -> list[float | None]:
+    """Group ToW of a plan on the study's forget set for each of its seeds, on the study's own parts and against its own
+    retrained models.
+    """
+    rum, forget = plan.resolve(study.refine(plan, study.forget)), pack(study.forget)
+    seeds = range(study.spec.seeds)
+    runs = [Run(training=study.spec.training.but(seed=s), forget=forget, unlearner=rum, seed=s) for s in seeds]
+    found = []
+    for seed, result in zip(seeds, run_all(study.store, runs, tell), strict=True):
+        pair = result.arrays("logits"), study.logits("retrained", seed)
+        whole, by_part = [study.target.accuracies(x) for x in pair], [study.target.part_accuracies(x) for x in pair]
+        found.append(evaluation.group_tow(*whole, *by_part))
+    return found
+
+
+def _proxy_table(store: Store, asked: ProxyTable, tell: Tell) -> Result:
+    study = OpenStudy(store, fulfil(store, asked.study, tell))
+    training = asked.study.training
+    able = [name for name in PROXIES if name != "holdout_retraining" or len(study.data.validation.y)]
+    seconds = {}
+    for i, name in enumerate(able):
+        proxy_scores(store, training, name, within(tell, "cheaper scores", i, len(able)))
+        seconds[name] = 0.0 if PROXIES[name].recorded else store.find(stage(training, name)).manifest()["seconds"]
+    bank_seconds = store.find(asked.study.bank).manifest()["seconds"]
+
+    exact = {"score": EXACT, "title": "Exact memorization", "correlation": 1.0, "low": 1.0, "high": 1.0, "overlap": 1.0}
+    lines = [exact | {"seconds": bank_seconds}]
+    lines += [_agreeing(study, name) | {"seconds": seconds[name]} for name in able]
+    table = _ranked(lines).assign(share_of_bank=lambda t: t["seconds"] / bank_seconds)
+    if asked.study.plans:
+        plan = same_cuts(study)
+        names = list(table.index)
+        tow = {
+            name: closeness(study, plan.but(by=name), within(tell, "plans", i, len(names)))
+            for i, name in enumerate(names)
+        }
+        for column, estimates in {
+            "group_tow": {name: evaluation.over_seeds(tow[name]) for name in names},
+            "difference": {name: evaluation.paired_difference(tow[name], tow[EXACT]) for name in names},
+        }.items():
+            table[column] = [estimates[name].mean for name in names]
+            table[f"{column}_half_width"] = [estimates[name].half_width for name in names]
+    else:
+        table[["group_tow", "group_tow_half_width", "difference", "difference_half_width"]] = None
+
+    def make(draft: Draft) -> None:
+        draft.table(table.astype({c: float for c in table.columns if c != "title"}))
+        draft.json("about", {"reliability": reliability(study), "part_size": part_size(study)})
+
+    return store.remember(asked, make)
+
+
+MAKERS[ProxyTable] = _proxy_table

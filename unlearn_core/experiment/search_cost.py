@@ -1,0 +1,88 @@
+"""What a search for a plan will cost before it is run, from what the runs of a finished study took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unlearn_core.experiment.search import PlanSearch, trials_of
+from unlearn_core.experiment.study import AGAIN
+from unlearn_core.experiment.tuning import TUNING
+from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.params import BadValue
+from unlearn_core.rows import pack
+from unlearn_core.rum import PARTS
+from unlearn_core.training import Training
+from unlearn_core.unlearning import Unlearner
+
+
+@dataclass(frozen=True)
+class SearchCost:
+    """Work that is still to be done: `trials` plans to try, `trainings` models to train from scratch, `runs` to confirm
+    the best plans, and `seconds` for all of it, going by the mean run of each algorithm in a finished study.
+    """
+
+    trials: int
+    trainings: int
+    runs: int
+    seconds: float
+
+
+def search_cost(finished: OpenStudy, search: PlanSearch) -> SearchCost:
+    """The cost of a search with the same images, training and bank as a finished study, on the machine that ran it.
+
+    Raises BadValue where the two do not share them, and where the forget set cannot be chosen.
+    """
+    if search.bank != finished.spec.bank:
+        raise BadValue("The cost can be foretold only for a search with the same training and the same bank.")
+    store, rows = finished.store, search.forget.choose(finished.known)
+    if store.find(search) is not None:
+        return SearchCost(0, 0, 0, 0.0)
+    cut = finished.refine(search.plan, rows)
+    names = [part for part in PARTS if len(cut[part])]
+    space = search.space(names)
+    trials = space.size if search.method == "grid" else search.trials
+    left = trials - len(trials_of(store, search))
+    missing = [t for t in dict.fromkeys(_trainings(search, pack(rows))) if store.find(t) is None]
+    runs = (search.best + 1) * search.seeds
+
+    measured = _seconds_per_epoch(finished)
+    alone = [np.mean([_seconds(measured, u) for u in group]) for group in space.choices]
+    step = float(np.mean(alone))
+    steps = trials * len(names)
+    if search.method == "grid":  # plans that begin alike share their first steps
+        kinds = sum(map(len, space.choices))
+        step = float(np.mean([_seconds(measured, u) for group in space.choices for u in group]))
+        steps = len(space.orders) * sum(kinds**n for n in range(1, len(names) + 1))
+    seconds = left / trials * steps * search.tuning_seeds * step
+    seconds += search.tuning_seeds * sum(_seconds(measured, u) for group in space.choices for u in group)
+    seconds += runs * len(names) * step + len(missing) * _training_seconds(finished)
+    return SearchCost(left, len(missing), runs, float(seconds))
+
+
+def _trainings(search: PlanSearch, forget: str) -> list[Training]:
+    seeds = range(search.seeds)
+    reported = [*range(search.seeds), *(TUNING + s for s in range(search.tuning_seeds))]
+    originals = [search.training.but(seed=s) for s in reported]
+    again = [search.training.but(seed=AGAIN + s, without=forget) for s in seeds]
+    return [*originals, *(t.but(without=forget) for t in originals), *again]
+
+
+def _seconds_per_epoch(finished: OpenStudy) -> dict[type, float]:
+    """Mean seconds per epoch of each algorithm that the study ran by itself."""
+    singles = finished.table[finished.table["kind"] == "single"].groupby("method", sort=False)["seconds"].mean()
+    pairs = zip(finished.spec.unlearners, singles, strict=True)
+    return {type(u): mean / u.epochs for u, mean in pairs if hasattr(u, "epochs")}
+
+
+def _seconds(measured: dict[type, float], unlearner: Unlearner) -> float:
+    """Seconds of one run; an algorithm that was never run takes as long as the others."""
+    if not hasattr(unlearner, "epochs"):
+        return 0.0
+    others = list(measured.values())
+    return unlearner.epochs * measured.get(type(unlearner), float(np.mean(others)) if others else 0.0)
+
+
+def _training_seconds(finished: OpenStudy) -> float:
+    return float(finished.table.loc[finished.table["method"].isin(["retrained", "retrained-again"]), "seconds"].mean())
