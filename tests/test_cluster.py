@@ -22,7 +22,7 @@ from unlearn_core.store import Store, StoreError
 pytestmark = pytest.mark.cluster
 
 HERE = str(Path(__file__).parent)  # where workers find the functions of test files
-ASKED = parts(SLOW.but(epochs=40), 4)
+ASKED = parts(SLOW, 4)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from unlearn_core.training import Training
 
 ROOT = Path(__file__).parents[1]
 QUICK = Training(data=Data(train=220, test=60), width=8, epochs=2)
-SLOW = QUICK.but(epochs=16, batch=8)  # a second a part
+SLOW = QUICK.but(epochs=600, batch=8)  # seconds a part
 
 
 def parts(training, count=3):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from unlearn_core.data import DATASETS, Data, Dataset, Images
+from unlearn_core.ensembles import train_members
 from unlearn_core.models import MODELS, new_model
 from unlearn_core.progress import Cancelled
 from unlearn_core.training import (
@@ -21,6 +22,7 @@ from unlearn_core.training import (
     predict,
     recipe,
     train,
+    train_each,
 )
 
 
@@ -211,3 +213,98 @@ def test_the_device_can_be_said(monkeypatch):
     assert pick_device() == torch.device("meta")
     monkeypatch.delenv("UNLEARN_DEVICE")
     assert pick_device().type in ("cuda", "mps", "cpu")
+
+
+# -- large nets --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def squares():
+    """64 images of 16x16 pixels: a bright square on the left or on the right, with noise."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 60, (64, 3, 16, 16)), np.arange(64) % 2
+    for image, label in zip(x, y, strict=True):
+        image[:, 4:12, 8 * label + 1 : 8 * label + 7] += 150
+    part = Images(torch.from_numpy(x.astype(np.uint8)), torch.from_numpy(y))
+    return Dataset("squares", ("left", "right"), part, part, part)
+
+
+LARGE = Training(model="resnet9", width=4, epochs=4, batch=24, lr=0.02, momentum=0.9)
+
+
+def test_half_precision_is_training_with_rounding(squares):
+    """bfloat16 has three digits: other weights, the same lesson; the model itself stays in float32."""
+    exact, half = (train(LARGE.but(precision=p), squares, np.arange(64)) for p in ("float32", "bfloat16"))
+    assert not same(exact.model, half.model)
+    assert all(v.dtype == torch.float32 for v in half.model.state_dict().values() if v.is_floating_point())
+    logits = [predict(t.model, squares.test).logits for t in (exact, half)]
+    assert (logits[0].argmax(1) == logits[1].argmax(1)).mean() > 0.9
+    assert same(half.model, train(LARGE.but(precision="bfloat16"), squares, np.arange(64)).model)
+
+
+def test_augmentation_is_part_of_the_recipe(squares):
+    plain, changed = (train(LARGE.but(augment=a), squares, np.arange(64)).model for a in ("none", "flip-crop"))
+    assert not same(plain, changed)
+    assert same(changed, train(LARGE.but(augment="flip-crop"), squares, np.arange(64)).model)
+
+
+def test_a_watcher_sees_each_batch_before_its_step(squares):
+    """Every row once an epoch, with its pixels and label; the first time with the weights of the start."""
+    seen, first = [], []
+
+    def watch(model, x, y, rows):
+        if not first:
+            first.append({k: v.clone() for k, v in model.state_dict().items()})
+        assert torch.equal(x, squares.train.x[rows]) and torch.equal(y, squares.train.y[rows])
+        seen.extend(rows.tolist())
+
+    watched = train(LARGE, squares, np.arange(3, 63), watch=watch)
+    assert [sorted(seen[60 * e : 60 * e + 60]) for e in range(4)] == [list(range(3, 63))] * 4
+    fresh = new_model("resnet9", squares, LARGE.seed, 4).state_dict()
+    assert all(torch.equal(first[0][name], value) for name, value in fresh.items())
+    assert same(watched.model, train(LARGE, squares, np.arange(3, 63)).model)
+
+
+# -- on a GPU ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_gpu(monkeypatch):
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    monkeypatch.setenv("UNLEARN_DEVICE", "cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("recipe", [LARGE, LARGE.but(model="cnn", momentum=0.0), LARGE.but(augment="flip-crop")])
+def test_a_gpu_trains_what_the_cpu_trains(squares, on_gpu, monkeypatch, recipe):
+    """The recorded passes too: whole batches are replayed, the last one of an epoch is not."""
+    rows = np.arange(60)
+    there = train(recipe.but(epochs=2), squares, rows)
+    monkeypatch.setenv("UNLEARN_DEVICE", "cpu")
+    here = train(recipe.but(epochs=2), squares, rows)
+    for a, b in zip(there.model.state_dict().values(), here.model.state_dict().values(), strict=True):
+        torch.testing.assert_close(a.cpu(), b, rtol=1e-2, atol=1e-3)
+    for name, values in here.trajectory.items():
+        np.testing.assert_allclose(there.trajectory[name], values, atol=1e-2)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_models_that_share_a_recording_are_those_of_their_own(squares, on_gpu, precision):
+    recipe, rows = LARGE.but(precision=precision), [np.arange(50), np.arange(10, 60)]
+    together = list(train_each(recipe, squares, rows, [3, 4]))
+    for trained, r, seed in zip(together, rows, (3, 4), strict=True):
+        alone = train(recipe.but(seed=seed), squares, r)
+        for a, b in zip(trained.model.state_dict().values(), alone.model.state_dict().values(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_a_stack_on_a_gpu_is_one_by_one(digits, on_gpu, model):
+    recipe, rows = Training(model=model, width=8, epochs=2, lr=0.1), np.stack([np.arange(m, 300 + m) for m in range(4)])
+    for trained, r, seed in zip(train_members(recipe, digits, rows, [*range(4)]), rows, range(4), strict=True):
+        alone = train(recipe.but(seed=seed), digits, r)
+        for a, b in zip(trained.model.state_dict().values(), alone.model.state_dict().values(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-3)

@@ -25,16 +25,22 @@ class Memorization:
     """Scores (n,) float64 in [-1, 1], higher = more memorized, with their standard errors, and how well members fit.
 
     `fitted` is the mean accuracy of the members on the images they trained on. Below 0.99 the scores come out too low,
-    because an image the members cannot fit has nothing to lose; `warning` then says so in one sentence, else it is
-    None.
+    because an image the members cannot fit has nothing to lose. Where no models were trained for it the scores only
+    stand in for memorization, and both `standard_error` and `fitted` are None. `warning` says either in one sentence,
+    else it is None.
     """
 
     scores: np.ndarray
-    standard_error: np.ndarray
-    fitted: float
+    standard_error: np.ndarray | None
+    fitted: float | None
 
     @property
     def warning(self) -> str | None:
+        if self.fitted is None:
+            return (
+                "No bank of models was trained: images are ranked by the model's mean confidence in their label during "
+                "training, which agrees with memorization only roughly."
+            )
         if self.fitted >= FITTED:
             return None
         return (

@@ -130,8 +130,11 @@ class _Linear(_Rule):
 
     @staticmethod
     def vmap(info, axes, x, weight, bias):
-        x, weight, bias = (_leading(t, a, info.batch_size) for t, a in zip((x, weight, bias), axes, strict=True))
-        return _Linears.apply(x.reshape(info.batch_size, -1, x.shape[-1]), weight, bias).unflatten(1, x.shape[1:-1]), 0
+        members = info.batch_size
+        x, weight = _leading(x, axes[0], members), _leading(weight, axes[1], members)
+        bias = weight.new_zeros(weight.shape[:2]) if bias is None else _leading(bias, axes[2], members)
+        together = _Linears.apply(x.reshape(members, -1, x.shape[-1]), weight, bias)
+        return together.unflatten(1, x.shape[1:-1]), 0
 
 
 class _Conv2d(_Rule):

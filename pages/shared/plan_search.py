@@ -162,8 +162,6 @@ def _under_way(search: PlanSearch) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(progress.status(job), width="content")
         progress.actions(job)
-    if not job.active:
-        st.caption("Every round that was finished is kept; resuming goes on with the next.")
     progress.words(job)
     progress.stages(job)
 

@@ -11,7 +11,9 @@ from unlearn_core.cli.frame import StoreOption, answer, obtain, open_store, prog
 from unlearn_core.cli.options import read_spec, read_text, row_of, rows, training, with_recipe, with_settings, write_csv
 from unlearn_core.params import BadValue, params, plain
 
-ModelsOption = Annotated[int, typer.Option(help="Members of the bank, where one is needed.")]
+ModelsOption = Annotated[
+    int, typer.Option(help="Members of the bank, where one is needed; 0 = none, go by confidence during training.")
+]
 
 # The option of each field of a rule, where the field's own name would say too little on a command line.
 OPTION = {"named": "rows", "label": "class"}
@@ -33,9 +35,9 @@ def forget(
     store: StoreOption = None,
 ) -> None:
     """Choose images to forget, and say how memorized and how entangled they are."""
-    from unlearn_core.ensembles import Bank
     from unlearn_core.experiment.attributes import known
-    from unlearn_core.experiment.stages import bank_memorization, dataset, embedding_sums
+    from unlearn_core.experiment.memorized import Unbanked, bank_of, memorization_of
+    from unlearn_core.experiment.stages import dataset, embedding_sums
     from unlearn_core.forget import FORGET_SETS, read_ids
     from unlearn_core.rows import pack
 
@@ -48,12 +50,13 @@ def forget(
         images = dataset(root, spec.data)
         by, given["named"] = "rows", pack(read_ids(read_text(file), len(images.train.y)))
     rule = _rule(row_of(FORGET_SETS, by, "way to choose"), by, given)
+    bank = bank_of(spec, models)
     with progress() as tell:
-        about = known(root, Bank(training=spec, models=models), tell)
+        about = known(root, bank, tell)
         chosen, sums = rule.choose(about), embedding_sums(root, spec, tell)
     entangled = sums.describe(chosen)
-    found = root.find(Bank(training=spec, models=models))
-    scores = bank_memorization(found) if found else None
+    there = isinstance(bank, Unbanked) or root.find(bank) is not None  # a bank is never made for this answer alone
+    scores = memorization_of(root, bank) if there else None
     if scores is not None and scores.warning:
         say(scores.warning)
     if out is not None:
@@ -132,21 +135,13 @@ def unlearn(
 
 def _resolved(store, original, file: Path, chosen, models: int):
     """A plan applied to the forget set: a Rum that names its rows."""
-    from unlearn_core.ensembles import Bank
-    from unlearn_core.experiment import Embedding, fulfil
     from unlearn_core.experiment.attributes import refine
+    from unlearn_core.experiment.memorized import bank_of
     from unlearn_core.rum import Plan
 
     plan = read_spec(file, Plan)
-    bank = Bank(training=original, models=models)
-    needed = {
-        "memorization": bank,
-        "confidence": bank.training,
-        "entanglement": Embedding(training=bank.training),
-    }
     with progress() as tell:
-        fulfil(store, needed[plan.by], tell)
-    return plan.resolve(refine(store, bank, plan, chosen))
+        return plan.resolve(refine(store, bank_of(original, models), plan, chosen, tell))
 
 
 def evaluate(

@@ -14,7 +14,9 @@ from unlearn_core.params import BadValue, plain
 
 
 def example(
-    models: Annotated[int, typer.Option(help="Members of the bank that memorization is estimated from.")] = 64,
+    models: Annotated[
+        int, typer.Option(help="Members of the bank that memorization is estimated from; 0 = no bank.")
+    ] = 64,
     seeds: Annotated[int, typer.Option(help="How many original models are unlearned.")] = 5,
     store: StoreOption = None,
 ) -> None:
@@ -30,16 +32,22 @@ def study(
         str | None,
         typer.Option(metavar="SOURCE", help="Print the study as JSON instead: a file, a key, or the word example."),
     ] = None,
+    models: Annotated[
+        int | None, typer.Option(help="Members of the bank, in place of the study's own; 0 = no bank.")
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Run a study. To write one, start from study --show example | python -m json.tool > study.json."""
     if (source is None) == (show is None):
         raise BadValue("Give the JSON file of a study, or --show example to get one to start from.")
     root = open_store(store)
+    spec = _study(root, show or source)
+    if models is not None:
+        spec = spec.but(models=models)
     if show is not None:
-        answer(plain(_study(root, show)))
+        answer(plain(spec))
     else:
-        _report(root, _study(root, source))
+        _report(root, spec)
 
 
 def _study(store, source: str):
@@ -147,6 +155,8 @@ def proxies(
     found = _open(store, study)
     result, _ = obtain(found.store, ProxyTable(study=found.spec))
     lines = _records(result.table())
+    if not found.spec.models:
+        say("No bank of models was trained, so there is no exact score to hold these against.")
     if as_json:
         answer({"study": found.key, "scores": lines} | result.json("about"))
         return

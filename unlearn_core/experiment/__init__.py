@@ -2,6 +2,7 @@
 
 stages.py      each stage of the data's way as a stored result; fulfil() is the one door
 proxies        cheaper scores: proxy_scores.py makes them, proxy_table.py says what they are worth
+memorized.py   how memorized the images are: by a bank of models, or without one
 attributes.py  what is known of the training images before anything is unlearned
 measures.py    an unlearned model against its retrained reference
 tuning.py      choosing learning rates, on models that are not reported

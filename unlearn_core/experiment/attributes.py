@@ -9,21 +9,22 @@ import numpy as np
 
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.measures import Target
+from unlearn_core.experiment.memorized import Unbanked, memorization_of
 from unlearn_core.experiment.proxy_scores import proxy_scores
-from unlearn_core.experiment.stages import bank_memorization, dataset, embedding_sums, fulfil
+from unlearn_core.experiment.stages import dataset, embedding_sums
 from unlearn_core.forget import Known
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store
 
 
-def known(store: Store, bank: Bank, tell: Tell = silent) -> Known:
+def known(store: Store, bank: Bank | Unbanked, tell: Tell = silent) -> Known:
     """What a forget set is chosen from; the bank and the embedding are made only if a rule asks."""
     images = dataset(store, bank.training.data, tell)
     return Known(
         labels=images.train.y.numpy(),
         classes=images.classes,
-        memorization=cache(lambda: bank_memorization(fulfil(store, bank, tell)).scores),
+        memorization=cache(lambda: memorization_of(store, bank, tell).scores),
         sums=cache(lambda: embedding_sums(store, bank.training, tell)),
         mislabelled=images.mislabelled,
     )
@@ -48,12 +49,14 @@ def parts(plan: Plan, rows: np.ndarray, about: Known, proxy: Callable[[str], np.
     return plan.refine(rows, scores(plan.by, about, proxy)[rows], measure)
 
 
-def refine(store: Store, bank: Bank, plan: Plan, rows: np.ndarray) -> dict[str, np.ndarray]:
+def refine(
+    store: Store, bank: Bank | Unbanked, plan: Plan, rows: np.ndarray, tell: Tell = silent
+) -> dict[str, np.ndarray]:
     """The parts of a forget set under a plan; what they need is made where it is missing."""
-    return parts(plan, rows, known(store, bank), partial(proxy_scores, store, bank.training))
+    return parts(plan, rows, known(store, bank, tell), partial(proxy_scores, store, bank.training, tell=tell))
 
 
-def target(store: Store, bank: Bank, rows: np.ndarray) -> Target:
+def target(store: Store, bank: Bank | Unbanked, rows: np.ndarray) -> Target:
     """What is measured on. The parts are thirds by memorization, whatever a plan cuts by, so all methods share them."""
     images = dataset(store, bank.training.data)
     return Target(images.train.y.numpy(), images.test.y.numpy(), rows, refine(store, bank, Plan(), rows))

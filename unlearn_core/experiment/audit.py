@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from unlearn_core.attacks import ATTACKS, Measured, Roc, auc, auc_interval, best_threshold, roc, tpr_at_fpr
+from unlearn_core.attacks import ATTACKS, Attack, Measured, Roc, auc, auc_interval, best_threshold, roc, tpr_at_fpr
 from unlearn_core.attacks.roc import delong_difference
 from unlearn_core.attacks.signals import margin
 from unlearn_core.evaluation import Estimate, over_seeds, paired_difference
@@ -31,8 +31,17 @@ STATISTICS = {name: attack for name, attack in ATTACKS.items() if attack.gives =
 EITHER_DIRECTION = "lira_offline_two_sided"
 
 
+def statistics(study: OpenStudy) -> dict[str, Attack]:
+    """The rows of STATISTICS that a study allows: without a bank those that need no other models."""
+    return {name: row for name, row in STATISTICS.items() if study.spec.models or not compares_same_images(name)}
+
+
 def default_statistic(study: OpenStudy) -> str:
-    """The likelihood-ratio attack of the study's own numbers: with one variance for all images if its bank is small."""
+    """The likelihood-ratio attack of the study's own numbers: with one variance for all images if its bank is small,
+    and in its place the confidence attack without a bank.
+    """
+    if not study.spec.models:
+        return "confidence"
     return "lira_online" if study.shadows.outside.count.min() >= OWN_VARIANCE else "lira_online_pooled"
 
 
@@ -130,10 +139,13 @@ def attack(study: OpenStudy, method: str, statistic: str, part: str = "all", see
 
     Likelihood-ratio attacks compare with the same images under a retrained model of another seed. The others compare
     with test images, of the classes that the forget set has, under the audited model itself.
-    Raises BadValue for an unknown attack, method, part or seed, and for an empty part.
+    Raises BadValue for an unknown attack, method, part or seed, for an empty part, and for a likelihood ratio without a
+    bank.
     """
     if statistic not in STATISTICS:
         raise BadValue(f"{statistic!r} is not an attack that scores single images.")
+    if statistic not in statistics(study):
+        raise BadValue(f"The attack {statistic} needs a bank of models, and no bank of models was trained.")
     rows = rows_of(study, part)
     seeds = tuple(seeds) or all_seeds(study)
     inside = np.isin(study.forget, rows)
@@ -316,6 +328,7 @@ def at_risk(
 
     One line per image: `row`, `label` (its class), `part`, and the mean score over seeds under the audited models
     (`unlearned`), the `original` and the `retrained` ones. An image as high under retrained models gives nothing away.
+    Raises BadValue without a bank.
     """
     seeds = tuple(seeds) or all_seeds(study)
     rows = rows_of(study, part)

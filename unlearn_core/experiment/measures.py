@@ -90,7 +90,7 @@ def measure(
 ) -> dict[str, float | None]:
     """All numbers of one unlearned model. `retrained` is its reference; `again`, a second retrained model of another
     seed, gives the images the likelihood-ratio attack compares with: the same images under a model that never saw
-    them.
+    them. That attack needs `shadows`; without them its `lira_auc` is None.
     """
     acc_u, acc_r = target.accuracies(unlearned), target.accuracies(retrained)
     parts_u, parts_r = target.part_accuracies(unlearned), target.part_accuracies(retrained)
@@ -98,7 +98,10 @@ def measure(
     phi, held_out = target.forget_margins(unlearned), target.test_margins(unlearned)
     row = {f"{split}_accuracy": value for split, value in acc_u.items()}
     row |= {f"{part}_accuracy": value for part, value in parts_u.items()}
-    row |= {
+    lira = None
+    if shadows is not None:
+        lira = auc(shadows.score(phi), shadows.score(target.forget_margins(again)))
+    return row | {
         "tow": evaluation.tow(acc_u, acc_r),
         "group_tow": evaluation.group_tow(acc_u, acc_r, parts_u, parts_r),
         "tow_mia": evaluation.tow_mia(acc_u, acc_r, mia_u, mia_r),
@@ -109,7 +112,5 @@ def measure(
             unlearned["train"][target.forget], retrained["train"][target.forget]
         ),
         "test_disagreement": evaluation.disagreement(unlearned["test"], retrained["test"]),
+        "lira_auc": lira,
     }
-    if shadows is not None:
-        row["lira_auc"] = auc(shadows.score(phi), shadows.score(target.forget_margins(again)))
-    return row

@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 
 from unlearn_core import evaluation
 from unlearn_core.experiment.proxy_scores import proxy_scores, stage
-from unlearn_core.experiment.stages import MAKERS, Run, bank_stability, fulfil, run_all
+from unlearn_core.experiment.stages import MAKERS, Run, fulfil, run_all
 from unlearn_core.experiment.study import Study, searches
 from unlearn_core.experiment.tuning import best_settings, within
 from unlearn_core.experiment.views import OpenStudy
@@ -75,7 +75,8 @@ def _highest(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def finished(study: OpenStudy) -> tuple[pd.DataFrame, dict] | None:
-    """The whole table of a study, best first, and what stands beside it; None while it was not made.
+    """The whole table of a study, best first, and what stands beside it; None while it was not made. Without a bank it
+    has no exact line, and nothing is held against one.
 
     Indexed by score, "memorization" for the exact one: `title`; `correlation` with its interval `low` to `high` and
     `overlap`, as in Agreement; `seconds` that the score takes beyond the training of the model, and as `share_of_bank`;
@@ -94,8 +95,16 @@ def ready(study: OpenStudy) -> pd.DataFrame:
     return _ranked([_agreeing(study, name) for name in PROXIES if study.is_ready(name)])
 
 
+def able(study: OpenStudy) -> list[str]:
+    """The proxies that the study's images allow: retraining on held-out images needs validation images."""
+    return [name for name in PROXIES if name != "holdout_retraining" or len(study.data.validation.y)]
+
+
 def _agreeing(study: OpenStudy, name: str) -> dict:
-    found = agreement(study.memorization.scores, study.proxy(name), part_size(study))
+    # Without a bank the scores of the study are a proxy themselves, and nothing exact is there to agree with.
+    found = Agreement(*[math.nan] * 4)
+    if study.spec.models:
+        found = agreement(study.memorization.scores, study.proxy(name), part_size(study))
     return {"score": name, "title": PROXIES[name].title} | vars(found)
 
 
@@ -111,9 +120,10 @@ def part_size(study: OpenStudy) -> int:
 
 def reliability(study: OpenStudy) -> float | None:
     """The rank correlation that a second bank of the same size would have with the study's, expected from its two
-    halves: what the noise of the exact scores leaves to be agreed with. None where it cannot be told.
+    halves: what the noise of the exact scores leaves to be agreed with. None where it cannot be told, as without a
+    bank.
     """
-    found = float(bank_stability(fulfil(study.store, study.spec.bank))["reliability"].iloc[-1])
+    found = math.nan if study.stability is None else float(study.stability["reliability"].iloc[-1])
     return found if math.isfinite(found) else None
 
 
@@ -124,7 +134,7 @@ def cost(study: OpenStudy) -> tuple[int, float]:
     table, spec = study.table, study.spec
     trained = table.loc[table["method"] == "retrained", "seconds"].mean()
     seconds = 0.0 if study.is_ready("loss_curvature") else ALONE * float(trained)
-    runs = len(PROXIES) * spec.seeds if spec.plans else 0
+    runs = len(able(study)) * spec.seeds if spec.plans else 0
     if runs:
         seconds += runs * float(table.loc[table["kind"] == "plan", "seconds"].mean())
     return runs, seconds
@@ -164,16 +174,15 @@ def closeness(study: OpenStudy, plan: Plan, tell: Tell) -> list[float | None]:
 def _proxy_table(store: Store, asked: ProxyTable, tell: Tell) -> Result:
     study = OpenStudy(store, fulfil(store, asked.study, tell))
     training = asked.study.training
-    able = [name for name in PROXIES if name != "holdout_retraining" or len(study.data.validation.y)]
-    seconds = {}
-    for i, name in enumerate(able):
-        proxy_scores(store, training, name, within(tell, "cheaper scores", i, len(able)))
-        seconds[name] = 0.0 if PROXIES[name].recorded else store.find(stage(training, name)).manifest()["seconds"]
-    bank_seconds = store.find(asked.study.bank).manifest()["seconds"]
-
-    exact = {"score": EXACT, "title": "Exact memorization", "correlation": 1.0, "low": 1.0, "high": 1.0, "overlap": 1.0}
-    lines = [exact | {"seconds": bank_seconds}]
-    lines += [_agreeing(study, name) | {"seconds": seconds[name]} for name in able]
+    lines, bank_seconds, proxies = [], math.nan, able(study)
+    if asked.study.models:
+        bank_seconds = store.find(asked.study.bank).manifest()["seconds"]
+        itself = dict.fromkeys(("correlation", "low", "high", "overlap"), 1.0)
+        lines.append({"score": EXACT, "title": "Exact memorization", "seconds": bank_seconds} | itself)
+    for i, name in enumerate(proxies):
+        proxy_scores(store, training, name, within(tell, "cheaper scores", i, len(proxies)))
+        seconds = 0.0 if PROXIES[name].recorded else store.find(stage(training, name)).manifest()["seconds"]
+        lines.append(_agreeing(study, name) | {"seconds": seconds})
     table = _ranked(lines).assign(share_of_bank=lambda t: t["seconds"] / bank_seconds)
     if asked.study.plans:
         plan = same_cuts(study)
@@ -184,7 +193,9 @@ def _proxy_table(store: Store, asked: ProxyTable, tell: Tell) -> Result:
         }
         for column, estimates in {
             "group_tow": {name: evaluation.over_seeds(tow[name]) for name in names},
-            "difference": {name: evaluation.paired_difference(tow[name], tow[EXACT]) for name in names},
+            "difference": {
+                name: evaluation.paired_difference(tow[name], tow.get(EXACT, [None] * len(tow[name]))) for name in names
+            },
         }.items():
             table[column] = [estimates[name].mean for name in names]
             table[f"{column}_half_width"] = [estimates[name].half_width for name in names]

@@ -266,8 +266,8 @@ def brief(unlearner: Unlearner) -> str:
 
 
 def ranked(table: pd.DataFrame) -> pd.DataFrame:
-    """The lines of `trials_of` without repeated plans, the best first; of equals the plan that runs on fewer parts, then
-    the one tried first.
+    """The lines of `trials_of` without repeated plans, the best first. Equals go by the number of parts
+    they run on, then by the order of trial.
     """
     once = table.drop_duplicates("plan")
     return once.assign(lost=-once["group_tow"].round(9)).sort_values(["lost", "steps", "trial"]).drop(columns="lost")

@@ -21,12 +21,12 @@ from unlearn_core.engines import engine
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, refine, target
 from unlearn_core.experiment.measures import Shadows, Target, measure
+from unlearn_core.experiment.memorized import Unbanked, bank_of, memorization_of
 from unlearn_core.experiment.stages import (
     MAKERS,
     Map,
     Run,
     bank_columns,
-    bank_memorization,
     bank_stability,
     dataset,
     embedding_sums,
@@ -36,7 +36,8 @@ from unlearn_core.experiment.stages import (
 )
 from unlearn_core.experiment.tuning import Tuning, best_settings, settings, tunings
 from unlearn_core.forget import ByMemorization, ForgetSet
-from unlearn_core.params import BadValue, Spec, param, spec
+from unlearn_core.memorization import Memorization
+from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan, Rum, same_everywhere, shuffled, vanilla
@@ -48,6 +49,7 @@ from unlearn_core.unlearning import ALGORITHMS, Unlearner
 AGAIN = 200_000
 # Lines that every study has, so that no plan may be called so.
 REFERENCES = ("original", "retrained", "retrained-again")
+FEWEST = 10  # models of a bank
 SINGLES = tuple(cls() for name, cls in ALGORITHMS.items() if name not in ("original", "retrain"))
 
 
@@ -58,7 +60,14 @@ class Study(Spec):
     name: str = param("Study", help="what the study is called")
     training: Training = param(recipe(Data()), help="how the original and the retrained models are trained")
     models: int = param(
-        256, 10, 10_000, help="members of the bank that memorization is estimated from; 64 are a preview"
+        256,
+        0,
+        10_000,
+        help="members of the bank that memorization is estimated from; 64 are a preview, 0 = no bank: images are "
+        "ranked by their confidence during training",
+    )
+    stop_at: float = param(
+        0.0, 0.0, 0.999, help="stop the bank early once its scores are as reliable as this; 0 = train all its models"
     )
     forget: ForgetSet = param(ByMemorization(), help="what to forget")
     unlearners: tuple = param(SINGLES, help="algorithms to run on the whole forget set")
@@ -75,7 +84,11 @@ class Study(Spec):
 
     def __post_init__(self):
         super().__post_init__()
+        if 0 < self.models < FEWEST:
+            raise BadField("models", f"must be at least {FEWEST}, or 0 for no bank, not {self.models}.")
         object.__setattr__(self, "training", self.training.but(seed=0, without=""))
+        if not self.models:
+            object.__setattr__(self, "stop_at", 0.0)  # no bank, nothing to stop
         if not all(isinstance(u, Unlearner) for u in self.unlearners) or not all(
             isinstance(p, Plan) for p in self.plans
         ):
@@ -84,8 +97,8 @@ class Study(Spec):
             raise BadValue("A study needs at least one algorithm or plan.")
 
     @property
-    def bank(self) -> Bank:
-        return Bank(training=self.training, models=self.models)
+    def bank(self) -> Bank | Unbanked:
+        return bank_of(self.training, self.models, self.stop_at)
 
 
 @dataclass(frozen=True)
@@ -173,8 +186,10 @@ def _by_stages(store: Store, study: Study, tell: Tell) -> Result:
         dataset(store, training.data, t)
     with stage("original models") as t:
         originals = train_all(store, [training.but(seed=s) for s in seeds], t)
-    with stage("bank") as t:
-        bank = fulfil(store, study.bank, t)
+    bank = None
+    if study.models:
+        with stage("bank") as t:
+            bank = fulfil(store, study.bank, t)
     with stage("map") as t:
         fulfil(store, Map(training=training), t)
     with stage("forget set") as t:
@@ -198,7 +213,7 @@ def _by_stages(store: Store, study: Study, tell: Tell) -> Result:
         ]
         runs = {m.id: results for m, results in zip(todo, run_groups(store, asked, t), strict=True)}
     with stage("evaluation") as t:
-        shadows = Shadows.of(*bank_columns(store, study.bank, rows))
+        shadows = Shadows.of(*bank_columns(store, study.bank, rows)) if bank else None
         lines = []
         for seed in seeds:
             t("", seed, study.seeds)
@@ -226,14 +241,20 @@ def _by_stages(store: Store, study: Study, tell: Tell) -> Result:
         draft.seconds = sum(seconds.values())
         draft.table(table)
         draft.arrays(forget=rows, **{f"part_{name}": r for name, r in goal.parts.items()})
-        draft.json("summary", summary(study, table, rows, goal, bank, sums, best, seconds))
+        memorized = memorization_of(store, study.bank)
+        trained = int(bank_stability(bank)["members"].iloc[-1]) if bank else 0
+        draft.json("summary", summary(study, table, rows, goal, memorized, trained, sums, best, seconds))
 
     return store.remember(study, make)
 
 
-def summary(study, table: pd.DataFrame, rows, goal: Target, bank: Result, sums, best, seconds) -> dict:
-    """The study in numbers, as plain JSON: means over seeds with half widths of 95 % t-intervals."""
-    memorized, es = bank_memorization(bank), sums.describe(rows)
+def summary(
+    study, table: pd.DataFrame, rows, goal: Target, memorized: Memorization, trained: int, sums, best, seconds
+) -> dict:
+    """The study in numbers, as plain JSON: means over seeds with half widths of 95 % t-intervals. `trained` counts the
+    models of the bank.
+    """
+    es = sums.describe(rows)
 
     def means(metric: str) -> dict[str, dict]:
         return {name: vars(evaluation.over_seeds(_numbers(group[metric]))) for name, group in table.groupby("method")}
@@ -244,7 +265,7 @@ def summary(study, table: pd.DataFrame, rows, goal: Target, bank: Result, sums, 
         "name": study.name,
         "seconds": seconds,
         "seeds": study.seeds,
-        "bank_models": int(bank_stability(bank)["members"].iloc[-1]),
+        "bank_models": trained,
         "bank_fitted": memorized.fitted,
         "bank_warning": memorized.warning,
         "forget": len(rows),

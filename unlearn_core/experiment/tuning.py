@@ -14,6 +14,7 @@ import pandas as pd
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, target
 from unlearn_core.experiment.measures import Target, measure
+from unlearn_core.experiment.memorized import Unbanked
 from unlearn_core.experiment.spread import fulfil_all
 from unlearn_core.experiment.stages import MAKERS, Run, all_logits, dataset, train_all, unlearn
 from unlearn_core.forget import ByMemorization
@@ -54,7 +55,7 @@ def settings(unlearner: Unlearner) -> tuple[Unlearner, ...]:
 
 
 def tunings(
-    store: Store, bank: Bank, unlearners: Iterable[Unlearner], size: int, seeds: int
+    store: Store, bank: Bank | Unbanked, unlearners: Iterable[Unlearner], size: int, seeds: int
 ) -> dict[Unlearner, Tuning]:
     """The search for each algorithm that has a learning rate: on other models, and always on a mixed set of this size.
 

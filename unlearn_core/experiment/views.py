@@ -15,8 +15,9 @@ from unlearn_core.data import Dataset
 from unlearn_core.entanglement import EmbeddingSums, Entanglement
 from unlearn_core.experiment import attributes
 from unlearn_core.experiment.measures import Shadows, Target
+from unlearn_core.experiment.memorized import memorization_of
 from unlearn_core.experiment.proxy_scores import is_ready, proxy_scores
-from unlearn_core.experiment.stages import Map, Run, bank_columns, bank_memorization, dataset, embedding_sums, fulfil
+from unlearn_core.experiment.stages import Map, Run, bank_columns, bank_stability, dataset, embedding_sums, fulfil
 from unlearn_core.experiment.study import Study
 from unlearn_core.forget import Known
 from unlearn_core.memorization import Memorization
@@ -30,6 +31,29 @@ from unlearn_core.unlearning.original import Original
 
 # A lead in ToW smaller than this, and inside the spread between seeds, is not worth running an algorithm for.
 AS_GOOD = 0.02
+
+
+@dataclass(frozen=True)
+class ScoreWords:
+    """What the scores are called that a study ranks its images by: `name` in a sentence, `axis` at a chart, and in one
+    sentence what a score says.
+    """
+
+    name: str
+    axis: str
+    about: str
+
+
+MEMORIZATION = ScoreWords(
+    "memorization",
+    "memorization score (right = more memorized)",
+    "A score says how much seeing an image in training helps the model with it.",
+)
+CONFIDENCE = ScoreWords(
+    "lack of confidence",
+    "1 minus the mean confidence in the label during training (right = learned later)",
+    "A score says how unsure of the image's label the model was during training: 1 minus its mean confidence.",
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +95,8 @@ def contents(store: Store) -> pd.DataFrame:
 @dataclass(frozen=True)
 class SetFacts:
     """What can be said of a forget set before it is forgotten. `per_class` (K,) counts its images of each class;
-    `memorization` is their mean score, `memorization_error` the mean standard error of one of these scores. `lost`
+    `memorization` is their mean score, `memorization_error` the mean standard error of one of these scores, None
+    without a bank. `lost`
     names the classes that lose more than half of their images: the score of an image says what it alone changes, so it
     foretells nothing for them.
     """
@@ -79,7 +104,7 @@ class SetFacts:
     images: int
     per_class: np.ndarray
     memorization: float
-    memorization_error: float
+    memorization_error: float | None
     lost: tuple[str, ...]
     entanglement: Entanglement
 
@@ -143,7 +168,18 @@ class OpenStudy:
 
     @cached_property
     def memorization(self) -> Memorization:
-        return bank_memorization(fulfil(self.store, self.spec.bank))
+        """By the bank; without one by confidence during training, which its `warning` says."""
+        return memorization_of(self.store, self.spec.bank)
+
+    @property
+    def score_words(self) -> ScoreWords:
+        """What its scores are called on the screen."""
+        return MEMORIZATION if self.spec.models else CONFIDENCE
+
+    @cached_property
+    def stability(self) -> pd.DataFrame | None:
+        """How stable the bank's scores were as it grew, as in stages.bank_stability; None without a bank."""
+        return bank_stability(fulfil(self.store, self.spec.bank)) if self.spec.models else None
 
     @cached_property
     def sums(self) -> EmbeddingSums:
@@ -223,13 +259,16 @@ class OpenStudy:
         return {"forget": self.target.forget_margins(logits), "held_out": self.target.test_margins(logits)}
 
     @cached_property
-    def shadows(self) -> Shadows:
-        return Shadows.of(*bank_columns(self.store, self.spec.bank, self.forget))
+    def shadows(self) -> Shadows | None:
+        """What the bank knows of the forget images; None without a bank."""
+        return Shadows.of(*bank_columns(self.store, self.spec.bank, self.forget)) if self.spec.models else None
 
     def lira(self, method: str, seed: int) -> np.ndarray:
         """(k,) likelihood-ratio score of each forget image under one model, from the bank; higher = more likely a
-        member.
+        member. Raises BadValue without a bank.
         """
+        if self.shadows is None:
+            raise BadValue("Likelihood ratios need a bank of models, and no bank of models was trained.")
         return self.shadows.score(self.margins(method, seed)["forget"])
 
     def after_each_step(self, method: str, seed: int) -> pd.DataFrame:
@@ -258,12 +297,13 @@ class OpenStudy:
 
     def about(self, rows: np.ndarray, center: str = "all") -> SetFacts:
         """Size, classes, mean memorization and entanglement of any set of training rows but all of them."""
+        error = self.memorization.standard_error
         per_class, of_all = (np.bincount(y, minlength=len(self.classes)) for y in (self.labels[rows], self.labels))
         return SetFacts(
             images=len(rows),
             per_class=per_class,
             memorization=float(self.memorization.scores[rows].mean()),
-            memorization_error=float(self.memorization.standard_error[rows].mean()),
+            memorization_error=float(error[rows].mean()) if error is not None else None,
             lost=tuple(self.classes[c] for c in np.flatnonzero(2 * per_class > of_all)),
             entanglement=self.sums.describe(rows, center),
         )
