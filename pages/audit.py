@@ -10,6 +10,7 @@ from pages.shared.text import escape
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit
 from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.views import NO_RATIO
 
 # Rates of false alarms at which an attack is asked what it finds.
 RATES = {"TPR@1%FPR": 0.01, "TPR@10%FPR": 0.1}
@@ -42,7 +43,7 @@ def draw() -> None:
 
 def choices(study) -> tuple[str, str, str, tuple[int, ...]]:
     """What to audit, with which attack, on which images, over which seeds (none = all)."""
-    ranked, attacks = core.ranked(study, "group_tow"), audit.STATISTICS
+    ranked, attacks = core.ranked(study, "group_tow"), audit.statistics(study)
     plans = ranked.index[ranked["kind"] == "plan"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = address.choice(
@@ -66,6 +67,8 @@ def choices(study) -> tuple[str, str, str, tuple[int, ...]]:
         part = address.choice(st.selectbox, "Images", parts, "part", width=130)
         seeds = {"all": "all"} | {str(s): f"only {s}" for s in audit.all_seeds(study)}
         seed = address.choice(st.selectbox, "Seeds", seeds, "seed", width=100)
+    if not study.spec.models:
+        st.caption(NO_RATIO)
     return method, statistic, part, () if seed == "all" else (int(seed),)
 
 
@@ -179,6 +182,9 @@ def cell(found) -> str:
 def images_at_risk(study, method: str, part: str, seeds: tuple[int, ...]) -> None:
     """The images that still look most like members, whatever attack is chosen."""
     st.subheader("Images at most risk")
+    if not study.spec.models:
+        st.info("Single images are told apart by the likelihood ratio, and no bank of models was trained for it.")
+        return
     risky = audit.at_risk(study, method, part, seeds)
     kept = int((risky["unlearned"] > 0).sum())
     st.markdown(

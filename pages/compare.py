@@ -8,6 +8,7 @@ from pages.shared import comparison_words as words
 from pages.shared.text import escape
 from unlearn_core.experiment import audit
 from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.views import NO_RATIO
 
 # What the trade-off can show upwards, and how it is written at the axis.
 FORGETTING = {
@@ -47,6 +48,9 @@ def ranking(study) -> None:
     metric = address.choice(st.selectbox, "Metric", labels, "metric", width=480)
     about, order = core.COLUMNS[metric], core.ranked(study, metric)
     st.caption(f"{about.help} {numbers.direction(about).capitalize()}.")
+    if metric == "lira_auc" and not study.spec.models:
+        st.info(NO_RATIO)
+        return
     if not order["mean"].notna().any():
         st.info(f"{about.label}: {audit.attack(study, core.ORIGINAL, 'confidence').found_at(0.01).why}.")
         return
@@ -163,6 +167,9 @@ def trade_off(study) -> None:
     labels = {name: label for name, (label, _) in FORGETTING.items()}
     chosen = address.choice(st.segmented_control, "Forgetting measured by", labels, "forgetting", required=True)
     gaps = core.gaps(study).rename(columns={"test": "x", "test_half": "x_half", "parts": "y", "parts_half": "y_half"})
+    if chosen == "lira_auc" and not study.spec.models:
+        st.info(NO_RATIO)
+        return
     if chosen != "parts":
         gaps[["y", "y_half"]] = study.means(chosen)[["mean", "half_width"]]
     ours = gaps["kind"] != "reference"

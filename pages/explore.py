@@ -10,6 +10,7 @@ from pages.shared import (
     frame,
     memorization_chart,
     proxy_table,
+    stability_chart,
     state,
     theme,
     thumbnails,
@@ -75,8 +76,8 @@ def _panel(study: OpenStudy, chosen: np.ndarray) -> str:
 
     left, right = st.columns([2, 3])
     with left:
-        about = "Mean score: 0 = the model would get them right without them too, 1 = only by having seen them."
-        metric("Memorization", facts.memorization, own.memorization, about)
+        about = f"Mean score: {study.score_words.ends}."
+        metric(study.score_words.name.capitalize(), facts.memorization, own.memorization, about)
     with right:
         share, other = facts.entanglement.share_of_random, own.entanglement.share_of_random
         about = f"{METRICS['entanglement'].help} Here as a share of a random set of the same size, which reads 1."
@@ -139,9 +140,10 @@ def _map(study: OpenStudy, chosen: np.ndarray) -> np.ndarray:
             help="UMAP shows neighbourhoods; distances between far groups mean little. PCA shows the two directions of "
             "largest spread.",
         )  # fmt: skip
+        colours = embedding_chart.COLOURS | {"memorization": study.score_words.name.capitalize()}
         colour = st.segmented_control(
-            "Colour by", list(embedding_chart.COLOURS), format_func=embedding_chart.COLOURS.get, default="role",
-            required=True, key="colour", bind="query-params",
+            "Colour by", list(colours), format_func=colours.get, default="role", required=True, key="colour",
+            bind="query-params",
         )  # fmt: skip
     fig = embedding_chart.figure(study, chosen, kind, colour)
     few = len(study.labels) + len(study.data.test.y) <= embedding_chart.POINTS
@@ -160,20 +162,23 @@ def _map(study: OpenStudy, chosen: np.ndarray) -> np.ndarray:
 def _memorization(study: OpenStudy, chosen: np.ndarray) -> None:
     st.subheader("How strongly the images are memorized")
     memorized, parts = study.memorization, study.refine(Plan(), chosen)
-    error, widest = study.about(chosen).memorization_error, memorized.standard_error.max()
-    st.markdown(
-        "A score says how much seeing an image in training helps the model with it. With the "
-        f"{study.spec.models} models of this study's bank a score in your set is known to about ±{error:.2f} (standard "
-        f"error; at most ±{widest:.2f})."
-    )
+    known = fits = ""
+    if study.spec.models:
+        error, widest = study.about(chosen).memorization_error, memorized.standard_error.max()
+        known = (
+            f" With the {study.summary['bank_models']} models of this study's bank a score in your set is known to "
+            f"about ±{error:.2f} (standard error; at most ±{widest:.2f})."
+        )
+        fits = f"The models of the bank get {memorized.fitted:.1%} of the images they trained on right. "
+    st.markdown(study.score_words.about + known)
     if memorized.warning:
         st.warning(memorized.warning)
     fig = memorization_chart.of_all(study, chosen, parts)
-    theme.show(fig, alt=f"Histogram of memorization scores. {fig.layout.title.text}.")
-    st.caption(
-        f"The models of the bank get {memorized.fitted:.1%} of the images they trained on right. Low, medium and high "
-        "are thirds of your set by this score, with dashed lines between them."
-    )
+    theme.show(fig, alt=f"Histogram of {study.score_words.name} scores. {fig.layout.title.text}.")
+    st.caption(f"{fits}Low, medium and high are thirds of your set by this score, with dashed lines between them.")
+    if study.stability is not None:
+        with st.expander("How stable the scores are", icon=":material/balance:"):
+            stability_chart.show(study)
     for column, (name, rows) in zip(st.columns(3), parts.items(), strict=True):
         with column:
             _part(study, name, rows)

@@ -43,7 +43,10 @@ def draw() -> None:
         _sentence(study, plan, rows)
     with advice:
         _advice(study, plan, rows)
-    plan_search.draw(study, rows, plan)
+    if study.spec.models and not study.spec.stop_at:
+        plan_search.draw(study, rows, plan)
+    else:
+        st.caption("A search for a better plan needs a study whose bank of models was trained whole.")
     _file(study, plan)
     with st.bottom:
         _go(study, plan, wanted if edited is not None else None)

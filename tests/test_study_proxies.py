@@ -181,14 +181,14 @@ def test_a_second_request_makes_nothing(filled, filled_study, monkeypatch):
     fulfil(filled, ProxyTable(study=filled_study))
 
 
-def test_beside_the_table_stands_what_the_bank_itself_reaches(study, monkeypatch):
+def test_beside_the_table_stands_what_the_bank_itself_reaches(study):
     found = proxy_table.finished(study)[1]
     assert found == {"reliability": proxy_table.reliability(study), "part_size": 10}
     assert found["reliability"] is None or found["reliability"] <= 1
     for kept, said in ((0.8, 0.8), (np.nan, None)):
-        curve = pd.DataFrame({"reliability": [0.1, kept]})
-        monkeypatch.setattr(proxy_table, "bank_stability", lambda _, curve=curve: curve)
-        assert proxy_table.reliability(study) == said
+        other = OpenStudy(study.store, study.result)
+        other.stability = pd.DataFrame({"reliability": [0.1, kept]})
+        assert proxy_table.reliability(other) == said
 
 
 # -- from the command line ---------------------------------------------------------------------------------------------

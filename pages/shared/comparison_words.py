@@ -54,7 +54,7 @@ def known_anyway(study) -> str:
     """How much of the easy and of the hard part a retrained model gets right without ever having seen it."""
     means = {p: study.means(f"{p}_accuracy").loc[core.RETRAINED, "mean"] for p, r in study.parts.items() if len(r)}
     shares = " and ".join(f"{means[p]:.0%} of the {p} part" for p in ("low", "high") if p in means)
-    return f"Parts by memorization: retrained models, which never saw these images, get {shares} right."
+    return f"Parts by {study.score_words.name}: retrained models, which never saw these images, get {shares} right."
 
 
 def plan_verdict(study, found: core.Versus) -> str:

@@ -83,7 +83,7 @@ def _training(study: OpenStudy, xy, rows, role: str, name: str, colour: str, tel
         }
     elif colour == "class":
         marker["color"] = [theme.CLASSES[c % len(theme.CLASSES)] for c in study.labels[rows]]
-    tip = "row %{customdata[0]}<br>class %{customdata[1]}<br>memorization %{customdata[2]:.2f}"
+    tip = f"row %{{customdata[0]}}<br>class %{{customdata[1]}}<br>{study.score_words.name} %{{customdata[2]:.2f}}"
     about = (
         [(int(r), safe(study.classes[study.labels[r]]), float(study.memorization.scores[r])) for r in rows]
         if tells
@@ -111,7 +111,7 @@ def _points(xy, name: str, marker: dict, about, tip: str) -> go.Scattergl:
 
 def _memorization_axis(study: OpenStudy) -> dict:
     low, high = np.percentile(study.memorization.scores, [1, 99])
-    bar = {"title": {"text": "memorization", "side": "right"}, "thickness": 12, "len": 0.8}
+    bar = {"title": {"text": study.score_words.name, "side": "right"}, "thickness": 12, "len": 0.8}
     return {"colorscale": theme.SEQUENTIAL, "cmin": float(low), "cmax": float(max(high, low + 0.1)), "colorbar": bar}
 
 

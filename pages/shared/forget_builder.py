@@ -41,7 +41,7 @@ def offer(study: OpenStudy, chosen: np.ndarray, rows: np.ndarray, lead: str, key
     text = f"{lead} **{images(len(rows))}**, {len(shared):,} of them in your set"
     if len(rows) < len(study.labels):
         facts = study.about(rows)
-        text += f"; mean memorization {facts.memorization:.2f}, "
+        text += f"; mean {study.score_words.name} {facts.memorization:.2f}, "
         text += f"{facts.entanglement.share_of_random:.2g} times as entangled as a random set of this size"
     st.markdown(f"{text}.")
     results = {

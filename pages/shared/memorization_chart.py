@@ -12,7 +12,6 @@ from unlearn_core.proxies import PROXIES
 PATTERNS = {"low": "", "medium": "/", "high": "x"}
 BIN = 0.05
 AXES = {
-    "memorization": "memorization score (right = more memorized)",
     "entanglement": "minus the squared distance to the middle of all embeddings (right = nearer to the middle)",
     **{name: proxy.axis for name, proxy in PROXIES.items()},
 }
@@ -21,7 +20,7 @@ AXES = {
 def of_all(study: OpenStudy, forget: np.ndarray, parts: dict[str, np.ndarray]) -> go.Figure:
     """All training images, the forget set over them, and where its low, medium and high part lie."""
     scores = study.memorization.scores
-    fig = theme.figure(_title(scores, forget), "memorization score", "images (log scale)", height=380)
+    fig = theme.figure(_title(scores, forget), study.score_words.axis, "images (log scale)", height=380)
     fig.update_layout(barmode="overlay", bargap=0.08, legend={"y": -0.3}, margin={"t": 76, "b": 84})
     bins = {"start": -1 - BIN / 2, "end": 1 + BIN, "size": BIN}  # 0 lies in the middle of its bin
     colour, _ = theme.ROLES["forget"]
@@ -49,7 +48,8 @@ def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray]) -> go.Figure
     """The forget set alone, by the score that a plan refines by, with the cuts."""
     scores = study.scores(by)
     sizes = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
-    fig = theme.figure(f"The cuts make parts of {sizes}", AXES[by], "images", height=320)
+    axis = study.score_words.axis if by == "memorization" else AXES[by]
+    fig = theme.figure(f"The cuts make parts of {sizes}", axis, "images", height=320)
     fig.update_layout(barmode="stack", bargap=0.08, showlegend=False, margin={"t": 76})
     chosen = scores[np.concatenate(list(parts.values()))]
     size = BIN if by == "memorization" else max(float(np.ptp(chosen)) / 40, 1e-6)

@@ -8,6 +8,7 @@ import streamlit as st
 from pages.shared import downloads, numbers, theme
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.views import NO_RATIO
 
 TABLES = {
     "Closeness": ("group_tow", "tow", "tow_mia", "forget_disagreement", "test_disagreement"),
@@ -54,6 +55,8 @@ def draw(study) -> None:
         f"Means with 95 % intervals over {study.spec.seeds} seeds. Grey and ≈: with so few seeds not to be told from "
         "one retrained model against another. Against itself a retrained model is perfect by definition."
     )
+    if not study.spec.models:
+        st.caption(NO_RATIO)
     downloads.buttons(everything.reset_index(), f"comparison-{study.key[:8]}")
     _learning_rates(study)
 

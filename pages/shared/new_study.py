@@ -84,9 +84,11 @@ def _form() -> Study | None:
     st.markdown("**4. How much work**")
     st.caption(
         "The bank of models is most of the work: memorization is estimated from it. 64 models give a preview, 256 a "
-        "result to build on."
+        "result to build on; with 0 there is no bank, and images are ranked by their confidence during training."
     )
     study = form(Study, "new.study", Study(name="My study", models=64), EXTENT)
+    with st.expander("Stop the bank early"):
+        study = study and form(Study, "new.study", study, ("stop_at",))
     if data is None or training is None or forget is None or study is None:
         return None
     return study.but(training=training.but(data=data), forget=forget)

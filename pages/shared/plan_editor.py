@@ -92,6 +92,8 @@ def cuts(study: OpenStudy, rows: np.ndarray, plan: Plan) -> Plan:
     left, right = st.columns(2)
     with left:
         offered = {name: title for name, title in BY.items() if study.is_ready(name)}
+        if not study.spec.models:
+            offered["memorization"] = "Lack of confidence in training (no bank was trained)"
         now = plan.by if plan.by in offered else "memorization"  # scores that are missing take longer than a page may
         if now != plan.by:
             st.warning("The score of this plan is not computed yet, so memorization cuts it here.")
@@ -167,8 +169,8 @@ def _about(study: OpenStudy, rows: np.ndarray) -> None:
     thumbnails.of_rows(study, rows, SHOWN)
     facts = study.about(rows)
     st.markdown(
-        f"Mean memorization **{facts.memorization:.2f}**, entanglement **{facts.entanglement.share_of_random:.2g}** of "
-        f"a random set (score {facts.entanglement.score:.0f})."
+        f"Mean {study.score_words.name} **{facts.memorization:.2f}**, entanglement "
+        f"**{facts.entanglement.share_of_random:.2g}** of a random set (score {facts.entanglement.score:.0f})."
     )
 
 

@@ -34,6 +34,9 @@ KINDS = {
     "PlanSearch": "Plan search",
     "PlanTrial": "Plan tried",
     "SearchRound": "Round of a plan search",
+    "ProxyTable": "Cheaper scores",
+    "Holdout": "Held-out retraining",
+    "Curvature": "Loss curvature",
 }
 # The stages of a study in their order, and what each is for.
 STUDY = {
@@ -103,7 +106,9 @@ def stages(job: Job) -> None:
             st.markdown(f":material/autorenew: **{current}**{about}: under way")
         else:
             st.progress(share, text=f"**{current}**{about}: {share:.0%}")
-    pending = [name for name in STUDY if job.kind == "Study" and name not in dict(job.stages)]
+    order, begun = list(STUDY), dict(job.stages)
+    reached = max((order.index(name) for name in begun if name in STUDY), default=-1)
+    pending = order[reached + 1 :] if job.kind == "Study" else []  # a stage that was passed over has no part in it
     if pending and job.state != "done":
         st.markdown(f":material/pending: pending: {', '.join(pending)}")
 

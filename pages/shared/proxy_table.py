@@ -19,6 +19,7 @@ ABOUT = {
     core.EXACT: "From the bank of models: what seeing the image in training changes for it.",
     **{name: f"{proxy.help} Costs {proxy.cost}. {proxy.source}." for name, proxy in PROXIES.items()},
 }
+NO_EXACT = "No bank of models was trained, so there are no exact scores to hold cheaper ones against."
 
 
 def draw(study: OpenStudy) -> None:
@@ -32,6 +33,9 @@ def draw(study: OpenStudy) -> None:
 
 
 def _rankings(study: OpenStudy) -> None:
+    if not study.spec.models:
+        st.markdown(f"{NO_EXACT} What each costs, and what RUM becomes when its parts are cut by it, can be measured.")
+        return
     table = core.ready(study)
     st.markdown(
         "Scores that training records anyway cost nothing. This is how they rank all "
@@ -47,7 +51,7 @@ def _offer(study: OpenStudy) -> None:
         st.markdown("The whole comparison is under way.")
         st.page_link("pages/runs.py", label="See how far it is", icon=":material/autorenew:")
         return
-    others = [PROXIES[name].title.lower() for name in PROXIES if not study.is_ready(name)]
+    others = [PROXIES[name].title.lower() for name in core.able(study) if not study.is_ready(name)]
     work = [f"computes {' and '.join(others)}"] if others else []
     work += [f"runs this study's first plan with its parts cut by each score ({runs} runs)"] if runs else []
     st.markdown(
@@ -62,16 +66,25 @@ def _offer(study: OpenStudy) -> None:
 def _whole(study: OpenStudy, table: pd.DataFrame, about: dict) -> None:
     st.markdown(_sentence(study, table))
     _show(table, about["part_size"], len(study.labels))
-    st.caption(
-        f"{_how_to_read(about['part_size'], about['reliability'])} Intervals of closeness are 95 % over "
-        f"{study.spec.seeds} seeds, those of the ranking 95 % over images. A difference whose interval holds 0 cannot "
-        "be told from none."
-    )
+    seeds = f"Intervals of closeness are 95 % over {study.spec.seeds} seeds"
+    if study.spec.models:
+        st.caption(
+            f"{_how_to_read(about['part_size'], about['reliability'])} {seeds}, those of the ranking 95 % over images. "
+            "A difference whose interval holds 0 cannot be told from none."
+        )
+    else:
+        st.caption(f"{seeds}.")
+    if "holdout_retraining" not in table.index:
+        st.caption(
+            f"{PROXIES['holdout_retraining'].title} is left out: it needs validation images, and there are none."
+        )
     downloads.buttons(table.reset_index(), f"cheaper-scores-{study.key[:8]}")
 
 
 def _sentence(study: OpenStudy, table: pd.DataFrame) -> str:
     """The proxy that ranks best, and whether RUM is any worse for it."""
+    if not study.spec.models:
+        return f"{NO_EXACT} Closeness is measured on parts by confidence, which favours the plan that is cut by it."
     best = table.drop(index=core.EXACT).iloc[0]
     spent = f"in {best['share_of_bank']:.0%} of the bank's time" if best["seconds"] else "at no extra cost"
     text = f"**{best['title']}** ranks the images most like the bank does ({best['correlation']:.2f}), {spent}."
@@ -99,16 +112,12 @@ def _how_to_read(k: int, again: float | None) -> str:
 
 
 def _show(table: pd.DataFrame, k: int, n: int) -> None:
-    shown = pd.DataFrame(
-        {
-            "title": table["title"],
-            "correlation": [
-                _ranked(*line) for line in zip(table["correlation"], table["low"], table["high"], strict=True)
-            ],
-            "overlap": [f"{share:.0%}" for share in table["overlap"]],
-        },
-        index=table.index,
-    )
+    exact = table["overlap"].notna().all()  # without a bank there is nothing to agree with
+    shown = table[["title"]].copy()
+    if exact:
+        ranks = zip(table["correlation"], table["low"], table["high"], strict=True)
+        shown["correlation"] = [_ranked(*line) for line in ranks]
+        shown["overlap"] = [f"{share:.0%}" for share in table["overlap"]]
     config = {
         "title": st.column_config.TextColumn("Score", width=205),
         "correlation": st.column_config.TextColumn(
@@ -121,15 +130,17 @@ def _show(table: pd.DataFrame, k: int, n: int) -> None:
     }
     if "seconds" in table:
         spent = zip(table["seconds"], table["share_of_bank"], strict=True)
-        shown["seconds"] = [f"{duration(s)} ({share:.0%})" if s else "none" for s, share in spent]
+        shown["seconds"] = [f"{duration(s)}{f' ({share:.0%})' if exact else ''}" if s else "none" for s, share in spent]
         pairs = zip(table["group_tow"], table["group_tow_half_width"], strict=True)
         shown["tow"] = [numbers.spread(*pair) for pair in pairs]
-        pairs = zip(table["difference"], table["difference_half_width"], strict=True)
-        shown["apart"] = [numbers.spread(*pair, signed=True) for pair in pairs]
-        shown.loc[core.EXACT, ["correlation", "overlap", "apart"]] = ["itself", "itself", ""]
+        if exact:
+            pairs = zip(table["difference"], table["difference_half_width"], strict=True)
+            shown["apart"] = [numbers.spread(*pair, signed=True) for pair in pairs]
+            shown.loc[core.EXACT, ["correlation", "overlap", "apart"]] = ["itself", "itself", ""]
         config |= {
             "seconds": st.column_config.TextColumn(
-                "Extra time", help="Beyond the training of the model itself, and as a share of the time of the bank."
+                "Extra time",
+                help="Beyond the training of the model itself, and as a share of the time of the bank, if any.",
             ),
             "tow": st.column_config.TextColumn(
                 "RUM cut by it",
@@ -140,8 +151,8 @@ def _show(table: pd.DataFrame, k: int, n: int) -> None:
                 "Against exact", help="Difference in group ToW to the plan cut by exact scores, on the same seeds."
             ),
         }
-    order = ", ".join(table["title"])
-    alt = f"Scores, those first that rank the images most like exact memorization: {order}."
+    order = "those first that rank the images most like exact memorization" if exact else "with their cost"
+    alt = f"Scores, {order}: {', '.join(table['title'])}."
     st.dataframe(shown, column_config=config, hide_index=True, height="content", alt=alt)
     with st.popover("What the scores mean", type="tertiary"):
         st.markdown("\n".join(f"- **{line['title']}**: {ABOUT[name]}" for name, line in table.iterrows()))

@@ -33,7 +33,7 @@ def show(pixels: np.ndarray, labels: list[tuple[str, str]], alt: str, across: in
 
 
 def of_rows(study: OpenStudy, rows: np.ndarray, most: int) -> None:
-    """The most memorized of these rows, each with its number, class and score."""
+    """Those of these rows with the highest scores, each with its number, class and score."""
     scores = study.memorization.scores
     shown = rows[np.lexsort((rows, -scores[rows]))][:most]
     names = [study.classes[study.labels[row]] for row in shown]
@@ -48,7 +48,7 @@ def _which(scores: np.ndarray, shown: int) -> str:
     if low == high:
         first = "" if shown == n else f"; the first {shown} by row number"
         return f"All {n:,} score {low}{first}." if n > 1 else f"It scores {low}."
-    most = "" if shown == n else f"The {shown} most memorized of {n:,}. "
+    most = "" if shown == n else f"The {shown} highest of {n:,}. "
     return f"{most}All {n:,} score {low} to {high}."
 
 

@@ -22,7 +22,7 @@ from unlearn_core.attacks.signals import margin
 from unlearn_core.evaluation import Estimate, over_seeds, paired_difference
 from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED, side_of_zero
 from unlearn_core.experiment.measures import OWN_VARIANCE
-from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.experiment.views import NO_RATIO, OpenStudy
 from unlearn_core.params import BadValue
 
 # Attacks that score single images, and so have a distribution and a ROC.
@@ -145,7 +145,7 @@ def attack(study: OpenStudy, method: str, statistic: str, part: str = "all", see
     if statistic not in STATISTICS:
         raise BadValue(f"{statistic!r} is not an attack that scores single images.")
     if statistic not in statistics(study):
-        raise BadValue(f"The attack {statistic} needs a bank of models, and no bank of models was trained.")
+        raise BadValue(NO_RATIO)
     rows = rows_of(study, part)
     seeds = tuple(seeds) or all_seeds(study)
     inside = np.isin(study.forget, rows)

@@ -35,24 +35,28 @@ AS_GOOD = 0.02
 
 @dataclass(frozen=True)
 class ScoreWords:
-    """What the scores are called that a study ranks its images by: `name` in a sentence, `axis` at a chart, and in one
-    sentence what a score says.
+    """What the scores are called that a study ranks its images by: `name` in a sentence, `axis` at a chart, `about`, a
+    sentence on what a score says, and `ends`, what 0 and 1 mean.
     """
 
     name: str
     axis: str
     about: str
+    ends: str
 
 
 MEMORIZATION = ScoreWords(
     "memorization",
     "memorization score (right = more memorized)",
     "A score says how much seeing an image in training helps the model with it.",
+    "0 = the model would get them right without them too, 1 = only by having seen them",
 )
+NO_RATIO = "The likelihood-ratio attack needs a bank of models, and no bank of models was trained."
 CONFIDENCE = ScoreWords(
     "lack of confidence",
     "1 minus the mean confidence in the label during training (right = learned later)",
     "A score says how unsure of the image's label the model was during training: 1 minus its mean confidence.",
+    "0 = the model was sure of their labels all through training, 1 = it never was",
 )
 
 
@@ -268,7 +272,7 @@ class OpenStudy:
         member. Raises BadValue without a bank.
         """
         if self.shadows is None:
-            raise BadValue("Likelihood ratios need a bank of models, and no bank of models was trained.")
+            raise BadValue(NO_RATIO)
         return self.shadows.score(self.margins(method, seed)["forget"])
 
     def after_each_step(self, method: str, seed: int) -> pd.DataFrame:
