@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from unlearn_core.data import Data, Dataset, Images, load
-from unlearn_core.experiment import Study, fulfil
+from unlearn_core.experiment import Study, fulfil, stages
 from unlearn_core.forget import ByMemorization
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store
@@ -98,4 +98,20 @@ def filled_store(tmp_path_factory, filled_study):
     """The folder of a store in which `filled_study` is finished. All tests share it: copy it before writing to it."""
     root = tmp_path_factory.mktemp("filled") / "store"
     fulfil(Store(root), filled_study)
+    return root
+
+
+@pytest.fixture(scope="session")
+def unbanked_study(filled_study) -> Study:
+    """The small study without a bank of models."""
+    return filled_study.but(name="Without a bank", models=0)
+
+
+@pytest.fixture(scope="session")
+def unbanked_store(tmp_path_factory, unbanked_study):
+    """The folder of a store in which only `unbanked_study` is finished; its map is no UMAP. Copy it before writing."""
+    root = tmp_path_factory.mktemp("unbanked") / "store"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())  # seconds, and tested elsewhere
+        fulfil(Store(root), unbanked_study)
     return root

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from unlearn_core.models import new_model
+from unlearn_core.params import params
 from unlearn_core.rows import others
 from unlearn_core.rum import Part, Rum, unlearn_many
 from unlearn_core.unlearning import ALGORITHMS, GradientUnlearner, Request, unlearn_together
-from unlearn_core.unlearning.stacked import stacks
+from unlearn_core.unlearning.stacked import alike, stacks
 
 STACKABLE = [name for name, cls in ALGORITHMS.items() if issubclass(cls, GradientUnlearner)]
 
@@ -36,7 +37,7 @@ def weights(unlearned) -> torch.Tensor:
 def test_side_by_side_equals_one_by_one(name, cases):
     models, requests = cases
     unlearners = [ALGORITHMS[name](lr=lr, epochs=2, weight_decay=1e-3) for lr in (0.001, 0.01)]
-    assert stacks(unlearners, models, requests)
+    assert stacks(unlearners[0], models[0], requests[0])
     together = unlearn_together(unlearners, models, requests)
     for unlearner, model, request, stacked in zip(unlearners, models, requests, together, strict=True):
         alone = unlearner(model, request)
@@ -71,23 +72,65 @@ def test_one_member_that_diverges_does_not_take_the_others_along(cases):
     assert torch.isfinite(weights(wild)).all()
 
 
+@pytest.mark.parametrize("name", STACKABLE)
+def test_members_differ_in_every_decimal_setting(name, cases, monkeypatch):
+    """Each setting as it is and at half its value (or a tenth, where it is 0): still one stack, still the same models.
+
+    An algorithm whose loss asks such a setting a question (`if self.alpha`) fails here.
+    """
+    models, requests = cases
+    first = ALGORITHMS[name](epochs=2, lr=0.002)
+    numbers = {p.name: getattr(first, p.name) for p in params(type(first)) if p.kind is float}
+    unlearners = [first, first.but(**{k: v / 2 if v else 0.1 for k, v in numbers.items()})]
+    assert alike(unlearners[0], requests[0]) == alike(unlearners[1], requests[1])
+    alone = [u(m, r) for u, m, r in zip(unlearners, models, requests, strict=True)]
+    monkeypatch.setattr(type(unlearners[0]), "__call__", None)  # nobody goes alone
+    for one, stacked in zip(alone, unlearn_together(unlearners, models, requests), strict=True):
+        torch.testing.assert_close(weights(stacked), weights(one), rtol=1e-3, atol=1e-5)
+
+
+def test_a_small_cnn_goes_side_by_side(digits):
+    """A net that is not dense: its layers have rules of their own."""
+    models = [new_model("cnn", digits, seed, 4).eval() for seed in (0, 1)]
+    forget = np.arange(40)
+    keep = others(forget, len(digits.train.y))
+    requests = [Request(digits.train.x, digits.train.y, forget, keep, len(digits.classes), seed=s) for s in (0, 1)]
+    unlearners = [ALGORITHMS["neggrad-plus"](lr=lr, epochs=1) for lr in (0.001, 0.01)]
+    for u, m, r, stacked in zip(
+        unlearners, models, requests, unlearn_together(unlearners, models, requests), strict=True
+    ):
+        torch.testing.assert_close(weights(stacked), weights(u(m, r)), rtol=1e-3, atol=1e-5)
+
+
+def test_a_mixed_bag_comes_back_in_order(cases):
+    """Two algorithms, two lengths: three groups, and each model where it was asked for."""
+    models, requests = cases
+    kinds = [ALGORITHMS["fine-tune"](epochs=1), ALGORITHMS["neggrad"](epochs=1), ALGORITHMS["fine-tune"](epochs=2)]
+    unlearners = [kinds[i] for i in (0, 1, 0, 2, 1, 2)]
+    asked = [models[i % 2] for i in range(6)], [requests[i % 2] for i in range(6)]
+    for u, m, r, found in zip(unlearners, *asked, unlearn_together(unlearners, *asked), strict=True):
+        torch.testing.assert_close(weights(found), weights(u(m, r)), rtol=1e-3, atol=1e-5)
+
+
 def test_an_algorithm_that_does_more_than_say_its_loss_runs_alone(cases, monkeypatch):
     """What it does in `run` would else be left out, and only where several seeds run together."""
     models, requests = cases
     cls = ALGORITHMS["fine-tune"]
-    assert stacks([cls(), cls()], models, requests)
+    assert stacks(cls(), models[0], requests[0])
     monkeypatch.setattr(cls, "run", lambda self, *rest: GradientUnlearner.run(self, *rest), raising=False)
-    assert not stacks([cls(), cls()], models, requests)
+    assert not stacks(cls(), models[0], requests[0])
 
 
-def test_unlike_runs_do_not_stack(cases, digits):
+def test_unlike_runs_are_not_alike(cases, digits):
     models, requests = cases
-    cls = ALGORITHMS["fine-tune"]
-    assert not stacks([cls(), cls(epochs=3)], models, requests)
-    assert not stacks([cls(), ALGORITHMS["original"]()], models, requests)
-    assert not stacks([cls()], models[:1], requests[:1])
-    larger = Request(
-        digits.train.x, digits.train.y, np.arange(41), others(np.arange(41), len(digits.train.y)), len(digits.classes)
+    cls, n = ALGORITHMS["fine-tune"], len(digits.train.y)
+    larger = Request(digits.train.x, digits.train.y, np.arange(41), others(np.arange(41), n), len(digits.classes))
+    first = alike(cls(), requests[0])
+    assert first == alike(cls(lr=0.5), requests[1])
+    assert first not in (
+        alike(cls(epochs=3), requests[0]),
+        alike(cls(), larger),
+        alike(ALGORITHMS["neggrad"](), requests[0]),
     )
-    assert not stacks([cls(), cls()], models, [requests[0], larger])
+    assert not stacks(ALGORITHMS["original"](), models[0], requests[0])
     assert all(a is not b for a, b in pairwise(unlearn_together([ALGORITHMS["original"]()] * 2, models, requests)))

@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import vmap
 from torch.nn import functional as F
 
-from unlearn_core.ensembles.dense import DenseSteps, layers_of
+from unlearn_core.dense import DenseSteps, flat, layers_of
 from unlearn_core.models import new_model
 from unlearn_core.stacking import bytes_per_member, call, skeleton, stacked_state
 
@@ -83,8 +83,7 @@ def test_dense_steps_are_those_of_automatic_differentiation(digits, rule):
     for number in range(3):
         rows = torch.arange(12).view(2, 6) + 12 * number
         images = digits.train.x.double() / 255
-        flat = ((images - models[0].mean) / models[0].std).flatten(1)
-        logits = step(flat[rows], digits.train.y[rows], 0.1)
+        logits = step(flat(models[0], images)[rows], digits.train.y[rows], 0.1)
         for m, (twin, optimiser) in enumerate(zip(twins, optimisers, strict=True)):
             alone = twin(images[rows[m]])
             torch.testing.assert_close(logits[m], alone)

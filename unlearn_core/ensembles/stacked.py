@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from unlearn_core.augmentation import epoch_draws, flip_and_crop
 from unlearn_core.data import Dataset
-from unlearn_core.ensembles.dense import DenseSteps, layers_of
+from unlearn_core.dense import DenseSteps, flat, layers_of
 from unlearn_core.models import Classifier, new_model
 from unlearn_core.progress import Tell
 from unlearn_core.stacking import call, skeleton, stacked_state
@@ -73,9 +73,9 @@ def _prepared(training: Training, model: Classifier, params: dict, buffers: dict
     """How a batch is taken from the images, and how all members make a step on it."""
     layers = layers_of(model)
     if layers is not None and training.augment == "none":
-        flat = ((images.float() / 255 - model.mean) / model.std).flatten(1)
+        pixels = flat(model, images)
         steps = DenseSteps(params, layers, training.momentum, training.weight_decay)
-        return lambda order, draws: flat.index_select(0, order.flatten()).view(*order.shape, -1), steps
+        return lambda order, draws: pixels.index_select(0, order.flatten()).view(*order.shape, -1), steps
     images = images.contiguous(memory_format=torch.channels_last)
 
     def take(order: torch.Tensor, draws: torch.Tensor | None) -> torch.Tensor:

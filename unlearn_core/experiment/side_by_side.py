@@ -7,19 +7,17 @@ parts alone.
 from __future__ import annotations
 
 import copy
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
 
 from unlearn_core.experiment.stages import Run, dataset, fulfil, load_model
-from unlearn_core.params import Spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import others, unpack
 from unlearn_core.rum import Rum
 from unlearn_core.store import Store
-from unlearn_core.unlearning import GradientUnlearner, Request, Unlearned, Unlearner, unlearn_together
+from unlearn_core.unlearning import Request, Unlearned, unlearn_together
 
 
 def unlearn_plans(store: Store, runs: Sequence[Run], tell: Tell = silent) -> Iterator[tuple[int, Unlearned]]:
@@ -42,19 +40,16 @@ def unlearn_plans(store: Store, runs: Sequence[Run], tell: Tell = silent) -> Ite
         first: dict[tuple, int] = {}  # a step that several runs share is done for the first of them
         for i in going:
             first.setdefault(_so_far(runs[i], number + 1), i)
-        groups: dict[tuple, list[int]] = defaultdict(list)
-        for i in first.values():
-            groups[_alike(runs[i].unlearner.parts[number].unlearner), len(rows[i][number])].append(i)
         after: dict[tuple, Unlearned] = {}
-        for members in groups.values():
-            before = [reached.get(_so_far(runs[i], number)) for i in members]
-            models = [b.model if b else originals[runs[i].training] for b, i in zip(before, members, strict=True)]
-            asked = [runs[i].unlearner.request_of(number, rows[i], requests[i]) for i in members]
-            asked = [replace(request, tell=progress.of(i)) for request, i in zip(asked, members, strict=True)]
-            steps = [runs[i].unlearner.parts[number].unlearner for i in members]
-            for i, b, made in zip(members, before, unlearn_together(steps, models, asked), strict=True):
-                after[_so_far(runs[i], number + 1)] = _following(b, made)
-            progress.finished(len(members))
+        members = list(first.values())
+        before = [reached.get(_so_far(runs[i], number)) for i in members]
+        models = [b.model if b else originals[runs[i].training] for b, i in zip(before, members, strict=True)]
+        asked = [runs[i].unlearner.request_of(number, rows[i], requests[i]) for i in members]
+        asked = [replace(request, tell=progress.of(i)) for request, i in zip(asked, members, strict=True)]
+        steps = [runs[i].unlearner.parts[number].unlearner for i in members]
+        for i, b, made in zip(members, before, unlearn_together(steps, models, asked), strict=True):
+            after[_so_far(runs[i], number + 1)] = _following(b, made)
+        progress.finished(len(members))
         for i in going:
             if lengths[i] == number + 1:
                 yield i, after[_so_far(runs[i], number + 1)]
@@ -72,11 +67,6 @@ def _so_far(run: Run, steps: int) -> tuple:
     parts = tuple((part.rows, part.unlearner) for part in plan.parts[:steps])
     gone = tuple(sorted(part.rows for part in plan.parts)) if plan.exclude_all else ()
     return run.training, run.forget, run.seed, gone, parts
-
-
-def _alike(unlearner: Unlearner) -> Spec:
-    """Steps that agree in this can go side by side: they may differ in the learning rate."""
-    return unlearner.but(lr=1.0) if isinstance(unlearner, GradientUnlearner) else unlearner
 
 
 def _following(before: Unlearned | None, made: Unlearned) -> Unlearned:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from unlearn_core.unlearning.base import Cost, GradientUnlearner, Request, Unlearned, Unlearner
 from unlearn_core.unlearning.fine_tune import FineTune
 from unlearn_core.unlearning.l1_sparse import L1Sparse
@@ -12,7 +14,7 @@ from unlearn_core.unlearning.random_label import RandomLabel
 from unlearn_core.unlearning.retrain import Retrain
 from unlearn_core.unlearning.salun import SalUn
 from unlearn_core.unlearning.scrub import Scrub
-from unlearn_core.unlearning.stacked import run_stacked, stacks
+from unlearn_core.unlearning.stacked import alike, run_stacked, stacks
 
 ALGORITHMS: dict[str, type[Unlearner]] = {
     # ends of the scale
@@ -33,12 +35,19 @@ ALGORITHMS: dict[str, type[Unlearner]] = {
 
 
 def unlearn_together(unlearners, originals, requests) -> list[Unlearned]:
-    """Run one kind of algorithm on several models: side by side where that is possible and pays, else one after the
-    other.
+    """Run algorithms on several models, in order: those that are alike side by side where that is possible and pays,
+    the others one after the other.
     """
-    if isinstance(unlearners[0], GradientUnlearner) and stacks(unlearners, originals, requests):
-        return run_stacked(unlearners, originals, requests)
-    return [u(o, r) for u, o, r in zip(unlearners, originals, requests, strict=True)]
+    groups, done = defaultdict(list), {}
+    for i, (unlearner, request) in enumerate(zip(unlearners, requests, strict=True)):
+        groups[alike(unlearner, request)].append(i)
+    for members in groups.values():
+        chosen = [[values[i] for i in members] for values in (unlearners, originals, requests)]
+        if len(members) > 1 and stacks(*(values[0] for values in chosen)):
+            done |= zip(members, run_stacked(*chosen), strict=True)
+        else:
+            done |= {i: unlearners[i](originals[i], requests[i]) for i in members}
+    return [done[i] for i in range(len(unlearners))]
 
 
 __all__ = ["ALGORITHMS", "Cost", "GradientUnlearner", "Request", "Unlearned", "Unlearner", "unlearn_together"]

@@ -1,7 +1,8 @@
 """Many runs of one algorithm at once: parameters get a leading member axis, and one pass trains all members.
 
-An algorithm that says its loss needs nothing more. Members may differ in model, images, seed and learning rate; they
-share the number of steps and the size of each batch. Each becomes what it would become alone, up to rounding.
+An algorithm that says its loss needs nothing more. Members may differ in model, images, seed, and every setting that is
+a decimal number; they share the number of steps and the size of each batch. Each becomes what it would become alone, up
+to rounding.
 """
 
 from __future__ import annotations
@@ -14,39 +15,55 @@ import numpy as np
 import torch
 from torch.func import vmap
 
+from unlearn_core.dense import DenseNets, flat, layers_of
+from unlearn_core.params import params as settings_of
 from unlearn_core.stacking import call, pays, skeleton, stacked_state
-from unlearn_core.unlearning.base import Batch, Cost, GradientUnlearner, Request, Step, Unlearned, peak_megabytes
+from unlearn_core.unlearning.base import (
+    Batch,
+    Cost,
+    GradientUnlearner,
+    Request,
+    Step,
+    Unlearned,
+    Unlearner,
+    peak_megabytes,
+)
 
 AT_ONCE = 24  # members in one pass; more leave the processor's cache
 CHECK_EVERY = 16
 
 
-def stacks(
-    unlearners: Sequence[GradientUnlearner], originals: Sequence[torch.nn.Module], requests: Sequence[Request]
-) -> bool:
-    """Whether these runs can go side by side: one algorithm that only says its loss, alike but for the learning rate;
-    small nets without BatchNorm or dropout; sets of equal sizes.
+def alike(unlearner: Unlearner, request: Request) -> tuple:
+    """Runs that agree in this can go side by side: one algorithm, sets of equal sizes, the same settings but for those
+    that are decimal numbers.
     """
-    cls = type(unlearners[0])
-    if len(unlearners) < 2 or any(type(u) is not cls for u in unlearners) or cls.run is not GradientUnlearner.run:
+    fixed = tuple((p.name, getattr(unlearner, p.name)) for p in settings_of(type(unlearner)) if p.kind is not float)
+    return type(unlearner), fixed, len(request.forget), len(request.retain)
+
+
+def stacks(unlearner: Unlearner, original: torch.nn.Module, request: Request) -> bool:
+    """Whether runs like this one gain by going side by side: an algorithm that only says its loss, on a small net
+    without BatchNorm or dropout.
+    """
+    if not isinstance(unlearner, GradientUnlearner) or type(unlearner).run is not GradientUnlearner.run:
         return False
-    if len({u.but(lr=1.0) for u in unlearners}) > 1:
-        return False
-    if len({(len(r.forget), len(r.retain)) for r in requests}) > 1:
-        return False
-    net = originals[0]
     batchwise = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
-    alone = any(isinstance(m, batchwise) for m in net.modules())
-    return not alone and pays(net, requests[0].x[: unlearners[0].batch])
+    alone = any(isinstance(m, batchwise) for m in original.modules())
+    return not alone and pays(original, request.x[: unlearner.batch])
 
 
 class _Member:
-    """A model as a loss sees it, with parameters from outside: callable, and it lists its parameters."""
+    """A model as a loss sees it, with parameters from outside: callable, and it lists its parameters.
 
-    def __init__(self, skeleton: torch.nn.Module, params: dict, buffers: dict):
-        self.skeleton, self.params, self.buffers = skeleton, params, buffers
+    `known` are logits that it need not be asked for again, by the identity of the images.
+    """
+
+    def __init__(self, skeleton: torch.nn.Module, params: dict, buffers: dict, known: dict[int, torch.Tensor]):
+        self.skeleton, self.params, self.buffers, self.known = skeleton, params, buffers, known
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        if id(x) in self.known:
+            return self.known[id(x)]
         return call(self.skeleton, self.params, self.buffers, x)
 
     def parameters(self) -> Iterator[torch.Tensor]:
@@ -56,7 +73,9 @@ class _Member:
 def run_stacked(
     unlearners: Sequence[GradientUnlearner], originals: Sequence[torch.nn.Module], requests: Sequence[Request]
 ) -> list[Unlearned]:
-    """The unlearned model of each (unlearner, original, request), in order. The time is shared out among them."""
+    """The unlearned model of each (unlearner, original, request), in order; all are `alike`. The time is shared out
+    among them.
+    """
     passes = -(-len(unlearners) // AT_ONCE)
     size = -(-len(unlearners) // passes)
     found: list[Unlearned] = []
@@ -73,13 +92,19 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     teachers = {k: v.detach().clone() for k, v in params.items()}
     masks = _masks(unlearners, originals, requests, costs)
     velocity = {k: torch.zeros_like(v) for k, v in params.items()}
-    rates = torch.tensor([u.lr for u in unlearners], device=next(iter(params.values())).device)
+    device = next(iter(params.values())).device
+    rates = torch.tensor([u.lr for u in unlearners], device=device)
+    numbers = _numbers(unlearners, device)
+    momentum, weight_decay = (numbers.pop(name, getattr(first, name)) for name in ("momentum", "weight_decay"))
     net = skeleton(originals[0]).eval()
 
-    def loss_of(p: dict, t: dict, b: dict, forget, retain, epoch: int, of: float) -> torch.Tensor:
+    def loss_of(p: dict, t: dict, b: dict, own: dict, logits: dict, forget, retain, epoch: int, of: float):
         step = Step(forget and Batch(*forget), retain and Batch(*retain), epoch, of)
-        return first.loss(_Member(net, p, b), _Member(net, t, b), step)
+        known = {id(getattr(step, name).x): value for name, value in logits.items()}
+        return _with(first, own).loss(_Member(net, p, b, known), _Member(net, t, b, {}), step)
 
+    layers = layers_of(originals[0])
+    nets = None if layers is None else DenseNets(params, layers)
     watch, fetch = _Watch(params, rates), _fetcher(requests)
     total, number = first.steps_in(requests[0]), 0
     for epoch in range(first.epochs):
@@ -88,10 +113,29 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
         for rows in zip(*walks, strict=True):
             number += 1
             forget, retain = fetch([r.forget for r in rows], labels), fetch([r.retain for r in rows], labels)
-            axes = (0, 0, 0, forget and (0, 0), retain and (0, 0), None, None)
-            losses = vmap(loss_of, in_dims=axes)(params, teachers, buffers, forget, retain, epoch, epoch / first.epochs)
-            gradients = torch.autograd.grad(losses.sum(), list(params.values()), allow_unused=True)
-            _sgd(params, velocity, gradients, watch.rates, masks, first)
+            logits, inputs = _dense_logits(nets, originals[0], {"forget": forget, "retain": retain})
+            axes = (0, 0, 0, 0 if numbers else None, 0 if logits else None)
+            axes += (forget and (0, 0), retain and (0, 0), None, None)
+            of = epoch / first.epochs
+            losses = vmap(loss_of, in_dims=axes)(params, teachers, buffers, numbers, logits, forget, retain, epoch, of)
+            sources = [*params.values(), *logits.values()]
+            found = torch.autograd.grad(losses.sum(), sources, allow_unused=True)
+            gradients = dict(zip(params, found, strict=False))
+            with torch.no_grad():
+                for v in velocity.values():
+                    v.mul_(_beside(momentum, v))
+                for name, gradient in gradients.items():
+                    if gradient is not None:
+                        velocity[name].add_(gradient)
+                for given, out in zip(inputs, found[len(params) :], strict=True):
+                    for layer in nets.backward(out, given) if out is not None else ():
+                        velocity[f"{layer.name}.weight"].baddbmm_(layer.out.transpose(1, 2), layer.given)
+                        velocity[f"{layer.name}.bias"].add_(layer.out.sum(1))
+                # What the loss does not look at stays where it is, as with torch's own optimiser.
+                touched = params if inputs else [name for name, gradient in gradients.items() if gradient is not None]
+                for name in touched:
+                    mask = None if masks is None else masks[name]
+                    _move(params[name], velocity[name], watch.rates, mask, weight_decay)
             for cost in costs:
                 cost.steps += 1
                 cost.forget_gradients += 0 if forget is None else forget[1].shape[1]
@@ -135,19 +179,50 @@ def _masks(unlearners, originals, requests, costs) -> dict[str, torch.Tensor] | 
     return None if found[0] is None else {k: torch.stack([mask[k] for mask in found]) for k in found[0]}
 
 
-@torch.no_grad()
-def _sgd(params, velocity, gradients, rates, masks, unlearner: GradientUnlearner) -> None:
-    """One step of SGD with momentum and weight decay, each member at its own rate; masked-out weights stay where they
-    are.
+def _dense_logits(nets: DenseNets | None, model, batches: dict) -> tuple[dict[str, torch.Tensor], list]:
+    """The logits (M, B, K) of the batches that there are, as leaves to differentiate by, and what each layer was given.
+    Nothing where the nets are not dense: then the loss asks them itself.
     """
-    for (name, p), gradient in zip(params.items(), gradients, strict=True):
-        if gradient is None:
-            continue
-        v = velocity[name].mul_(unlearner.momentum).add_(gradient)
-        if unlearner.weight_decay:
-            v.add_(p, alpha=unlearner.weight_decay)
-        rate = rates.view(-1, *[1] * (p.dim() - 1))
-        p.addcmul_(v if masks is None else torch.where(masks[name], v, 0.0), rate, value=-1)
+    logits, inputs = {}, []
+    for name, batch in batches.items() if nets is not None else ():
+        if batch is not None:
+            said, given = nets.forward(flat(model, batch[0]))
+            logits[name] = said.requires_grad_(True)
+            inputs.append(given)
+    return logits, inputs
+
+
+def _numbers(unlearners: Sequence[GradientUnlearner], device: torch.device) -> dict[str, torch.Tensor]:
+    """name -> (M,) of each decimal setting in which members differ, the learning rate aside. One that all share stays a
+    plain number, which a loss may ask anything of.
+    """
+    names = [p.name for p in settings_of(type(unlearners[0])) if p.kind is float and p.name != "lr"]
+    columns = {name: [getattr(u, name) for u in unlearners] for name in names}
+    return {name: torch.tensor(c, device=device) for name, c in columns.items() if len(set(c)) > 1}
+
+
+def _with(unlearner: GradientUnlearner, numbers: dict[str, torch.Tensor]) -> GradientUnlearner:
+    """The algorithm with some settings from outside: those of one member."""
+    if not numbers:
+        return unlearner
+    twin = copy.copy(unlearner)
+    for name, value in numbers.items():
+        object.__setattr__(twin, name, value)  # a spec is frozen, and checks plain numbers only
+    return twin
+
+
+def _beside(value: float | torch.Tensor, p: torch.Tensor) -> float | torch.Tensor:
+    """One number for each member (M,), so that it multiplies p (M, ...)."""
+    return value.view(-1, *[1] * (p.dim() - 1)) if isinstance(value, torch.Tensor) else value
+
+
+def _move(p, velocity, rates, mask, weight_decay) -> None:
+    """Each member's weights move at its own rate; masked-out ones stay where they are."""
+    if isinstance(weight_decay, torch.Tensor):
+        velocity.addcmul_(p, _beside(weight_decay, p))
+    elif weight_decay:
+        velocity.add_(p, alpha=weight_decay)
+    p.addcmul_(velocity if mask is None else torch.where(mask, velocity, 0.0), _beside(rates, p), value=-1)
 
 
 class _Watch:

@@ -1,0 +1,49 @@
+"""The curve that says how stable a bank's scores are, and the sentence that it comes to."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pages.shared import stability_chart
+
+
+def grown(study, spearman: list[float], stop_at: float = 0.0, models: int = 64):
+    """The study as if its bank had grown through these split-half correlations, eight models at a time."""
+    spearman = np.array(spearman)
+    members = 8 * np.arange(1, len(spearman) + 1)
+    study.stability = pd.DataFrame(
+        {"members": members, "spearman": spearman, "reliability": 2 * spearman / (1 + spearman)}
+    )
+    study.spec = study.spec.but(models=models, stop_at=stop_at)
+    return study
+
+
+def test_explore_shows_the_kept_curve(open_page, filled_store, study):
+    at = open_page("explore", filled_store)
+    assert "How stable the scores are" in [e.label for e in at.expander]
+    assert stability_chart.words(study) in [c.value for c in at.caption]
+    halves, whole = stability_chart.draw(study).data
+    assert list(halves.x) == list(whole.x) == study.stability["members"].tolist() == [8, 10]
+    np.testing.assert_array_equal(halves.y, study.stability["spearman"])
+    np.testing.assert_array_equal(whole.y, study.stability["reliability"])
+
+
+def test_what_more_models_would_bring(study):
+    said = stability_chart.words(grown(study, [0.2, 0.5], models=16))
+    # Spearman and Brown: 2 * 0.5 / 1.5 for whole banks, and once more for twice as many models.
+    assert "**0.50**" in said and "**0.67**" in said and "**0.80**, so more models would still sharpen" in said
+    assert "hardly better" in stability_chart.words(grown(study, [0.9, 0.97], models=16))
+    assert "stopped" not in said
+
+
+def test_a_bank_that_stopped_early_says_so(study):
+    study = grown(study, [0.4, 0.7, 0.8], stop_at=0.85)
+    assert "Training stopped at 24 of 64 models, as asked." in stability_chart.words(study)
+    assert [shape.y0 for shape in stability_chart.draw(study).layout.shapes] == [0.85]
+
+
+@pytest.mark.parametrize("last", [np.nan, -0.1, 0.0])
+def test_too_few_models_say_nothing(study, last):
+    study = grown(study, [np.nan, last], models=16)
+    assert "do not agree" in stability_chart.words(study) and "nan" not in stability_chart.words(study)
+    assert stability_chart.draw(study).layout.title.text == "Too few models to say how stable the scores are"
