@@ -67,8 +67,10 @@ def words(study: OpenStudy) -> str:
     stopped = ""
     if last["members"] < asked.models:
         stopped = f"Training stopped at {last['members']:.0f} of {asked.models:,} models, as asked. "
+    few = last["images"] < len(study.labels)
+    which = f"the {last['images']:,.0f} images that both halves can judge" if few else "the images"
     return (
-        f"{stopped}Split in two, the {last['members']:.0f} models rank the images alike with a correlation of "
+        f"{stopped}Split in two, the {last['members']:.0f} models rank {which} alike with a correlation of "
         f"**{last['spearman']:.2f}** (1 = in the same order), and two whole banks of this size are expected to agree "
         f"to **{last['reliability']:.2f}** (Spearman and Brown). With twice as many models it would be about "
         f"**{more:.2f}**, {pays}."

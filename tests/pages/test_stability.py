@@ -7,13 +7,13 @@ import pytest
 from pages.shared import stability_chart
 
 
-def grown(study, spearman: list[float], stop_at: float = 0.0, models: int = 64):
+def grown(study, spearman: list[float], stop_at: float = 0.0, models: int = 64, images: int = 0):
     """The study as if its bank had grown through these split-half correlations, eight models at a time."""
     spearman = np.array(spearman)
     members = 8 * np.arange(1, len(spearman) + 1)
     study.stability = pd.DataFrame(
-        {"members": members, "spearman": spearman, "reliability": 2 * spearman / (1 + spearman)}
-    )
+        {"members": members, "images": images or len(study.labels), "spearman": spearman}
+    ).assign(reliability=2 * spearman / (1 + spearman))
     study.spec = study.spec.but(models=models, stop_at=stop_at)
     return study
 
@@ -33,7 +33,8 @@ def test_what_more_models_would_bring(study):
     # Spearman and Brown: 2 * 0.5 / 1.5 for whole banks, and once more for twice as many models.
     assert "**0.50**" in said and "**0.67**" in said and "**0.80**, so more models would still sharpen" in said
     assert "hardly better" in stability_chart.words(grown(study, [0.9, 0.97], models=16))
-    assert "stopped" not in said
+    assert "stopped" not in said and "judge" not in said
+    assert "rank the 417 images that both halves can judge" in stability_chart.words(grown(study, [0.5], images=417))
 
 
 def test_a_bank_that_stopped_early_says_so(study):

@@ -24,6 +24,4 @@ class NegGradPlus(GradientUnlearner):
 
     def loss(self, model, original, step):
         retain = F.cross_entropy(model(step.retain.x), step.retain.y)
-        if self.alpha == 1:
-            return retain
         return self.alpha * retain - (1 - self.alpha) * F.cross_entropy(model(step.forget.x), step.forget.y)
