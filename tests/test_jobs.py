@@ -117,9 +117,9 @@ def test_a_queued_job_can_be_cancelled_too(store):
 
 
 def test_a_killed_job_is_offered_again_and_goes_on(store):
-    bank = Bank(training=QUICK.but(epochs=40, batch=8), models=40)
+    bank = Bank(training=QUICK.but(epochs=100, batch=8), models=320)
     job = jobs.submit(store, bank)
-    first = BankPart(training=bank.training, first=0, count=32)
+    first = BankPart(training=bank.training, first=0)
     wait(store, job, lambda job: store.find(first) is not None)
     made = store.find(first).manifest()["created"], store.find(first).folder.stat().st_mtime_ns
     for process in processes(job):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 import unlearn_core.experiment  # noqa: F401 - with it all specs of the program are known
 from unlearn_core.forget import FORGET_SETS, ForgetSet
-from unlearn_core.params import SPECS, BadValue, Spec, build, canonical, key, param, params, plain, spec
+from unlearn_core.params import SPECS, BadField, BadValue, Spec, build, canonical, key, param, params, plain, spec
 from unlearn_core.rum import PARTS, Part, Plan, Rum
 from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, RandomLabel, Unlearner
@@ -247,3 +248,8 @@ def test_a_missing_field_without_a_default_is_refused():
 def test_only_plain_values_can_be_written():
     with pytest.raises(TypeError, match="object cannot be part of a spec"):
         plain(Knobs(several=(object(),)))
+
+
+def test_an_error_of_a_field_passes_between_processes():
+    error = pickle.loads(pickle.dumps(BadField("lr", "must be at most 1.")))  # noqa: S301 - our own bytes
+    assert (error.field, error.fault, str(error)) == ("lr", "must be at most 1.", "Lr must be at most 1.")

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import psutil
 from filelock import Timeout
 
+from unlearn_core.engines import EngineError
 from unlearn_core.params import BadValue, Spec, build, key, plain
 from unlearn_core.store import KEY, Store, StoreError, write_whole
 
@@ -287,7 +288,7 @@ def _carry_out(store: Store, job: str) -> None:
 
 def plain_sentence(error: BaseException) -> str:
     """An error as one sentence for the screen."""
-    if isinstance(error, (BadValue, StoreError)) or type(error).__name__ == "DataError":
+    if isinstance(error, (BadValue, StoreError, EngineError)) or type(error).__name__ == "DataError":
         return str(error)
     if isinstance(error, MemoryError) or "memory" in str(error).lower():
         return "There was not enough memory; choose a smaller model, a smaller batch or fewer images."

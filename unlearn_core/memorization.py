@@ -80,14 +80,7 @@ class Stability:
 
     @property
     def reliability(self) -> float:
-        return with_twice_the_models(self.spearman)
-
-
-def with_twice_the_models(correlation: float) -> float:
-    """The correlation between the scores of two banks that Spearman and Brown expect where both have twice as many
-    models as where it was measured; NaN where it is not defined.
-    """
-    return 2 * correlation / (1 + correlation) if correlation > -1 else math.nan
+        return 2 * self.spearman / (1 + self.spearman) if self.spearman > -1 else math.nan
 
 
 def stability(count: np.ndarray, right: np.ndarray) -> Stability:

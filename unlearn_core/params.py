@@ -28,6 +28,9 @@ class BadField(BadValue):
         super().__init__(f"{field.replace('_', ' ').capitalize()} {fault}")
         self.field, self.fault = field, fault
 
+    def __reduce__(self):
+        return BadField, (self.field, self.fault)  # so that it passes from one process to another
+
 
 @dataclass(frozen=True)
 class Param:

@@ -264,19 +264,26 @@ class Passes:
         return logits.detach()
 
 
+ASKED = 256  # images a trained model is asked of at once: more leave a CPU's cache, and a GPU is filled by them
+
+
 @torch.no_grad()
-def predict(model: Classifier, images: Images, batch: int = 1024) -> Outputs:
-    """The model's logits on a set of images, in eval mode, without augmentation; row for row."""
-    model.eval()
-    device = model.mean.device
-    parts = [model(x.to(device)).float().cpu() for x in images.x.split(batch)]
+def predict(model: Classifier, images: Images) -> Outputs:
+    """The model's logits on a set of images, in eval mode and float32, without augmentation; row for row."""
+    parts = _asked(model, model.__call__, images)
     logits = torch.cat(parts).numpy() if parts else np.zeros((0, model.head.out_features), np.float32)
     return Outputs(logits, images.y.numpy())
 
 
 @torch.no_grad()
-def embed(model: Classifier, images: Images, batch: int = 1024) -> np.ndarray:
+def embed(model: Classifier, images: Images) -> np.ndarray:
     """(N, D) float32 features before the last layer, in eval mode."""
+    return torch.cat(_asked(model, model.embed, images)).numpy()
+
+
+def _asked(model: Classifier, question: Callable, images: Images) -> list[torch.Tensor]:
+    """The answers to each batch, on the CPU. Images lie channels last, as convolutions like them."""
     model.eval()
     device = model.mean.device
-    return torch.cat([model.embed(x.to(device)).float().cpu() for x in images.x.split(batch)]).numpy()
+    batches = (x.to(device, memory_format=torch.channels_last) for x in images.x.split(ASKED))
+    return [question(x).float().cpu() for x in batches]

@@ -93,7 +93,7 @@ def cuts(study: OpenStudy, rows: np.ndarray, plan: Plan) -> Plan:
     with left:
         offered = {name: title for name, title in BY.items() if study.is_ready(name)}
         if not study.spec.models:
-            offered["memorization"] = "Lack of confidence in training (no bank was trained)"
+            offered["memorization"] = "Unsureness in training (no bank was trained)"
         now = plan.by if plan.by in offered else "memorization"  # scores that are missing take longer than a page may
         if now != plan.by:
             st.warning("The score of this plan is not computed yet, so memorization cuts it here.")

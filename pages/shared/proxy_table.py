@@ -108,7 +108,7 @@ def _how_to_read(k: int, again: float | None) -> str:
     )
     if again is None:
         return text
-    return f"{text} A second bank of the same size would reach a ranking of about {again:.2f} itself."
+    return f"{text} A second bank of the same size is expected to reach a ranking of about {again:.2f} itself."
 
 
 def _show(table: pd.DataFrame, k: int, n: int) -> None:

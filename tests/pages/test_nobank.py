@@ -6,9 +6,13 @@ import shutil
 import pytest
 
 from pages.shared import embedding_chart
-from unlearn_core.experiment import OpenStudy, ProxyTable, fulfil
-from unlearn_core.params import key
+from unlearn_core.data import Data
+from unlearn_core.experiment import OpenStudy, ProxyTable, Study, fulfil, stages
+from unlearn_core.forget import ByMemorization
+from unlearn_core.params import key, plain
 from unlearn_core.store import Store
+from unlearn_core.training import Training
+from unlearn_core.unlearning import FineTune
 
 NONE = "no bank of models was trained"
 
@@ -39,14 +43,14 @@ def test_every_page_opens(open_page, unbanked_store, name):
 def test_explore_ranks_by_confidence_and_says_so(open_page, unbanked_store, unbanked):
     at = open_page("explore", unbanked_store)
     assert unbanked.memorization.warning in [w.value for w in at.warning]
-    assert "Lack of confidence" in [m.label for m in at.metric] and "Memorization" not in [m.label for m in at.metric]
+    assert "Unsureness" in [m.label for m in at.metric] and "Memorization" not in [m.label for m in at.metric]
     assert "standard error" not in words(at) and "The models of the bank get" not in words(at)
     assert "How stable the scores are" not in [e.label for e in at.expander]
     axes = [chart["layout"]["xaxis"]["title"].get("text", "") for chart in charts(at)]
     assert any(axis.startswith("1 minus the mean confidence") for axis in axes)
     coloured = embedding_chart.figure(unbanked, unbanked.forget, "pca", "memorization")
-    assert coloured.layout.coloraxis.colorbar.title.text == "lack of confidence"
-    assert "lack of confidence %{customdata[2]:.2f}" in coloured.data[0].hovertemplate
+    assert coloured.layout.coloraxis.colorbar.title.text == "unsureness"
+    assert "unsureness %{customdata[2]:.2f}" in coloured.data[0].hovertemplate
 
 
 def test_cheaper_scores_are_offered_without_a_ranking(open_page, unbanked_store, unbanked, submitted):
@@ -90,7 +94,7 @@ def test_the_plan_page_shows_its_cost_and_no_search(open_page, unbanked_store, u
         at
     )
     by = next(s for s in at.selectbox if s.label == "Refine by")
-    assert by.options[0] == "Lack of confidence in training (no bank was trained)"
+    assert by.options[0] == "Unsureness in training (no bank was trained)"
     next(b for b in at.button if b.label == "Run this plan").click().run()
     assert submitted[0].models == 0 and submitted[0].bank == unbanked.spec.bank
 
@@ -110,3 +114,32 @@ def test_a_bank_that_may_stop_early_can_be_asked_for(open_page, store, submitted
     at.number_input(key="new.study.stop_at").set_value(0.9).run()
     next(b for b in at.button if b.label == "Run this study").click().run()
     assert submitted[0].bank.stop_at == 0.9 and submitted[0].models == 64
+
+
+def test_want_of_validation_images_is_told(open_page, store, monkeypatch):
+    """Held-out retraining is neither offered nor shown where no images are held out, and the page says so."""
+    monkeypatch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())
+    data = Data(train=150, test=60, validation=0.0)
+    study = Study(
+        training=Training(data=data, width=8, epochs=3), models=0, forget=ByMemorization(size=9), tuning_seeds=0,
+        unlearners=(FineTune(epochs=1),), plans=(), seeds=1,
+    )  # fmt: skip
+    fulfil(store, study)
+    said = words(open_page("explore", store.root))
+    assert "computes curvature of the loss:" in said and "held-out images" not in said
+    fulfil(store, ProxyTable(study=study))
+    at = open_page("explore", store.root)
+    assert "Retraining on held-out images is left out: it needs validation images, and there are none." in words(at)
+    assert len(next(d.value for d in at.dataframe if "tow" in d.value)) == 5
+
+
+def test_a_stage_that_was_passed_over_is_not_pending(open_page, store):
+    study = Study(models=0, name="Without a bank")
+    folder = store.root / "jobs" / key(study)
+    folder.mkdir()
+    (folder / "job.json").write_text(json.dumps({"spec": plain(study), "submitted": 1.0}))
+    stages = [["data", 0.2], ["original models", 3.0], ["map", 1.0]]
+    (folder / "progress.json").write_text(json.dumps({"begun": True, "written": 61.0, "stages": stages}))
+    with store.lock(f"job-{key(study)}").acquire():
+        said = words(open_page("runs", store.root))
+    assert "pending: forget set, retrained models, tuning, unlearning, evaluation" in said and "bank," not in said

@@ -75,10 +75,11 @@ class Commands(TyperGroup):
 
 
 def _failure(error: Exception) -> Failure:
+    from unlearn_core.engines import EngineError
     from unlearn_core.jobs import plain_sentence
     from unlearn_core.store import StoreError
 
-    if isinstance(error, (BadValue, StoreError)):
+    if isinstance(error, (BadValue, StoreError, EngineError)):
         return Failure(str(error), 2)
     return Failure(f"{plain_sentence(error)} The option --debug before the command shows where.", 1)
 

@@ -438,4 +438,5 @@ def fulfil(store: Store, spec: Spec, tell: Tell = silent) -> Result:
     """The result of a spec, found in the store or made now, with everything it needs made before it."""
     if (found := store.find(spec)) is not None:
         return found
-    return MAKERS[type(spec)](store, spec, tell)
+    with engine():  # the same workers for all that it needs
+        return MAKERS[type(spec)](store, spec, tell)

@@ -17,7 +17,6 @@ import pandas as pd
 
 from unlearn_core import evaluation
 from unlearn_core.data import Data
-from unlearn_core.engines import engine
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, refine, target
 from unlearn_core.experiment.measures import Shadows, Target, measure
@@ -167,11 +166,6 @@ def _slug(name: str) -> str:
 
 
 def _study(store: Store, study: Study, tell: Tell) -> Result:
-    with engine():  # the same workers for all stages
-        return _by_stages(store, study, tell)
-
-
-def _by_stages(store: Store, study: Study, tell: Tell) -> Result:
     seconds: dict[str, float] = {}
 
     @contextmanager

@@ -53,7 +53,7 @@ MEMORIZATION = ScoreWords(
 )
 NO_RATIO = "The likelihood-ratio attack needs a bank of models, and no bank of models was trained."
 CONFIDENCE = ScoreWords(
-    "lack of confidence",
+    "unsureness",
     "1 minus the mean confidence in the label during training (right = learned later)",
     "A score says how unsure of the image's label the model was during training: 1 minus its mean confidence.",
     "0 = the model was sure of their labels all through training, 1 = it never was",
