@@ -131,7 +131,8 @@ def test_known_stability():
     found = stability(*halves(even, odd))
     rho = 1 - 6 * 10 / (10 * 99)
     assert found.spearman == pytest.approx(rho) and found.overlap == 0
-    assert found.reliability == pytest.approx(2 * rho / (1 + rho))
+    r = np.corrcoef(even, odd)[0, 1]
+    assert found.pearson == pytest.approx(r) and found.reliability == pytest.approx(2 * r / (1 + r))
 
 
 def test_images_that_a_half_does_not_know_are_left_out():
@@ -156,3 +157,15 @@ def test_more_members_are_more_stable(seed):
         right[:, 1] = rng.binomial(each, true, (2, 300))
         found.append(stability(count, right).spearman)
     assert found[0] < found[1] and found[1] > 0.98
+
+
+def test_reliability_foretells_the_agreement_of_whole_banks():
+    """Scores with noise: what half of a bank says of the whole is what two whole banks then show."""
+    rng = np.random.default_rng(0)
+    true = rng.random(4000) ** 4  # most images are hardly memorized
+    count, right = halves(true, true, 40)
+    right[:, 1] = rng.binomial(40, true, (2, 4000))
+    right[:, 0] = rng.binomial(40, 0.1, (2, 4000))
+    expected = stability(count, right).reliability
+    whole = [rng.binomial(80, true) / 80 - rng.binomial(80, 0.1, 4000) / 80 for _ in range(2)]
+    assert expected == pytest.approx(np.corrcoef(*whole)[0, 1], abs=0.02)

@@ -141,7 +141,7 @@ def test_cheaper_scores_are_held_against_nothing(copied, unbanked_study):
     fulfil(copied, ProxyTable(study=unbanked_study))
     opened = OpenStudy.open(copied, key(unbanked_study))
     table, about = proxy_table.finished(opened)
-    assert list(table.index) == list(PROXIES) and about == {"reliability": None, "part_size": 10}
+    assert list(table.index) == list(PROXIES) and about == {"halves": None, "part_size": 10}
     assert table[["correlation", "overlap", "share_of_bank", "difference"]].isna().all().all()
     assert table["group_tow"].notna().all() and (table["seconds"] > 0).sum() == 2
     # The study's own plan is the one cut by confidence, so its runs are found again.

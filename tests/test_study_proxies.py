@@ -183,12 +183,12 @@ def test_a_second_request_makes_nothing(filled, filled_study, monkeypatch):
 
 def test_beside_the_table_stands_what_the_bank_itself_reaches(study):
     found = proxy_table.finished(study)[1]
-    assert found == {"reliability": proxy_table.reliability(study), "part_size": 10}
-    assert found["reliability"] is None or found["reliability"] <= 1
+    assert found == {"halves": proxy_table.halves(study), "part_size": 10}
+    assert found["halves"] is None or found["halves"] <= 1
     for kept, said in ((0.8, 0.8), (np.nan, None)):
         other = OpenStudy(study.store, study.result)
-        other.stability = pd.DataFrame({"reliability": [0.1, kept]})
-        assert proxy_table.reliability(other) == said
+        other.stability = pd.DataFrame({"spearman": [0.1, kept]})
+        assert proxy_table.halves(other) == said
 
 
 # -- from the command line ---------------------------------------------------------------------------------------------

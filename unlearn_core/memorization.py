@@ -68,8 +68,9 @@ class Stability:
     """How well the scores of one half of a bank agree with those of the other, over `images` that both halves know.
 
     `spearman` and `pearson` correlations, and `overlap`, the share of the most memorized TOP that both name: 1 = the
-    same order, the same scores, the same images; chance is 0, 0 and TOP. `reliability` is what Spearman and Brown
-    expect of the correlation between two whole banks of `members` models. NaN where it is not defined.
+    same order, the same scores, the same images; chance is 0, 0 and TOP. `reliability` is the Pearson correlation
+    that Spearman and Brown expect between the scores of two whole banks of `members` models. It does not hold of rank
+    correlations, where most scores are tied. NaN where it is not defined.
     """
 
     members: int
@@ -80,7 +81,7 @@ class Stability:
 
     @property
     def reliability(self) -> float:
-        return 2 * self.spearman / (1 + self.spearman) if self.spearman > -1 else math.nan
+        return 2 * self.pearson / (1 + self.pearson) if self.pearson > -1 else math.nan
 
 
 def stability(count: np.ndarray, right: np.ndarray) -> Stability:

@@ -42,7 +42,7 @@ def _rankings(study: OpenStudy) -> None:
         f"{images(len(study.labels))} beside the memorization scores of the bank."
     )
     _show(table, core.part_size(study), len(study.labels))
-    st.caption(_how_to_read(core.part_size(study), core.reliability(study)))
+    st.caption(_how_to_read(core.part_size(study), core.halves(study)))
 
 
 def _offer(study: OpenStudy) -> None:
@@ -69,7 +69,7 @@ def _whole(study: OpenStudy, table: pd.DataFrame, about: dict) -> None:
     seeds = f"Intervals of closeness are 95 % over {study.spec.seeds} seeds"
     if study.spec.models:
         st.caption(
-            f"{_how_to_read(about['part_size'], about['reliability'])} {seeds}, those of the ranking 95 % over images. "
+            f"{_how_to_read(about['part_size'], about['halves'])} {seeds}, those of the ranking 95 % over images. "
             "A difference whose interval holds 0 cannot be told from none."
         )
     else:
@@ -108,7 +108,7 @@ def _how_to_read(k: int, again: float | None) -> str:
     )
     if again is None:
         return text
-    return f"{text} A second bank of the same size is expected to reach a ranking of about {again:.2f} itself."
+    return f"{text} One half of the bank ranks the images like the other to {again:.2f} itself."
 
 
 def _show(table: pd.DataFrame, k: int, n: int) -> None:

@@ -13,7 +13,7 @@ from unlearn_core.experiment import OpenStudy
 WORTH = 0.03  # a smaller gain in correlation does not pay for twice the models
 NEAR = 0.2  # how far from half of the bank a point of the curve may lie and still count as its half
 LINES = {
-    "spearman": ("two halves of the bank", "retrained", "square"),
+    "pearson": ("two halves of the bank", "retrained", "square"),
     "reliability": ("two banks of that size (expected)", "unlearned", "circle"),
 }
 
@@ -21,14 +21,14 @@ LINES = {
 def show(study: OpenStudy) -> None:
     """The curve and the sentence that it comes to."""
     fig, said = draw(study), words(study)
-    theme.show(fig, alt=f"Rank correlation of memorization scores against models of the bank. {said.replace('*', '')}")
+    theme.show(fig, alt=f"Correlation of memorization scores against models of the bank. {said.replace('*', '')}")
     st.caption(said)
 
 
 def draw(study: OpenStudy) -> go.Figure:
-    """Members of the bank against the rank correlations of OpenStudy.stability."""
+    """Members of the bank against the correlations of OpenStudy.stability."""
     curve = study.stability
-    fig = theme.figure(_title(study), "models of the bank", "rank correlation of the scores", height=320)
+    fig = theme.figure(_title(study), "models of the bank", "correlation of the scores", height=320)
     for column, (name, model, shape) in LINES.items():
         line = {"color": theme.model_colour(model), "dash": theme.DASHES[model], "width": 2}
         tip = f"%{{x}} models, {name}: %{{y:.2f}}<extra></extra>"
@@ -49,24 +49,24 @@ def draw(study: OpenStudy) -> go.Figure:
 
 def _title(study: OpenStudy) -> str:
     last = study.stability.iloc[-1]
-    if not last["spearman"] > 0:
+    if not last["pearson"] > 0:
         return "Too few models to say how stable the scores are"
-    return f"Two halves of the bank rank the images alike to {last['spearman']:.2f}"
+    return f"The scores of two halves of the bank agree to {last['pearson']:.2f}"
 
 
 def words(study: OpenStudy) -> str:
     """What the curve ends at, and what it says about more models."""
     last, asked = study.stability.iloc[-1], study.spec.models
     number = f"the {last['members']:,.0f} models"
-    if not last["spearman"] > 0:
+    if not last["pearson"] > 0:
         return f"The two halves of {number} do not agree on how memorized the images are: train more of them."
     stopped = f"Training stopped early, as asked, after {last['members']:,.0f} of {asked:,} models. "
     few = last["images"] < len(study.labels)
     which = f"the {last['images']:,.0f} images that both halves can judge" if few else "the images"
     return (
-        f"{stopped if last['members'] < asked else ''}Split in two, {number} rank {which} alike with a "
-        f"correlation of **{last['spearman']:.2f}** (1 = in the same order); two whole banks of this size are expected "
-        f"to agree to **{last['reliability']:.2f}** (Spearman and Brown).{_more(study)}"
+        f"{stopped if last['members'] < asked else ''}Split in two, {number} score {which} with a correlation of "
+        f"**{last['pearson']:.2f}** (1 = the same scores; the two rankings agree to {last['spearman']:.2f}). Two whole "
+        f"banks of this size are expected to agree to **{last['reliability']:.2f}** (Spearman and Brown).{_more(study)}"
     )
 
 
@@ -74,15 +74,8 @@ def _more(study: OpenStudy) -> str:
     """What doubling the bank brought; nothing where its half is no point of the curve."""
     curve, last = study.stability, study.stability.iloc[-1]
     half = curve.loc[(2 * curve["members"] - last["members"]).abs().idxmin()]
-    if abs(2 * half["members"] - last["members"]) > NEAR * last["members"] or math.isnan(half["spearman"]):
+    if abs(2 * half["members"] - last["members"]) > NEAR * last["members"] or math.isnan(half["pearson"]):
         return ""
-    gain = last["spearman"] - half["spearman"]
-    text = f" With half as many models the halves agreed to {half['spearman']:.2f}, so more models "
-    text += "would still sharpen the ranking." if gain >= WORTH else "would change the ranking little."
-    # What was expected of two banks of half the size is what the two halves of the whole one now show.
-    if half["reliability"] - last["spearman"] >= WORTH:
-        text += (
-            f" The same rule then promised {half['reliability']:.2f} for what came out as {last['spearman']:.2f}: "
-            "where most images score the same, it promises too much."
-        )
-    return text
+    text = f" With half as many models the halves agreed to {half['pearson']:.2f}, so more models "
+    gain = last["pearson"] - half["pearson"]
+    return text + ("would still sharpen the scores." if gain >= WORTH else "would change the scores little.")

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from unlearn_core.engines.base import Engine, EngineError
+from unlearn_core.engines.machine import workers
 from unlearn_core.params import BadValue
 
 
@@ -75,11 +76,23 @@ def engine() -> Iterator[Engine]:
         made.close()
 
 
+def at_once() -> int:
+    """How many tasks a process of its own would have under way, as far as that is known without beginning any."""
+    name, wanted = _name(), _workers()
+    if name == "here":
+        return 1
+    return wanted or (workers() if name == "local" else 1)
+
+
 def _made() -> Engine:
+    return ENGINES[_name()](_workers())
+
+
+def _name() -> str:
     name = os.environ.get("UNLEARN_ENGINE") or "local"
     if name not in ENGINES:
         raise BadValue(f"UNLEARN_ENGINE is {name!r}; it can be {', '.join(ENGINES)}.")
-    return ENGINES[name](_workers())
+    return name
 
 
 def _workers() -> int | None:
@@ -91,4 +104,4 @@ def _workers() -> int | None:
     return int(text)
 
 
-__all__ = ["ENGINES", "Engine", "EngineError", "engine"]
+__all__ = ["ENGINES", "Engine", "EngineError", "at_once", "engine"]

@@ -82,7 +82,7 @@ def finished(study: OpenStudy) -> tuple[pd.DataFrame, dict] | None:
     `overlap`, as in Agreement; `seconds` that the score takes beyond the training of the model, and as `share_of_bank`;
     `group_tow` of RUM with its parts cut by the score, `difference` to exact scores on the same seeds, and the half
     widths of their 95 % intervals over seeds; NaN where something cannot be measured. Beside it: `part_size`, how many
-    of the most memorized were looked for, and `reliability`, see there.
+    of the most memorized were looked for, and `halves`, see there.
     """
     result = study.store.find(ProxyTable(study=study.spec))
     return None if result is None else (result.table(), result.json("about"))
@@ -118,12 +118,12 @@ def part_size(study: OpenStudy) -> int:
     return max(len(rows) for rows in study.parts.values())
 
 
-def reliability(study: OpenStudy) -> float | None:
-    """The rank correlation that a second bank of the same size would have with the study's, expected from its two
-    halves: what the noise of the exact scores leaves to be agreed with. None where it cannot be told, as without a
-    bank.
+def halves(study: OpenStudy) -> float | None:
+    """The rank correlation of the exact scores from one half of the bank with those from the other: about what noise
+    leaves to be agreed with, or a little less, for the whole bank is less noisy than its halves. None where it cannot
+    be told, as without a bank.
     """
-    found = math.nan if study.stability is None else float(study.stability["reliability"].iloc[-1])
+    found = math.nan if study.stability is None else float(study.stability["spearman"].iloc[-1])
     return found if math.isfinite(found) else None
 
 
@@ -204,7 +204,7 @@ def _proxy_table(store: Store, asked: ProxyTable, tell: Tell) -> Result:
 
     def make(draft: Draft) -> None:
         draft.table(table.astype({c: float for c in table.columns if c != "title"}))
-        draft.json("about", {"reliability": reliability(study), "part_size": part_size(study)})
+        draft.json("about", {"halves": halves(study), "part_size": part_size(study)})
 
     return store.remember(asked, make)
 

@@ -241,13 +241,14 @@ def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
                 tell("bank", round(1000 * (start / len(parts) + share * done / total)), 1000)
 
             for part, result in zip(now, fulfil_all(store, now, told, together), strict=True):
-                if not _stable(bank, curve):  # what was trained beyond is not counted: workers do not change a result
+                # What was trained beyond the end is not counted: the number of workers does not change a result.
+                if not _stable(bank, sums.n, curve):
                     accuracies += _add(sums, bank, part, result)
                     seconds += result.manifest()["seconds"]
                     found = stability(sums.count, sums.right)
                     more = {"reliability": found.reliability, "test_accuracy": np.mean(accuracies)}
                     curve.append(vars(found) | more)
-            if _stable(bank, curve):
+            if _stable(bank, sums.n, curve):
                 break
 
     def make(draft: Draft) -> None:
@@ -258,8 +259,11 @@ def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
     return store.remember(bank, make, device=_device())
 
 
-def _stable(bank: Bank, curve: list[dict]) -> bool:
-    return bool(bank.stop_at and curve and curve[-1]["reliability"] >= bank.stop_at)
+def _stable(bank: Bank, n: int, curve: list[dict]) -> bool:
+    """Whether the scores of all n images are as reliable as a bank that may stop early asks for."""
+    if not bank.stop_at or not curve:
+        return False
+    return curve[-1]["images"] == n and curve[-1]["reliability"] >= bank.stop_at
 
 
 def parts_of(bank: Bank) -> list[BankPart]:
