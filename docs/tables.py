@@ -1,5 +1,6 @@
-"""Write the tables of README.md from the registries. `python docs/tables.py` rewrites them, `--check` only says if they
-are stale.
+"""Write the tables of README.md and docs/performance.md from the registries and from what was measured.
+
+`python docs/tables.py` rewrites them, `--check` only says if they are stale.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from unlearn_core.data import DATASETS  # noqa: E402
 from unlearn_core.evaluation import METRICS  # noqa: E402
 from unlearn_core.forget import FORGET_SETS  # noqa: E402
 from unlearn_core.models import MODELS  # noqa: E402
+from unlearn_core.proxies import PROXIES  # noqa: E402
 from unlearn_core.unlearning import ALGORITHMS  # noqa: E402
 
 DIRECTIONS = {"better": "higher is better", "worse": "lower is better", "closer_to_retrain": "closer to retrained"}
@@ -69,7 +71,43 @@ def example() -> str:
     return "\n\n".join([sentences[0], table(heads, rows), *sentences[1:]])
 
 
-def tables() -> dict[str, str]:
+def benchmarks() -> str:
+    """The table of ratios, from docs/benchmarks.jsonl: what tests/benchmarks/run.py printed."""
+    lines = [json.loads(line) for line in (ROOT / "docs" / "benchmarks.jsonl").read_text().splitlines()]
+    rows = [
+        (line["work"], f"{line['seconds']:,.3g}", f"{line['obvious']:,.3g}", f"{line['ratio']:g}") for line in lines
+    ]
+    return table(("work", "here, s", "the usual way, s", "times faster"), rows)
+
+
+def cifar() -> str:
+    """The study on real images, from docs/cifar.json: the last line that the study command printed."""
+    study = json.loads((ROOT / "docs" / "cifar.json").read_text())
+    seconds = ", ".join(f"{stage} {s:.0f} s" for stage, s in study["seconds"].items() if s >= 1)
+    parts = ", ".join(f"{name} {at['memorization']:.2f}" for name, at in study["parts"].items())
+    sentence = (
+        f"{seconds}. {study['bank_models']} models in the bank, which get {study['bank_fitted']:.1%} of their training "
+        f"images right. {study['forget']} images to forget; mean memorization of their parts: {parts}. "
+        f"{study['seeds']} seeds; ± is the 95 % interval over them, and `retrained-again` the ceiling."
+    )
+    closeness, attack = study["intervals"]["group_tow"], study["intervals"]["lira_auc"]
+    gaps = study["part_gaps"]
+    rows = [
+        (f"`{n}`", plus_minus(closeness[n]))
+        + tuple(f"{gaps[n][part]['mean']:+.2f}" for part in ("low", "medium", "high"))
+        + (plus_minus(attack[n], 2),)
+        for n in sorted(study["group_tow"], key=lambda n: -study["group_tow"][n])
+    ]
+    heads = ("method", "group ToW", "gap low", "gap medium", "gap high", "LiRA AUC")
+    return f"{sentence}\n\n{table(heads, rows)}"
+
+
+def measured() -> dict[str, str]:
+    """The text between each pair of markers in docs/performance.md."""
+    return {"benchmarks": benchmarks(), "cifar": cifar()}
+
+
+def registries() -> dict[str, str]:
     """The text between each pair of markers in README.md."""
     return {
         "datasets": table(
@@ -84,6 +122,7 @@ def tables() -> dict[str, str]:
             ("algorithm", "group", "what it does"),
             [(f"`{name}`", cls.group, first_sentence(cls.__doc__)) for name, cls in ALGORITHMS.items()],
         ),
+        "proxies": table(("score", "what it is"), [(row.title, first_sentence(row.help)) for row in PROXIES.values()]),
         "forget-sets": table(
             ("rule", "what it names"),
             [(f"`{name}`", first_sentence(cls.__doc__)) for name, cls in FORGET_SETS.items()],
@@ -99,8 +138,8 @@ def tables() -> dict[str, str]:
     }
 
 
-def rewritten(text: str) -> str:
-    for name, body in tables().items():
+def rewritten(text: str, tables: dict[str, str]) -> str:
+    for name, body in tables.items():
         start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         before, rest = text.split(start)
         text = before + start + "\n" + body + "\n" + end + rest.split(end)[1]
@@ -108,9 +147,11 @@ def rewritten(text: str) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    old = readme.read_text()
-    new = rewritten(old)
-    if "--check" in sys.argv:
-        sys.exit("README.md is stale: run python docs/tables.py" if new != old else 0)
-    readme.write_text(new)
+    for name, tables in (("README.md", registries()), ("docs/performance.md", measured())):
+        file = ROOT / name
+        old = file.read_text()
+        new = rewritten(old, tables)
+        if "--check" not in sys.argv:
+            file.write_text(new)
+        elif new != old:
+            sys.exit(f"{name} is stale: run python docs/tables.py")

@@ -22,7 +22,7 @@ def test_the_tables_of_the_readme_match_the_registries():
 
 
 def test_every_file_the_documents_name_exists():
-    for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
+    for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/scaling.md", "docs/performance.md"):
         text = (ROOT / name).read_text()
         for path in re.findall(r"`((?:unlearn_core|pages|tests|docs|\.ci)/[\w./]*)`", text):
             assert (ROOT / path).exists(), f"{name} names {path}"

@@ -190,7 +190,7 @@ def test_errors_come_as_they_are_and_nothing_else_is_lost(kind, two):
 
 
 def test_an_error_that_cannot_be_sent_is_sent_as_the_kind_it_is_of():
-    assert type(portable(BadField("lr", "is wrong."))) is BadValue
+    assert type(portable(BadField("lr", "is wrong."))) is BadField
     assert type(portable(Particular(1, 2))) is Exception
     plain_error = StoreError("The disk is full.")
     assert type(portable(plain_error)) is StoreError and portable(plain_error).args == plain_error.args

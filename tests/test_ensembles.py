@@ -17,7 +17,7 @@ from unlearn_core.ensembles import sums as sums_module
 from unlearn_core.ensembles.stacked import train_stacked
 from unlearn_core.experiment import BankPart, fulfil, stages
 from unlearn_core.models import new_model
-from unlearn_core.params import key
+from unlearn_core.params import BadValue, key
 from unlearn_core.progress import Cancelled
 from unlearn_core.store import Store
 from unlearn_core.training import Training, predict, train
@@ -104,9 +104,27 @@ def test_the_work_of_a_step_is_counted(digits):
     assert stacking.work_per_step(model, digits.train.x[:32]) == 3 * 2 * 32 * (64 * 256 + 256 * 10)
 
 
-def test_one_member_is_exactly_one_training(tiny, tiny_training, tiny_model):
-    (trained,) = train_members(tiny_training, tiny, np.arange(300)[None], [0])
-    assert all(map(torch.equal, trained.model.state_dict().values(), tiny_model.state_dict().values()))
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_a_model_is_the_same_whoever_is_trained_beside_it(tiny, model):
+    """To the last bit: alone, in a stack of two, of three, of nine, and left over at the end of a stack of four."""
+    training = Training(model=model, width=8, epochs=2, lr=0.1)
+    rows, seeds = np.stack([np.arange(m, 290 + m) for m in range(9)]), [*range(9)]
+    (alone,) = train_members(training, tiny, rows[:1], seeds[:1])
+    for size in (2, 3, 9):
+        first = next(train_members(training, tiny, rows[:size], seeds[:size]))
+        assert all(map(torch.equal, alone.model.state_dict().values(), first.model.state_dict().values()))
+    last = [*train_members(training, tiny, rows, seeds)][-1]
+    (again,) = train_members(training, tiny, rows[8:], seeds[8:])
+    assert all(map(torch.equal, last.model.state_dict().values(), again.model.state_dict().values()))
+
+
+def test_training_that_diverges_is_refused(store):
+    data = Data(train=220, test=60)
+    wild = Training(data=data, model="cnn", width=4, epochs=4, lr=10.0, momentum=0.99, weight_decay=0.1)
+    for asked in (wild, Bank(training=wild, models=10)):
+        with pytest.raises(BadValue, match="Training diverged"):
+            fulfil(store, asked)
+        assert store.find(asked) is None
 
 
 def test_chunks_change_nothing_and_progress_is_told_as_one(tiny, tiny_training, monkeypatch):
@@ -357,7 +375,7 @@ def test_a_stack_that_does_not_fit_is_halved(tiny, tiny_training, monkeypatch):
     monkeypatch.setattr(ensembles, "train_stacked", scarce)
     monkeypatch.setitem(ensembles.MOST, "cpu", 5)
     found = [t.model.state_dict() for t in train_members(training, tiny, rows, [*range(5)])]
-    assert asked == [[0, 1, 2, 3, 4], [0, 1], [2, 3], [4]]
+    assert asked == [[0, 1, 2, 3, 4], [0, 1], [2, 3], [4, 4]]
     for a, b in zip(expected, found, strict=True):
         for name in a:
             torch.testing.assert_close(a[name], b[name], rtol=1e-4, atol=1e-5)

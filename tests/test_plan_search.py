@@ -134,8 +134,8 @@ def test_a_stopped_search_keeps_its_trials_and_goes_on_with_the_others(copied, s
         fulfil(copied, search, stop)
     kept = trials_of(copied, search)
     assert list(kept["trial"]) == [0, 1, 2, 3] and copied.find(search) is None
-    assert begun(copied, search.bank, search.forget) == search
-    assert begun(copied, search.bank.but(models=11), search.forget) is None
+    assert begun(copied, search.bank, search.forget) == [search]
+    assert begun(copied, search.bank.but(models=11), search.forget) == []
     before = {key: (copied.root / "results/PlanTrial" / key).stat().st_mtime_ns for key in kept["result"]}
 
     after = fulfil(copied, search).json("summary")

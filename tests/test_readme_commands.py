@@ -38,7 +38,7 @@ def test_the_only_set_up_commands_are_two():
 def test_the_commands_do_what_the_readme_says(tmp_path):
     store = tmp_path / "store"
     answers = {command.split()[3]: run(command, store) for command in COMMANDS}
-    assert list(answers) == ["example", "bank", "forget", "unlearn", "list"]
+    assert list(answers) == ["example", "bank", "forget", "tune", "unlearn", "list"]
 
     study = answers["example"]
     assert study["cached"] is False and set(study["seconds"]) >= {"bank", "map", "tuning", "unlearning"}
@@ -58,4 +58,5 @@ def test_the_commands_do_what_the_readme_says(tmp_path):
     assert answers["bank"]["models"] == 256 and 0.9 < answers["bank"]["test_accuracy"] < 1
     assert answers["bank"]["fitted"] > 0.99
     assert answers["forget"]["size"] == 120
+    assert answers["tune"]["trials"] == 64 and answers["tune"]["best"]
     assert answers["unlearn"]["accuracy"]["forget"] <= answers["unlearn"]["accuracy_before"]["forget"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from unlearn_core.params import BadValue, build, key, param, plain, spec
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import PARTS, Part, Plan, Rum, part_seed, same_everywhere, shuffled, vanilla
-from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, RandomLabel, Retrain, Unlearner
+from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, RandomLabel, Retrain, Unlearner, unlearn_together
 from unlearn_core.unlearning.base import Fresh
 from unlearn_core.unlearning.original import Original
 from unlearn_core.unlearning.salun import SalUn
@@ -89,7 +89,9 @@ def test_a_step_starts_from_the_step_before(tiny_model, tiny_request):
         gone = np.concatenate([gone, part])
         request = tiny_request(forget=part, retain=np.setdiff1d(np.arange(300), gone), seed=part_seed(4, i))
         model = step(model, request).model
-    assert same(rum(*steps)(tiny_model, tiny_request(seed=4)).model, model)
+    found = rum(*steps)(tiny_model, tiny_request(seed=4)).model
+    for a, b in zip(found.parameters(), model.parameters(), strict=True):  # a plan's steps go in stacks: up to rounding
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_no_two_parts_draw_the_same(tiny_model, tiny_request):
@@ -141,7 +143,8 @@ def test_a_plan_of_one_part_is_that_algorithm(name, tiny_model, tiny_request):
     cls = ALGORITHMS[name]
     unlearner = cls(epochs=2) if hasattr(cls, "epochs") else cls()
     request = tiny_request(seed=2)
-    a, b = rum(unlearner, sets=(request.forget,), names=("all",))(tiny_model, request), unlearner(tiny_model, request)
+    a = rum(unlearner, sets=(request.forget,), names=("all",))(tiny_model, request)
+    (b,) = unlearn_together([unlearner], [tiny_model], [request])
     assert same(a.model, b.model)
     assert (a.cost.steps, a.cost.forget_gradients, a.cost.retain_gradients) == (
         b.cost.steps,

@@ -11,7 +11,7 @@ from unlearn_core.params import params
 from unlearn_core.rows import others
 from unlearn_core.rum import Part, Rum, unlearn_many
 from unlearn_core.unlearning import ALGORITHMS, GradientUnlearner, Request, unlearn_together
-from unlearn_core.unlearning.stacked import alike, stacks
+from unlearn_core.unlearning.stacked import alike, run_stacked, stacks
 
 STACKABLE = [name for name, cls in ALGORITHMS.items() if issubclass(cls, GradientUnlearner)]
 
@@ -134,3 +134,36 @@ def test_unlike_runs_are_not_alike(cases, digits):
     )
     assert not stacks(ALGORITHMS["original"](), models[0], requests[0])
     assert all(a is not b for a, b in pairwise(unlearn_together([ALGORITHMS["original"]()] * 2, models, requests)))
+
+
+def test_a_run_is_the_same_whoever_runs_beside_it(cases):
+    """To the last bit, alone or with another; and what it cost."""
+    models, requests = cases
+    unlearner = ALGORITHMS["neggrad-plus"](epochs=2)
+    (alone,) = unlearn_together([unlearner], models[:1], requests[:1])
+    beside, _ = unlearn_together([unlearner] * 2, models, requests)
+    assert torch.equal(weights(alone), weights(beside))
+    assert alone.cost.steps == beside.cost.steps and alone.cost.retain_gradients == beside.cost.retain_gradients
+
+
+def test_a_loss_reads_its_own_learning_rate(cases):
+    """Members differ in it most of the time."""
+
+    class Shrink(GradientUnlearner):
+        title = group = "test"
+
+        def loss(self, model, original, step):
+            return self.lr * model(step.retain.x).square().mean()
+
+    models, requests = cases
+    unlearners = [Shrink(lr=lr, epochs=1) for lr in (0.01, 0.3)]
+    for one, m, r, stacked in zip(unlearners, models, requests, run_stacked(unlearners, models, requests), strict=True):
+        torch.testing.assert_close(weights(stacked), weights(one(m, r)), rtol=1e-3, atol=1e-5)
+
+
+def test_a_member_that_diverged_costs_no_more(cases):
+    models, requests = cases
+    unlearners = [ALGORITHMS["neggrad"](lr=lr, epochs=40, batch=40) for lr in (1e-4, 10.0)]
+    for one, m, r, stacked in zip(unlearners, models, requests, run_stacked(unlearners, models, requests), strict=True):
+        alone = one(m, r).cost
+        assert (stacked.cost.steps, stacked.cost.forget_gradients) == (alone.steps, alone.forget_gradients)

@@ -22,6 +22,9 @@ NETS = {
     "pool": lambda: nn.Sequential(
         nn.Conv2d(2, 3, 3), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Flatten(), nn.Linear(27, 3)
     ),
+    "circular padding": lambda: nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"), nn.Flatten(), nn.Linear(256, 3)
+    ),
     "features of single pixels": lambda: nn.Sequential(nn.Linear(8, 6), nn.Flatten(), nn.Linear(2 * 8 * 6, 3)),
 }  # fmt: skip
 

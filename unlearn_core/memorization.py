@@ -45,7 +45,7 @@ class Memorization:
             return None
         return (
             f"The models fit only {self.fitted:.1%} of the images they trained on, so memorization scores are too low; "
-            "train longer or with a larger learning rate."
+            "train longer, or with another learning rate."
         )
 
 

@@ -89,7 +89,7 @@ def resnet9(classes: int, shape: tuple[int, int, int], width: int):
     """The nine-layer residual net of the fast CIFAR-10 trainers: `width` channels first, eight times that last."""
 
     def conv(a, b):
-        return nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+        return nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True))
 
     w = width
     trunk = nn.Sequential(
@@ -113,14 +113,14 @@ def resnet20(classes: int, shape: tuple[int, int, int], width: int):
         return [nn.Conv2d(a, b, side, stride, padding=side // 2, bias=False), nn.BatchNorm2d(b)]
 
     def block(a, b, stride):
-        inner = nn.Sequential(*conv(a, b, 3, stride), nn.ReLU(), *conv(b, b, 3))
+        inner = nn.Sequential(*conv(a, b, 3, stride), nn.ReLU(inplace=True), *conv(b, b, 3))
         shortcut = nn.Identity() if a == b else nn.Sequential(*conv(a, b, 1, stride))
-        return nn.Sequential(Residual(inner, shortcut=shortcut), nn.ReLU())
+        return nn.Sequential(Residual(inner, shortcut=shortcut), nn.ReLU(inplace=True))
 
     w = width
     stages = [(w, w, 1), (w, 2 * w, 2), (2 * w, 4 * w, 2)]
     blocks = [block(a if i == 0 else b, b, stride if i == 0 else 1) for a, b, stride in stages for i in range(3)]
-    trunk = nn.Sequential(*conv(shape[0], w, 3), nn.ReLU(), *blocks, GlobalMean())
+    trunk = nn.Sequential(*conv(shape[0], w, 3), nn.ReLU(inplace=True), *blocks, GlobalMean())
     return trunk, nn.Linear(4 * w, classes)
 
 

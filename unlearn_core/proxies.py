@@ -150,7 +150,7 @@ def retrain_on(
             loss.backward()
             optimiser.step()
             total += loss.item() * len(rows)
-        if not math.isfinite(total):
+        if not math.isfinite(total) or not all(torch.isfinite(v).all() for v in student.state_dict().values()):
             student.load_state_dict(before)
             break
         losses.append(total / len(y))

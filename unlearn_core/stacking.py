@@ -68,8 +68,10 @@ def skeleton(model: nn.Module) -> nn.Module:
     """A copy of the net whose layers know how to run stacked; its own weights are never read."""
     copied = copy.deepcopy(model)
     for module in copied.modules():
-        # A stand-in is the layer with another forward, so the names of all parameters stay.
-        module.__class__ = _STAND_IN.get(type(module), type(module))
+        # A stand-in is the layer with another forward, so the names of all parameters stay. Layers with options that it
+        # does not know are left to vmap.
+        if getattr(module, "padding_mode", "zeros") == "zeros" and not getattr(module, "return_indices", False):
+            module.__class__ = _STAND_IN.get(type(module), type(module))
     return copied
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared import numbers, plan_editor
 from unlearn_core.evaluation import METRICS, Estimate
-from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment import OpenStudy, PlanSearch
 from unlearn_core.experiment.comparison import side_of_zero
 from unlearn_core.experiment.search import brief, words
 from unlearn_core.params import build
@@ -24,12 +24,13 @@ def table(lines: pd.DataFrame, heads: dict, alt: str) -> None:
     st.dataframe(lines, hide_index=True, column_config=heads | HEADS, alt=alt)
 
 
-def draw(study: OpenStudy, summary: dict) -> None:
+def draw(study: OpenStudy, search: PlanSearch, summary: dict) -> None:
     """The lesson, the table, and a button for each plan."""
     st.markdown(lesson(summary))
     lines = [{"what": f"Plan {i}"} | _scores(found) | _columns(found) for i, found in enumerate(summary["plans"], 1)]
     alone = brief(build(summary["single"]["unlearner"]))
     lines.append({"what": "One for all"} | _scores(summary["single"]) | dict.fromkeys(PARTS, alone))
+    lines += _own(study, search)
     lines.append({"what": "Retrained", "confirmed": numbers.estimate(Estimate(**summary["ceiling"]))})
     table(
         pd.DataFrame(lines).fillna(""),
@@ -56,6 +57,18 @@ def draw(study: OpenStudy, summary: dict) -> None:
             if st.button(label, key=f"search.use.{i}", icon=":material/edit_note:"):
                 plan_editor.load(study, build(found["plan"]), settled=True)
                 st.rerun()
+
+
+def _own(study: OpenStudy, search: PlanSearch) -> list[dict]:
+    """The study's own plans, where the search was for its set and its models."""
+    if (search.forget, search.seeds) != (study.spec.forget, study.spec.seeds):
+        return []
+    means = study.means("group_tow")
+    plans = means[means["kind"] == "plan"]
+    return [
+        {"what": line.title, "confirmed": numbers.estimate(Estimate(line.mean, line.half_width, line.n))}
+        for line in plans.itertuples()
+    ]
 
 
 def _columns(found: dict) -> dict:
@@ -87,6 +100,12 @@ def lesson(summary: dict) -> str:
     )
     above, alone = Estimate(**best["above_single"]), build(single["unlearner"]).title
     side = side_of_zero(above)
-    verdict = "" if side is None else f", {'within' if side == 0 else 'beyond'} the spread between seeds"
     rival = f"{alone} alone, the best single algorithm, reads {numbers.estimate(Estimate(**single['confirmed']))}"
-    return f"{text}{rival}; the plan lies {numbers.estimate(above, signed=True)} from it{verdict}."
+    apart = numbers.estimate(above, signed=True)
+    verdict = {
+        None: f"the plan lies {apart} from it.",
+        0: f"the plan lies {apart} from it, within the spread between seeds: they cannot be told apart.",
+        1: f"the plan lies {apart} from it, beyond the spread between seeds: **it beats every single algorithm**.",
+        -1: f"the plan lies {apart} from it, beyond the spread between seeds: **no plan found beats {alone} alone**.",
+    }
+    return f"{text}{rival}; {verdict[side]}"

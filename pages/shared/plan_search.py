@@ -32,7 +32,7 @@ def draw(study: OpenStudy, rows: np.ndarray, plan: Plan) -> None:
     """The section of the Plan page; `plan` says how the set is cut and in which order the parts go."""
     forget = chosen_set.spec(study, rows)
     with st.expander(
-        "Search for a better plan", icon=":material/manage_search:", expanded=_shown(study, forget) is not None
+        "Search for a better plan", icon=":material/manage_search:", expanded=bool(_searches(study, forget))
     ):
         st.markdown(
             "Tries other algorithms on the parts as they are cut above. Plans are tried on models and images of their "
@@ -120,25 +120,36 @@ def _key(study: OpenStudy) -> str:
     return f"search.{study.key}"
 
 
-def _shown(study: OpenStudy, forget) -> PlanSearch | None:
-    """The search that was started here, or else the last one for this set that got anywhere."""
+def _searches(study: OpenStudy, forget) -> list[PlanSearch]:
+    """The search that was started here, and those for this set that got anywhere, the last first."""
     held = st.session_state.get(_key(study))
     started = build(json.loads(held)) if held else None
-    if started is not None and started.forget == forget:
-        return started
-    return begun(state.store(), study.spec.bank, forget)
+    own = [started] if started is not None and started.forget == forget else []
+    return list(dict.fromkeys([*own, *begun(state.store(), study.spec.bank, forget)]))
+
+
+def _told(search: PlanSearch) -> str:
+    """A search in a list."""
+    how = f"{search.trials:,} plans by Optuna" if search.method == "optuna" else "all plans of a grid"
+    return f"{search.name}: {how}, {len(search.algorithms)} algorithms, {len(search.rates)} learning rates each"
 
 
 def _found(study: OpenStudy, forget) -> None:
     """One read of the store: the job, the trials so far, and at the end what was confirmed."""
-    search = _shown(study, forget)
-    if search is None:
+    searches = _searches(study, forget)
+    if not searches:
         return
     store = state.store()
-    result = store.find(search)
     st.divider()
+    search = searches[0]
+    if len(searches) > 1:
+        number = st.selectbox(
+            "Search", range(len(searches)), format_func=lambda i: f"{i + 1}. {_told(searches[i])}", key="search.which"
+        )
+        search = searches[number]
+    result = store.find(search)
     if result is not None:
-        found_plans.draw(study, result.json("summary"))
+        found_plans.draw(study, search, result.json("summary"))
     else:
         _under_way(search)
     table = trials_of(store, search)

@@ -124,6 +124,10 @@ def words(job: Job) -> None:
             st.code(job.detail, language=None)
 
 
+# Where the result of a job is shown that belongs to a study.
+SHOWN_ON = {"PlanSearch": "pages/plan.py", "ProxyTable": "pages/explore.py"}
+
+
 def actions(job: Job, kind: str = "secondary") -> None:
     """The buttons that fit the state of a job; `kind` is the type of the one that leads on."""
     store = state.store()
@@ -134,6 +138,8 @@ def actions(job: Job, kind: str = "secondary") -> None:
     elif job.state == "done":
         if job.kind == "Study" and st.button("Open", key=f"open.{job.key}", icon=":material/open_in_new:", type=kind):
             state.open_study(job.key)
+        if job.kind in SHOWN_ON and st.button("Open", key=f"open.{job.key}", icon=":material/open_in_new:", type=kind):
+            st.switch_page(SHOWN_ON[job.kind], query_params=st.query_params.to_dict())
     elif st.button("Resume", key=f"resume.{job.key}", icon=":material/play_arrow:", type=kind):
         jobs.resume(store, job.key)
         st.rerun()

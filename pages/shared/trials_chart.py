@@ -14,7 +14,8 @@ def draw(table: pd.DataFrame) -> go.Figure:
     """Closeness of every plan tried, and the best so far, against the number of the trial."""
     top = table["group_tow"].idxmax()
     fig = theme.figure(
-        f"Best of {len(table):,} plans tried: {table['group_tow'][top]:.3f}, at trial {table['trial'][top] + 1}",
+        f"Best of {table['plan'].nunique():,} different plans: {table['group_tow'][top]:.3f}, at trial "
+        f"{table['trial'][top] + 1} of {len(table):,}",
         "Trial",
         "Closeness (group ToW)",
         height=300,

@@ -109,8 +109,11 @@ def residual(model: str, width: int, images: int = 5_000) -> tuple[str, float, f
         model=model, width=width, epochs=1, lr=0.1, momentum=0.9, weight_decay=5e-4, batch=256, precision="bfloat16"
     )
     train(training, dataset, np.arange(512))
-    ours = seconds(lambda: train(training, dataset, np.arange(images)))
-    return f"{model}, one epoch of {images:,} images", ours, seconds(lambda: loader_loop(training, part, dataset, 0))
+    ours, obvious = [], []
+    for _ in range(2):  # in turn, and the better of two
+        ours.append(seconds(lambda: train(training, dataset, np.arange(images))))
+        obvious.append(seconds(lambda: loader_loop(training, part, dataset, 0)))
+    return f"{model}, one epoch of {images:,} images", min(ours), min(obvious)
 
 
 def bank_memory(n: int = 50_000, models: int = 1_000) -> tuple[str, float, float]:

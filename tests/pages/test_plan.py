@@ -251,6 +251,8 @@ def test_what_a_search_says_follows_its_numbers():
     )
     assert "did not flatter" in said(-0.01, -0.01, 0.02) and "within the spread" in said(-0.01, -0.01, 0.02)
     assert "spread" not in said(0.05, 0.1, None)
+    assert "**it beats every single algorithm**" in said(0.0, 0.1, 0.02)
+    assert "**no plan found beats SalUn alone**" in said(0.0, -0.1, 0.02)
 
 
 # -- plans as text ----------------------------------------------------------------------------------------------------

@@ -53,11 +53,14 @@ def bank(
         {
             "key": result.key,
             "models": trained,
+            "asked": models,
+            "stopped_early": trained < models,
             "seconds": seconds,
             "models_per_second": trained / seconds,
             "test_accuracy": float(reached["test_accuracy"]),
             "fitted": scores.fitted,
             "split_half_spearman": float(reached["spearman"]),
+            "split_half_pearson": float(reached["pearson"]),
             "reliability": float(reached["reliability"]),
             "cached": cached,
         }

@@ -6,6 +6,7 @@ what each model would become alone. Which of the two is said by the work of one 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -74,33 +75,43 @@ def train_members(
 ) -> Iterator[Trained]:
     """Train len(seeds) models, member m on rows[m] (all of one length) with seeds[m]; yields them in order.
 
-    A stack that does not fit into memory is halved, and goes on from the members that are finished.
+    A stack that does not fit into memory is halved, and goes on from the members that are finished. A single model that
+    would go with others has a twin, because a stack of one is rounded otherwise than any other: so a model is the same
+    whoever is trained beside it.
     """
-    if len(seeds) == 1 or not goes_stacked(training, dataset):
+    if not goes_stacked(training, dataset):
         yield from train_each(training, dataset, rows, seeds, tell)
         return
     done, size = 0, stack_size(training, dataset)
     while done < len(seeds):
         chunk = slice(done, done + size)
         count = len(seeds[chunk])
+        twins = 2 if count == 1 else 1
 
         def part(stage, step, steps, done=done, count=count):
             tell(stage, steps * done + step * count, steps * len(seeds))
 
+        short = False
         try:
-            for trained in train_stacked(training, dataset, np.stack(rows[chunk]), seeds[chunk], part):
+            stack = np.repeat(np.stack(rows[chunk]), twins, axis=0), list(seeds[chunk]) * twins
+            for trained in itertools.islice(train_stacked(training, dataset, *stack, part), count):
                 yield trained
                 done += 1
         except (MemoryError, RuntimeError) as error:
             if size == 1 or not _out_of_memory(error):
                 raise
+            short = True
+        if short:  # after the error is gone, which holds on to all that the stack had
             size //= 2
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
 
 def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
+    text = str(error)
+    return (
+        isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text or "ALLOC_FAILED" in text
+    )
 
 
 __all__ = ["Bank", "BankSums", "balanced_subsets", "goes_stacked", "member_seed", "stack_size", "train_members"]

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from unlearn_core import engines
-from unlearn_core.experiment.stages import Run, at_once
+from unlearn_core.experiment.stages import Run, trained_together
 from unlearn_core.experiment.study import AGAIN, Study, methods, searches
 from unlearn_core.experiment.tuning import Tuning, chosen
 from unlearn_core.experiment.views import OpenStudy
@@ -69,7 +69,7 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
     # A method's runs and an algorithm's trials are a worker's task each; of models, as many as train together are.
     tasks = len(new_runs) // study.seeds + sum(result is None for result in tuned.values())
     expected, fastest, slowest = np.sum([np.zeros(3), *work], axis=0) / min(engines.at_once(), max(1, tasks))
-    groups = -(-len(new_trainings) // at_once(study.training, finished.data))
+    groups = -(-len(new_trainings) // trained_together(study.training, finished.data))
     training = _training_seconds(finished) * len(new_trainings) / min(engines.at_once(), max(1, groups))
     expected, fastest, slowest = (seconds + training for seconds in (expected, fastest, slowest))
     measured = _seconds_per_epoch(finished)

@@ -23,6 +23,7 @@ from unlearn_core.experiment.attributes import known, refine, target
 from unlearn_core.experiment.measures import Target, measure
 from unlearn_core.experiment.proposals import Space, settings
 from unlearn_core.experiment.side_by_side import unlearn_plans
+from unlearn_core.experiment.spread import found
 from unlearn_core.experiment.stages import MAKERS, Run, all_logits, dataset, fulfil, run_all, train_all
 from unlearn_core.experiment.study import AGAIN, SINGLES
 from unlearn_core.experiment.tuning import TUNING, within
@@ -161,7 +162,7 @@ def try_all(store: Store, trials: Sequence[PlanTrial], tell: Tell = silent) -> l
     missing = [trial for trial in dict.fromkeys(trials) if store.find(trial) is None]
     if missing:
         _try(store, missing, tell)
-    return [store.find(trial) for trial in trials]
+    return [found(store, trial) for trial in trials]
 
 
 def _try(store: Store, trials: list[PlanTrial], tell: Tell) -> None:
@@ -273,10 +274,10 @@ def ranked(table: pd.DataFrame) -> pd.DataFrame:
     return once.assign(lost=-once["group_tow"].round(9)).sort_values(["lost", "steps", "trial"]).drop(columns="lost")
 
 
-def begun(store: Store, bank: Bank, forget: ForgetSet) -> PlanSearch | None:
-    """The search for this forget set that last finished a round, or None."""
-    searches = (result.spec().search for result in store.results("SearchRound"))
-    return next((search for search in searches if (search.bank, search.forget) == (bank, forget)), None)
+def begun(store: Store, bank: Bank, forget: ForgetSet) -> list[PlanSearch]:
+    """The searches for this forget set that finished a round, the one that did so last first."""
+    searches = dict.fromkeys(result.spec().search for result in store.results("SearchRound"))
+    return [search for search in searches if (search.bank, search.forget) == (bank, forget)]
 
 
 # -- the whole search --------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def fulfil_all(store: Store, specs: Iterable[Spec], tell: Tell = silent, togethe
     specs = list(specs)
     missing = [spec for spec in dict.fromkeys(specs) if store.find(spec) is None]
     spread(store, [missing[i : i + together] for i in range(0, len(missing), together)], tell)
-    return [_found(store, spec) for spec in specs]
+    return [found(store, spec) for spec in specs]
 
 
 def spread(store: Store, groups: Iterable[Sequence[Spec]], tell: Tell = silent) -> None:
@@ -39,7 +39,8 @@ def spread(store: Store, groups: Iterable[Sequence[Spec]], tell: Tell = silent) 
                 pass
 
 
-def _found(store: Store, spec: Spec) -> Result:
+def found(store: Store, spec: Spec) -> Result:
+    """The result of a spec that was just made. Raises StoreError where a worker made it in another place."""
     if (result := store.find(spec)) is None:
         raise StoreError("Workers did not leave their results in this store; all machines must share its folder.")
     return result

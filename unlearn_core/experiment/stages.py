@@ -18,7 +18,7 @@ import torch
 from unlearn_core import data as datasets
 from unlearn_core import projection
 from unlearn_core.attacks.signals import margin
-from unlearn_core.data import Data, Dataset
+from unlearn_core.data import Data, Dataset, Images
 from unlearn_core.engines import engine
 from unlearn_core.ensembles import (
     Bank,
@@ -30,10 +30,10 @@ from unlearn_core.ensembles import (
     train_members,
 )
 from unlearn_core.entanglement import EmbeddingSums
-from unlearn_core.experiment.spread import fulfil_all, spread
+from unlearn_core.experiment.spread import found, fulfil_all, spread
 from unlearn_core.memorization import Memorization, memorization, stability
 from unlearn_core.models import Classifier, new_model
-from unlearn_core.params import Spec, param, spec
+from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import others, unpack
 from unlearn_core.rum import unlearn_many
@@ -113,13 +113,13 @@ def train_all(store: Store, trainings: Iterable[Training], tell: Tell = silent) 
             alike[training.but(seed=0, without=""), len(training_rows(training, n))].append(training)
     groups = []
     for (shared, _), members in alike.items():
-        size = at_once(shared, dataset(store, shared.data))
+        size = trained_together(shared, dataset(store, shared.data))
         groups += [members[i : i + size] for i in range(0, len(members), size)]
     spread(store, groups, tell)
-    return [store.find(t) for t in trainings]
+    return [found(store, t) for t in trainings]
 
 
-def at_once(training: Training, images: Dataset) -> int:
+def trained_together(training: Training, images: Dataset) -> int:
     """How many models of a recipe one worker trains together."""
     return stack_size(training, images) if goes_stacked(training, images) else 1
 
@@ -136,7 +136,13 @@ def _train_together(store: Store, trainings: Sequence[Training], tell: Tell) -> 
     ]
 
 
+def _check_finite(trained: Trained) -> None:
+    if not all(torch.isfinite(value).all() for value in trained.model.state_dict().values()):
+        raise BadValue("Training diverged: weights are no longer numbers. Choose a smaller learning rate.")
+
+
 def _write_trained(draft: Draft, trained: Trained, images: Dataset) -> None:
+    _check_finite(trained)
     draft.seconds = trained.seconds
     _write_model(draft, trained.model, images)
     draft.arrays("trajectory", **trained.trajectory)
@@ -198,7 +204,7 @@ def bank_parts(store: Store, parts: Iterable[BankPart], tell: Tell = silent) -> 
         for part in missing:
             columns = _say(images, itertools.islice(trained, part.count))
             store.remember(part, lambda draft, columns=columns: _write_part(draft, *columns), device=_device())
-    return [store.find(part) for part in parts]
+    return [found(store, part) for part in parts]
 
 
 def bank_members(bank: Bank | BankPart, n: int, models: int) -> np.ndarray:
@@ -212,6 +218,7 @@ def _say(images: Dataset, members: Iterable[Trained]) -> tuple[dict[str, np.ndar
     """What members say of all images, and the seconds of their training."""
     columns, seconds = defaultdict(list), 0.0
     for trained in members:
+        _check_finite(trained)
         on_train, on_test = predict(trained.model, images.train), predict(trained.model, images.test)
         columns["correct"].append(on_train.logits.argmax(1) == on_train.labels)
         columns["phi"].append(margin(on_train.logits, on_train.labels).astype(np.float32))
@@ -228,7 +235,7 @@ def _write_part(draft: Draft, columns: dict[str, np.ndarray], seconds: float) ->
 
 def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
     images, parts = dataset(store, bank.training.data), parts_of(bank)
-    together = max(1, at_once(bank.training, images) // PART)
+    together = max(1, trained_together(bank.training, images) // PART)
     sums, curve = BankSums(len(images.train.y), len(images.test.y)), []
     accuracies, seconds = [], 0.0
     with engine() as workers:
@@ -356,14 +363,15 @@ def unlearn(store: Store, runs: Sequence[Run], tell: Tell = silent) -> list[tupl
     plan.
     """
     images = dataset(store, runs[0].training.data)
+    on_device = Images(images.train.x.to(pick_device()), images.train.y.to(pick_device()))  # one copy for all runs
     originals = {t: load_model(store, t, fulfil(store, t)) for t in dict.fromkeys(run.training for run in runs)}
     models = [originals[run.training] for run in runs]
     steps: list[dict[str, dict]] = [{} for _ in runs]
-    requests = [_request(run, images, model, kept, tell) for run, model, kept in zip(runs, models, steps, strict=True)]
+    requests = [_request(run, images, on_device, kept, tell) for run, kept in zip(runs, steps, strict=True)]
     return list(zip(unlearn_many([run.unlearner for run in runs], models, requests), steps, strict=True))
 
 
-def _request(run: Run, images: Dataset, original: Classifier, steps: dict[str, dict], tell: Tell) -> Request:
+def _request(run: Run, images: Dataset, on_device: Images, steps: dict[str, dict], tell: Tell) -> Request:
     def after(name: str, model: Classifier) -> None:
         steps[name] = all_logits(model, images)
 
@@ -373,10 +381,9 @@ def _request(run: Run, images: Dataset, original: Classifier, steps: dict[str, d
         return Fresh(trained, t.epochs * -(-len(rows) // t.batch), t.epochs * len(rows))
 
     forget = unpack(run.forget, len(images.train.y))
-    device = original.mean.device
     return Request(
-        x=images.train.x.to(device),
-        y=images.train.y.to(device),
+        x=on_device.x,
+        y=on_device.y,
         forget=forget,
         retain=others(forget, len(images.train.y)),
         classes=len(images.classes),
@@ -395,7 +402,7 @@ def run_groups(store: Store, groups: Iterable[Sequence[Run]], tell: Tell = silen
     missing = [[run for run in dict.fromkeys(group) if store.find(run) is None] for group in groups]
     train_all(store, [run.training for group in missing for run in group], tell)
     spread(store, missing, tell)
-    return [[store.find(run) for run in group] for group in groups]
+    return [[found(store, run) for run in group] for group in groups]
 
 
 def run_all(store: Store, runs: Sequence[Run], tell: Tell = silent) -> list[Result]:

@@ -43,7 +43,7 @@ def unlearn_together(unlearners, originals, requests) -> list[Unlearned]:
         groups[alike(unlearner, request)].append(i)
     for members in groups.values():
         chosen = [[values[i] for i in members] for values in (unlearners, originals, requests)]
-        if len(members) > 1 and stacks(*(values[0] for values in chosen)):
+        if stacks(*(values[0] for values in chosen)):
             done |= zip(members, run_stacked(*chosen), strict=True)
         else:
             done |= {i: unlearners[i](originals[i], requests[i]) for i in members}

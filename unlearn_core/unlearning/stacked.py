@@ -76,6 +76,10 @@ def run_stacked(
     """The unlearned model of each (unlearner, original, request), in order; all are `alike`. The time is shared out
     among them.
     """
+    if len(unlearners) == 1:  # with a twin, because a stack of one is rounded otherwise than any other
+        (found, _) = _run_chunk(*([values[0]] * 2 for values in (unlearners, originals, requests)))
+        found.cost.seconds *= 2
+        return [found]
     passes = -(-len(unlearners) // AT_ONCE)
     size = -(-len(unlearners) // passes)
     found: list[Unlearned] = []
@@ -95,7 +99,7 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     device = next(iter(params.values())).device
     rates = torch.tensor([u.lr for u in unlearners], device=device)
     numbers = _numbers(unlearners, device)
-    momentum, weight_decay = (numbers.pop(name, getattr(first, name)) for name in ("momentum", "weight_decay"))
+    momentum, weight_decay = (numbers.get(name, getattr(first, name)) for name in ("momentum", "weight_decay"))
     net = skeleton(originals[0]).eval()
 
     def loss_of(p: dict, t: dict, b: dict, own: dict, logits: dict, forget, retain, epoch: int, of: float):
@@ -136,7 +140,7 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
                 for name in touched:
                     mask = None if masks is None else masks[name]
                     _move(params[name], velocity[name], watch.rates, mask, weight_decay)
-            for cost in costs:
+            for cost in (cost for cost in costs if cost.diverged_at is None):
                 cost.steps += 1
                 cost.forget_gradients += 0 if forget is None else forget[1].shape[1]
                 cost.retain_gradients += 0 if retain is None else retain[1].shape[1]
@@ -193,10 +197,10 @@ def _dense_logits(nets: DenseNets | None, model, batches: dict) -> tuple[dict[st
 
 
 def _numbers(unlearners: Sequence[GradientUnlearner], device: torch.device) -> dict[str, torch.Tensor]:
-    """name -> (M,) of each decimal setting in which members differ, the learning rate aside. One that all share stays a
-    plain number, which a loss may ask anything of.
+    """name -> (M,) of each decimal setting in which members differ. One that all share stays a plain number, which a
+    loss may ask anything of.
     """
-    names = [p.name for p in settings_of(type(unlearners[0])) if p.kind is float and p.name != "lr"]
+    names = [p.name for p in settings_of(type(unlearners[0])) if p.kind is float]
     columns = {name: [getattr(u, name) for u in unlearners] for name in names}
     return {name: torch.tensor(c, device=device) for name, c in columns.items() if len(set(c)) > 1}
 
