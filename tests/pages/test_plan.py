@@ -213,7 +213,7 @@ def test_a_found_plan_is_confirmed_explained_and_used(plan_page, own_store, smal
     (found,) = summary["plans"]
     assert f"different plans read **{found['tuning']:.3f}**" in words(at)
     table = next(e.value for e in at.dataframe if "confirmed" in e.value)
-    assert list(table["what"]) == ["Plan 1", "One for all", "Retrained"]
+    assert list(table["what"]) == ["Plan 1", "One for all", "RUM", "Retrained"]  # the study's own plan beside it
     assert table["confirmed"][0].startswith(f"{found['confirmed']['mean']:.3f} ±")
 
     button(at, "Use this plan").click().run()
