@@ -20,7 +20,7 @@ from unlearn_core.store import StoreError
 from unlearn_core.training import Training, recipe
 
 SPLITS = ("train", "test", "validation", "seed")
-RECIPE = ("model", "width", "epochs", "lr", "momentum", "weight_decay", "batch", "schedule")
+RECIPE = ("model", "width", "epochs", "lr", "momentum", "weight_decay", "batch", "schedule", "augment", "precision")
 EXTENT = ("name", "models", "seeds", "tuning_seeds")
 
 
@@ -89,6 +89,8 @@ def _form() -> Study | None:
     study = form(Study, "new.study", Study(name="My study", models=64), EXTENT)
     with st.expander("Stop the bank early"):
         study = study and form(Study, "new.study", study, ("stop_at",))
+    if study is not None and not study.models and rule == "memorization":
+        st.caption("Without a bank, the rule takes confidence during training in the place of memorization.")
     if data is None or training is None or forget is None or study is None:
         return None
     return study.but(training=training.but(data=data), forget=forget)

@@ -88,6 +88,10 @@ def _sentence(study: OpenStudy, table: pd.DataFrame) -> str:
     best = table.drop(index=core.EXACT).iloc[0]
     spent = f"in {best['share_of_bank']:.0%} of the bank's time" if best["seconds"] else "at no extra cost"
     text = f"**{best['title']}** ranks the images most like the bank does ({best['correlation']:.2f}), {spent}."
+    level = (table.drop(index=[core.EXACT, best.name])["correlation"] > best["low"]).sum()
+    if level:
+        others = "another score" if level == 1 else f"{level} other scores"
+        text += f" The ranking of {others} lies inside its interval: they cannot be told apart."
     apart, half = best["difference"], best["difference_half_width"]
     if not numbers.known(apart):
         return text

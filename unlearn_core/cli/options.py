@@ -33,6 +33,8 @@ RECIPE: dict[str, tuple[Any, str]] = {
     "momentum": (float | None, "Momentum of SGD."),
     "weight_decay": (float | None, "L2 penalty of SGD."),
     "batch": (int | None, "Images per step."),
+    "augment": (str | None, "Changes of the images: none, or flip-crop for random flips and shifts."),
+    "precision": (str | None, "Numbers in a pass: float32, or bfloat16, which is faster for large nets."),
     "schedule": (str | None, "How the learning rate changes over the steps: cosine or constant."),
     "seed": (int | None, "Seed; 0 unless told."),
 }

@@ -44,6 +44,8 @@ def bank(
     result, cached = obtain(root, Bank(training=spec, models=models, seed=spec.seed, stop_at=stop_at))
     scores, seconds, reached = bank_memorization(result), result.manifest()["seconds"], bank_stability(result).iloc[-1]
     trained = int(reached["members"])
+    if trained < models:
+        say(f"Training stopped early, as asked, after {trained} of {models} models.")
     if scores.warning:
         say(scores.warning)
     if out is not None:
