@@ -129,7 +129,7 @@ def test_a_study_from_start_to_audit(page, serve, tmp_path):
 
 def test_a_job_outlives_the_server_and_a_killed_worker_is_offered_again(page, serve, copied, filled_study):
     store = Store(copied)
-    longer = filled_study.but(models=200)
+    longer = filled_study.but(models=10_000)
     server = serve(copied)
     job = jobs.submit(store, longer)
     page.goto(f"{server.url}/runs")
