@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -25,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from unlearn_core.attacks import lira_online, summarise  # noqa: E402
 from unlearn_core.data import Data, Dataset, Images, load  # noqa: E402
 from unlearn_core.engines.local import Local  # noqa: E402
-from unlearn_core.ensembles import BankSums, balanced_subsets, member_seed, train_members  # noqa: E402
+from unlearn_core.ensembles import BankSums, balanced_subsets, deal, member_seed, train_members  # noqa: E402
 from unlearn_core.entanglement import EmbeddingSums  # noqa: E402
 from unlearn_core.models import new_model  # noqa: E402
 from unlearn_core.rows import others  # noqa: E402
@@ -117,9 +118,18 @@ def residual(model: str, width: int, images: int = 5_000) -> tuple[str, float, f
 
 
 def bank_memory(n: int = 50_000, models: int = 1_000) -> tuple[str, float, float]:
-    """Bytes that a bank keeps, running sums against the table of all margins; "seconds" are megabytes here."""
-    kept = sum(array.nbytes for array in BankSums(n, 0).arrays().values())
-    return f"megabytes of a bank, {n:,} images x {models:,} models", kept / 1e6, 4 * n * models / 1e6
+    """The most memory that summing up a bank takes, subsets and temporary arrays included, against the table of all
+    margins; "seconds" are megabytes here.
+    """
+    rng = np.random.default_rng(0)
+    correct, phi, test_phi = rng.random(n) < 0.9, rng.normal(size=n).astype(np.float32), np.zeros(0, np.float32)
+    tracemalloc.start()
+    sums = BankSums(n, 0)
+    for number, member in zip(range(models), deal(n, 0.7, 0), strict=False):
+        sums.add(number, member, correct, phi, test_phi)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return f"megabytes of a bank, {n:,} images x {models:,} models", peak / 1e6, 4 * n * models / 1e6
 
 
 # -- unlearning --------------------------------------------------------------------------------------------------------

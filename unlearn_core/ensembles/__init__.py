@@ -15,7 +15,7 @@ import torch
 
 from unlearn_core.data import Dataset
 from unlearn_core.ensembles.stacked import train_stacked
-from unlearn_core.ensembles.subsets import balanced_subsets, member_seed
+from unlearn_core.ensembles.subsets import balanced_subsets, deal, member_seed
 from unlearn_core.ensembles.sums import BankSums
 from unlearn_core.models import new_model
 from unlearn_core.params import Spec, param, spec
@@ -114,4 +114,4 @@ def _out_of_memory(error: Exception) -> bool:
     )
 
 
-__all__ = ["Bank", "BankSums", "balanced_subsets", "goes_stacked", "member_seed", "stack_size", "train_members"]
+__all__ = ["Bank", "BankSums", "balanced_subsets", "deal", "goes_stacked", "member_seed", "stack_size", "train_members"]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 
 
-def balanced_subsets(n: int, models: int, share: float, seed: int) -> np.ndarray:
-    """(models, n) bool: which rows each member trains on. Every member sees round(share n) rows.
+def deal(n: int, share: float, seed: int) -> Iterator[np.ndarray]:
+    """(n,) bool for member 0, 1, 2, ... without end: which rows it trains on. Each member sees round(share n) rows.
 
-    Every row is left out of the same number of members, up to one where models * (1 - share) is not whole. Members'
-    left-out rows are dealt from shuffled decks of all rows, one deck after the other, so no row is dealt twice before
-    all were dealt once. Balanced subsets estimate memorization better than independent ones when members are few.
+    After any number of members every row was left out equally often, up to one. Left-out rows are dealt from shuffled
+    decks of all rows, one deck after the other, so no row is dealt twice before all were dealt once. Balanced subsets
+    estimate memorization better than independent ones when members are few.
     """
     rng = np.random.default_rng([seed, 0xBA7C])
     out = n - round(share * n)
-    member = np.ones((models, n), bool)
     deck = rng.permutation(n)
-    for m in range(models):
+    while True:
         hand, deck = deck[:out], deck[out:]
         if len(hand) < out:
             # The new deck first deals rows that this hand does not hold already.
@@ -25,8 +27,14 @@ def balanced_subsets(n: int, models: int, share: float, seed: int) -> np.ndarray
             fresh = np.concatenate([fresh[~held], fresh[held]])
             missing = out - len(hand)
             hand, deck = np.concatenate([hand, fresh[:missing]]), rng.permutation(fresh[missing:])
-        member[m, hand] = False
-    return member
+        member = np.ones(n, bool)
+        member[hand] = False
+        yield member
+
+
+def balanced_subsets(n: int, models: int, share: float, seed: int) -> np.ndarray:
+    """(models, n) bool: the first members of `deal`, as one table."""
+    return np.stack(list(islice(deal(n, share, seed), models)))
 
 
 def member_seed(bank_seed: int, member: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -23,7 +23,7 @@ from unlearn_core.engines import engine
 from unlearn_core.ensembles import (
     Bank,
     BankSums,
-    balanced_subsets,
+    deal,
     goes_stacked,
     member_seed,
     stack_size,
@@ -198,20 +198,16 @@ def bank_parts(store: Store, parts: Iterable[BankPart], tell: Tell = silent) -> 
         shared = missing[0]
         images = dataset(store, shared.training.data)
         numbers = [m for part in missing for m in part.numbers]
-        member = bank_members(shared, len(images.train.y), max(numbers) + 1)
-        rows, seeds = [np.flatnonzero(member[m]) for m in numbers], [member_seed(shared.seed, m) for m in numbers]
+        # Members are dealt one after the other, so these do not depend on how many come after them.
+        dealt = enumerate(itertools.islice(deal(len(images.train.y), shared.share, shared.seed), max(numbers) + 1))
+        wanted = set(numbers)
+        own_rows = {number: np.flatnonzero(member) for number, member in dealt if number in wanted}
+        rows, seeds = [own_rows[m] for m in numbers], [member_seed(shared.seed, m) for m in numbers]
         trained = train_members(shared.training, images, rows, seeds, tell)
         for part in missing:
             columns = _say(images, itertools.islice(trained, part.count))
             store.remember(part, lambda draft, columns=columns: _write_part(draft, *columns), device=_device())
     return [found(store, part) for part in parts]
-
-
-def bank_members(bank: Bank | BankPart, n: int, models: int) -> np.ndarray:
-    """(models, n) bool: which rows the first members of a bank train on. Members are dealt one after the other, so
-    this does not depend on how many come after them.
-    """
-    return balanced_subsets(n, models, bank.share, bank.seed)
 
 
 def _say(images: Dataset, members: Iterable[Trained]) -> tuple[dict[str, np.ndarray], float]:
@@ -237,7 +233,7 @@ def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
     images, parts = dataset(store, bank.training.data), parts_of(bank)
     together = max(1, trained_together(bank.training, images) // PART)
     sums, curve = BankSums(len(images.train.y), len(images.test.y)), []
-    accuracies, seconds = [], 0.0
+    members, accuracies, seconds = deal(sums.n, bank.share, bank.seed), [], 0.0
     with engine() as workers:
         # One that may stop early trains as many parts at a time as are under way at once.
         stride = workers.at_once * together if bank.stop_at else len(parts)
@@ -250,11 +246,11 @@ def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
             for part, result in zip(now, fulfil_all(store, now, told, together), strict=True):
                 # What was trained beyond the end is not counted: the number of workers does not change a result.
                 if not _stable(bank, sums.n, curve):
-                    accuracies += _add(sums, bank, part, result)
+                    accuracies += _add(sums, members, part, result)
                     seconds += result.manifest()["seconds"]
-                    found = stability(sums.count, sums.right)
-                    more = {"reliability": found.reliability, "test_accuracy": np.mean(accuracies)}
-                    curve.append(vars(found) | more)
+                    agreed = stability(sums.count, sums.right)
+                    more = {"reliability": agreed.reliability, "test_accuracy": np.mean(accuracies)}
+                    curve.append(vars(agreed) | more)
             if _stable(bank, sums.n, curve):
                 break
 
@@ -280,12 +276,11 @@ def parts_of(bank: Bank) -> list[BankPart]:
     return [BankPart(**shared, first=first, count=min(PART, bank.models - first)) for first in starts]
 
 
-def _add(sums: BankSums, bank: Bank, part: BankPart, result: Result) -> list[float]:
-    """Add the members of a part to the sums; returns their test accuracies."""
+def _add(sums: BankSums, members: Iterator[np.ndarray], part: BankPart, result: Result) -> list[float]:
+    """Add the members of the next part to the sums; returns their test accuracies."""
     arrays = result.arrays()
-    member = bank_members(bank, sums.n, part.first + part.count)
     for i, number in enumerate(part.numbers):
-        sums.add(number, member[number], arrays["correct"][i], arrays["phi"][i], arrays["test_phi"][i])
+        sums.add(number, next(members), arrays["correct"][i], arrays["phi"][i], arrays["test_phi"][i])
     return arrays["test_accuracy"].tolist()
 
 
@@ -315,8 +310,9 @@ def bank_columns(store: Store, bank: Bank, rows: np.ndarray) -> tuple[np.ndarray
     trained = int(result.table()["members"].iloc[-1])
     parts = [part for part in parts_of(bank) if part.first < trained]
     n = result.arrays()["count"].shape[2]
-    phi = [found.arrays()["phi"][:, rows] for found in fulfil_all(store, parts)]
-    return bank_members(bank, n, trained)[:, rows], np.concatenate(phi)
+    member = [dealt[rows] for dealt in itertools.islice(deal(n, bank.share, bank.seed), trained)]
+    phi = [part.arrays()["phi"][:, rows] for part in fulfil_all(store, parts)]
+    return np.stack(member), np.concatenate(phi)
 
 
 # -- embeddings --------------------------------------------------------------------------------------------------------
