@@ -16,7 +16,8 @@ from unlearn_core.data import Data, Dataset, Images
 from unlearn_core.ensembles import Bank, BankSums, balanced_subsets, deal, member_seed, train_members
 from unlearn_core.ensembles import sums as sums_module
 from unlearn_core.ensembles.stacked import train_stacked
-from unlearn_core.experiment import BankPart, fulfil, stages
+from unlearn_core.experiment import BankPart, fulfil
+from unlearn_core.experiment import bank as banks
 from unlearn_core.models import new_model
 from unlearn_core.params import BadValue, key
 from unlearn_core.progress import Cancelled
@@ -203,10 +204,10 @@ def bank(tmp_path_factory):
 
 def test_a_bank_says_what_its_members_say(bank):
     store, result, spec = bank
-    images = stages.dataset(store, spec.training.data)
+    images = banks.dataset(store, spec.training.data)
     n = len(images.train.y)
-    member, phi = stages.bank_columns(store, spec, np.arange(n))
-    arrays = [store.find(part).arrays() for part in stages.parts_of(spec)]
+    member, phi = banks.bank_columns(store, spec, np.arange(n))
+    arrays = [store.find(part).arrays() for part in banks.parts_of(spec)]
     arrays = {name: np.concatenate([a[name] for a in arrays]) for name in arrays[0]}
     np.testing.assert_array_equal(member, balanced_subsets(n, 10, 0.7, 0))
     np.testing.assert_array_equal(phi, arrays["phi"])
@@ -223,7 +224,7 @@ def test_a_bank_says_what_its_members_say(bank):
 
 def test_an_interrupted_bank_goes_on_where_it_stopped(store, monkeypatch, bank):
     """Three parts of four, four and two members; stopped in the second, the first is not trained again."""
-    monkeypatch.setattr(stages, "PART", 4)
+    monkeypatch.setattr(banks, "PART", 4)
     monkeypatch.setitem(ensembles.MOST, "cpu", 4)
     trained = counted(monkeypatch)
 
@@ -239,7 +240,7 @@ def test_an_interrupted_bank_goes_on_where_it_stopped(store, monkeypatch, bank):
     fulfil(store, SMALL)
     assert trained == [4, 4, 4, 2]
     rows = np.arange(0, 190, 7)
-    (member, phi), (same, other) = stages.bank_columns(store, SMALL, rows), stages.bank_columns(*bank[::2], rows)
+    (member, phi), (same, other) = banks.bank_columns(store, SMALL, rows), banks.bank_columns(*bank[::2], rows)
     np.testing.assert_array_equal(member, same)
     np.testing.assert_allclose(phi, other, atol=1e-3)
 
@@ -252,13 +253,13 @@ def counted(monkeypatch) -> list[int]:
         trained.append(len(seeds))
         return train_members(training, dataset, rows, seeds, tell)
 
-    monkeypatch.setattr(stages, "train_members", train_counted)
+    monkeypatch.setattr(banks, "train_members", train_counted)
     return trained
 
 
 def test_a_preview_grows_into_the_full_bank(store, monkeypatch):
     """The members that a small and a large bank have in common are trained once."""
-    monkeypatch.setattr(stages, "PART", 4)
+    monkeypatch.setattr(banks, "PART", 4)
     preview = fulfil(store, SMALL.but(models=12)).arrays()
     trained = counted(monkeypatch)
     full = fulfil(store, SMALL.but(models=20)).arrays()
@@ -269,7 +270,7 @@ def test_a_preview_grows_into_the_full_bank(store, monkeypatch):
 
 def test_parts_change_nothing(store, bank, monkeypatch):
     """A bank in parts of three, and one whose stacks hold two members, is the bank."""
-    monkeypatch.setattr(stages, "PART", 3)
+    monkeypatch.setattr(banks, "PART", 3)
     monkeypatch.setitem(ensembles.MOST, "cpu", 2)
     again, whole = fulfil(store, SMALL).arrays(), bank[1].arrays()
     assert set(again) == set(whole)
@@ -352,17 +353,17 @@ def test_a_bank_stops_when_its_scores_are_reliable(tmp_path, monkeypatch):
     """Where it stops is said by the scores alone: the first part after which all images are judged by both halves and
     the tolerance is reached. The bank is then the one of that size.
     """
-    monkeypatch.setattr(stages, "PART", 4)
+    monkeypatch.setattr(banks, "PART", 4)
     store = Store(tmp_path)
     noisy = Training(data=Data(name="digits-noisy", train=300, test=60), width=64, epochs=30)
     whole = Bank(training=noisy, models=48)
-    curve = stages.bank_stability(fulfil(store, whole))
+    curve = banks.bank_stability(fulfil(store, whole))
     assert list(curve["members"]) == list(range(4, 49, 4)) and curve["reliability"].iloc[-1] > 0.9
     goal = float(curve["reliability"].iloc[-3])
     good = (curve["reliability"] >= goal) & (curve["images"] == curve["images"].max())
     members = int(curve["members"][good.idxmax()])
     stopped = fulfil(Store(tmp_path / "other"), whole.but(stop_at=goal))
-    assert int(stages.bank_stability(stopped)["members"].iloc[-1]) == members < 48
+    assert int(banks.bank_stability(stopped)["members"].iloc[-1]) == members < 48
     same = fulfil(store, Bank(training=noisy, models=members))
     np.testing.assert_array_equal(stopped.arrays()["count"], same.arrays()["count"])
 

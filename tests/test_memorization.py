@@ -9,7 +9,8 @@ from unlearn_core import memorization as scored
 from unlearn_core.data import Data
 from unlearn_core.ensembles import Bank, balanced_subsets
 from unlearn_core.experiment import fulfil
-from unlearn_core.experiment.stages import bank_memorization, dataset
+from unlearn_core.experiment.bank import bank_memorization
+from unlearn_core.experiment.stages import dataset
 from unlearn_core.memorization import Memorization, stability
 from unlearn_core.store import Store
 from unlearn_core.training import Training

@@ -26,7 +26,8 @@ from unlearn_core.experiment import (
     study,
     tuning,
 )
-from unlearn_core.experiment.stages import parts_of, run_all, train_all
+from unlearn_core.experiment.bank import parts_of
+from unlearn_core.experiment.stages import run_all, train_all
 from unlearn_core.experiment.study import AGAIN, REFERENCES, methods
 from unlearn_core.experiment.tuning import FACTORS, TUNING, chosen, settings
 from unlearn_core.forget import AtRandom, ByMemorization, OfClass

@@ -155,8 +155,9 @@ def evaluate(
     from unlearn_core.ensembles import Bank
     from unlearn_core.evaluation import speedup
     from unlearn_core.experiment.attributes import target
+    from unlearn_core.experiment.bank import bank_columns
     from unlearn_core.experiment.measures import Shadows, Target, measure
-    from unlearn_core.experiment.stages import bank_columns, dataset, fulfil, train_all
+    from unlearn_core.experiment.stages import dataset, fulfil, train_all
     from unlearn_core.experiment.study import AGAIN
     from unlearn_core.rows import unpack
 

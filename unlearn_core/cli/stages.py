@@ -37,7 +37,7 @@ def bank(
 ) -> None:
     """Train models on subsets of the images: from them come memorization scores and the likelihood-ratio attack."""
     from unlearn_core.ensembles import Bank
-    from unlearn_core.experiment.stages import bank_memorization, bank_stability
+    from unlearn_core.experiment.bank import bank_memorization, bank_stability
 
     root = open_store(store)
     spec = training(root, recipe)

@@ -15,9 +15,10 @@ audit.py       attacks on its models
 forecast.py    what the next study will cost, from what this one took
 """
 
+from unlearn_core.experiment.bank import BankPart
 from unlearn_core.experiment.proxy_table import ProxyTable
 from unlearn_core.experiment.search import PlanSearch
-from unlearn_core.experiment.stages import BankPart, Embedding, Map, Run, fulfil
+from unlearn_core.experiment.stages import Embedding, Map, Run, fulfil
 from unlearn_core.experiment.study import Study, example
 from unlearn_core.experiment.tuning import Tuning
 from unlearn_core.experiment.views import OpenStudy, studies

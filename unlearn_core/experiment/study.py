@@ -19,14 +19,13 @@ from unlearn_core import evaluation
 from unlearn_core.data import Data
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, refine, target
+from unlearn_core.experiment.bank import bank_columns, bank_stability
 from unlearn_core.experiment.measures import Shadows, Target, measure
 from unlearn_core.experiment.memorized import Unbanked, bank_of, memorization_of
 from unlearn_core.experiment.stages import (
     MAKERS,
     Map,
     Run,
-    bank_columns,
-    bank_stability,
     dataset,
     embedding_sums,
     fulfil,

@@ -14,10 +14,11 @@ from unlearn_core import evaluation
 from unlearn_core.data import Dataset
 from unlearn_core.entanglement import EmbeddingSums, Entanglement
 from unlearn_core.experiment import attributes
+from unlearn_core.experiment.bank import bank_columns, bank_stability
 from unlearn_core.experiment.measures import Shadows, Target
 from unlearn_core.experiment.memorized import memorization_of
 from unlearn_core.experiment.proxy_scores import is_ready, proxy_scores
-from unlearn_core.experiment.stages import Map, Run, bank_columns, bank_stability, dataset, embedding_sums, fulfil
+from unlearn_core.experiment.stages import Map, Run, dataset, embedding_sums, fulfil
 from unlearn_core.experiment.study import Study
 from unlearn_core.forget import Known
 from unlearn_core.memorization import Memorization
@@ -182,7 +183,7 @@ class OpenStudy:
 
     @cached_property
     def stability(self) -> pd.DataFrame | None:
-        """How stable the bank's scores were as it grew, as in stages.bank_stability; None without a bank."""
+        """How stable the bank's scores were as it grew, as in bank.bank_stability; None without a bank."""
         return bank_stability(fulfil(self.store, self.spec.bank)) if self.spec.models else None
 
     @cached_property
