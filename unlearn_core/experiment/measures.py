@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from unlearn_core import evaluation
 from unlearn_core.attacks import Side, auc, lira_online, summarise, threshold_efficacy, tpr_at_fpr
 from unlearn_core.attacks.signals import margin
-from unlearn_core.rows import others
+from unlearn_core.data import Dataset
+from unlearn_core.rows import others, unpack
 
 # Below this many shadow models on a side, one variance for all images is steadier than one for each.
 OWN_VARIANCE = 64
@@ -114,3 +116,29 @@ def measure(
         "test_disagreement": evaluation.disagreement(unlearned["test"], retrained["test"]),
         "lira_auc": lira,
     }
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What settings and plans are chosen by: the same numbers with the validation images, which nothing else looks at,
+    in the place of the test images, where there are any.
+    """
+
+    target: Target
+    split: str
+
+    @classmethod
+    def of(cls, images: Dataset, forget: str, parts: Sequence[str]) -> Validation:
+        """`forget` and `parts` as text, such as 3,7-9."""
+        n, split = len(images.train.y), "validation" if len(images.validation.y) else "test"
+        rows = {f"part{i}": unpack(text, n) for i, text in enumerate(parts)}
+        labels = images.train.y.numpy(), getattr(images, split).y.numpy()
+        return cls(Target(*labels, unpack(forget, n), rows), split)
+
+    def measure(self, unlearned: dict[str, np.ndarray], retrained: dict[str, np.ndarray]) -> dict[str, float | None]:
+        """All numbers of one unlearned model against its retrained one, from logits of all splits."""
+        reference = self._held_out(retrained)
+        return measure(self.target, self._held_out(unlearned), reference, reference, None)
+
+    def _held_out(self, logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"train": logits["train"], "test": logits[self.split]}

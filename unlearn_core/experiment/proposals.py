@@ -13,7 +13,7 @@ from itertools import islice, permutations, product
 
 import numpy as np
 
-from unlearn_core.params import params
+from unlearn_core.experiment import tuning
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.original import Original
@@ -23,14 +23,7 @@ def settings(unlearner: Unlearner, rates: Sequence[float]) -> tuple[Unlearner, .
     """An algorithm at each factor of its own learning rate, from small to large and as far as its range goes; as it is
     where it has none.
     """
-    if not hasattr(unlearner, "lr"):
-        return (unlearner,)
-    declared = next(p for p in params(type(unlearner)) if p.name == "lr")
-
-    def at(factor: float) -> float:
-        return min(max(float(f"{unlearner.lr * factor:.3g}"), declared.low), declared.high)
-
-    return tuple(dict.fromkeys(unlearner if f == 1.0 else unlearner.but(lr=at(f)) for f in sorted(rates)))
+    return tuning.settings(unlearner, sorted(rates)) or (unlearner,)
 
 
 @dataclass(frozen=True)

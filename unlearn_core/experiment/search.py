@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 
 from unlearn_core import evaluation
-from unlearn_core.data import Data, Dataset
+from unlearn_core.data import Data
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, refine, target
-from unlearn_core.experiment.measures import Target, measure
+from unlearn_core.experiment.measures import Validation, measure
 from unlearn_core.experiment.proposals import Space, settings
 from unlearn_core.experiment.side_by_side import unlearn_plans
 from unlearn_core.experiment.spread import found
@@ -30,7 +30,7 @@ from unlearn_core.experiment.tuning import TUNING, within
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.params import BadValue, Spec, build, canonical, param, plain, spec
 from unlearn_core.progress import Tell, silent
-from unlearn_core.rows import pack, unpack
+from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Part, Plan, Rum
 from unlearn_core.store import Result, Store
 from unlearn_core.training import Training, recipe
@@ -168,35 +168,21 @@ def try_all(store: Store, trials: Sequence[PlanTrial], tell: Tell = silent) -> l
 def _try(store: Store, trials: list[PlanTrial], tell: Tell) -> None:
     one = trials[0]
     images = dataset(store, one.training.data)
-    split = "validation" if len(images.validation.y) else "test"
-    goal = _goal(one, images, split)
+    validation = Validation.of(images, one.forget, one.parts)
     originals = [one.training.but(seed=s) for s in one.seeds]
     trained = train_all(store, [*originals, *(t.but(without=one.forget) for t in originals)], tell)
-    retrained = {
-        s: _held_out(r.arrays("logits"), split) for s, r in zip(one.seeds, trained[len(originals) :], strict=True)
-    }
+    retrained = {s: r.arrays("logits") for s, r in zip(one.seeds, trained[len(originals) :], strict=True)}
     pairs = [(trial, training) for trial in trials for training in originals]
     runs = [Run(training=t, forget=one.forget, unlearner=trial.unlearner, seed=t.seed) for trial, t in pairs]
     lines: dict[PlanTrial, dict[int, dict]] = {trial: {} for trial in trials}
     for i, unlearned in unlearn_plans(store, runs, tell):
         trial, seed = pairs[i][0], pairs[i][1].seed
-        reference = retrained[seed]
-        row = measure(goal, _held_out(all_logits(unlearned.model, images), split), reference, reference, None)
+        row = validation.measure(all_logits(unlearned.model, images), retrained[seed])
         cost = unlearned.cost
         head = {"seed": seed, "seconds": cost.seconds, "diverged": cost.diverged_at is not None}
         lines[trial][seed] = head | row
         if len(lines[trial]) == len(trial.seeds):
             _keep(store, trial, [lines[trial][s] for s in trial.seeds])
-
-
-def _goal(trial: PlanTrial, images: Dataset, split: str) -> Target:
-    n = len(images.train.y)
-    parts = {f"part{i}": unpack(rows, n) for i, rows in enumerate(trial.parts)}
-    return Target(images.train.y.numpy(), getattr(images, split).y.numpy(), unpack(trial.forget, n), parts)
-
-
-def _held_out(logits: dict[str, np.ndarray], split: str) -> dict[str, np.ndarray]:
-    return {"train": logits["train"], "test": logits[split]}
 
 
 def _keep(store: Store, trial: PlanTrial, lines: list[dict]) -> Result:

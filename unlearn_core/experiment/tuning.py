@@ -6,21 +6,20 @@ same algorithm on the same models finds its choice made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-import numpy as np
 import pandas as pd
 
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, target
-from unlearn_core.experiment.measures import Target, measure
+from unlearn_core.experiment.measures import Validation
 from unlearn_core.experiment.memorized import Unbanked
 from unlearn_core.experiment.spread import fulfil_all
 from unlearn_core.experiment.stages import MAKERS, Run, all_logits, dataset, train_all, unlearn
 from unlearn_core.forget import ByMemorization
 from unlearn_core.params import Spec, param, params, spec
 from unlearn_core.progress import Tell, silent
-from unlearn_core.rows import pack, unpack
+from unlearn_core.rows import pack
 from unlearn_core.store import Result, Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
@@ -40,9 +39,9 @@ class Tuning(Spec):
     seeds: tuple = param(help="seeds of the models")
 
 
-def settings(unlearner: Unlearner) -> tuple[Unlearner, ...]:
-    """The learning rates to try for an algorithm: from 0.3 to 100 times its own, as far as its range goes. None where
-    it has none.
+def settings(unlearner: Unlearner, factors: Sequence[float] = FACTORS) -> tuple[Unlearner, ...]:
+    """An algorithm at each of these multiples of its own learning rate, as far as its range goes. None where it has
+    none.
     """
     if not hasattr(unlearner, "lr"):
         return ()
@@ -51,7 +50,7 @@ def settings(unlearner: Unlearner) -> tuple[Unlearner, ...]:
     def rate(factor: float) -> float:
         return min(max(float(f"{unlearner.lr * factor:.3g}"), declared.low), declared.high)
 
-    return tuple(dict.fromkeys(unlearner if f == 1.0 else unlearner.but(lr=rate(f)) for f in FACTORS))
+    return tuple(dict.fromkeys(unlearner if f == 1.0 else unlearner.but(lr=rate(f)) for f in factors))
 
 
 def tunings(
@@ -101,16 +100,7 @@ def within(tell: Tell, stage: str, number: int, of: int) -> Tell:
 
 def _tuning(store: Store, search: Tuning, tell: Tell) -> Result:
     images = dataset(store, search.training.data)
-    n = len(images.train.y)
-    # The validation images, which nothing else looks at, stand in for the test images, where there are any.
-    split = "validation" if len(images.validation.y) else "test"
-    parts = {f"part{i}": unpack(rows, n) for i, rows in enumerate(search.parts)}
-    labels = images.train.y.numpy(), getattr(images, split).y.numpy()
-    goal = Target(*labels, unpack(search.forget, n), parts)
-
-    def held_out(logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {"train": logits["train"], "test": logits[split]}
-
+    validation = Validation.of(images, search.forget, search.parts)
     trainings, retrained = _models(store, search, tell)
     pairs = [(j, i) for j in range(len(search.unlearners)) for i in range(len(search.seeds))]
     runs = [
@@ -121,8 +111,7 @@ def _tuning(store: Store, search: Tuning, tell: Tell) -> Result:
     def make(draft) -> None:
         lines = []
         for (j, i), (unlearned, _) in zip(pairs, unlearn(store, runs, tell), strict=True):
-            reference = held_out(retrained[i].arrays("logits"))
-            row = measure(goal, held_out(all_logits(unlearned.model, images)), reference, reference, None)
+            row = validation.measure(all_logits(unlearned.model, images), retrained[i].arrays("logits"))
             head = {"setting": j, "algorithm": search.unlearners[j].title, "lr": search.unlearners[j].lr}
             lines.append(head | {"seed": search.seeds[i]} | row)
         draft.table(pd.DataFrame(lines))
