@@ -11,7 +11,7 @@ from unlearn_core.experiment.forecast import Forecast, forecast
 from unlearn_core.params import BadValue, key
 from unlearn_core.rum import Plan
 from unlearn_core.unlearning import ALGORITHMS
-from unlearn_core.unlearning.original import Original
+from unlearn_core.unlearning.ends.original import Original
 
 COMPARED = {name: cls.title for name, cls in ALGORITHMS.items() if name not in ("original", "retrain")}
 

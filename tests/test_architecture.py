@@ -16,12 +16,11 @@ ORDER = (
     "attacks", "ensembles", "memorization", "proxies", "entanglement", "projection", "forget", "unlearning", "rum",
     "evaluation", "experiment", "jobs", "cli", "__main__",
 )  # fmt: skip
-# What an algorithm needs: its base, the declaration of values, and arithmetic.
-FOR_ALGORITHMS = {
-    "__future__", "math", "numpy", "torch", "torch.func", "torch.nn",
-    "unlearn_core.params", "unlearn_core.unlearning.base",
-}  # fmt: skip
-SHARED_BY_ALGORITHMS = {"__init__", "base", "stacked"}
+# What an algorithm needs: what lies beside the groups (its base, gradients, layers, ...), the declaration of values,
+# and arithmetic. Only wrappers know other algorithms.
+ARITHMETIC = {"__future__", "math", "copy", "dataclasses", "typing", "numpy", "torch", "sklearn", "scipy"}
+GROUPS = [folder for folder in sorted((CORE / "unlearning").iterdir()) if (folder / "__init__.py").exists()]
+WRAP = ("wrappers", "condensed")
 # Where results are kept, and where the store is opened, read and written.
 MAY_USE_STORE = {"store", "experiment", "jobs", "cli", "data"}
 
@@ -106,13 +105,17 @@ def test_attacks_and_metrics_never_see_a_model(folder):
         }
 
 
-@pytest.mark.parametrize(
-    "file",
-    [f for f in sources(CORE / "unlearning") if f.stem not in SHARED_BY_ALGORITHMS],
-    ids=lambda f: f.stem,
-)
+@pytest.mark.parametrize("file", [f for folder in GROUPS for f in sources(folder)], ids=lambda f: f.stem)
 def test_an_algorithm_stands_alone(file):
-    assert imports(file) <= FOR_ALGORITHMS
+    for name in imports(file):
+        package, *inner = name.split(".")
+        if package != "unlearn_core":
+            assert package in ARITHMETIC
+        elif inner[:1] == ["unlearning"] and len(inner) > 1:
+            if inner[1] in {folder.name for folder in GROUPS}:
+                assert file.parent.name in WRAP, f"{file.stem} imports another algorithm"
+        else:
+            assert inner == ["params"]
 
 
 @page_files

@@ -12,9 +12,9 @@ from unlearn_core.params import BadValue, build, key, param, plain, spec
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import PARTS, Part, Plan, Rum, part_seed, same_everywhere, shuffled, vanilla
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, RandomLabel, Retrain, Unlearner, unlearn_together
-from unlearn_core.unlearning.base import Fresh
-from unlearn_core.unlearning.original import Original
-from unlearn_core.unlearning.salun import SalUn
+from unlearn_core.unlearning.ends.original import Original
+from unlearn_core.unlearning.relabel.salun import SalUn
+from unlearn_core.unlearning.request import Fresh
 
 LOW, MEDIUM, HIGH = np.arange(10, 20), np.arange(20, 35), np.arange(35, 50)  # of tiny_request's rows 10 to 49
 SEEN = []

@@ -38,7 +38,7 @@ from unlearn_core.rum import PARTS, Plan, Rum
 from unlearn_core.store import Store, StoreError
 from unlearn_core.training import Training, embed, predict
 from unlearn_core.unlearning import FineTune, NegGrad, RandomLabel, Retrain
-from unlearn_core.unlearning.original import Original
+from unlearn_core.unlearning.ends.original import Original
 
 SMALL = Training(data=Data(train=150, test=60), width=8, epochs=3)
 

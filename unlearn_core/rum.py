@@ -20,9 +20,9 @@ from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.proxies import PROXIES
 from unlearn_core.rows import pack, unpack
 from unlearn_core.unlearning import Cost, Request, Unlearned, Unlearner, unlearn_together
-from unlearn_core.unlearning.fine_tune import FineTune
-from unlearn_core.unlearning.original import Original
-from unlearn_core.unlearning.random_label import RandomLabel
+from unlearn_core.unlearning.ends.original import Original
+from unlearn_core.unlearning.relabel.random_label import RandomLabel
+from unlearn_core.unlearning.retain_only.fine_tune import FineTune
 
 PARTS = ("low", "medium", "high")
 CONTROLS = ("none", "shuffle")
@@ -66,6 +66,11 @@ class Rum(Unlearner):
     def needs(self) -> tuple[str, ...]:
         return tuple(sorted({need for p in self.parts for need in p.unlearner.needs}))
 
+    def refuse(self, request: Request) -> None:
+        rows = self.rows(request)
+        for number, part in enumerate(self.parts):
+            part.unlearner.refuse(self.request_of(number, rows, request))
+
     def __call__(self, original, request: Request) -> Unlearned:
         return _by_parts([self], [original], [request])[0]
 
@@ -89,7 +94,9 @@ class Rum(Unlearner):
             request.tell(f"unlearn {self.parts[number].name}", number * of + done, of * len(rows))
 
         seed = part_seed(request.seed, number)
-        return replace(request, forget=rows[number], retain=retain, seed=seed, tell=tell)
+        # A model of which a part is forgotten is no longer the one whose training is known.
+        history = None if number else request.history
+        return replace(request, forget=rows[number], retain=retain, seed=seed, tell=tell, history=history)
 
 
 def part_seed(seed: int, number: int) -> int:
@@ -99,6 +106,8 @@ def part_seed(seed: int, number: int) -> int:
 
 def _by_parts(plans: Sequence[Rum], models: Sequence, requests: Sequence[Request]) -> list[Unlearned]:
     """Plans with equally many parts, part after part; runs of one part go side by side where they can."""
+    for plan, request in zip(plans, requests, strict=True):
+        plan.refuse(request)
     rows = [plan.rows(request) for plan, request in zip(plans, requests, strict=True)]
     costs = [Cost() for _ in plans]
     for number in range(len(plans[0].parts)):

@@ -146,14 +146,20 @@ Watch = Callable[[Classifier, torch.Tensor, torch.Tensor, torch.Tensor], None]
 
 
 def train(
-    training: Training, dataset: Dataset, rows: np.ndarray, tell: Tell = silent, watch: Watch | None = None
+    training: Training,
+    dataset: Dataset,
+    rows: np.ndarray,
+    tell: Tell = silent,
+    watch: Watch | None = None,
+    start: Classifier | None = None,
 ) -> Trained:
-    """Train one model on these training rows. Calls tell("train", step, steps) at every step.
+    """Train one model on these training rows, from fresh weights or from those of `start`. Calls tell("train", step,
+    steps) at every step.
 
     `watch(model, x, y, rows)` is called before each step with its images (B, C, H, W) uint8, their labels and row
     numbers; the model is as the step finds it.
     """
-    return next(train_each(training, dataset, [rows], [training.seed], tell, watch))
+    return next(train_each(training, dataset, [rows], [training.seed], tell, watch, start))
 
 
 def train_each(
@@ -163,6 +169,7 @@ def train_each(
     seeds: Sequence[int],
     tell: Tell = silent,
     watch: Watch | None = None,
+    start: Classifier | None = None,
 ) -> Iterator[Trained]:
     """Train models one after the other, model m on rows[m] with seeds[m]; yields them in order.
 
@@ -180,7 +187,7 @@ def train_each(
     for own_rows, seed in zip(rows, seeds, strict=True):
         started = time.perf_counter()
         fresh = new_model(training.model, dataset, seed, training.width)
-        model.load_state_dict(fresh.state_dict())
+        model.load_state_dict((fresh if start is None else start).state_dict())
         model.train()
         # Fresh every time, so that no momentum is left of the model before.
         optimiser = torch.optim.SGD(

@@ -18,7 +18,7 @@ from unlearn_core.rows import pack
 from unlearn_core.rum import Rum
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
-from unlearn_core.unlearning.retrain import Retrain
+from unlearn_core.unlearning.ends.retrain import Retrain
 
 
 @dataclass(frozen=True)

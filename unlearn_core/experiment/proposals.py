@@ -16,7 +16,7 @@ import numpy as np
 from unlearn_core.experiment import tuning
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.unlearning import Unlearner
-from unlearn_core.unlearning.original import Original
+from unlearn_core.unlearning.ends.original import Original
 
 
 def settings(unlearner: Unlearner, rates: Sequence[float]) -> tuple[Unlearner, ...]:

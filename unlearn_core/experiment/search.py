@@ -35,8 +35,8 @@ from unlearn_core.rum import PARTS, Part, Plan, Rum
 from unlearn_core.store import Result, Store
 from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import Unlearner
-from unlearn_core.unlearning.original import Original
-from unlearn_core.unlearning.retrain import Retrain
+from unlearn_core.unlearning.ends.original import Original
+from unlearn_core.unlearning.ends.retrain import Retrain
 
 COLUMNS = ("trial", *PARTS, "order", "steps", "group_tow", "tow", "seconds", "diverged", "plan", "result")
 

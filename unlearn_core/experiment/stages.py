@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import count
 
 import numpy as np
 import torch
@@ -26,9 +27,20 @@ from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import others, unpack
 from unlearn_core.rum import unlearn_many
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import Outputs, Trained, Training, embed, pick_device, predict, use_threads
+from unlearn_core.training import (
+    Outputs,
+    Trained,
+    Training,
+    embed,
+    learning_rate,
+    pick_device,
+    predict,
+    steps_of,
+    train,
+    use_threads,
+)
 from unlearn_core.unlearning import Request, Unlearned, Unlearner
-from unlearn_core.unlearning.base import Fresh
+from unlearn_core.unlearning.request import Batch, Fresh, History
 
 SPLITS = ("train", "validation", "test")
 
@@ -195,22 +207,23 @@ def unlearn(store: Store, runs: Sequence[Run], tell: Tell = silent) -> list[tupl
     plan.
     """
     images = dataset(store, runs[0].training.data)
-    on_device = Images(images.train.x.to(pick_device()), images.train.y.to(pick_device()))  # one copy for all runs
+    # One copy for all runs.
+    on_device, unseen = (
+        Images(s.x.to(pick_device()), s.y.to(pick_device())) for s in (images.train, images.validation)
+    )
+    unseen = Batch(*unseen) if len(unseen.y) else None
     originals = {t: load_model(store, t, fulfil(store, t)) for t in dict.fromkeys(run.training for run in runs)}
     models = [originals[run.training] for run in runs]
     steps: list[dict[str, dict]] = [{} for _ in runs]
-    requests = [_request(run, images, on_device, kept, tell) for run, kept in zip(runs, steps, strict=True)]
+    requests = [_request(run, images, on_device, unseen, kept, tell) for run, kept in zip(runs, steps, strict=True)]
     return list(zip(unlearn_many([run.unlearner for run in runs], models, requests), steps, strict=True))
 
 
-def _request(run: Run, images: Dataset, on_device: Images, steps: dict[str, dict], tell: Tell) -> Request:
+def _request(
+    run: Run, images: Dataset, on_device: Images, validation: Batch | None, steps: dict[str, dict], tell: Tell
+) -> Request:
     def after(name: str, model: Classifier) -> None:
         steps[name] = all_logits(model, images)
-
-    def recipe(rows: np.ndarray, seed: int, tell: Tell) -> Fresh:
-        trained = next(train_members(run.training, images, rows[None], [seed], tell)).model
-        t = run.training
-        return Fresh(trained, t.epochs * -(-len(rows) // t.batch), t.epochs * len(rows))
 
     forget = unpack(run.forget, len(images.train.y))
     return Request(
@@ -222,8 +235,43 @@ def _request(run: Run, images: Dataset, on_device: Images, steps: dict[str, dict
         seed=run.seed,
         tell=tell,
         after=after,
-        recipe=recipe,
+        recipe=partial(_fresh, run.training, images),
+        validation=validation,
+        history=_history(run.training, images),
     )
+
+
+def _fresh(
+    training: Training,
+    images: Dataset,
+    rows: np.ndarray,
+    seed: int,
+    tell: Tell = silent,
+    start: Classifier | None = None,
+    epochs: int | None = None,
+) -> Fresh:
+    """The Recipe of a training."""
+    training = training.but(seed=seed, without="", epochs=epochs or training.epochs)
+    if start is None:
+        model = next(train_members(training, images, rows[None], [seed], tell)).model
+    else:
+        model = train(training, images, rows, tell, start=start).model
+    return Fresh(model, steps_of(training, len(rows)), training.epochs * len(rows))
+
+
+def _history(training: Training, images: Dataset) -> History:
+    """Nothing was written down during the training: the order of its images is a pure function of its seed, so it can
+    be gone through again.
+    """
+    rows = training_rows(training, len(images.train.y))
+    steps = steps_of(training, len(rows))
+
+    def replay(watch) -> Classifier:
+        number = count()
+        return train(training, images, rows, watch=lambda m, x, y, r: watch(next(number), m, Batch(x, y), r)).model
+
+    rate = partial(learning_rate, training.lr, training.schedule, steps=steps)
+    return History(steps, training.momentum, training.weight_decay, lambda step: rate(step=step), replay)
 
 
 def run_groups(store: Store, groups: Iterable[Sequence[Run]], tell: Tell = silent) -> list[list[Result]]:

@@ -48,7 +48,9 @@ AGAIN = 200_000
 # Lines that every study has, so that no plan may be called so.
 REFERENCES = ("original", "retrained", "retrained-again")
 FEWEST = 10  # models of a bank
-SINGLES = tuple(cls() for name, cls in ALGORITHMS.items() if name not in ("original", "retrain"))
+# What a study runs unless told otherwise: the algorithms of the paper that go down a loss.
+PAPER = ("fine-tune", "l1-sparse", "neggrad", "neggrad-plus", "random-label", "salun", "scrub")
+SINGLES = tuple(ALGORITHMS[name]() for name in PAPER)
 
 
 @spec

@@ -28,7 +28,7 @@ from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Result, Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
-from unlearn_core.unlearning.original import Original
+from unlearn_core.unlearning.ends.original import Original
 
 # A lead in ToW smaller than this, and inside the spread between seeds, is not worth running an algorithm for.
 AS_GOOD = 0.02

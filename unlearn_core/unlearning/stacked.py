@@ -18,19 +18,13 @@ from torch.func import vmap
 from unlearn_core.dense import DenseNets, flat, layers_of
 from unlearn_core.params import params as settings_of
 from unlearn_core.stacking import call, pays, skeleton, stacked_state
-from unlearn_core.unlearning.base import (
-    Batch,
-    Cost,
-    GradientUnlearner,
-    Request,
-    Step,
-    Unlearned,
-    Unlearner,
-    peak_megabytes,
-)
+from unlearn_core.unlearning.base import Cost, Unlearned, Unlearner, peak_megabytes
+from unlearn_core.unlearning.gradient import GradientUnlearner, Step
+from unlearn_core.unlearning.request import Batch, Request
 
 AT_ONCE = 24  # members in one pass; more leave the processor's cache
 CHECK_EVERY = 16
+ALONE = ("run", "context", "between", "backward")  # hooks that work on one model
 
 
 def alike(unlearner: Unlearner, request: Request) -> tuple:
@@ -45,7 +39,10 @@ def stacks(unlearner: Unlearner, original: torch.nn.Module, request: Request) ->
     """Whether runs like this one gain by going side by side: an algorithm that only says its loss, on a small net
     without BatchNorm or dropout.
     """
-    if not isinstance(unlearner, GradientUnlearner) or type(unlearner).run is not GradientUnlearner.run:
+    cls = type(unlearner)
+    if not isinstance(unlearner, GradientUnlearner) or cls.adam or "validation" in cls.needs:
+        return False
+    if any(getattr(cls, hook) is not getattr(GradientUnlearner, hook) for hook in ALONE):
         return False
     batchwise = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
     alone = any(isinstance(m, batchwise) for m in original.modules())
@@ -92,36 +89,40 @@ def run_stacked(
 def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     started, first = time.perf_counter(), unlearners[0]
     costs = [Cost() for _ in unlearners]
-    params, buffers = stacked_state(originals)
-    teachers = {k: v.detach().clone() for k, v in params.items()}
-    masks = _masks(unlearners, originals, requests, costs)
+    frozen = [copy.deepcopy(original).eval().requires_grad_(False) for original in originals]
+    masks = _masks(unlearners, frozen, requests, costs)
+    models = [copy.deepcopy(original).requires_grad_(True).eval() for original in originals]
+    for each in zip(unlearners, models, frozen, requests, costs, strict=True):
+        each[0].begin(*each[1:])
+    params, buffers = stacked_state(models)
+    teachers, teacher_buffers = ({k: v.detach().clone() for k, v in d.items()} for d in stacked_state(originals))
     velocity = {k: torch.zeros_like(v) for k, v in params.items()}
     device = next(iter(params.values())).device
-    rates = torch.tensor([u.lr for u in unlearners], device=device)
     numbers = _numbers(unlearners, device)
     momentum, weight_decay = (numbers.get(name, getattr(first, name)) for name in ("momentum", "weight_decay"))
-    net = skeleton(originals[0]).eval()
+    net, teacher_net = skeleton(models[0]).eval(), skeleton(originals[0]).eval()
 
-    def loss_of(p: dict, t: dict, b: dict, own: dict, logits: dict, forget, retain, epoch: int, of: float):
-        step = Step(forget and Batch(*forget), retain and Batch(*retain), epoch, of)
+    def loss_of(p: dict, b: dict, t: dict, c: dict, own: dict, logits: dict, forget, retain, epoch, of, phase):
+        step = Step(forget and Batch(*forget), retain and Batch(*retain), epoch, of, phase=phase)
         known = {id(getattr(step, name).x): value for name, value in logits.items()}
-        return _with(first, own).loss(_Member(net, p, b, known), _Member(net, t, b, {}), step)
+        return _with(first, own).loss(_Member(net, p, b, known), _Member(teacher_net, t, c, {}), step)
 
-    layers = layers_of(originals[0])
+    layers = layers_of(models[0])
     nets = None if layers is None else DenseNets(params, layers)
-    watch, fetch = _Watch(params, rates), _fetcher(requests)
+    watch, fetch = _Watch(params, len(unlearners)), _fetcher(requests)
     total, number = first.steps_in(requests[0]), 0
     for epoch in range(first.epochs):
         labels = torch.stack([u.labels(r, epoch) for u, r in zip(unlearners, requests, strict=True)])
         walks = (u.epoch_rows(r, epoch) for u, r in zip(unlearners, requests, strict=True))
         for rows in zip(*walks, strict=True):
-            number += 1
+            number, phase = number + 1, rows[0].phase
+            rates = torch.tensor([u.rate(phase, number - 1, total) for u in unlearners], device=device)
             forget, retain = fetch([r.forget for r in rows], labels), fetch([r.retain for r in rows], labels)
-            logits, inputs = _dense_logits(nets, originals[0], {"forget": forget, "retain": retain})
-            axes = (0, 0, 0, 0 if numbers else None, 0 if logits else None)
-            axes += (forget and (0, 0), retain and (0, 0), None, None)
-            of = epoch / first.epochs
-            losses = vmap(loss_of, in_dims=axes)(params, teachers, buffers, numbers, logits, forget, retain, epoch, of)
+            logits, inputs = _dense_logits(nets, models[0], {"forget": forget, "retain": retain})
+            axes = (0, 0, 0, 0, 0 if numbers else None, 0 if logits else None)
+            axes += (forget and (0, 0), retain and (0, 0), None, None, None)
+            told = (numbers, logits, forget, retain, epoch, epoch / first.epochs, phase)
+            losses = vmap(loss_of, in_dims=axes)(params, buffers, teachers, teacher_buffers, *told)
             sources = [*params.values(), *logits.values()]
             found = torch.autograd.grad(losses.sum(), sources, allow_unused=True)
             gradients = dict(zip(params, found, strict=False))
@@ -139,7 +140,7 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
                 touched = params if inputs else [name for name, gradient in gradients.items() if gradient is not None]
                 for name in touched:
                     mask = None if masks is None else masks[name]
-                    _move(params[name], velocity[name], watch.rates, mask, weight_decay)
+                    _move(params[name], velocity[name], watch.still_moving(rates), mask, weight_decay)
             for cost in (cost for cost in costs if cost.diverged_at is None):
                 cost.steps += 1
                 cost.forget_gradients += 0 if forget is None else forget[1].shape[1]
@@ -151,7 +152,7 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
                 request.tell("unlearn", number, total)
     seconds = (time.perf_counter() - started) / len(unlearners)
     return [
-        _finished(unlearners[m], originals[m], requests[m], {k: v[m] for k, v in params.items()}, costs[m], seconds)
+        _finished(unlearners[m], models[m], requests[m], {k: v[m] for k, v in params.items()}, costs[m], seconds)
         for m in range(len(unlearners))
     ]
 
@@ -176,10 +177,7 @@ def _fetcher(requests: Sequence[Request]) -> Callable:
 
 def _masks(unlearners, originals, requests, costs) -> dict[str, torch.Tensor] | None:
     """name -> (M, ...) bool: which weights may change; None = all."""
-    found = []
-    for unlearner, original, request, cost in zip(unlearners, originals, requests, costs, strict=True):
-        frozen = copy.deepcopy(original).eval().requires_grad_(False)
-        found.append(unlearner.mask(frozen, request, cost))
+    found = [u.mask(*asked) for u, *asked in zip(unlearners, originals, requests, costs, strict=True)]
     return None if found[0] is None else {k: torch.stack([mask[k] for mask in found]) for k in found[0]}
 
 
@@ -232,10 +230,14 @@ def _move(p, velocity, rates, mask, weight_decay) -> None:
 class _Watch:
     """Stops members that diverge, each at its last finite state, while the others go on."""
 
-    def __init__(self, params: dict, rates: torch.Tensor):
-        self.rates = rates.clone()
+    def __init__(self, params: dict, members: int):
         self.good = {k: v.detach().clone() for k, v in params.items()}
-        self.bad = torch.zeros_like(rates, dtype=torch.bool)
+        self.bad = torch.zeros(members, dtype=torch.bool, device=next(iter(params.values())).device)
+        self.fallen = self.bad.clone()
+
+    def still_moving(self, rates: torch.Tensor) -> torch.Tensor:
+        """(M,) the rates of those that go on, 0 of those that were stopped."""
+        return rates.masked_fill(self.fallen, 0.0)
 
     def see(self, losses: torch.Tensor) -> None:
         self.bad |= ~torch.isfinite(losses.detach())
@@ -252,12 +254,12 @@ class _Watch:
         for m in self.bad.nonzero().flatten().tolist():
             if costs[m].diverged_at is None:
                 costs[m].diverged_at = costs[m].steps
-                self.rates[m] = 0.0
+        self.fallen = self.bad.clone()
 
 
-def _finished(unlearner, original, request: Request, params: dict, cost: Cost, seconds: float) -> Unlearned:
-    model = copy.deepcopy(original)
+def _finished(unlearner, model, request: Request, params: dict, cost: Cost, seconds: float) -> Unlearned:
     model.load_state_dict(params, strict=False)
+    unlearner.end(model, request)
     unlearner.count_mixture(request, cost)
     cost.seconds, cost.peak_megabytes = seconds, peak_megabytes(request.x.device)
     return Unlearned(model.eval().requires_grad_(True), cost)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from unlearn_core.params import spec
-from unlearn_core.unlearning.base import GradientUnlearner
+from unlearn_core.unlearning.gradient import GradientUnlearner
 
 
 @spec

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from unlearn_core.params import BadValue, spec
+from unlearn_core.params import spec
 from unlearn_core.unlearning.base import Unlearner
 
 
@@ -17,8 +17,6 @@ class Retrain(Unlearner):
     needs = ("retain", "labels", "recipe")
 
     def run(self, model, original, request, cost):
-        if request.recipe is None:
-            raise BadValue("Retrain needs the recipe of the original model.")
         trained = request.recipe(request.retain, request.seed, request.tell)
         cost.steps, cost.retain_gradients = trained.steps, trained.gradients
         return trained.model

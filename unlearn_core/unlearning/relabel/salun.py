@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import torch
-from torch.nn import functional as F
-
 from unlearn_core.params import param, spec
-from unlearn_core.unlearning.base import FORGET, GradientUnlearner, fetch, random_labels
+from unlearn_core.unlearning.gradient import FORGET, GradientUnlearner, random_labels
+from unlearn_core.unlearning.gradients import batch_gradients, flat, largest, named_parts
+from unlearn_core.unlearning.request import fetch
 
 
 @spec
@@ -32,18 +31,10 @@ class SalUn(GradientUnlearner):
         return random_labels(request, epoch, self.exclude_true)
 
     def mask(self, original, request, cost):
-        grads = [torch.zeros_like(p) for p in original.parameters()]
-        original.requires_grad_(True)
-        for rows in self.batches(request.forget, request.seed, 0, FORGET):
-            batch = fetch(request, request.y, rows)
-            loss = F.cross_entropy(original(batch.x), batch.y)
-            for total, grad in zip(grads, torch.autograd.grad(loss, list(original.parameters())), strict=True):
-                total += grad
-            cost.forget_gradients += len(batch.y)
-        original.requires_grad_(False)
-        saliency = torch.cat([g.abs().flatten() for g in grads])
-        chosen = torch.zeros_like(saliency, dtype=torch.bool)
-        chosen[saliency.topk(round(self.share * len(saliency)), largest=self.keep == "top").indices] = True
-        parts = chosen.split([g.numel() for g in grads])
-        names = [name for name, _ in original.named_parameters()]
-        return {n: part.view_as(g) for n, part, g in zip(names, parts, grads, strict=True)}
+        batches = [fetch(request.x, request.y, r) for r in self.batches(request.forget, request.seed, 0, FORGET)]
+        saliency = 0.0
+        for size, gradient in batch_gradients(original, batches):
+            saliency = saliency + flat(gradient)
+            cost.forget_gradients += size
+        saliency = saliency.abs() if self.keep == "top" else -saliency.abs()
+        return named_parts(original, largest(saliency, round(self.share * len(saliency))))

@@ -4,7 +4,8 @@ import torch
 from torch.nn import functional as F
 
 from unlearn_core.params import param, spec
-from unlearn_core.unlearning.base import FORGET, RETAIN, GradientUnlearner, Rows
+from unlearn_core.unlearning.distances import kl
+from unlearn_core.unlearning.gradient import FORGET, RETAIN, GradientUnlearner, Rows
 
 
 @spec
@@ -34,9 +35,7 @@ class Scrub(GradientUnlearner):
         student = model(x)
         with torch.no_grad():
             teacher = original(x)
-        t = self.temperature
-        log_p, log_q = F.log_softmax(student / t, -1), F.log_softmax(teacher / t, -1)
-        distance = t**2 * (log_q.exp() * (log_q - log_p)).sum(-1).mean()
+        distance = kl(teacher, student, self.temperature)
         if step.forget is not None:
             return -distance
         return self.gamma * F.cross_entropy(student, step.retain.y) + self.alpha * distance

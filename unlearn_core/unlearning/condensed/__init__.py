@@ -1,0 +1,1 @@
+"""Algorithms that stand on a small set made from the retain set."""

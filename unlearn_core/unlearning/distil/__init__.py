@@ -1,0 +1,1 @@
+"""Algorithms in which the model learns from what other models say."""

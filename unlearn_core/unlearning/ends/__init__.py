@@ -1,0 +1,1 @@
+"""The two ends of the scale: nothing done, and everything done again."""

@@ -1,0 +1,1 @@
+"""Algorithms that settle the quarrel between forgetting and keeping as a game."""

@@ -1,0 +1,1 @@
+"""Algorithms that need to know how the original was trained."""

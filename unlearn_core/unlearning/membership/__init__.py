@@ -1,0 +1,1 @@
+"""Algorithms that train against an attack on membership."""

@@ -1,0 +1,1 @@
+"""Algorithms that go up the loss of the forget set."""

@@ -1,0 +1,1 @@
+"""Algorithms that teach other labels for the forget set."""

@@ -1,0 +1,1 @@
+"""Algorithms that learn from the retain set only and let the rest fade."""
