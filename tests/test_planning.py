@@ -119,7 +119,7 @@ def test_the_forecast_counts_what_is_then_done(study, tmp_path):
     assert count("Training") - before["Training"] == found.trainings
     assert count("Run") - before["Run"] == found.runs
     assert (count("Bank"), count("Embedding")) == (before["Bank"], before["Embedding"])
-    grid = searches(store, asked, 20)
+    grid = searches(store, asked, np.arange(20))
     assert sum(len(store.find(search).table()) for search in grid.values()) == found.trials
     assert forecast(here, asked).runs == forecast(here, asked).trials == forecast(here, asked).trainings == 0
 

@@ -8,6 +8,7 @@
     forgetting.py  forget, unlearn, evaluate
     studies.py     example, study, forecast, compare, suggest, proxies, audit
     search.py      tune
+    algorithms.py  leaderboard, defaults
     queue.py       jobs list, start, show, cancel, resume, remove
 
 Modules that need seconds to import are imported inside the commands, so that help and small lists answer at once.
@@ -17,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from unlearn_core.cli import forgetting, lists, own_data, queue, search, stages, studies
+from unlearn_core.cli import algorithms, forgetting, lists, own_data, queue, search, stages, studies
 from unlearn_core.cli.frame import Commands
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -53,6 +54,8 @@ for command in (
     studies.suggest,
     studies.proxies,
     studies.audit,
+    algorithms.leaderboard,
+    algorithms.defaults,
 ):
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(own_data.app, name="data")

@@ -63,6 +63,9 @@ def algorithms() -> list[dict]:
             "group": cls.group,
             "scope": cls.scope,
             "needs": list(cls.needs),
+            "about": " ".join(inspect.getdoc(cls).split("\n\n")[0].split()),
+            "reconstruction": cls.reconstruction,
+            "caution": cls.caution,
             "hyperparameters": hyperparameters(cls),
             "source": source(cls),
         }

@@ -8,6 +8,7 @@ measures.py    an unlearned model against its retrained reference
 tuning.py      choosing learning rates, on models that are not reported
 search         the best plan: proposals.py says what to try, side_by_side.py tries many at once, search.py confirms
 study.py       one forget set, many ways to forget it, over seeds
+leaderboard.py all algorithms on three tasks of the digits, and the search for their defaults
 rehearsal.py   whether a study fits its images, before it is run
 views.py       a finished study as arrays and tables
 comparison.py  its methods beside each other

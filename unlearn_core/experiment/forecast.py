@@ -49,7 +49,7 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
     if study.bank != finished.spec.bank:
         raise BadValue("The cost can be foretold only for a study with the same training and the same bank.")
     store, rows = finished.store, study.forget.choose(finished.known)
-    grid = searches(store, study, len(rows))
+    grid = searches(store, study, rows)
     tuned = {given: store.find(search) for given, search in grid.items()}
     best = {given: chosen(grid[given], result.table()) for given, result in tuned.items() if result}
     known = all(tuned.values())  # else the learning rates, and so the runs, are not settled yet

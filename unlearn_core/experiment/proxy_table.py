@@ -152,7 +152,7 @@ def same_cuts(study: OpenStudy) -> Plan:
         low, medium, _ = (len(rows) for rows in study.refine(plan, study.forget).values())
         n = len(study.forget)
         plan = plan.but(cut_by="rank", low_cut=low / n, high_cut=(low + medium) / n)
-    best = best_settings(study.store, searches(study.store, study.spec, len(study.forget)))
+    best = best_settings(study.store, searches(study.store, study.spec, study.forget))
     return plan.but(control="none", **{part: best.get(getattr(plan, part), getattr(plan, part)) for part in PARTS})
 
 

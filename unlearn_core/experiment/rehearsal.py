@@ -6,7 +6,7 @@ import numpy as np
 
 from unlearn_core.data import DATASETS
 from unlearn_core.entanglement import EmbeddingSums
-from unlearn_core.experiment.stages import dataset
+from unlearn_core.experiment.stages import dataset, refuse
 from unlearn_core.experiment.study import Study
 from unlearn_core.forget import Known
 from unlearn_core.models import new_model
@@ -34,4 +34,7 @@ def rehearse(store: Store, study: Study) -> tuple[int, int] | None:
         sums=lambda: EmbeddingSums(made_up[:, None]),
         mislabelled=images.mislabelled,
     )
-    return len(study.forget.choose(known)), n
+    rows = study.forget.choose(known)
+    for unlearner in getattr(study, "unlearners", ()):
+        refuse(store, study.training, rows, unlearner)
+    return len(rows), n

@@ -24,7 +24,7 @@ from unlearn_core.experiment.spread import found, spread
 from unlearn_core.models import Classifier, new_model
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell, silent
-from unlearn_core.rows import others, unpack
+from unlearn_core.rows import others, pack, unpack
 from unlearn_core.rum import unlearn_many
 from unlearn_core.store import Draft, Result, Store
 from unlearn_core.training import (
@@ -217,6 +217,14 @@ def unlearn(store: Store, runs: Sequence[Run], tell: Tell = silent) -> list[tupl
     steps: list[dict[str, dict]] = [{} for _ in runs]
     requests = [_request(run, images, on_device, unseen, kept, tell) for run, kept in zip(runs, steps, strict=True)]
     return list(zip(unlearn_many([run.unlearner for run in runs], models, requests), steps, strict=True))
+
+
+def refuse(store: Store, training: Training, rows: np.ndarray, unlearner: Unlearner) -> None:
+    """Raises BadValue, one sentence, where an algorithm cannot be asked to forget these rows."""
+    images = dataset(store, training.data)
+    unseen = Batch(*images.validation) if len(images.validation.y) else None
+    run = Run(training=training, forget=pack(rows), unlearner=unlearner)
+    unlearner.refuse(_request(run, images, images.train, unseen, {}, silent))
 
 
 def _request(

@@ -29,6 +29,7 @@ from unlearn_core.experiment.stages import (
     dataset,
     embedding_sums,
     fulfil,
+    refuse,
     run_groups,
     train_all,
 )
@@ -116,10 +117,10 @@ def example(models: int = 64, seeds: int = 5) -> Study:
     return Study(name="Digits example", models=models, seeds=seeds)
 
 
-def searches(store: Store, study: Study, size: int) -> dict[Unlearner, Tuning]:
-    """The searches for learning rates that a study with a forget set of this size rests on."""
+def searches(store: Store, study: Study, rows: np.ndarray) -> dict[Unlearner, Tuning]:
+    """The searches for settings that a study with this forget set rests on."""
     tried = [*study.unlearners, *(u for p in study.plans for u in (p.low, p.medium, p.high))]
-    return tunings(store, study.bank, tried, size, study.tuning_seeds)
+    return tunings(store, study.bank, tried, rows, study.tuning_seeds)
 
 
 def methods(store: Store, study: Study, rows: np.ndarray, best: dict[Unlearner, Unlearner]) -> list[Method]:
@@ -191,12 +192,14 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
         rows = study.forget.choose(known(store, study.bank, t))
         goal = target(store, study.bank, rows)
         sums = embedding_sums(store, training, t)
+        for unlearner in dict.fromkeys(u for m in methods(store, study, rows, {}) for u in m.unlearners):
+            refuse(store, training, rows, unlearner)  # before any of them costs time
     with stage("retrained models") as t:
         without = [training.but(seed=a + s, without=pack(rows)) for a in (0, AGAIN) for s in seeds]
         references = train_all(store, without, t)
         retrained, again = references[: study.seeds], references[study.seeds :]
     with stage("tuning") as t:
-        best = best_settings(store, searches(store, study, len(rows)), t)
+        best = best_settings(store, searches(store, study, rows), t)
     with stage("unlearning") as t:
         todo = methods(store, study, rows, best)
         asked = [
@@ -292,8 +295,12 @@ def summary(
             "after": {n: lira[n]["mean"] for n in measured},
             "retrained": lira["retrained"]["mean"],
         },
-        "learning_rates": {short_name(u): u.lr for u in best.values()},
-        "at_grid_edge": [short_name(u) for g, u in best.items() if u.lr in (settings(g)[0].lr, settings(g)[-1].lr)],
+        "learning_rates": {short_name(u): u.lr for u in best.values() if hasattr(u, "lr")},
+        "at_grid_edge": [
+            short_name(u)
+            for g, u in best.items()
+            if hasattr(u, "lr") and u.lr in (settings(g)[0].lr, settings(g)[-1].lr)
+        ],
         "plans_against_best_single": plans_against_best_single(table),
     }
 

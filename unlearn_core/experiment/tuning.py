@@ -7,7 +7,9 @@ same algorithm on the same models finds its choice made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 
+import numpy as np
 import pandas as pd
 
 from unlearn_core.ensembles import Bank
@@ -16,7 +18,7 @@ from unlearn_core.experiment.measures import Validation
 from unlearn_core.experiment.memorized import Unbanked
 from unlearn_core.experiment.spread import fulfil_all
 from unlearn_core.experiment.stages import MAKERS, Run, all_logits, dataset, train_all, unlearn
-from unlearn_core.forget import ByMemorization
+from unlearn_core.forget import ByMemorization, Known
 from unlearn_core.params import Spec, param, params, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import pack
@@ -40,11 +42,11 @@ class Tuning(Spec):
 
 
 def settings(unlearner: Unlearner, factors: Sequence[float] = FACTORS) -> tuple[Unlearner, ...]:
-    """An algorithm at each of these multiples of its own learning rate, as far as its range goes. None where it has
-    none.
+    """An algorithm at each of these multiples of its own learning rate, as far as its range goes; one without a rate at
+    the settings that it declares as worth trying. None where there is nothing to try.
     """
     if not hasattr(unlearner, "lr"):
-        return ()
+        return grid(unlearner)
     declared = next(p for p in params(type(unlearner)) if p.name == "lr")
 
     def rate(factor: float) -> float:
@@ -53,18 +55,33 @@ def settings(unlearner: Unlearner, factors: Sequence[float] = FACTORS) -> tuple[
     return tuple(dict.fromkeys(unlearner if f == 1.0 else unlearner.but(lr=rate(f)) for f in factors))
 
 
-def tunings(
-    store: Store, bank: Bank | Unbanked, unlearners: Iterable[Unlearner], size: int, seeds: int
-) -> dict[Unlearner, Tuning]:
-    """The search for each algorithm that has a learning rate: on other models, and always on a mixed set of this size.
+def grid(unlearner: Unlearner) -> tuple[Unlearner, ...]:
+    """An algorithm at every combination of the values that it declares as worth trying; none where it declares none."""
+    declared = type(unlearner).grid
+    combinations = product(*declared.values()) if declared else ()
+    return tuple(dict.fromkeys(unlearner.but(**dict(zip(declared, c, strict=True))) for c in combinations))
 
-    On a set of one memorization level the best learning rate can be the one that does nothing.
+
+def tuning_set(about: Known, rows: np.ndarray) -> np.ndarray:
+    """(k,) rows to choose settings on, for a set of these rows to forget: a mixed set of the same size, because on one
+    memorization level the best learning rate can be the one that does nothing. For whole classes as many other classes,
+    as long as there are.
     """
+    classes = np.unique(about.labels[rows])
+    if np.isin(about.labels, classes).sum() != len(rows):
+        return ByMemorization(level="mix", size=max(3, min(len(rows), len(about.labels) // 3))).choose(about)
+    others = np.setdiff1d(np.arange(len(about.classes)), classes)[: len(classes)]
+    return np.flatnonzero(np.isin(about.labels, others))
+
+
+def tunings(
+    store: Store, bank: Bank | Unbanked, unlearners: Iterable[Unlearner], rows: np.ndarray, seeds: int
+) -> dict[Unlearner, Tuning]:
+    """The search for each algorithm that has something to choose, for a set of these rows: on other models."""
     tried = [u for u in dict.fromkeys(unlearners) if settings(u)]
     if not seeds or not tried:
         return {}
-    n = len(dataset(store, bank.training.data).train.y)
-    rows = ByMemorization(level="mix", size=max(3, min(size, n // 3))).choose(known(store, bank))
+    rows = tuning_set(known(store, bank), rows)
     parts = tuple(pack(part) for part in target(store, bank, rows).parts.values())
     shared = {"training": bank.training, "forget": pack(rows), "parts": parts}
     numbers = tuple(TUNING + s for s in range(seeds))
@@ -88,9 +105,11 @@ def _models(store: Store, search: Tuning, tell: Tell = silent) -> tuple[list[Tra
 
 
 def chosen(search: Tuning, table: pd.DataFrame) -> Unlearner:
-    """The setting with the best mean group ToW; of equals the smaller learning rate."""
+    """The setting with the best mean group ToW; of equals the smaller learning rate, then the first."""
     means = table.groupby("setting")["group_tow"].mean()
-    return max(enumerate(search.unlearners), key=lambda pair: (round(means[pair[0]], 9), -pair[1].lr))[1]
+    best = max(round(value, 9) for value in means)
+    equal = [u for j, u in enumerate(search.unlearners) if round(means[j], 9) == best]
+    return min(equal, key=lambda u: getattr(u, "lr", 0.0))
 
 
 def within(tell: Tell, stage: str, number: int, of: int) -> Tell:
@@ -112,7 +131,11 @@ def _tuning(store: Store, search: Tuning, tell: Tell) -> Result:
         lines = []
         for (j, i), (unlearned, _) in zip(pairs, unlearn(store, runs, tell), strict=True):
             row = validation.measure(all_logits(unlearned.model, images), retrained[i].arrays("logits"))
-            head = {"setting": j, "algorithm": search.unlearners[j].title, "lr": search.unlearners[j].lr}
+            head = {
+                "setting": j,
+                "algorithm": search.unlearners[j].title,
+                "lr": getattr(search.unlearners[j], "lr", None),
+            }
             lines.append(head | {"seed": search.seeds[i]} | row)
         draft.table(pd.DataFrame(lines))
 
