@@ -38,6 +38,8 @@ def draw() -> None:
     st.subheader(numbers.short(METRICS["mia_efficacy"]), help=METRICS["mia_efficacy"].help)
     found, target = (audit.efficacy(study, m, seeds) for m in (method, core.RETRAINED))
     st.markdown(words.efficacy(found, target))
+    if promised := words.privacy(study):
+        st.markdown(promised)
     images_at_risk(study, method, part, seeds)
 
 

@@ -2,18 +2,17 @@
 
 import streamlit as st
 
-from pages.shared import chosen_set, cost_words, frame, plan_editor, plan_file, plan_search, state
+from pages.shared import algorithms, chosen_set, cost_words, frame, plan_editor, plan_file, plan_search, state
 from pages.shared.forms import form
 from pages.shared.text import escape, images
 from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, Study
 from unlearn_core.experiment.forecast import Forecast, forecast
+from unlearn_core.experiment.rehearsal import fault
 from unlearn_core.params import BadValue, key
 from unlearn_core.rum import Plan
 from unlearn_core.unlearning import ALGORITHMS
 from unlearn_core.unlearning.ends.original import Original
-
-COMPARED = {name: cls.title for name, cls in ALGORITHMS.items() if name not in ("original", "retrain")}
 
 
 def draw() -> None:
@@ -78,9 +77,9 @@ def _study(study: OpenStudy, plan: Plan, rows) -> Study | None:
     own = [name for name, cls in ALGORITHMS.items() if any(type(u) is cls for u in study.spec.unlearners)]
     singles = st.multiselect(
         "Single algorithms, each on the whole set",
-        list(COMPARED),
-        default=[name for name in own if name in COMPARED],
-        format_func=COMPARED.get,
+        algorithms.SINGLE,
+        default=[name for name in own if name in algorithms.SINGLE],
+        format_func=algorithms.label,
         key=f"{place}.singles",
         persist_state="session",
         help="The plan is compared with these. The best of them is its hardest rival.",
@@ -124,14 +123,14 @@ def _go(study: OpenStudy, plan: Plan, wanted: Study | None) -> None:
     """What it costs, or why it cannot be run; and the button."""
     left, right = st.columns([4, 1], vertical_alignment="center")
     with left:
-        fault = _fault(study, plan, wanted)
-        if fault:
-            st.markdown(f":material/error: {fault}")
+        reason = _fault(study, plan, wanted)
+        if reason:
+            st.markdown(f":material/error: {reason}")
         else:
             st.markdown(f":material/schedule: {cost_words.cost(_forecast(study.key, key(wanted), study, wanted))}")
     with right:
         if st.button(
-            "Run this plan", type="primary", icon=":material/play_arrow:", disabled=bool(fault), width="stretch"
+            "Run this plan", type="primary", icon=":material/play_arrow:", disabled=bool(reason), width="stretch"
         ):
             jobs.submit(state.store(), wanted)
             st.switch_page("pages/runs.py", query_params={"study": study.key})
@@ -149,7 +148,7 @@ def _fault(study: OpenStudy, plan: Plan, wanted: Study | None) -> str:
     parts = study.refine(plan, chosen_set.rows(study))
     if all(isinstance(getattr(plan, part), Original) for part, rows in parts.items() if len(rows)):
         return "This plan changes nothing: choose an algorithm for at least one part that has images."
-    return ""
+    return escape(fault(state.store(), wanted, chosen_set.rows(study)))
 
 
 frame.page(draw)

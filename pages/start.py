@@ -1,5 +1,7 @@
 """What this is, and three ways in: the example, a finished study, a study of one's own."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from pages.shared import frame, idea, new_study, progress, state, theme
@@ -8,6 +10,8 @@ from unlearn_core import jobs
 from unlearn_core.experiment import example, studies
 from unlearn_core.params import key
 from unlearn_core.store import StoreError
+
+GLOSSARY = Path(__file__).parents[1] / "docs" / "glossary.md"
 
 
 def draw() -> None:
@@ -31,6 +35,8 @@ def draw() -> None:
     if own:
         new_study.draw()
     theme.show(idea.drawing(), alt=idea.ALT)
+    with st.expander("Words used here", icon=":material/menu_book:"):
+        st.markdown(GLOSSARY.read_text(encoding="utf-8").partition("\n\n")[2])
 
 
 def _wants_own() -> bool:

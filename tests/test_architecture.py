@@ -12,7 +12,7 @@ CORE = ROOT / "unlearn_core"
 
 # The data's way. A module or folder imports from those before it; inside a folder the order is the folder's own affair.
 ORDER = (
-    "params", "progress", "engines", "store", "rows", "data", "models", "augmentation", "stacking", "dense", "training",
+    "params", "progress", "engines", "store", "rows", "data", "models", "augmentation", "stacking", "dense", "privacy", "training",
     "attacks", "ensembles", "memorization", "proxies", "entanglement", "projection", "forget", "unlearning", "rum",
     "evaluation", "experiment", "jobs", "cli", "__main__",
 )  # fmt: skip

@@ -44,17 +44,21 @@ class Param:
     choices: tuple | None
     log: bool
     help: str
+    later: bool
 
 
 SPECS: dict[str, type] = {}
 
 
-def param(default: Any = MISSING, low=None, high=None, *, help: str, choices=None, log: bool = False):
+def param(default: Any = MISSING, low=None, high=None, *, help: str, choices=None, log: bool = False, later=False):
     """Declare one field: its default, the inclusive range or the choices, and one sentence of meaning.
 
-    `log` says that sensible values spread over powers of ten, so a form should show them that way.
+    `log` says that sensible values spread over powers of ten, so a form should show them that way. `later` is for a
+    field that a class was given after results were stored: it is not written where it has its default, so their keys
+    stay.
     """
-    meta = {"low": low, "high": high, "choices": tuple(choices) if choices else None, "log": log, "help": help}
+    choices = tuple(choices) if choices else None
+    meta = {"low": low, "high": high, "choices": choices, "log": log, "help": help, "later": later}
     return field(default=default, metadata=meta)
 
 
@@ -96,6 +100,7 @@ def params(cls: type) -> list[Param]:
             f.metadata.get("choices"),
             f.metadata.get("log", False),
             f.metadata.get("help", ""),
+            f.metadata.get("later", False),
         )
         for f in dataclasses.fields(cls)
     ]
@@ -139,6 +144,8 @@ def plain(value: Any) -> Any:
         for p in params(type(value)):
             if p.kind is float:
                 body[p.name] = float(body[p.name])
+            if p.later and getattr(value, p.name) == p.default:
+                del body[p.name]
         return {"spec": type(value).__name__, "version": value.version, **body}
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]

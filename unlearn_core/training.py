@@ -20,6 +20,7 @@ from unlearn_core.augmentation import AUGMENTATIONS, epoch_draws, flip_and_crop
 from unlearn_core.data import Data, Dataset, Images
 from unlearn_core.models import MODELS, Classifier, new_model
 from unlearn_core.params import Spec, param, spec
+from unlearn_core.privacy import PrivateSteps, epsilon, poisson_batches
 from unlearn_core.progress import Tell, silent
 
 PRECISIONS = ("float32", "bfloat16")
@@ -39,6 +40,14 @@ class Training(Spec):
     batch: int = param(32, 1, 8192, help="images per step")
     augment: str = param("none", choices=AUGMENTATIONS, help="changes of the images: none, or random flips and shifts")
     precision: str = param("float32", choices=PRECISIONS, help="numbers in a pass; bfloat16 is faster for large nets")
+    noise: float = param(
+        0.0,
+        0.0,
+        100.0,
+        later=True,
+        help="differential privacy: noise in lengths of the longest gradient; 0 = without",
+    )
+    clip: float = param(1.0, 1e-3, 1000.0, later=True, help="differential privacy: longest gradient of one image")
     schedule: str = param("cosine", choices=("cosine", "constant"), help="how the learning rate changes over the steps")
     seed: int = param(0, 0, 2**31 - 1, help="seed of the initial weights and of the order of the images")
     without: str = param("", help="row numbers of training images to leave out, such as 3,7-9")
@@ -181,7 +190,7 @@ def train_each(
     model = new_model(training.model, dataset, seeds[0], training.width)
     use_threads(model)
     model = model.to(device, memory_format=torch.channels_last)
-    passes = Passes(model, x[: training.batch], training.precision)
+    passes = None if training.noise else Passes(model, x[: training.batch], training.precision)
     total = sum(steps_of(training, len(r)) for r in rows)
     done = 0
     for own_rows, seed in zip(rows, seeds, strict=True):
@@ -197,30 +206,55 @@ def train_each(
             weight_decay=training.weight_decay,
             fused=device.type in ("cpu", "cuda"),
         )
+        private = None
+        if training.noise:
+            private = PrivateSteps(model, optimiser, training.noise, training.clip, training.batch, seed)
         steps, step = steps_of(training, len(own_rows)), 0
         seen = torch.zeros(len(y), len(TRAJECTORY), device=device)
+        times = torch.zeros(len(y), 1, device=device)
         for epoch in range(training.epochs):
-            order = torch.from_numpy(epoch_order(own_rows, seed, epoch)).to(device)
+            batches = _batches(training, own_rows, seed, epoch)
+            order = torch.from_numpy(np.concatenate(batches)).to(device)
+            sizes = [len(b) for b in batches]
             draws = None
             if training.augment != "none":
-                draws = torch.from_numpy(epoch_draws(len(order), seed, epoch)).to(device)
+                draws = torch.from_numpy(epoch_draws(len(order), seed, epoch)).to(device).split(sizes)
             said = []
-            for start in range(0, len(order), training.batch):
-                batch = order[start : start + training.batch]
-                images = x[batch] if draws is None else flip_and_crop(x[batch], draws[start : start + training.batch])
+            for i, batch in enumerate(order.split(sizes)):
+                images = x[batch] if draws is None else flip_and_crop(x[batch], draws[i])
                 if watch is not None:
                     watch(model, images, y[batch], batch)
                 optimiser.param_groups[0]["lr"] = learning_rate(training.lr, training.schedule, step, steps)
-                said.append(passes(images, y[batch]))
-                optimiser.step()
+                if private is None:
+                    said.append(passes(images, y[batch]))
+                    optimiser.step()
+                else:
+                    said.append(private(images, y[batch]))
                 step += 1
                 tell("train", done + step, total)
-            seen[order] += trajectory_of(torch.cat(said), y[order])
+            seen.index_add_(0, order, trajectory_of(torch.cat(said), y[order]))
+            times.index_add_(0, order, torch.ones_like(order, dtype=times.dtype)[:, None])
         done += steps
-        trajectory = as_trajectory(seen.cpu().numpy() / training.epochs, own_rows)
+        if private is not None:
+            private.close()
+        # An image that no step drew, which happens with differential privacy only, is one the model never got right.
+        trajectory = as_trajectory((seen / times.clamp(min=1)).cpu().numpy(), own_rows)
         finished = fresh.to(device)
         finished.load_state_dict(model.state_dict())
         yield Trained(finished.eval(), trajectory, time.perf_counter() - started)
+
+
+def _batches(training: Training, rows: np.ndarray, seed: int, epoch: int) -> list[np.ndarray]:
+    """The rows of each step of an epoch: each row once, or, with differential privacy, as chance has it."""
+    if training.noise:
+        return poisson_batches(rows, training.batch, seed, epoch)
+    order = epoch_order(rows, seed, epoch)
+    return [order[start : start + training.batch] for start in range(0, len(order), training.batch)]
+
+
+def promise(training: Training, images: int) -> tuple[float, float] | None:
+    """(epsilon, delta) of a model trained on so many images; None where it was trained without differential privacy."""
+    return epsilon(training.noise, images, training.batch, steps_of(training, images)) if training.noise else None
 
 
 def steps_of(training: Training, images: int) -> int:

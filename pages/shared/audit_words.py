@@ -119,6 +119,20 @@ def at_threshold(cut: float, audited: Attacked, original: Attacked, retrained: A
     )
 
 
+def privacy(study) -> str:
+    """What training with differential privacy promised; empty where the original was trained without."""
+    found = study.summary.get("privacy")
+    if found is None:
+        return ""
+    together = f"that adds up to \u03b5 = {found['forget_epsilon']:,.0f}"
+    if found["forget_delta"] >= 1:
+        together += ", and the promise is empty"
+    return (
+        f"The original was trained with differential privacy: for any one image \u03b5 = {found['epsilon']:.2f} at "
+        f"\u03b4 = {found['delta']:.1e}. For all {len(study.forget):,} forgotten images together {together}."
+    )
+
+
 def hundred(share: float) -> str:
     """A share as a count: 12 of 100."""
     count = round(100 * share)

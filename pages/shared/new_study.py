@@ -6,18 +6,20 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.shared import add_images, state
+from pages.shared import add_images, algorithms, state
 from pages.shared.forms import form
 from pages.shared.text import escape
 from unlearn_core import jobs
 from unlearn_core.data import DATASETS, Data, own
 from unlearn_core.experiment import Study
 from unlearn_core.experiment.rehearsal import rehearse
+from unlearn_core.experiment.study import PAPER
 from unlearn_core.forget import FORGET_SETS
 from unlearn_core.models import MODELS
 from unlearn_core.params import BadValue
 from unlearn_core.store import StoreError
-from unlearn_core.training import Training, recipe
+from unlearn_core.training import Training, promise, recipe
+from unlearn_core.unlearning import ALGORITHMS
 
 SPLITS = ("train", "test", "validation", "seed")
 RECIPE = ("model", "width", "epochs", "lr", "momentum", "weight_decay", "batch", "schedule", "augment", "precision")
@@ -81,7 +83,23 @@ def _form() -> Study | None:
         width=420,
     )
     forget = form(FORGET_SETS[rule], f"new.forget.{rule}")
-    st.markdown("**4. How much work**")
+    with st.expander("Train with differential privacy"):
+        st.caption(
+            "The original and the retrained models are then trained by DP-SGD, which hides any single image; noise 0 "
+            "is ordinary training. Needs the extra `dp` and a model without BatchNorm."
+        )
+        training = training and form(Training, f"new.privacy.{name}", training, ("noise", "clip"))
+    st.markdown("**4. How to forget**")
+    singles = st.multiselect(
+        "Algorithms",
+        algorithms.SINGLE,
+        default=PAPER,
+        format_func=algorithms.label,
+        key="new.algorithms",
+        persist_state="session",
+        help="Each runs on the whole set; a RUM plan runs beside them and can be changed on the Plan page afterwards.",
+    )
+    st.markdown("**5. How much work**")
     st.caption(
         "The bank of models is most of the work: memorization is estimated from it. 64 models give a preview, 256 a "
         "result to build on; with 0 there is no bank, and images are ranked by their confidence during training."
@@ -93,7 +111,9 @@ def _form() -> Study | None:
         st.caption("Without a bank, the rule takes confidence during training in the place of memorization.")
     if data is None or training is None or forget is None or study is None:
         return None
-    return study.but(training=training.but(data=data), forget=forget)
+    return study.but(
+        training=training.but(data=data), forget=forget, unlearners=tuple(ALGORITHMS[name]() for name in singles)
+    )
 
 
 def _choices() -> dict[str, Choice]:
@@ -112,6 +132,14 @@ def _choices() -> dict[str, Choice]:
     return found
 
 
+def _promise(study: Study, images: int) -> str | None:
+    try:
+        found = promise(study.training, images)
+    except BadValue as error:
+        return f":material/error: {escape(str(error))}"
+    return found and f"Training so is differentially private: \u03b5 = {found[0]:.2f} at \u03b4 = {found[1]:.1e}."
+
+
 def _fits(study: Study) -> bool:
     """Say what the study would do, or in one sentence why it cannot be done."""
     try:
@@ -124,4 +152,6 @@ def _fits(study: Study) -> bool:
     else:
         forget, images = ahead
         st.markdown(f"This forgets **{forget:,} of {images:,}** training images, from {study.seeds} models.")
+        if (promised := _promise(study, images)) is not None:
+            st.markdown(promised)
     return True

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from itertools import permutations
 
 import numpy as np
 import streamlit as st
 
-from pages.shared import memorization_chart, plan_file, theme, thumbnails
-from pages.shared.forms import form
+from pages.shared import algorithms, memorization_chart, plan_file, theme, thumbnails
 from pages.shared.text import escape, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.views import Suggestion
@@ -177,16 +175,15 @@ def _about(study: OpenStudy, rows: np.ndarray) -> None:
 def _algorithm(study: OpenStudy, part: str, now: Unlearner, advice: str) -> Unlearner | None:
     """The select, the suggestion with its reason, and the settings."""
     key = f"{keys(study)}.{part}"
-    before = next(name for name, cls in ALGORITHMS.items() if cls is type(now))
-    name = _select("Algorithm", {name: cls.title for name, cls in ALGORITHMS.items()}, before, key, None)
+    before = algorithms.name_of(now)
+    name = _select("Algorithm", {name: algorithms.label(name) for name in ALGORITHMS}, before, key, None)
     cls = ALGORITHMS[name]
+    algorithms.beware(cls)
     if advice:
         st.caption(advice)
     with st.expander("Advanced"):
         default = now if type(now) is cls else usual(study, cls)
-        chosen = form(cls, f"{key}.{name}", default)
-        st.caption(escape(inspect.getdoc(cls) or ""))
-    return chosen
+        return algorithms.settings(cls, f"{key}.{name}", default)
 
 
 def _advice(study: OpenStudy, rows: np.ndarray, lost: tuple[str, ...]) -> str:

@@ -35,6 +35,8 @@ RECIPE: dict[str, tuple[Any, str]] = {
     "batch": (int | None, "Images per step."),
     "augment": (str | None, "Changes of the images: none, or flip-crop for random flips and shifts."),
     "precision": (str | None, "Numbers in a pass: float32, or bfloat16, which is faster for large nets."),
+    "noise": (float | None, "Differential privacy: noise in lengths of the longest gradient; 0 is without."),
+    "clip": (float | None, "Differential privacy: longest gradient of one image."),
     "schedule": (str | None, "How the learning rate changes over the steps: cosine or constant."),
     "seed": (int | None, "Seed; 0 unless told."),
 }

@@ -7,10 +7,23 @@ import numpy as np
 from unlearn_core.data import DATASETS
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment.stages import dataset, refuse
-from unlearn_core.experiment.study import Study
+from unlearn_core.experiment.study import Study, methods
 from unlearn_core.forget import Known
 from unlearn_core.models import new_model
+from unlearn_core.params import BadValue
 from unlearn_core.store import Store
+
+
+def fault(store: Store, study: Study, rows: np.ndarray) -> str:
+    """Why one of a study's algorithms or plans cannot be asked to forget these rows, as a sentence; empty where all
+    can. The scores that its plans cut by must be there.
+    """
+    try:
+        for unlearner in dict.fromkeys(u for m in methods(store, study, rows, {}) for u in m.unlearners):
+            refuse(store, study.training, rows, unlearner)
+    except BadValue as error:
+        return str(error)
+    return ""
 
 
 def rehearse(store: Store, study: Study) -> tuple[int, int] | None:

@@ -37,11 +37,12 @@ from unlearn_core.experiment.tuning import Tuning, best_settings, settings, tuni
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.memorization import Memorization
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
+from unlearn_core.privacy import for_a_group
 from unlearn_core.progress import Tell
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan, Rum, same_everywhere, shuffled, vanilla
 from unlearn_core.store import Result, Store
-from unlearn_core.training import Training, recipe
+from unlearn_core.training import Training, promise, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 
 # Second retrained models have seeds from here on; reported ones are 0, 1, ..., those for tuning lie between.
@@ -144,13 +145,17 @@ def methods(store: Store, study: Study, rows: np.ndarray, best: dict[Unlearner, 
         add(name, plan.name, "plan", [rum] * study.seeds)
         if not study.controls:
             continue
-        # Each seed has a shuffle of its own, so that the luck of one draw is part of the spread.
-        add(f"{name}-shuffle", f"{plan.name}, shuffled", "control", [resolved(shuffled(plan, s)) for s in seeds])
-        for unlearner in dict.fromkeys((plan.low, plan.medium, plan.high)):
+        steps = dict.fromkeys((plan.low, plan.medium, plan.high))
+        # A part drawn at random is no whole class, and only the first part's step knows how its model was trained.
+        if not any("classes" in u.needs for u in steps):
+            # Each seed has a shuffle of its own, so that the luck of one draw is part of the spread.
+            add(f"{name}-shuffle", f"{plan.name}, shuffled", "control", [resolved(shuffled(plan, s)) for s in seeds])
+        for unlearner in steps:
             if not hasattr(unlearner, "epochs"):
                 continue
             same, algorithm = same_everywhere(plan, unlearner), short_name(unlearner)
-            add(f"{name}-f-{algorithm}", same.name, "control", [resolved(same)] * study.seeds)
+            if not {"classes", "history"} & set(unlearner.needs):
+                add(f"{name}-f-{algorithm}", same.name, "control", [resolved(same)] * study.seeds)
             longer = vanilla(unlearner, len(rum.parts))
             if longer != unlearner:
                 title = f"{unlearner.title}, no parts, {len(rum.parts)}x epochs"
@@ -302,7 +307,18 @@ def summary(
             if hasattr(u, "lr") and u.lr in (settings(g)[0].lr, settings(g)[-1].lr)
         ],
         "plans_against_best_single": plans_against_best_single(table),
+        "privacy": _privacy(study.training, goal),
     }
+
+
+def _privacy(training: Training, goal: Target) -> dict | None:
+    """What training with differential privacy promised of the original: for one image, and for all forgotten ones."""
+    promised = promise(training, len(goal.labels))
+    if promised is None:
+        return None
+    group = for_a_group(*promised, len(goal.forget))
+    names = ("epsilon", "delta", "forget_epsilon", "forget_delta")
+    return dict(zip(names, (*promised, *group), strict=True))
 
 
 def part_gaps(table: pd.DataFrame) -> dict[str, dict[str, dict]]:
