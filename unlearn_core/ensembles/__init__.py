@@ -48,9 +48,9 @@ class Bank(Spec):
 
 def goes_stacked(training: Training, dataset: Dataset) -> bool:
     """Whether models of this recipe train together rather than one after the other. Half precision is for nets whose
-    steps fill the device, and those go alone.
+    steps fill the device, and those go alone; steps with differential privacy are made for one model.
     """
-    return training.precision == "float32" and pays(*_one(training, dataset))
+    return not training.noise and training.precision == "float32" and pays(*_one(training, dataset))
 
 
 def stack_size(training: Training, dataset: Dataset) -> int:
