@@ -73,6 +73,12 @@ def _form() -> Study | None:
     st.caption(f"{model}, {usual.epochs} epochs, learning rate {usual.lr:g}: the usual recipe for these images.")
     with st.expander("Change the model or how it is trained"):
         training = form(Training, f"new.training.{name}", usual, RECIPE)
+    with st.expander("Train with differential privacy"):
+        st.caption(
+            "The original and the retrained models are then trained by DP-SGD, which hides any single image; noise 0 "
+            "is ordinary training. Needs the extra `dp` and a model without BatchNorm."
+        )
+        training = training and form(Training, f"new.privacy.{name}", training, ("noise", "clip"))
     st.markdown("**3. What to forget**")
     rule = st.selectbox(
         "How the images are chosen",
@@ -83,12 +89,6 @@ def _form() -> Study | None:
         width=420,
     )
     forget = form(FORGET_SETS[rule], f"new.forget.{rule}")
-    with st.expander("Train with differential privacy"):
-        st.caption(
-            "The original and the retrained models are then trained by DP-SGD, which hides any single image; noise 0 "
-            "is ordinary training. Needs the extra `dp` and a model without BatchNorm."
-        )
-        training = training and form(Training, f"new.privacy.{name}", training, ("noise", "clip"))
     st.markdown("**4. How to forget**")
     singles = st.multiselect(
         "Algorithms",
