@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from unlearn_core.params import BadValue, build, key, param, plain, spec
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import PARTS, Part, Plan, Rum, part_seed, same_everywhere, shuffled, vanilla
-from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, RandomLabel, Retrain, Unlearner, unlearn_together
+from unlearn_core.unlearning import FineTune, NegGrad, RandomLabel, Retrain, Unlearner
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.relabel.salun import SalUn
 from unlearn_core.unlearning.request import Fresh
@@ -136,21 +136,6 @@ def test_a_diverging_step_is_numbered_within_the_whole(tiny_model, tiny_request)
 
 
 # -- identities --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", [n for n in ALGORITHMS if n != "retrain"])
-def test_a_plan_of_one_part_is_that_algorithm(name, tiny_model, tiny_request):
-    cls = ALGORITHMS[name]
-    unlearner = cls(epochs=2) if hasattr(cls, "epochs") else cls()
-    request = tiny_request(seed=2)
-    a = rum(unlearner, sets=(request.forget,), names=("all",))(tiny_model, request)
-    (b,) = unlearn_together([unlearner], [tiny_model], [request])
-    assert same(a.model, b.model)
-    assert (a.cost.steps, a.cost.forget_gradients, a.cost.retain_gradients) == (
-        b.cost.steps,
-        b.cost.forget_gradients,
-        b.cost.retain_gradients,
-    )
 
 
 @pytest.mark.parametrize("parts", [1, 3])

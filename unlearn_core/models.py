@@ -5,7 +5,8 @@ Input: (N, C, H, W), uint8, or float in [0, 1]. Output: (N, K) float32 logits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +32,47 @@ class Classifier(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.embed(x))
+
+
+class SideBySide(nn.Module):
+    """The features of several trunks, one after the other."""
+
+    def __init__(self, trunks: Iterable[nn.Module]):
+        super().__init__()
+        self.members = nn.ModuleList(trunks)
+
+    def forward(self, x):
+        return torch.cat([trunk(x).flatten(1) for trunk in self.members], 1)
+
+
+class Vote(nn.Module):
+    """Several heads, each on its own part of the features: the logarithm of the mean of their softmax."""
+
+    def __init__(self, heads: Iterable[nn.Linear]):
+        super().__init__()
+        self.members = nn.ModuleList(heads)
+        self.out_features = self.members[0].out_features
+
+    def forward(self, features):
+        parts = features.split([head.in_features for head in self.members], 1)
+        said = [head(part).log_softmax(1) for head, part in zip(self.members, parts, strict=True)]
+        return torch.stack(said).logsumexp(0) - math.log(len(said))
+
+
+class Ensemble(Classifier):
+    """Classifiers of one kind that vote: the mean of their probabilities, given as log-probabilities. Their embeddings
+    stand side by side.
+    """
+
+    def __init__(self, members: Sequence[Classifier]):
+        mean, std = (value.flatten().tolist() for value in (members[0].mean, members[0].std))
+        super().__init__(SideBySide(m.trunk for m in members), Vote(m.head for m in members), mean, std)
+        self.to(members[0].mean.device)
+
+
+def voters(state: Iterable[str]) -> int:
+    """How many classifiers an ensemble has, by the names of its weights; 0 for a model that is none."""
+    return len({name.split(".")[2] for name in state if name.startswith("head.members.")})
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ def test_it_never_touches_what_it_does_not_declare(name, tiny_model, asked):
     assert same(clean.model, dirty.model)
     for kind, rows in (("forget", request.forget), ("retain", retain)):
         if kind in cls.needs and not {"recipe", "history"} & set(cls.needs):  # what it declares it does look at
-            with pytest.raises((IndexError, RuntimeError, AssertionError)):
+            with pytest.raises((IndexError, RuntimeError, AssertionError, BadValue)):
                 broken = quick(name)(tiny_model, poisoned(rows))
                 assert broken.cost.diverged_at is None
 
@@ -185,7 +185,7 @@ def test_it_never_touches_what_it_does_not_declare(name, tiny_model, asked):
 class Sealed:
     """In the place of images that must not be looked at."""
 
-    device = torch.device("cpu")
+    device, shape = torch.device("cpu"), (300, 1, 8, 8)
 
     def __getitem__(self, rows):
         raise AssertionError("it looked")
@@ -203,7 +203,8 @@ def test_what_needs_no_training_images_never_touches_them(name, tiny_model, aske
     else:
         with pytest.raises(AssertionError, match="it looked"):
             request = asked(name, x=Sealed())
-            quick(name)(tiny_model, replace(request, recipe=looks(request.x), history=None))
+            history = replace(request.history, replay=looks(request.x))
+            quick(name)(tiny_model, replace(request, recipe=looks(request.x), history=history))
 
 
 def looks(x):
@@ -250,6 +251,7 @@ def test_progress_is_told_and_can_stop_it(name, tiny_model, asked):
     told = []
     quick(name)(tiny_model, asked(name, tell=lambda *what: told.append(what)))
     steps = COSTS[name][0]
+    told = [what for what in told if what[0] == "unlearn"]  # the models it trains on the way tell of themselves
     assert told == [("unlearn", s, steps) for s in range(1, steps + 1)]
 
     def stop(stage, done, total):
@@ -268,7 +270,7 @@ def test_a_run_that_diverges_stops_at_its_last_finite_state(name, top, tiny_mode
     if name in BOUNDED:
         pytest.skip("its steps cannot grow without end")
     highest = next(p.high for p in params(ALGORITHMS[name]) if p.name == "lr")
-    extra = {"alpha": 0.0} if name == "neggrad-plus" else {}
+    extra = {"neggrad-plus": {"alpha": 0.0}, "rni": {"fine": 60}}.get(name, {})  # all of it, and all weights at once
     unlearned = quick(name, lr=highest, epochs=60, **top, **extra)(tiny_model, asked(name))
     cost = unlearned.cost
     assert cost.diverged_at == cost.steps < quick(name, epochs=60).steps_in(asked(name))
@@ -309,6 +311,8 @@ def test_a_whole_class_can_be_forgotten(name, tiny_model, asked, tiny):
 @every_gradient_algorithm
 @pytest.mark.parametrize("bn", ["train", "frozen"])
 def test_batch_statistics_move_only_where_they_may(name, bn, with_batch_norm, asked):
+    if "history" in ALGORITHMS[name].needs:
+        pytest.skip("the history here is that of another net; test_history.py has one of its own")
     before = {k: v.clone() for k, v in with_batch_norm.named_buffers()}
     unlearned = quick(name, bn=bn)(with_batch_norm, asked(name)).model
     after = dict(unlearned.named_buffers())

@@ -21,7 +21,7 @@ from unlearn_core.engines import engine
 from unlearn_core.ensembles import goes_stacked, stack_size, train_members
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment.spread import found, spread
-from unlearn_core.models import Classifier, new_model
+from unlearn_core.models import Classifier, Ensemble, new_model, voters
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import others, pack, unpack
@@ -147,10 +147,13 @@ def _training(store: Store, training: Training, tell: Tell) -> Result:
 
 
 def load_model(store: Store, training: Training, result: Result) -> Classifier:
-    """The classifier whose weights a Training or Run result holds, in eval mode."""
-    model = new_model(training.model, dataset(store, training.data), 0, training.width)
+    """The classifier whose weights a Training or Run result holds, an ensemble included, in eval mode."""
+    state = {k: torch.from_numpy(v) for k, v in result.arrays("weights").items()}
+    images, members = dataset(store, training.data), voters(state)
+    models = [new_model(training.model, images, 0, training.width) for _ in range(members or 1)]
+    model = Ensemble(models) if members else models[0]
     use_threads(model)
-    model.load_state_dict({k: torch.from_numpy(v) for k, v in result.arrays("weights").items()})
+    model.load_state_dict(state)
     return model.to(pick_device()).eval()
 
 
@@ -245,7 +248,8 @@ def _request(
         after=after,
         recipe=partial(_fresh, run.training, images),
         validation=validation,
-        history=_history(run.training, images),
+        history=_history(run.training, images, tell),
+        corrected=None if images.true_labels is None else torch.from_numpy(images.true_labels).to(on_device.y),
     )
 
 
@@ -267,7 +271,7 @@ def _fresh(
     return Fresh(model, steps_of(training, len(rows)), training.epochs * len(rows))
 
 
-def _history(training: Training, images: Dataset) -> History:
+def _history(training: Training, images: Dataset, tell: Tell) -> History:
     """Nothing was written down during the training: the order of its images is a pure function of its seed, so it can
     be gone through again.
     """
@@ -276,7 +280,8 @@ def _history(training: Training, images: Dataset) -> History:
 
     def replay(watch) -> Classifier:
         number = count()
-        return train(training, images, rows, watch=lambda m, x, y, r: watch(next(number), m, Batch(x, y), r)).model
+        seen = lambda model, x, y, own: watch(next(number), model, Batch(x, y), own.cpu().numpy())  # noqa: E731
+        return train(training, images, rows, tell, seen).model
 
     rate = partial(learning_rate, training.lr, training.schedule, steps=steps)
     return History(steps, training.momentum, training.weight_decay, lambda step: rate(step=step), replay)

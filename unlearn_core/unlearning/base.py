@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import resource
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -32,6 +32,7 @@ class Cost:
     steps: int = 0
     peak_megabytes: float = 0.0
     diverged_at: int | None = None  # the step at which the loss was no longer finite
+    notes: dict[str, float] = field(default_factory=dict)  # other numbers to be shown, by a few words each
 
     def add(self, later: Cost) -> None:
         """Count a run that came after this one; its steps are numbered on."""
@@ -43,6 +44,7 @@ class Cost:
         self.validation_gradients += later.validation_gradients
         self.steps += later.steps
         self.peak_megabytes = max(self.peak_megabytes, later.peak_megabytes)
+        self.notes = self.notes | later.notes
 
 
 @dataclass(frozen=True)

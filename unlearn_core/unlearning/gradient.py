@@ -20,10 +20,8 @@ from torch.nn import functional as F
 from unlearn_core.params import param
 from unlearn_core.training import epoch_order
 from unlearn_core.unlearning.base import Cost, Unlearner, finite
+from unlearn_core.unlearning.draws import ALL, FORGET, RETAIN
 from unlearn_core.unlearning.request import Batch, Request, fetch
-
-# Streams of epoch_order, so that no two uses of one seed draw the same numbers.
-RETAIN, FORGET, ALL, LABELS, VALIDATION, NOISE = 101, 102, 103, 104, 105, 106
 
 
 class Step(NamedTuple):
@@ -64,13 +62,13 @@ class GradientUnlearner(Unlearner):
     """
 
     walk: ClassVar[str] = "retain"
-    adam: ClassVar[bool] = False  # Adam in the place of SGD; it has no momentum setting then
+    adam: ClassVar[bool] = False  # Adam in the place of SGD; momentum is its first beta
     grid = {"lr": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)}
 
     epochs: int = param(10, 1, 200, help="passes over the data")
     lr: float = param(0.01, 1e-7, 10.0, log=True, help="learning rate")
-    momentum: float = param(0.9, 0.0, 0.999, help="momentum of SGD")
-    weight_decay: float = param(0.0, 0.0, 0.1, help="L2 penalty of SGD")
+    momentum: float = param(0.9, 0.0, 0.999, help="momentum of the steps")
+    weight_decay: float = param(0.0, 0.0, 0.1, help="L2 penalty of the steps")
     batch: int = param(64, 1, 8192, help="images per step")
     bn: str = param("train", choices=("train", "frozen"), help="whether BatchNorm statistics follow the batches")
 
@@ -146,7 +144,8 @@ class GradientUnlearner(Unlearner):
     def _optimiser(self, model) -> torch.optim.Optimizer:
         parameters = [p for p in model.parameters() if p.requires_grad]
         if self.adam:
-            return torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
+            betas = (self.momentum, 0.999)
+            return torch.optim.Adam(parameters, lr=self.lr, betas=betas, weight_decay=self.weight_decay)
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
 
     def steps(self, request: Request, context: Any = None, model=None) -> Iterator[Step]:
@@ -215,27 +214,6 @@ def count(cost: Cost, step: Step) -> None:
             setattr(cost, f"{name}_gradients", getattr(cost, f"{name}_gradients") + len(batch.y))
 
 
-def random_labels(request: Request, epoch: int, exclude_true: bool) -> torch.Tensor:
-    """(n,) all labels, those of the forget set drawn uniformly anew for this epoch, from all classes or from the wrong
-    ones.
-    """
-    rng = np.random.Generator(np.random.Philox(key=[request.seed, (LABELS << 32) | epoch]))
-    rows = torch.from_numpy(request.forget).to(request.y.device)
-    y = request.y.clone()
-    if exclude_true:
-        shift = torch.from_numpy(rng.integers(1, request.classes, len(rows))).to(y.device)
-        y[rows] = (request.y[rows] + shift) % request.classes
-    else:
-        y[rows] = torch.from_numpy(rng.integers(0, request.classes, len(rows))).to(y.device)
-    return y
-
-
-def generator(request: Request, use: int = 0) -> torch.Generator:
-    """A source of random numbers on the CPU, for whatever an algorithm draws; `use` keeps several draws apart."""
-    seed = np.random.SeedSequence([request.seed, NOISE, use]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(seed >> 1))
-
-
 def _set_mode(model: torch.nn.Module, bn: str) -> None:
     model.train()
     if bn == "frozen":
@@ -273,6 +251,3 @@ class _Snapshot:
         else:
             model.load_state_dict(self.state)
         return good
-
-
-__all__ = ["FORGET", "RETAIN", "VALIDATION", "Batch", "GradientUnlearner", "Rows", "Step", "generator", "random_labels"]

@@ -21,6 +21,7 @@ NEEDS = {
     "validation": "validation images, which nobody was trained on",
     "recipe": "the recipe of the original model",
     "history": "the training history of the original model",
+    "corrected": "corrected labels",
 }
 
 
@@ -75,7 +76,8 @@ class Request:
 
     `forget` and `retain` are sorted row numbers without overlap; rows in neither are left alone (parts that RUM forgot
     before). `after(name, model)` is called after each step of an algorithm that has steps. `validation` are images that
-    no model was trained on. Raises BadValue where a set is empty, names a row twice or one that does not exist.
+    no model was trained on; `corrected` (n,) the labels as they should have been. Raises BadValue where a set is empty,
+    names a row twice or one that does not exist.
     """
 
     x: torch.Tensor
@@ -89,6 +91,7 @@ class Request:
     recipe: Recipe | None = None
     validation: Batch | None = None
     history: History | None = None
+    corrected: torch.Tensor | None = None
 
     def __post_init__(self):
         if len(self.forget) == 0:
@@ -119,7 +122,7 @@ class Request:
         if need == "classes" and (torn := self.split_classes):
             named = ", ".join(map(str, torn[:5]))
             return f"{NEEDS[need]}; this one leaves images of class {named} among those to keep"
-        if need in ("validation", "recipe", "history") and getattr(self, need) is None:
+        if need in ("validation", "recipe", "history", "corrected") and getattr(self, need) is None:
             return f"{NEEDS[need]}, and there is none here"
         return None
 

@@ -1,0 +1,49 @@
+"""Between two models of one kind."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+
+from unlearn_core.unlearning.layers import NORMS, layers
+
+
+def same_shapes(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    """Whether two models have the same weights by name and shape."""
+    ours, theirs = ({name: v.shape for name, v in m.state_dict().items()} for m in (a, b))
+    return ours == theirs
+
+
+@torch.no_grad()
+def mixed(original: torch.nn.Module, unlearned: torch.nn.Module, alpha: float) -> torch.nn.Module:
+    """original + alpha (unlearned - original), for each parameter and each buffer of decimal numbers; at 0 and at 1 the
+    one and the other to the bit.
+    """
+    if alpha in (0, 1):
+        return copy.deepcopy(unlearned if alpha else original)
+    mix = copy.deepcopy(unlearned)
+    for value, a, b in zip(*(m.state_dict().values() for m in (mix, original, unlearned)), strict=True):
+        if value.is_floating_point():
+            value.copy_(torch.lerp(a, b, alpha))
+    return mix
+
+
+@torch.no_grad()
+def refresh_batch_norm(model: torch.nn.Module, batches: Iterable[torch.Tensor]) -> None:
+    """Replace the running statistics of all BatchNorm layers by the means over these batches of images."""
+    norms = list(layers(model, NORMS).values())
+    if not norms:
+        return
+    model.eval()
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over the batches
+        norm.train()
+    for x in batches:
+        model(x)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.eval()

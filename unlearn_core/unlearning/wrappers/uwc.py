@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import torch
+
+from unlearn_core.params import param, spec
+from unlearn_core.unlearning.base import Unlearner
+from unlearn_core.unlearning.draws import generator
+from unlearn_core.unlearning.mixing import mixed, refresh_batch_norm, same_shapes
+from unlearn_core.unlearning.push_away.neggrad_plus import NegGradPlus
+from unlearn_core.unlearning.request import fetch
+
+GRID, HALVINGS = 11, 12
+SAMPLE, CHUNK = 2000, 250  # images for the statistics of BatchNorm
+
+
+@spec
+class UWC(Unlearner):
+    """Run an algorithm and mix its result with the original, so far back that a given share of the original's accuracy
+    on unseen images is reached: then algorithms compare by what they forget alone.
+
+    mix(alpha) = original + alpha (unlearned - original), with BatchNorm statistics taken anew on retain images. Alpha
+    is the largest with accuracy(mix) >= tau accuracy(original) on the validation images: 11 points first, then
+    bisection in 12 steps. Where a point that meets the bar comes after one that does not, the models do not mix: alpha
+    stays 1, and the cost notes "not mixable". The alpha used is a note too.
+
+    Source: Wang et al. (2025), "Towards Effective Evaluations and Comparisons for LLM Unlearning Methods",
+    arXiv:2406.09179.
+    Departs from the paper: there for language models, with other measures; accuracy takes their place. Validation
+    images of classes of which nothing is kept do not count.
+    """
+
+    title = "UWC"
+    group = "wrappers"
+    needs = ("retain", "forget", "labels", "validation")
+    reconstruction = "Reconstruction: the paper mixes language models; accuracy on validation images is assumed here."
+    caution = "Mixing with the original brings back part of what was forgotten."
+    grid = {"retention": (0.9, 0.95, 0.99)}
+
+    inner: Unlearner = param(NegGradPlus(), help="the algorithm whose result is mixed")
+    calibrate: bool = param(True, help="find alpha by the accuracy on validation images")
+    retention: float = param(0.95, 0.0, 1.0, help="share tau of the original's accuracy that must be kept")
+    alpha: float = param(1.0, 0.0, 1.0, help="how far towards the unlearned model, where it is not found")
+
+    def __post_init__(self):
+        super().__post_init__()
+        own = {"retain", "labels"} | ({"validation"} if self.calibrate else set())
+        object.__setattr__(self, "needs", tuple(sorted(own | set(self.inner.needs))))
+
+    def refuse(self, request):
+        super().refuse(request)
+        self.inner.refuse(request)
+
+    def run(self, model, original, request, cost):
+        unlearned = self.inner(original, request)
+        cost.add(unlearned.cost)
+
+        def mix(alpha):
+            between = mixed(original, unlearned.model, alpha)
+            if 0 < alpha < 1:
+                refresh_batch_norm(between, self._images(request))
+            return between.eval()
+
+        if not same_shapes(original, unlearned.model):  # an ensemble has other weights
+            alpha = None
+        else:
+            alpha = self._largest(mix, request) if self.calibrate else self.alpha
+        if alpha is None:
+            cost.notes["not mixable"], alpha = 1.0, 1.0
+        cost.notes["alpha"] = alpha
+        return mix(alpha)
+
+    def _images(self, request):
+        """Batches of some retain images; BatchNorm cannot learn from a single one."""
+        some = torch.randperm(len(request.retain), generator=generator(request))[:SAMPLE]
+        parts = some.tensor_split(-(-len(some) // CHUNK)) if len(some) > 1 else []
+        return (fetch(request.x, request.y, request.retain[part.numpy()]).x for part in parts)
+
+    @torch.no_grad()
+    def _largest(self, mix, request) -> float | None:
+        """The largest alpha that keeps enough accuracy; None where there is no border up to which all do."""
+        x, y = request.validation
+        kept_classes = request.y[torch.from_numpy(request.retain).to(request.y.device)].unique()
+        counts = torch.isin(y, kept_classes)
+
+        def right(alpha) -> int:
+            model = mix(alpha)
+            said = torch.cat([model(part).argmax(1) for part in x.split(CHUNK)])
+            return int(((said == y) & counts).sum())
+
+        bar = self.retention * right(0.0)
+        kept = [right(i / (GRID - 1)) >= bar for i in range(GRID)]
+        if all(kept):
+            return 1.0
+        border = kept.index(False)
+        if any(kept[border:]):
+            return None
+        low, high = (border - 1) / (GRID - 1), border / (GRID - 1)
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if right(middle) >= bar else (low, middle)
+        return low
