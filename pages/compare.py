@@ -3,7 +3,18 @@ from html import escape as html
 import pandas as pd
 import streamlit as st
 
-from pages.shared import address, dot_plot, frame, method_table, numbers, state, steps_chart, theme, trade_off_chart
+from pages.shared import (
+    address,
+    dot_plot,
+    equal_retention,
+    frame,
+    method_table,
+    numbers,
+    state,
+    steps_chart,
+    theme,
+    trade_off_chart,
+)
 from pages.shared import comparison_words as words
 from pages.shared.text import escape
 from unlearn_core.experiment import audit
@@ -37,6 +48,8 @@ def draw() -> None:
     part_by_part(study)
     step_by_step(study)
     trade_off(study)
+    st.subheader("At equal retention")
+    equal_retention.draw(study)
     st.subheader("All numbers")
     method_table.draw(study)
     st.page_link("pages/audit.py", label="Next: what an attacker can still tell", icon=":material/policy:")

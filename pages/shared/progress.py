@@ -35,6 +35,7 @@ KINDS = {
     "PlanTrial": "Plan tried",
     "SearchRound": "Round of a plan search",
     "ProxyTable": "Cheaper scores",
+    "EqualRetention": "Equal retention",
     "Holdout": "Held-out retraining",
     "Curvature": "Loss curvature",
 }
@@ -125,7 +126,7 @@ def words(job: Job) -> None:
 
 
 # Where the result of a job is shown that belongs to a study.
-SHOWN_ON = {"PlanSearch": "pages/plan.py", "ProxyTable": "pages/explore.py"}
+SHOWN_ON = {"PlanSearch": "pages/plan.py", "ProxyTable": "pages/explore.py", "EqualRetention": "pages/compare.py"}
 
 
 def actions(job: Job, kind: str = "secondary") -> None:

@@ -6,7 +6,7 @@
     own_data.py    data add, data list
     stages.py      train, bank, map
     forgetting.py  forget, unlearn, evaluate
-    studies.py     example, study, forecast, compare, suggest, proxies, audit
+    studies.py     example, study, forecast, compare, calibrate, suggest, proxies, audit
     search.py      tune
     algorithms.py  leaderboard, defaults
     queue.py       jobs list, start, show, cancel, resume, remove
@@ -52,6 +52,7 @@ for command in (
     studies.forecast,
     studies.compare,
     studies.suggest,
+    studies.calibrate,
     studies.proxies,
     studies.audit,
     algorithms.leaderboard,

@@ -141,6 +141,32 @@ def suggest(study: KeyArgument = None, store: StoreOption = None) -> None:
     )
 
 
+EQUAL_COLUMNS = ("method", "retention", "alpha", "forget_accuracy", "group_tow", "lira_auc")
+
+
+def calibrate(
+    study: KeyArgument = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all that was measured as one JSON object.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Methods at equal retention: each mixed with its original until it keeps the same share of accuracy (UWC)."""
+    from unlearn_core.experiment import EqualRetention
+    from unlearn_core.experiment.equal_retention import means
+
+    found = _open(store, study)
+    result, _ = obtain(found.store, EqualRetention(study=found.spec))
+    table = result.table()
+    if as_json:
+        answer({"study": found.key, "lines": _records(table)})
+        return
+    columns = {metric: means(table, metric) for metric in EQUAL_COLUMNS[3:]}
+    lines = _records(columns["forget_accuracy"][["method", "retention", "alpha"]])
+    for name, column in columns.items():
+        for line, mean, half in zip(lines, column["mean"], column["half_width"], strict=True):
+            line[name] = _with_interval(*(None if v is None or v != v else v for v in (mean, half)))
+    show(lines, False, nothing="", columns=EQUAL_COLUMNS)
+
+
 PROXY_COLUMNS = ("score", "correlation", "overlap", "seconds", "share_of_bank", "group_tow", "difference")
 
 

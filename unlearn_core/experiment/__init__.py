@@ -1,6 +1,7 @@
 """Where the stages meet and the store is used: the one place that does both.
 
 stages.py      each stage of the data's way as a stored result; fulfil() is the one door
+equal_retention.py its methods mixed back to one level of accuracy (UWC)
 proxies        cheaper scores: proxy_scores.py makes them, proxy_table.py says what they are worth
 memorized.py   how memorized the images are: by a bank of models, or without one
 attributes.py  what is known of the training images before anything is unlearned
@@ -17,6 +18,7 @@ forecast.py    what the next study will cost, from what this one took
 """
 
 from unlearn_core.experiment.bank import BankPart
+from unlearn_core.experiment.equal_retention import EqualRetention
 from unlearn_core.experiment.proxy_table import ProxyTable
 from unlearn_core.experiment.search import PlanSearch
 from unlearn_core.experiment.stages import Embedding, Map, Run, fulfil
@@ -27,6 +29,7 @@ from unlearn_core.experiment.views import OpenStudy, studies
 __all__ = [
     "BankPart",
     "Embedding",
+    "EqualRetention",
     "Map",
     "OpenStudy",
     "PlanSearch",

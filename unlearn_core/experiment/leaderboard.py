@@ -132,7 +132,7 @@ def best_defaults(store: Store, names: list[str], tell: Tell = silent) -> list[d
         asked = searches(store, cls)
         if not asked:
             continue
-        results = fulfil_all(store, asked.values(), tell)
+        results = fulfil_all(store, asked.values(), lambda _, done, of, name=name: tell(name, done, of))
         tables = {task: r.table() for task, r in zip(asked, results, strict=True)}
         tried = next(iter(asked.values())).unlearners
         means = np.mean([t.groupby("setting")["group_tow"].mean().to_numpy() for t in tables.values()], axis=0)

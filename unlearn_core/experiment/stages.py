@@ -210,11 +210,7 @@ def unlearn(store: Store, runs: Sequence[Run], tell: Tell = silent) -> list[tupl
     plan.
     """
     images = dataset(store, runs[0].training.data)
-    # One copy for all runs.
-    on_device, unseen = (
-        Images(s.x.to(pick_device()), s.y.to(pick_device())) for s in (images.train, images.validation)
-    )
-    unseen = Batch(*unseen) if len(unseen.y) else None
+    on_device, unseen = _on_device(images)  # one copy for all runs
     originals = {t: load_model(store, t, fulfil(store, t)) for t in dict.fromkeys(run.training for run in runs)}
     models = [originals[run.training] for run in runs]
     steps: list[dict[str, dict]] = [{} for _ in runs]
@@ -222,12 +218,22 @@ def unlearn(store: Store, runs: Sequence[Run], tell: Tell = silent) -> list[tupl
     return list(zip(unlearn_many([run.unlearner for run in runs], models, requests), steps, strict=True))
 
 
+def request_of(store: Store, run: Run) -> Request:
+    """What a run asks of its algorithm."""
+    images = dataset(store, run.training.data)
+    return _request(run, images, *_on_device(images), {}, silent)
+
+
 def refuse(store: Store, training: Training, rows: np.ndarray, unlearner: Unlearner) -> None:
     """Raises BadValue, one sentence, where an algorithm cannot be asked to forget these rows."""
-    images = dataset(store, training.data)
-    unseen = Batch(*images.validation) if len(images.validation.y) else None
-    run = Run(training=training, forget=pack(rows), unlearner=unlearner)
-    unlearner.refuse(_request(run, images, images.train, unseen, {}, silent))
+    unlearner.refuse(request_of(store, Run(training=training, forget=pack(rows), unlearner=unlearner)))
+
+
+def _on_device(images: Dataset) -> tuple[Images, Batch | None]:
+    """The training images, and the validation images where there are any."""
+    device = pick_device()
+    known, unseen = (Images(split.x.to(device), split.y.to(device)) for split in (images.train, images.validation))
+    return known, Batch(*unseen) if len(unseen.y) else None
 
 
 def _request(

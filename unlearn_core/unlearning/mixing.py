@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 
 from unlearn_core.unlearning.layers import NORMS, layers
+
+GRID, HALVINGS = 11, 12
 
 
 def same_shapes(a: torch.nn.Module, b: torch.nn.Module) -> bool:
@@ -28,6 +30,24 @@ def mixed(original: torch.nn.Module, unlearned: torch.nn.Module, alpha: float) -
         if value.is_floating_point():
             value.copy_(torch.lerp(a, b, alpha))
     return mix
+
+
+def largest_mix(right: Callable[[float], float], retention: float) -> float | None:
+    """The largest alpha in 0..1 up to which right(alpha) >= retention right(0): 11 points first, then 12 halvings. None
+    where a point that reaches the bar comes after one that does not: such models do not mix.
+    """
+    bar = retention * right(0.0)
+    kept = [right(i / (GRID - 1)) >= bar for i in range(GRID)]
+    if all(kept):
+        return 1.0
+    border = kept.index(False)
+    if any(kept[border:]):
+        return None
+    low, high = (border - 1) / (GRID - 1), border / (GRID - 1)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if right(middle) >= bar else (low, middle)
+    return low
 
 
 @torch.no_grad()

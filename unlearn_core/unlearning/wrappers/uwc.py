@@ -5,11 +5,10 @@ import torch
 from unlearn_core.params import param, spec
 from unlearn_core.unlearning.base import Unlearner
 from unlearn_core.unlearning.draws import generator
-from unlearn_core.unlearning.mixing import mixed, refresh_batch_norm, same_shapes
+from unlearn_core.unlearning.mixing import largest_mix, mixed, refresh_batch_norm, same_shapes
 from unlearn_core.unlearning.push_away.neggrad_plus import NegGradPlus
 from unlearn_core.unlearning.request import fetch
 
-GRID, HALVINGS = 11, 12
 SAMPLE, CHUNK = 2000, 250  # images for the statistics of BatchNorm
 
 
@@ -53,21 +52,25 @@ class UWC(Unlearner):
     def run(self, model, original, request, cost):
         unlearned = self.inner(original, request)
         cost.add(unlearned.cost)
+        found, alpha = self.blend(original, unlearned.model, request)
+        if alpha is None:
+            cost.notes["not mixable"], alpha = 1.0, 1.0
+        cost.notes["alpha"] = alpha
+        return found
+
+    def blend(self, original, unlearned, request) -> tuple[torch.nn.Module, float | None]:
+        """(the mix, its alpha) of two models; the unlearned one, and None, where they do not mix."""
 
         def mix(alpha):
-            between = mixed(original, unlearned.model, alpha)
+            between = mixed(original, unlearned, alpha)
             if 0 < alpha < 1:
                 refresh_batch_norm(between, self._images(request))
             return between.eval()
 
-        if not same_shapes(original, unlearned.model):  # an ensemble has other weights
-            alpha = None
-        else:
-            alpha = self._largest(mix, request) if self.calibrate else self.alpha
-        if alpha is None:
-            cost.notes["not mixable"], alpha = 1.0, 1.0
-        cost.notes["alpha"] = alpha
-        return mix(alpha)
+        if not same_shapes(original, unlearned):  # an ensemble has other weights
+            return unlearned, None
+        alpha = self._largest(mix, request) if self.calibrate else self.alpha
+        return mix(1.0 if alpha is None else alpha), alpha
 
     def _images(self, request):
         """Batches of some retain images; BatchNorm cannot learn from a single one."""
@@ -87,15 +90,4 @@ class UWC(Unlearner):
             said = torch.cat([model(part).argmax(1) for part in x.split(CHUNK)])
             return int(((said == y) & counts).sum())
 
-        bar = self.retention * right(0.0)
-        kept = [right(i / (GRID - 1)) >= bar for i in range(GRID)]
-        if all(kept):
-            return 1.0
-        border = kept.index(False)
-        if any(kept[border:]):
-            return None
-        low, high = (border - 1) / (GRID - 1), border / (GRID - 1)
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if right(middle) >= bar else (low, middle)
-        return low
+        return largest_mix(right, self.retention)

@@ -1,0 +1,82 @@
+"""Methods mixed back to one level of accuracy: what is left to compare is what they forgot."""
+
+from __future__ import annotations
+
+from html import escape as html
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared import address, dot_plot, numbers, state, theme
+from pages.shared.text import escape
+from unlearn_core import jobs
+from unlearn_core.experiment import EqualRetention, OpenStudy
+from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment import equal_retention as made
+from unlearn_core.params import key
+
+
+def draw(study: OpenStudy) -> None:
+    """The comparison, or the button that has it made."""
+    st.markdown(
+        "Forgetting and keeping pull against each other, so methods that keep different amounts cannot be compared by "
+        "what they forgot. Here each is mixed with its original, just so far that it keeps the same share of the "
+        "original's accuracy on validation images (UWC)."
+    )
+    table = made.finished(study)
+    if table is None:
+        _offer(study)
+    else:
+        _whole(study, table)
+
+
+def _offer(study: OpenStudy) -> None:
+    asked = EqualRetention(study=study.spec)
+    if not len(study.data.validation.y):
+        st.info("This dataset has no validation images, which the common level is found on.")
+    elif any(job.key == key(asked) and job.active for job in jobs.listing(state.store())):
+        st.page_link("pages/runs.py", label="It is under way: see how far", icon=":material/autorenew:")
+    elif st.button("Compare at equal retention", icon=":material/balance:"):
+        jobs.submit(state.store(), asked)
+        st.switch_page("pages/runs.py", query_params={"study": study.key})
+
+
+def _whole(study: OpenStudy, table: pd.DataFrame) -> None:
+    shares = {str(share): f"{share:.0%}" for share in sorted(table["retention"].unique())}
+    usual = "0.99" if "0.99" in shares else next(iter(shares))
+    chosen = address.choice(
+        st.segmented_control, "Accuracy kept, of the original's", shares, "retention", default=usual, required=True
+    )
+    kinds = study.means("group_tow")["kind"]
+    panels, values = [], {}
+    for metric in ("group_tow", "forget_accuracy"):
+        found = made.means(table, metric)
+        values[metric] = found[found["retention"] == float(chosen)].set_index("method")
+        about, means = core.COLUMNS[metric], study.means(metric)
+        goal = core.CEILING if metric == "group_tow" else core.RETRAINED
+        name = "one retrained model against another" if metric == "group_tow" else "retrained"
+        lines = (
+            dot_plot.Line(means.loc[goal, "mean"], "retrained", name),
+            dot_plot.Line(means.loc[core.ORIGINAL, "mean"], "original", "original"),
+        )
+        panels.append(dot_plot.Panel(f"{numbers.short(about)} ({numbers.direction(about)})", values[metric], lines))
+    heads = values["group_tow"].sort_values("mean", ascending=False).assign(kind=lambda t: kinds[t.index])
+    heads["title"] = [f"{t}, \u03b1 {a:.2f}" for t, a in zip(heads["title"], heads["alpha"], strict=True)]
+    best = study.table.loc[study.table["method"] == heads.index[0], "title"].iloc[0]
+    title = f"At {shares[chosen]} of the original's accuracy, {best} is closest to retraining"
+    said = zip(heads["title"], heads["mean"], heads["half_width"], strict=True)
+    alt = f"{title}. " + "; ".join(f"{name}: {numbers.spread(mean, half)}" for name, mean, half in said)
+    theme.show(dot_plot.draw(html(title), heads, panels), alt=alt)
+    torn = [escape(t) for t, share in zip(heads["title"], heads["mixes"], strict=True) if share < 1]
+    text = (
+        "\u03b1 is the mean share of the way from the original (0) to the unlearned model (1) at which the level is "
+        "reached; 1 means the method kept that much by itself. Mixing brings back part of what was forgotten, so this "
+        "compares methods and does not improve them. Bars: 95 % intervals over "
+        f"{study.spec.seeds} seeds."
+    )
+    if torn:
+        text += (
+            " Where accuracy does not fall steadily along the way there is no such level, and \u03b1 stays 1 for those "
+            f"seeds: {', '.join(torn)}."
+        )
+    st.caption(text)
