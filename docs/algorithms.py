@@ -10,12 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
-from tables import first_sentence, plus_minus, table  # noqa: E402
+from tables import SCOPES, first_sentence, plus_minus, table  # noqa: E402
 
 from unlearn_core.params import params  # noqa: E402
 from unlearn_core.unlearning import ALGORITHMS, Unlearner  # noqa: E402
 
-SCOPES = {"samples": "images from anywhere", "classes": "whole classes", "both": "both"}
 REFERENCES = ("original", "retrained", "retrained-again")
 HEAD = """# Unlearning algorithms
 

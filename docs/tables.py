@@ -20,6 +20,8 @@ from unlearn_core.models import MODELS  # noqa: E402
 from unlearn_core.proxies import PROXIES  # noqa: E402
 from unlearn_core.unlearning import ALGORITHMS  # noqa: E402
 
+SCOPES = {"samples": "single images", "classes": "whole classes", "both": "both"}
+MARK = " (reconstruction)"
 DIRECTIONS = {"better": "higher is better", "worse": "lower is better", "closer_to_retrain": "closer to retrained"}
 
 
@@ -119,8 +121,16 @@ def registries() -> dict[str, str]:
         ),
         "models": table(("model", "what it is"), [(f"`{name}`", row.title) for name, row in MODELS.items()]),
         "algorithms": table(
-            ("algorithm", "group", "what it does"),
-            [(f"`{name}`", cls.group, first_sentence(cls.__doc__)) for name, cls in ALGORITHMS.items()],
+            ("algorithm", "group", "for", "what it does"),
+            [
+                (
+                    f"`{name}`",
+                    cls.group,
+                    SCOPES[cls.scope],
+                    first_sentence(cls.__doc__) + MARK * bool(cls.reconstruction),
+                )
+                for name, cls in ALGORITHMS.items()
+            ],
         ),
         "proxies": table(("score", "what it is"), [(row.title, first_sentence(row.help)) for row in PROXIES.values()]),
         "forget-sets": table(

@@ -52,6 +52,9 @@ def draw() -> None:
     equal_retention.draw(study)
     st.subheader("All numbers")
     method_table.draw(study)
+    if len(noted := core.notes(study)):
+        said = [f"{escape(n.title)}: {escape(n.note)} {n.mean:.3g}" for n in noted.itertuples()]
+        st.caption(f"Noted by the runs, mean over seeds: {'; '.join(said)}.")
     st.page_link("pages/audit.py", label="Next: what an attacker can still tell", icon=":material/policy:")
 
 

@@ -24,7 +24,9 @@ def draw() -> None:
     columns = st.columns(3)
     with columns[2].container(border=True, height="stretch"):
         st.subheader("Your own study")
-        st.markdown("Choose images, a model and what it should forget; every algorithm and a plan are run on it.")
+        st.markdown(
+            "Choose images, a model, what it should forget and the algorithms to try; a RUM plan runs beside them."
+        )
         own = _wants_own()
     with columns[0].container(border=True, height="stretch"):
         st.subheader("The example")

@@ -276,6 +276,29 @@ def test_unlearning_by_one_algorithm(small):
     )
 
 
+def test_the_algorithm_inside_another_is_set_by_name(small):
+    settings = ("--set", "inner=scrub", "--set", "inner.lr=0.05")
+    first = result("unlearn", "--forget", "0-19", "--algorithm", "uwc", *settings, *SMALL, *small)
+    run = Store(small[1]).open("Run", first["key"]).spec().unlearner
+    assert run == ALGORITHMS["uwc"](inner=ALGORITHMS["scrub"](lr=0.05)) and 0 <= first["cost"]["notes"]["alpha"] <= 1
+    usual = result("unlearn", "--forget", "0-19", "--algorithm", "uwc", "--set", "inner.lr=0.05", *SMALL, *small)
+    run = Store(small[1]).open("Run", usual["key"]).spec().unlearner
+    assert run == ALGORITHMS["uwc"](inner=ALGORITHMS["uwc"]().inner.but(lr=0.05))
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (("uwc", "--set", "inner=nothing"), "There is no algorithm called 'nothing'"),
+        (("uwc", "--set", "inner.depth=3"), "has no hyperparameter 'depth'"),
+        (("scrub", "--set", "inner.lr=3"), "SCRUB has no hyperparameter 'inner.lr'"),
+        (("unsir",), "UNSIR needs a forget set of whole classes"),
+    ],
+)
+def test_an_algorithm_that_cannot_be_asked_is_refused(asked, says, small):
+    assert says in refusal("unlearn", "--forget", "0-19", "--algorithm", *asked, *SMALL, *small)
+
+
 def test_unlearning_by_a_plan(small, small_bank, tmp_path):
     file = tmp_path / "plan.json"
     file.write_text(json.dumps(plain(Plan(medium=Original(), high=FineTune(epochs=1)))))

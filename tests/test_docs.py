@@ -1,5 +1,6 @@
 """The documents say what is true: tables from the registries, commands that exist, an example that runs."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,11 +10,13 @@ import numpy as np
 import torch
 
 from unlearn_core import params
+from unlearn_core.experiment.leaderboard import TASKS, contenders, short_name
 from unlearn_core.models import new_model
 from unlearn_core.rows import others
 from unlearn_core.unlearning import ALGORITHMS, Request
 
 ROOT = Path(__file__).parents[1]
+WRITTEN = ("scaling", "performance", "algorithms", "glossary")
 
 
 def test_the_tables_of_the_readme_match_the_registries():
@@ -21,8 +24,34 @@ def test_the_tables_of_the_readme_match_the_registries():
     assert done.returncode == 0, done.stderr
 
 
+def test_the_page_of_algorithms_matches_the_registry_and_what_was_measured():
+    done = subprocess.run([sys.executable, "docs/algorithms.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_algorithm_is_measured_on_the_tasks_that_it_is_for():
+    tasks = json.loads((ROOT / "docs" / "algorithms.json").read_text())
+    assert set(tasks) == set(TASKS)
+    for name, task in TASKS.items():
+        assert set(tasks[name]["methods"]) >= {short_name(cls()) for cls in contenders(task)}
+        assert tasks[name]["seeds"] >= 5
+
+
+def test_the_glossary_has_what_is_related_and_not_ranked():
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    for word in ("Differential privacy", "Unlearnable examples", "Reconstruction", "Zero-shot"):
+        assert f"**{word}" in text
+
+
 def test_every_file_the_documents_name_exists():
-    for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/scaling.md", "docs/performance.md"):
+    for name in (
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/scaling.md",
+        "docs/performance.md",
+        "docs/algorithms.md",
+    ):
         text = (ROOT / name).read_text()
         for path in re.findall(r"`((?:unlearn_core|pages|tests|docs|\.ci)/[\w./]*)`", text):
             assert (ROOT / path).exists(), f"{name} names {path}"

@@ -10,7 +10,7 @@ import typer
 
 from unlearn_core.cli.frame import JsonOption, StoreOption, open_store, say, show
 from unlearn_core.cli.options import row_of
-from unlearn_core.params import BadValue, Spec, params
+from unlearn_core.params import BadValue, Spec, params, plain
 
 SOURCE = re.compile(r"Source:\s*(.+?)(?=\n\s*\n|\nDeparts from|\Z)", re.DOTALL)
 
@@ -147,7 +147,7 @@ def hyperparameters(cls: type[Spec]) -> list[dict]:
     return [
         {
             "name": p.name,
-            "default": p.default,
+            "default": plain(p.default),
             "low": p.low,
             "high": p.high,
             "choices": list(p.choices) if p.choices else None,
@@ -199,4 +199,8 @@ def list_(
 
 def _settings(hyperparameters: list[dict]) -> list[str]:
     """Hyperparameters as they are given on the command line."""
-    return [f"{h['name']}={h['default']}" for h in hyperparameters]
+    return [f"{h['name']}={_words(h['default'])}" for h in hyperparameters]
+
+
+def _words(default) -> str:
+    return default["spec"] if isinstance(default, dict) else str(default)

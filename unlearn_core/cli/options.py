@@ -88,21 +88,36 @@ def row_of(table: dict[str, Any], name: str, kind: str) -> Any:
 
 
 def with_settings(cls: type[Spec], given: Iterable[str]) -> Spec:
-    """A spec with the fields that texts such as lr=0.1 name. Raises BadValue for one that cannot be used."""
+    """A spec with the fields that texts such as lr=0.1 name; the algorithm inside another is inner=NAME, its settings
+    inner.lr=0.1. Raises BadValue for one that cannot be used.
+    """
     fields = {p.name: p for p in params(cls)}
+    given = list(given)
+    inside = [text.removeprefix("inner.") for text in given if text.startswith("inner.")]
     values = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
             raise BadValue(f"{text!r} is not a setting such as lr=0.1.")
+        if name.startswith("inner.") and "inner" in fields:
+            continue
         if name not in fields:
             has = f"it has {', '.join(fields)}" if fields else "it has none"
             raise BadValue(f"{cls.title} has no hyperparameter {name!r}; {has}.")
-        values[name] = value if fields[name].kind is str else _value(value)
+        values[name] = _algorithm(value) if name == "inner" else value if fields[name].kind is str else _value(value)
+    if inside and "inner" in fields:
+        start = values.get("inner", fields["inner"].default)
+        values["inner"] = with_settings(type(start), inside)
     try:
         return cls(**values)
     except BadField as error:
         raise BadValue(f"--set {error.field} {error.fault}") from error
+
+
+def _algorithm(name: str) -> Spec:
+    from unlearn_core.unlearning import ALGORITHMS
+
+    return row_of(ALGORITHMS, name, "algorithm")()
 
 
 def _value(text: str) -> Any:

@@ -69,6 +69,19 @@ def side_of_zero(difference: Estimate) -> int | None:
     return 1 if difference.mean > 0 else -1
 
 
+def notes(study: OpenStudy) -> pd.DataFrame:
+    """What runs noted beside their cost, such as the epsilon of a certificate: a line for each method and note, with
+    `title`, `note` and the `mean` over seeds; empty where none noted anything.
+    """
+    lines = []
+    for method, group in study.table[study.table["kind"] != "reference"].groupby("method", sort=False):
+        noted = [study.run_result(method, seed).json("cost").get("notes", {}) for seed in group["seed"]]
+        for note in dict.fromkeys(name for each in noted for name in each):
+            values = [each[note] for each in noted if note in each]
+            lines.append({"title": group["title"].iloc[0], "note": note, "mean": sum(values) / len(values)})
+    return pd.DataFrame(lines, columns=["title", "note", "mean"])
+
+
 # -- who came closest --------------------------------------------------------------------------------------------------
 
 
