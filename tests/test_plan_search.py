@@ -280,7 +280,7 @@ def test_tune_reports_what_the_search_found(copied, search, tmp_path):
         return CliRunner().invoke(app, ["tune", *map(str, args), "--store", str(copied.root)])
 
     example = json.loads(run("--show", "example").stdout)
-    assert build(example) == PlanSearch(models=64, rates=(1.0, 10.0, 30.0))
+    assert build(example) == PlanSearch(models=64, rates=(0.3, 1.0, 3.0))
     file = tmp_path / "search.json"
     file.write_text(json.dumps(plain(search.but(seeds=1, best=1))))
     early = run(file, "--so-far")

@@ -46,7 +46,7 @@ def _search(store, source: str):
     from unlearn_core.store import KEY
 
     if source == "example":
-        return PlanSearch(models=64, rates=(1.0, 10.0, 30.0))  # on digits the best rates lie far above their own
+        return PlanSearch(models=64, rates=(0.3, 1.0, 3.0))
     if KEY.fullmatch(source):
         return store.open("PlanSearch", source).spec()
     return read_spec(Path(source), PlanSearch)

@@ -31,7 +31,7 @@ class CT(GradientUnlearner):
     grid = GradientUnlearner.grid | {"epochs": (3, 10)}
 
     epochs: int = param(10, 1, 200, help="passes over the retain set")
-    lr: float = param(0.03, 1e-7, 10.0, log=True, help="learning rate")
+    lr: float = param(0.3, 1e-7, 10.0, log=True, help="learning rate")
 
     @torch.no_grad()
     def begin(self, model, original, request, cost):

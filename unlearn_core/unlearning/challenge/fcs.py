@@ -31,9 +31,9 @@ class FCS(GradientUnlearner):
     grid = GradientUnlearner.grid | {"push": (0.03, 0.1, 0.3)}
 
     epochs: int = param(8, 1, 200, help="rounds of pushing away and repairing")
-    lr: float = param(0.03, 1e-7, 10.0, log=True, help="learning rate")
+    lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")
     confuse: float = param(1.25, 0.0, 100.0, help="rate of the first pass over the forget set, as a multiple of lr")
-    push: float = param(0.075, 0.0, 100.0, help="rate of the contrastive push at its start, as a multiple of lr")
+    push: float = param(0.03, 0.0, 100.0, help="rate of the contrastive push at its start, as a multiple of lr")
     temperature: float = param(1.15, 0.1, 50.0, help="temperature T of the contrastive push")
 
     def loss(self, model, original, step):

@@ -33,8 +33,8 @@ class MSG(GradientUnlearner):
     grid = GradientUnlearner.grid | {"share": (0.1, 0.3, 0.6)}
 
     epochs: int = param(5, 1, 200, help="passes over the retain set")
-    lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")
-    share: float = param(0.3, 0.0, 1.0, help="share of each layer's weights that start afresh")
+    lr: float = param(0.3, 1e-7, 10.0, log=True, help="learning rate")
+    share: float = param(0.6, 0.0, 1.0, help="share of each layer's weights that start afresh")
     slow: float = param(0.1, 0.0, 1.0, help="how much the gradients of the other weights count")
 
     def context(self, model, original, request, cost):

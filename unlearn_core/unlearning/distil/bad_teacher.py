@@ -29,7 +29,7 @@ class BadTeacher(Mixture):
     grid = {"lr": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), "share": (0.3, 1.0)}
 
     epochs: int = param(3, 1, 200, help="passes over the data")
-    lr: float = param(1e-3, 1e-7, 10.0, log=True, help="learning rate")
+    lr: float = param(0.01, 1e-7, 10.0, log=True, help="learning rate")
     share: float = param(0.3, 0.0, 1.0, help="share of the retain set that it looks at")
     temperature: float = param(1.0, 0.1, 50.0, help="temperature T of the distillation")
 

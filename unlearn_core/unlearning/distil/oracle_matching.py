@@ -29,7 +29,7 @@ class OracleMatching(Mixture):
     grid = {"lr": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)}
 
     epochs: int = param(5, 1, 200, help="passes over the data")
-    lr: float = param(1e-3, 1e-7, 10.0, log=True, help="learning rate; it shrinks to 0.95 of itself with each epoch")
+    lr: float = param(0.01, 1e-7, 10.0, log=True, help="learning rate; it shrinks to 0.95 of itself with each epoch")
     oracles: int = param(10, 1, 100, help="models that are retrained")
 
     def context(self, model, original, request, cost):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from unlearn_core.params import spec
+from unlearn_core.params import param, spec
 from unlearn_core.unlearning.distil.scrubbing import Scrubbing
 
 
@@ -19,3 +19,5 @@ class Scrub(Scrubbing):
 
     title = "SCRUB"
     group = "distil"
+
+    lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")

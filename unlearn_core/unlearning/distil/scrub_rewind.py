@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from unlearn_core.params import BadValue, spec
+from unlearn_core.params import BadValue, param, spec
 from unlearn_core.unlearning.distil.scrubbing import Scrubbing
 from unlearn_core.unlearning.request import Batch, fetch
 
@@ -21,6 +21,8 @@ class ScrubRewind(Scrubbing):
     title = "SCRUB+R"
     group = "distil"
     needs = ("retain", "forget", "labels", "validation")
+
+    lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")
 
     def refuse(self, request):
         super().refuse(request)

@@ -38,8 +38,8 @@ class SISA(Unlearner):
     )
     grid = {"shards": (2, 3, 5), "slices": (1, 3)}
 
-    shards: int = param(3, 1, 100, help="models that vote, each trained on its own part of the images")
-    slices: int = param(2, 1, 100, help="parts of a shard, after each of which its model is kept")
+    shards: int = param(2, 1, 100, help="models that vote, each trained on its own part of the images")
+    slices: int = param(3, 1, 100, help="parts of a shard, after each of which its model is kept")
     epochs: int = param(30, 1, 1000, help="epochs whose work the training of a shard equals")
 
     def places(self, request) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,7 @@ class Munba(GradientUnlearner):
     group = "game"
     walk = "paired"
 
-    lr: float = param(5e-3, 1e-7, 10.0, log=True, help="learning rate, which is the length of a step")
+    lr: float = param(0.01, 1e-7, 10.0, log=True, help="learning rate, which is the length of a step")
     exclude_true: bool = param(False, help="draw from the wrong labels only")
 
     def labels(self, request, epoch):

@@ -34,7 +34,8 @@ class MiniUnlearning(Replayed):
     )
     grid = {"share": (0.05, 0.3, 0.6, 0.8, 0.9, 1.0), "variant": ("hessian", "scalar"), "lr": (0.01, 0.1)}
 
-    share: float = param(0.05, 0.0, 1.0, help="share of the training steps followed, the last ones; at least one epoch")
+    lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")
+    share: float = param(1.0, 0.0, 1.0, help="share of the training steps followed, the last ones; at least one epoch")
     variant: str = param("hessian", choices=("hessian", "scalar"), help="curvature by Hessian products, or one factor")
     rho: float = param(0.95, 0.0, 1.0, help="scalar only: what is left of a difference after each step")
 

@@ -20,7 +20,7 @@ class FirstOrder(DataChange):
     needs = ("forget", "labels")
     grid = {"tau": (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0), "steps": (1, 10)}
 
-    tau: float = param(20.0, 0.0, 1e6, help="length of a step; about 20 suits deletion, about 1 corrected labels")
+    tau: float = param(10.0, 0.0, 1e6, help="length of a step; about 10 suits deletion, about 1 corrected labels")
     steps: int = param(1, 1, 1000, help="steps, each from where the last one led")
 
     def run(self, model, original, request, cost):

@@ -32,7 +32,7 @@ class SecondOrder(DataChange):
     grid = {"damping": (0.01, 0.03, 0.1, 0.3), "length": (1.0, 3.0, 10.0, 20.0, 30.0)}
 
     damping: float = param(0.1, 1e-6, 100.0, log=True, help="added to the curvature; an L2 penalty of training counts")
-    length: float = param(10.0, 0.0, 1000.0, help="length of the step; about 10 suits deletion, 1 corrected labels")
+    length: float = param(30.0, 0.0, 1000.0, help="length of the step; about 30 suits deletion, 1 corrected labels")
     solver: str = param("conjugate gradients", choices=("conjugate gradients", "LiSSA"), help="how H is inverted")
     iterations: int = param(20, 1, 10_000, help="products with the Hessian, at most")
     scale: float = param(100.0, 1e-3, 1e9, log=True, help="LiSSA only: must exceed the largest eigenvalue of H")

@@ -52,9 +52,9 @@ class Remi(GradientUnlearner):
     grid = GradientUnlearner.grid | {"lam_kl": (0.1, 1.0), "lam_mi": (0.1, 1.0)}
 
     epochs: int = param(5, 1, 200, help="passes over the data")
-    lr: float = param(3e-3, 1e-7, 10.0, log=True, help="learning rate")
+    lr: float = param(0.3, 1e-7, 10.0, log=True, help="learning rate")
     lam_mi: float = param(0.1, 0.0, 100.0, help="weight of not being taken for members")
-    lam_kl: float = param(1.0, 0.0, 100.0, help="weight of being as confident as on validation images")
+    lam_kl: float = param(0.1, 0.0, 100.0, help="weight of being as confident as on validation images")
 
     def context(self, model, original, request, cost):
         inputs = min(TOP, request.classes) + 2

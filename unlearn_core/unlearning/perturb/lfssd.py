@@ -22,7 +22,8 @@ class LFSSD(Dampening):
     group = "perturb weights"
     needs = ("retain", "forget")
 
-    alpha: float = param(6.0, 0.0, 1e9, help="how many times as important for the forget set a weight must be")
+    dampening: float = param(0.3, 0.0, 100.0, help="lambda: how much of a shrunk weight is left; 0 = nothing")
+    alpha: float = param(2.0, 0.0, 1e9, help="how many times as important for the forget set a weight must be")
 
     def importance(self, model, batches):
         return importances(model, batches, lambda logits, _: logits.square().sum(-1).mean(), torch.abs)

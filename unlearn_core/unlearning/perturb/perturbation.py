@@ -30,7 +30,7 @@ class Perturbation(GradientUnlearner):
     grid = {"share": (0.01, 0.03, 0.1), "sigma": (1.0, 3.0, 6.0, 10.0), "lr": (0.01, 0.1)}
 
     share: float = param(0.03, 0.0, 1.0, help="share of the weights that get noise")
-    sigma: float = param(3.0, 0.0, 100.0, help="size of the noise")
+    sigma: float = param(6.0, 0.0, 100.0, help="size of the noise")
     unit: str = param(
         "layer", choices=("layer", "absolute"), help="sigma in standard deviations of the layer, or as is"
     )
@@ -78,7 +78,7 @@ class Dampening(Unlearner):
 
     grid = {"alpha": (2.0, 3.0, 5.0, 7.0, 10.0, 12.0, 15.0, 20.0, 30.0, 100.0), "dampening": (0.3, 1.0)}
 
-    alpha: float = param(10.0, 0.0, 1e9, help="how many times as important for the forget set a weight must be")
+    alpha: float = param(20.0, 0.0, 1e9, help="how many times as important for the forget set a weight must be")
     dampening: float = param(1.0, 0.0, 100.0, help="lambda: how much of a shrunk weight is left; 0 = nothing")
     batch: int = param(128, 1, 8192, help="images whose gradient is taken together")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from unlearn_core.params import spec
+from unlearn_core.params import param, spec
 from unlearn_core.unlearning.draws import generator
 from unlearn_core.unlearning.perturb.perturbation import Perturbation
 
@@ -24,6 +24,8 @@ class RandomK(Perturbation):
     title = "Random-k perturbation"
     group = "perturb weights"
     reconstruction = "Reconstruction: the size of the noise and the repair are assumed."
+
+    lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")
 
     def scores(self, original, request, cost):
         source = generator(request, use=1)

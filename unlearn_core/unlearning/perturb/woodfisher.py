@@ -28,7 +28,7 @@ class WoodFisher(Unlearner):
     group = "perturb weights"
     grid = {"alpha": (1.0, 3.0, 5.0, 10.0, 20.0, 30.0, 50.0, 100.0, 300.0)}
 
-    alpha: float = param(20.0, 1e-6, 1e6, log=True, help="length of the step")
+    alpha: float = param(10.0, 1e-6, 1e6, log=True, help="length of the step")
     images: int = param(1000, 1, 1_000_000, help="single retain images that the curvature comes from (N)")
 
     def run(self, model, original, request, cost):

@@ -20,7 +20,7 @@ class NegGrad(GradientUnlearner):
     needs = ("forget", "labels")
 
     epochs: int = param(5, 1, 200, help="passes over the data")
-    lr: float = param(1e-3, 1e-7, 10.0, log=True, help="learning rate")
+    lr: float = param(0.01, 1e-7, 10.0, log=True, help="learning rate")
     bn: str = param("frozen", choices=("train", "frozen"), help="whether BatchNorm statistics follow the batches")
 
     def loss(self, model, original, step):

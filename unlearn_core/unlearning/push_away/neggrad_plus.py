@@ -19,6 +19,7 @@ class NegGradPlus(GradientUnlearner):
     group = "push away"
     walk = "paired"
 
+    lr: float = param(0.03, 1e-7, 10.0, log=True, help="learning rate")
     epochs: int = param(5, 1, 200, help="passes over the data")
     alpha: float = param(0.95, 0.0, 1.0, help="weight of the retain loss; 1 is plain fine-tuning")
 

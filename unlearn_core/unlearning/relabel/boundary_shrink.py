@@ -28,7 +28,7 @@ class BoundaryShrink(GradientUnlearner):
     needs = ("forget", "labels")
     grid = {"lr": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)}
 
-    lr: float = param(3e-3, 1e-7, 10.0, log=True, help="learning rate")
+    lr: float = param(0.001, 1e-7, 10.0, log=True, help="learning rate")
     bound: float = param(0.1, 0.0, 1.0, help="how far each pixel moves in the search; 1 = from black to white")
     bn: str = param("frozen", choices=("train", "frozen"), help="whether BatchNorm statistics follow the batches")
 

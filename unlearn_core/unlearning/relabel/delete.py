@@ -25,7 +25,7 @@ class Delete(GradientUnlearner):
     grid = {"lr": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)}
 
     epochs: int = param(20, 1, 200, help="passes over the data")
-    lr: float = param(3e-3, 1e-7, 10.0, log=True, help="learning rate")
+    lr: float = param(0.001, 1e-7, 10.0, log=True, help="learning rate")
     bn: str = param("frozen", choices=("train", "frozen"), help="whether BatchNorm statistics follow the batches")
 
     def loss(self, model, original, step):

@@ -18,6 +18,7 @@ class RandomLabel(GradientUnlearner):
     group = "relabel"
     walk = "all"
 
+    lr: float = param(0.03, 1e-7, 10.0, log=True, help="learning rate")
     exclude_true: bool = param(False, help="draw from the wrong labels only")
 
     def labels(self, request, epoch):

@@ -24,6 +24,7 @@ class SalUn(GradientUnlearner):
     group = "relabel"
     walk = "all"
 
+    lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")
     share: float = param(0.5, 0.0, 1.0, help="share of the weights that may change")
     keep: str = param("top", choices=("top", "bottom"), help="which end of the saliency; the paper means the top")
     exclude_true: bool = param(False, help="draw from the wrong labels only")

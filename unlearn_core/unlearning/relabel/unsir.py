@@ -32,7 +32,7 @@ class Unsir(GradientUnlearner):
     impair: int = param(2, 0, 200, help="first epochs, in which the noise is learned too")
     lr: float = param(3e-3, 1e-7, 1.0, log=True, help="learning rate of the first epochs; half of it later")
     each: int = param(500, 1, 100_000, help="images of each class that it looks at")
-    noise: int = param(32, 1, 1024, help="noise images for each class to forget")
+    noise: int = param(16, 1, 1024, help="noise images for each class to forget")
     noise_steps: int = param(40, 1, 1000, help="steps that find the noise")
 
     def context(self, model, original, request, cost):

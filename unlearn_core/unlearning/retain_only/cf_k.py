@@ -20,6 +20,7 @@ class CFk(GradientUnlearner):
     needs = ("retain", "labels")
     grid = GradientUnlearner.grid | {"k": (0, 1, 2)}
 
+    lr: float = param(0.3, 1e-7, 10.0, log=True, help="learning rate")
     k: int = param(1, 0, 100, help="blocks before the head that may change; 0 = the head alone")
     bn: str = param("frozen", choices=("train", "frozen"), help="whether BatchNorm statistics follow the batches")
 

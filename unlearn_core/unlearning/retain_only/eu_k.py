@@ -22,7 +22,7 @@ class EUk(GradientUnlearner):
     needs = ("retain", "labels")
     grid = GradientUnlearner.grid | {"k": (0, 1, 2)}
 
-    lr: float = param(0.03, 1e-7, 10.0, log=True, help="learning rate")
+    lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")
     k: int = param(1, 0, 100, help="blocks before the head that start afresh; 0 = the head alone")
 
     def mask(self, original, request, cost):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from unlearn_core.params import spec
+from unlearn_core.params import param, spec
 from unlearn_core.unlearning.gradient import GradientUnlearner
 
 
@@ -15,3 +15,5 @@ class FineTune(GradientUnlearner):
     title = "Fine-tune"
     group = "retain set only"
     needs = ("retain", "labels")
+
+    lr: float = param(0.3, 1e-7, 10.0, log=True, help="learning rate")

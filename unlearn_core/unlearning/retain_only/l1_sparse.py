@@ -20,6 +20,7 @@ class L1Sparse(GradientUnlearner):
     group = "retain set only"
     needs = ("retain", "labels")
 
+    lr: float = param(0.3, 1e-7, 10.0, log=True, help="learning rate")
     alpha: float = param(5e-4, 0.0, 0.1, log=True, help="weight of the L1 penalty at the start")
 
     def loss(self, model, original, step):

@@ -28,10 +28,10 @@ class NoisyFineTune(GradientUnlearner):
     caution = "Uncertified: the source's guarantee holds for convex models that were trained with noise."
     grid = GradientUnlearner.grid | {"sigma": (0.001, 0.003, 0.01, 0.03)}
 
-    lr: float = param(0.03, 1e-7, 10.0, log=True, help="learning rate")
+    lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")
     momentum: float = param(0.0, 0.0, 0.999, help="momentum of SGD; above 0 it carries the noise of a step on")
     clip: float = param(1.0, 1e-3, 100.0, log=True, help="largest norm of a batch's gradient")
-    sigma: float = param(0.01, 0.0, 1.0, help="size of the noise; 0 = none")
+    sigma: float = param(0.03, 0.0, 1.0, help="size of the noise; 0 = none")
 
     def context(self, model, original, request, cost):
         return generator(request)
