@@ -21,7 +21,7 @@ HEAD = """# Unlearning algorithms
 Written by `python docs/algorithms.py` from the code and from `docs/algorithms.json`; that file is made by
 
 ```sh
-python -m unlearn_core leaderboard --store ./store | tail -n 1 | python -m json.tool > docs/algorithms.json
+python -m unlearn_core leaderboard --store ./store | tail -n 1 > docs/algorithms.json
 ```
 
 Every algorithm runs with its defaults. These were found on models and forget sets that are not reported here, with
@@ -45,30 +45,35 @@ def overview() -> str:
     return table(("algorithm", "group", "for", "looks at", "reconstruction", "what it does"), rows)
 
 
+RATES = {"tpr_at_1_fpr": "1 %", "tpr_at_10_fpr": "10 %"}
+
+
 def measured(task: dict) -> str:
     """One task: the table, and who does not come closer than doing nothing."""
-    lines = task["methods"]
+    lines, retrained = task["methods"], task["methods"]["retrained"]
     shown = sorted((n for n in lines if n != "retrained"), key=lambda n: -lines[n]["group_tow"]["mean"])
+    rates = {rate: words for rate, words in RATES.items() if retrained[rate]["value"] is not None}
     rows = [
-        (
-            f"`{n}`",
-            plus_minus(lines[n]["group_tow"]),
-            plus_minus(lines[n]["tow"]),
-            plus_minus(lines[n]["tpr_at_1_fpr"], 2),
-            *(f"{lines[n][f'{s}_accuracy']['mean']:.3f}" for s in ("forget", "retain", "test")),
-            f"{lines[n]['seconds']:.2f}",
-        )
+        (f"`{n}`", *(plus_minus(lines[n][m]) for m in ("group_tow", "tow")), plus_minus(lines[n]["attack_auc"], 2))
+        + tuple(_rate(lines[n][rate]) for rate in rates)
+        + tuple(f"{lines[n][f'{s}_accuracy']['mean']:.3f}" for s in ("forget", "retain", "test"))
+        + (f"{lines[n]['seconds']:.2f}",)
         for n in shown
     ]
-    retrained = lines["retrained"]
     target = "/".join(f"{retrained[f'{s}_accuracy']['mean']:.3f}" for s in ("forget", "retain", "test"))
-    heads = ("algorithm", "group ToW", "ToW", "TPR at 1 % FPR", "forget", "retain", "test", "seconds")
+    attacked = ", ".join(f"TPR at {words} FPR {_rate(retrained[rate])}" for rate, words in rates.items())
+    heads = ("algorithm", "group ToW", "ToW", "AUC", *(f"TPR at {words} FPR" for words in rates.values()))
     text = (
         f"{task['forget']} images of {task['dataset']}, {task['seeds']} seeds; ± is the 95 % interval over them. "
         f"`original` is doing nothing, `retrained-again` the ceiling: one retrained model against another. A retrained "
-        f"model's accuracy on forgotten, kept and test images is {target}, its TPR at 1 % FPR "
-        f"{plus_minus(retrained['tpr_at_1_fpr'], 2)}.\n\n{table(heads, rows)}"
+        f"model's accuracy on forgotten, kept and test images is {target}; the confidence attack, which is to find no "
+        f"more in an unlearned model than in a retrained one, reads AUC {plus_minus(retrained['attack_auc'], 2)} there"
+        f"{attacked and ', ' + attacked}."
     )
+    for rate, words in RATES.items():
+        if rate not in rates:
+            text += f" The TPR at {words} FPR is {retrained[rate]['why']}."
+    text += f"\n\n{table((*heads, 'forget', 'retain', 'test', 'seconds'), rows)}"
     behind = [n for n in shown if n not in REFERENCES and not better(lines[n]["closer_than_original"])]
     if not behind:
         return f"{text}\n\nEvery one of them comes closer to retraining than doing nothing."
@@ -77,6 +82,10 @@ def measured(task: dict) -> str:
         f"{text}\n\nNot shown to come closer to retraining than doing nothing (group ToW minus that of the original of "
         f"the same seed): {named}."
     )
+
+
+def _rate(found: dict) -> str:
+    return f"{found['value']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
 
 
 def better(difference: dict) -> bool:

@@ -14,10 +14,12 @@ import pandas as pd
 from unlearn_core import evaluation
 from unlearn_core.data import Data
 from unlearn_core.experiment.attributes import known, target
+from unlearn_core.experiment.audit import attack
 from unlearn_core.experiment.spread import fulfil_all
 from unlearn_core.experiment.stages import fulfil
 from unlearn_core.experiment.study import Study, short_name
 from unlearn_core.experiment.tuning import TUNING, Tuning, chosen, grid
+from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import AtRandom, ForgetSet, Mislabelled, OfClass
 from unlearn_core.params import plain
 from unlearn_core.progress import Tell, silent
@@ -72,22 +74,26 @@ def study_of(task: Task, seeds: int = SEEDS) -> Study:
 
 
 def leaderboard(store: Store, seeds: int = SEEDS, tell: Tell = silent) -> dict[str, dict]:
-    """Task -> what was measured: for each method the means over seeds with half widths of 95 % intervals, its seconds,
-    and by how much it lies closer to retraining than the original of the same seed (group ToW).
+    """Task -> what was measured: for each method the means over seeds with half widths of 95 % intervals, what the
+    confidence attack finds at two rates of false alarms (or why that cannot be measured), its seconds, and by how much
+    it lies closer to retraining than the original of the same seed (group ToW).
     """
     return {name: _measured(store, study_of(task, seeds), tell) | {"title": task.title} for name, task in TASKS.items()}
 
 
-METRICS = ("group_tow", "tow", "tpr_at_1_fpr", "forget_accuracy", "retain_accuracy", "test_accuracy")
+METRICS = ("group_tow", "tow", "attack_auc", "forget_accuracy", "retain_accuracy", "test_accuracy")
+RATES = {"tpr_at_1_fpr": 0.01, "tpr_at_10_fpr": 0.1}
 
 
 def _measured(store: Store, study: Study, tell: Tell) -> dict:
     result = fulfil(store, study, tell)
-    table = result.table()
+    opened, table = OpenStudy(store, result), result.table()
     by_method = {name: g.sort_values("seed") for name, g in table.groupby("method", sort=False)}
     lines = {}
     for name, group in by_method.items():
         line = {m: vars(evaluation.over_seeds(_numbers(group[m]))) for m in METRICS}
+        found = attack(opened, name, "confidence")
+        line |= {rate: vars(found.found_at(alpha)) for rate, alpha in RATES.items()}
         line["closer_than_original"] = vars(
             evaluation.paired_difference(_numbers(group["group_tow"]), _numbers(by_method["original"]["group_tow"]))
         )
