@@ -30,6 +30,8 @@ def draw() -> None:
         st.markdown(words.result(title_of(study, method), verdict, statistic))
         warnings = [words.over_unlearned(verdict, statistic), words.no_power(verdict)]
         warnings.append(words.hidden(verdict, parts, statistic))
+        if promised := words.privacy(study):
+            st.markdown(promised)
         if any(warnings):
             st.warning("\n\n".join(filter(None, warnings)))
     before_and_after(study, method, statistic, verdict)
@@ -38,8 +40,6 @@ def draw() -> None:
     st.subheader(numbers.short(METRICS["mia_efficacy"]), help=METRICS["mia_efficacy"].help)
     found, target = (audit.efficacy(study, m, seeds) for m in (method, core.RETRAINED))
     st.markdown(words.efficacy(found, target))
-    if promised := words.privacy(study):
-        st.markdown(promised)
     images_at_risk(study, method, part, seeds)
 
 

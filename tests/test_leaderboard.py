@@ -4,17 +4,20 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from unlearn_core.data import Data
 from unlearn_core.experiment import leaderboard as board
 from unlearn_core.experiment import stages
 from unlearn_core.experiment.attributes import known
+from unlearn_core.experiment.measures import Validation
 from unlearn_core.experiment.rehearsal import fault, rehearse
-from unlearn_core.experiment.stages import dataset
+from unlearn_core.experiment.stages import Run, dataset
 from unlearn_core.experiment.study import Study
 from unlearn_core.experiment.tuning import TUNING, grid, tuning_set
 from unlearn_core.forget import AtRandom, ByMemorization, OfClass
 from unlearn_core.params import BadValue
+from unlearn_core.progress import silent
 from unlearn_core.rows import unpack
 from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS
@@ -126,3 +129,24 @@ def test_a_plan_that_cannot_be_asked_is_named(store, filled_study, filled_store)
     good = fault(Store(filled_store), filled_study, rows)
     bad = fault(Store(filled_store), filled_study.but(plans=(Plan(high=cls()),)), rows)
     assert good == "" and bad.startswith(f"{cls.title} needs")
+
+
+def test_what_looks_at_validation_images_is_judged_by_others(filled_study, digits):
+    """Of the validation images half are shown to such an algorithm, and only the other half judge it."""
+    plain, looks = (
+        Validation.of(digits, "0-8", ("0-2", "3-8"), (ALGORITHMS[name](),)) for name in ("fine-tune", "kde")
+    )
+    n = len(digits.validation.y)
+    everything = np.arange(n)
+    assert len(everything[plain.judging]) == len(everything[plain.shown]) == n
+    shown, judging = everything[looks.shown], everything[looks.judging]
+    assert not set(shown) & set(judging) and len(shown) + len(judging) == n
+    assert np.array_equal(looks.target.test_labels, digits.validation.y.numpy()[judging])
+    request = stages._request(
+        Run(training=filled_study.training, forget="0-8", unlearner=ALGORITHMS["kde"]()),
+        digits,
+        *stages._on_device(digits, looks.shown),
+        {},
+        silent,
+    )
+    assert torch.equal(request.validation.y, digits.validation.y[shown])

@@ -260,7 +260,7 @@ def test_learning_rates_were_chosen_elsewhere(opened, filled_study):
 def test_tuning_runs_never_share_a_seed_with_reported_ones(store, monkeypatch):
     seen = []
     unlearn = stages.unlearn
-    monkeypatch.setattr(tuning, "unlearn", lambda s, runs, tell: seen.extend(runs) or unlearn(s, runs, tell))
+    monkeypatch.setattr(tuning, "unlearn", lambda s, runs, *rest: seen.extend(runs) or unlearn(s, runs, *rest))
     fulfil(
         store,
         Tuning(

@@ -19,7 +19,7 @@ import numpy as np
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.proxies import PROXIES
 from unlearn_core.rows import pack, unpack
-from unlearn_core.unlearning import Cost, Request, Unlearned, Unlearner, unlearn_together
+from unlearn_core.unlearning import Cost, GradientUnlearner, Request, Unlearned, Unlearner, unlearn_together
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.relabel.random_label import RandomLabel
 from unlearn_core.unlearning.retain_only.fine_tune import FineTune
@@ -67,6 +67,9 @@ class Rum(Unlearner):
         return tuple(sorted({need for p in self.parts for need in p.unlearner.needs}))
 
     def refuse(self, request: Request) -> None:
+        for part in self.parts[:-1]:
+            if part.unlearner.ensemble:
+                raise BadValue(f"{part.unlearner.title} gives several models that vote, so it can only come last.")
         rows = self.rows(request)
         for number, part in enumerate(self.parts):
             part.unlearner.refuse(self.request_of(number, rows, request))
@@ -201,6 +204,6 @@ def vanilla(unlearner: Unlearner, passes: int) -> Unlearner:
     Each part costs a run over the retain set, so the epochs are multiplied, up to the most there may be. Passes over
     the forget set are not: those over the parts add up to those over the whole.
     """
-    if not hasattr(unlearner, "epochs") or unlearner.walk == "forget":
+    if not isinstance(unlearner, GradientUnlearner) or unlearner.walk == "forget":
         return unlearner
     return unlearner.but(epochs=min(200, unlearner.epochs * passes))

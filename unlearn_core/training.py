@@ -208,7 +208,9 @@ def train_each(
         )
         private = None
         if training.noise:
-            private = PrivateSteps(model, optimiser, training.noise, training.clip, training.batch, seed)
+            private = PrivateSteps(
+                model, optimiser, training.noise, training.clip, min(training.batch, len(own_rows)), seed
+            )
         steps, step = steps_of(training, len(own_rows)), 0
         seen = torch.zeros(len(y), len(TRAJECTORY), device=device)
         times = torch.zeros(len(y), 1, device=device)

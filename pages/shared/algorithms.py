@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.shared.forms import form
 from pages.shared.text import escape
-from unlearn_core.params import params
+from unlearn_core.params import BadValue, params
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 
 # Both are lines that every study has anyway.
@@ -16,9 +16,11 @@ SINGLE = tuple(name for name in ALGORITHMS if name not in ("original", "retrain"
 
 
 def label(name: str) -> str:
-    """Title and group, which also is what a search in the list finds."""
+    """Title, group, and whether it takes whole classes only; a search in the list finds all of these."""
     cls = ALGORITHMS[name]
-    return cls.title if name == "original" else f"{cls.title} · {cls.group}"
+    if name == "original":
+        return cls.title
+    return f"{cls.title} · {cls.group}{', whole classes only' if 'classes' in cls.needs else ''}"
 
 
 def name_of(unlearner: Unlearner) -> str:
@@ -26,10 +28,10 @@ def name_of(unlearner: Unlearner) -> str:
     return next(name for name, cls in ALGORITHMS.items() if cls is type(unlearner))
 
 
-def beware(cls: type[Unlearner]) -> None:
+def beware(cls: type[Unlearner], named: bool = False) -> None:
     """What the source leaves open and what results must not be taken for, in a line each; nothing where all is said."""
     for sentence in filter(None, (cls.reconstruction, cls.caution)):
-        st.caption(f":material/info: {escape(sentence)}")
+        st.caption(f":material/info: {f'**{escape(cls.title)}.** ' if named else ''}{escape(sentence)}")
 
 
 def settings(cls: type[Unlearner], key: str, default: Unlearner) -> Unlearner | None:
@@ -37,15 +39,25 @@ def settings(cls: type[Unlearner], key: str, default: Unlearner) -> Unlearner | 
     fit.
     """
     chosen = form(cls, key, default)
-    if any(p.name == "inner" for p in params(cls)):
-        names = [n for n in SINGLE if not any(p.name == "inner" for p in params(ALGORITHMS[n]))]
-        now = default.inner
+    st.caption(escape(inspect.getdoc(cls) or ""))
+    if not _wraps(cls):
+        return chosen
+    with st.container(border=True):
+        names, now = [n for n in SINGLE if not _wraps(ALGORITHMS[n])], default.inner
         inner = st.selectbox(
             "Algorithm inside", names, index=names.index(name_of(now)), format_func=label, key=f"{key}.inner",
             persist_state="session",
         )  # fmt: skip
         own = now if name_of(now) == inner else ALGORITHMS[inner]()
         inside = settings(ALGORITHMS[inner], f"{key}.inner.{inner}", own)
-        chosen = None if chosen is None or inside is None else chosen.but(inner=inside)
-    st.caption(escape(inspect.getdoc(cls) or ""))
-    return chosen
+    if chosen is None or inside is None:
+        return None
+    try:
+        return chosen.but(inner=inside)
+    except BadValue as error:
+        st.error(escape(str(error)))
+        return None
+
+
+def _wraps(cls: type[Unlearner]) -> bool:
+    return any(p.name == "inner" for p in params(cls))

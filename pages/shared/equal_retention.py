@@ -21,13 +21,27 @@ def draw(study: OpenStudy) -> None:
     st.markdown(
         "Forgetting and keeping pull against each other, so methods that keep different amounts cannot be compared by "
         "what they forgot. Here each is mixed with its original, just so far that it keeps the same share of the "
-        "original's accuracy on validation images (UWC)."
+        "original's accuracy on validation images of the classes that are still kept (UWC)."
     )
     table = made.finished(study)
     if table is None:
         _offer(study)
     else:
         _whole(study, table)
+
+
+AXES = {"group_tow": "Closeness to retraining (group ToW)", "forget_accuracy": "Accuracy on forgotten images"}
+
+
+def _alphas(table: pd.DataFrame, share: str, methods) -> list[pd.Series]:
+    """The alphas of each method at a share, one a seed."""
+    at = table[table["retention"] == float(share)]
+    return [at.loc[at["method"] == method, "alpha"] for method in methods]
+
+
+def _span(alphas: pd.Series) -> str:
+    low, high = alphas.min(), alphas.max()
+    return f"{low:.2f}" if high - low < 0.005 else f"{low:.2f} to {high:.2f}"
 
 
 def _offer(study: OpenStudy) -> None:
@@ -48,35 +62,37 @@ def _whole(study: OpenStudy, table: pd.DataFrame) -> None:
         st.segmented_control, "Accuracy kept, of the original's", shares, "retention", default=usual, required=True
     )
     kinds = study.means("group_tow")["kind"]
-    panels, values = [], {}
+    panels, values, seeds, count = [], {}, study.spec.seeds, len(study.data.validation.y)
     for metric in ("group_tow", "forget_accuracy"):
         found = made.means(table, metric)
         values[metric] = found[found["retention"] == float(chosen)].set_index("method")
-        about, means = core.COLUMNS[metric], study.means(metric)
+        means = study.means(metric)
         goal = core.CEILING if metric == "group_tow" else core.RETRAINED
         name = "one retrained model against another" if metric == "group_tow" else "retrained"
         lines = (
             dot_plot.Line(means.loc[goal, "mean"], "retrained", name),
             dot_plot.Line(means.loc[core.ORIGINAL, "mean"], "original", "original"),
         )
-        panels.append(dot_plot.Panel(f"{numbers.short(about)} ({numbers.direction(about)})", values[metric], lines))
+        panels.append(dot_plot.Panel(AXES[metric], values[metric], lines))
     heads = values["group_tow"].sort_values("mean", ascending=False).assign(kind=lambda t: kinds[t.index])
-    heads["title"] = [f"{t}, \u03b1 {a:.2f}" for t, a in zip(heads["title"], heads["alpha"], strict=True)]
+    names, alphas = list(heads["title"]), _alphas(table, chosen, heads.index)
+    heads["title"] = [f"{name}, \u03b1 {_span(group)}" for name, group in zip(names, alphas, strict=True)]
     best = study.table.loc[study.table["method"] == heads.index[0], "title"].iloc[0]
     title = f"At {shares[chosen]} of the original's accuracy, {best} is closest to retraining"
     said = zip(heads["title"], heads["mean"], heads["half_width"], strict=True)
     alt = f"{title}. " + "; ".join(f"{name}: {numbers.spread(mean, half)}" for name, mean, half in said)
     theme.show(dot_plot.draw(html(title), heads, panels), alt=alt)
-    torn = [escape(t) for t, share in zip(heads["title"], heads["mixes"], strict=True) if share < 1]
+    pairs = zip(names, heads["mixes"], strict=True)
+    torn = [f"{escape(name)} ({round((1 - share) * seeds)} of {seeds})" for name, share in pairs if share < 1]
     text = (
-        "\u03b1 is the mean share of the way from the original (0) to the unlearned model (1) at which the level is "
+        "\u03b1 is the share of the way from the original (0) to the unlearned model (1) at which the level is "
         "reached; 1 means the method kept that much by itself. Mixing brings back part of what was forgotten, so this "
         "compares methods and does not improve them. Bars: 95 % intervals over "
-        f"{study.spec.seeds} seeds."
+        f"{seeds} seeds. One of the {count:,} validation images is {1 / count:.1%}: levels closer than that are one."
     )
     if torn:
         text += (
-            " Where accuracy does not fall steadily along the way there is no such level, and \u03b1 stays 1 for those "
-            f"seeds: {', '.join(torn)}."
+            " Where accuracy does not fall steadily along the way there is no such level, and \u03b1 stays 1; seeds of "
+            f"which that is so: {', '.join(torn)}."
         )
     st.caption(text)

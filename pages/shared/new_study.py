@@ -17,6 +17,7 @@ from unlearn_core.experiment.study import PAPER
 from unlearn_core.forget import FORGET_SETS
 from unlearn_core.models import MODELS
 from unlearn_core.params import BadValue
+from unlearn_core.privacy import for_a_group
 from unlearn_core.store import StoreError
 from unlearn_core.training import Training, promise, recipe
 from unlearn_core.unlearning import ALGORITHMS
@@ -76,7 +77,8 @@ def _form() -> Study | None:
     with st.expander("Train with differential privacy"):
         st.caption(
             "The original and the retrained models are then trained by DP-SGD, which hides any single image; noise 0 "
-            "is ordinary training. Needs the extra `dp` and a model without BatchNorm."
+            "is ordinary training. It needs Opacus (`pip install 'unlearning-workbench[dp]'`) and a model without "
+            "BatchNorm: one hidden layer, or the small CNN."
         )
         training = training and form(Training, f"new.privacy.{name}", training, ("noise", "clip"))
     st.markdown("**3. What to forget**")
@@ -99,6 +101,8 @@ def _form() -> Study | None:
         persist_state="session",
         help="Each runs on the whole set; a RUM plan runs beside them and can be changed on the Plan page afterwards.",
     )
+    for single in singles:
+        algorithms.beware(ALGORITHMS[single], named=True)
     st.markdown("**5. How much work**")
     st.caption(
         "The bank of models is most of the work: memorization is estimated from it. 64 models give a preview, 256 a "
@@ -132,12 +136,19 @@ def _choices() -> dict[str, Choice]:
     return found
 
 
-def _promise(study: Study, images: int) -> str | None:
+def _promise(study: Study, forget: int, images: int) -> str | None:
     try:
         found = promise(study.training, images)
     except BadValue as error:
         return f":material/error: {escape(str(error))}"
-    return found and f"Training so is differentially private: \u03b5 = {found[0]:.2f} at \u03b4 = {found[1]:.1e}."
+    if found is None:
+        return None
+    together, delta = for_a_group(*found, forget)
+    empty = ", which promises nothing" if delta >= 1 else ""
+    return (
+        f"Training so is differentially private: for any one image \u03b5 = {found[0]:.2f} at \u03b4 = {found[1]:.1e}; "
+        f"for the {forget:,} images to forget together \u03b5 = {together:,.0f}{empty}."
+    )
 
 
 def _fits(study: Study) -> bool:
@@ -152,6 +163,6 @@ def _fits(study: Study) -> bool:
     else:
         forget, images = ahead
         st.markdown(f"This forgets **{forget:,} of {images:,}** training images, from {study.seeds} models.")
-        if (promised := _promise(study, images)) is not None:
+        if (promised := _promise(study, forget, images)) is not None:
             st.markdown(promised)
     return True

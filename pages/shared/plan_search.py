@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import chosen_set, found_plans, plan_editor, progress, state, theme, trials_chart
+from pages.shared.algorithms import SINGLE
 from pages.shared.forms import form
 from pages.shared.text import duration, escape
 from unlearn_core import jobs
@@ -22,7 +23,8 @@ from unlearn_core.rum import Plan
 from unlearn_core.store import StoreError
 from unlearn_core.unlearning import ALGORITHMS
 
-CHOICES = {name: cls.title for name, cls in ALGORITHMS.items() if name not in ("original", "retrain")}
+# A search tries plans by the hundred, with what every model has at hand.
+CHOICES = {n: ALGORITHMS[n].title for n in SINGLE if set(ALGORITHMS[n].needs) <= {"retain", "forget", "labels"}}
 RATES = {1.0: "as in the study"} | {factor: f"{factor:g} times that" for factor in (0.1, 0.3, 3.0, 10.0)}
 ASKED = ("method", "orders", "trials", "together", "tuning_seeds", "seeds", "best")
 SHOWN = 5  # plans of a search under way

@@ -61,7 +61,7 @@ def test_training_with_privacy_says_what_it_promises(start, submitted):
     at = start()
     assert "differentially private" not in words(at)
     at.number_input(key="new.privacy.digits.noise").set_value(1.0).run()
-    assert "Training so is differentially private: ε = " in words(at)
+    assert "Training so is differentially private: for any one image ε = " in words(at)
     button(at, "Run this study").click().run()
     assert submitted[0].training.noise == 1.0
 
@@ -96,7 +96,7 @@ def test_a_wrapper_shows_the_algorithm_inside(open_page, filled_store, submitted
     widget(at, ".uwc.inner").select("scrub").run()
     widget(at, ".inner.scrub.alpha").set_value(0.25).run()
     assert not at.exception and not at.error
-    assert "Reconstruction: the paper mixes language models" in words(at).replace("\\", "")
+    assert "Reconstruction: the paper is about language models" in words(at).replace("\\", "")
     widget(at, ".controls").uncheck().run()
     button(at, "Run this plan").click().run()
     (plan,) = submitted[0].plans

@@ -17,6 +17,7 @@ SHORT: dict[str, dict] = {
     "condensed": {"inner": FineTune(epochs=EPOCHS, batch=BATCH), "images": 1, "fit": 3},
     "uwc": {"inner": NegGradPlus(epochs=EPOCHS, batch=BATCH)},
     "langevin-head": {"m": 1.0, "epsilon": 5.0},
+    "mini-unlearning": {"share": 0.05},
     "lra-npp": {"change": "gaussian"},
 }
 # They draw nothing: another seed gives the same model.

@@ -182,6 +182,30 @@ def test_it_never_touches_what_it_does_not_declare(name, tiny_model, asked):
                 assert broken.cost.diverged_at is None
 
 
+@every_algorithm
+def test_what_needs_no_labels_never_reads_them(name, tiny_model, asked):
+    if {"labels", "classes"} & set(ALGORITHMS[name].needs):
+        return  # a class is named by labels
+    request = asked(name)
+    other = asked(name, y=torch.full_like(request.y, -100_000))
+    assert same(quick(name)(tiny_model, request).model, quick(name)(tiny_model, other).model)
+
+
+@pytest.mark.parametrize("labels", [torch.int32, torch.uint8, torch.float32])
+def test_labels_of_another_kind_are_refused(labels, tiny, tiny_request):
+    with pytest.raises(BadValue, match="one label, a whole number of 64 bits"):
+        tiny_request(y=tiny.train.y.to(labels))
+    with pytest.raises(BadValue, match="Each image needs one label"):
+        tiny_request(x=tiny.train.x[:-1])
+
+
+def test_a_need_that_is_a_field_of_the_request_is_looked_up_there(tiny_request):
+    """So a new need is a word of NEEDS and a field."""
+    for need in ("validation", "recipe", "history", "corrected"):
+        assert tiny_request().lacks(need) == f"{NEEDS[need]}, and there is none here"
+    assert all(tiny_request().lacks(need) is None for need in ("retain", "forget", "labels"))
+
+
 class Sealed:
     """In the place of images that must not be looked at."""
 

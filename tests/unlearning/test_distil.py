@@ -11,11 +11,11 @@ from tests.unlearning.common import RETAIN, SHARED, same, weights
 from tests.unlearning.costs import PER_EPOCH
 from unlearn_core.params import BadValue
 from unlearn_core.unlearning import Cost
+from unlearn_core.unlearning.descent import Step
 from unlearn_core.unlearning.distil.bad_teacher import BadTeacher
 from unlearn_core.unlearning.distil.oracle_matching import OracleMatching
 from unlearn_core.unlearning.distil.scrub import Scrub
 from unlearn_core.unlearning.distil.scrub_rewind import ScrubRewind
-from unlearn_core.unlearning.gradient import Step
 from unlearn_core.unlearning.request import Batch, Fresh
 from unlearn_core.unlearning.retain_only.fine_tune import FineTune
 

@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from tests.unlearning.common import weights
+from unlearn_core.unlearning.descent import Step
 from unlearn_core.unlearning.draws import random_labels
 from unlearn_core.unlearning.game.munba import OPPOSED, Munba, bargain
-from unlearn_core.unlearning.gradient import Step
 from unlearn_core.unlearning.request import Batch
 
 

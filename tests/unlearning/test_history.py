@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.unlearning.common import same, weights
+from tests.unlearning.common import quick, same, weights
 from unlearn_core.models import Classifier, new_model
 from unlearn_core.training import Training, train
 from unlearn_core.unlearning import Cost, Request
@@ -194,4 +194,13 @@ def test_going_through_the_training_again_does_not_change_it(cls, tiny, tiny_tra
 def test_parts_that_were_forgotten_before_are_not_taken_back_again(asked):
     """Rows in neither set do not count as forgotten."""
     later = asked(retain=np.arange(60, 300))
-    assert torch.equal(Amnesiac().moved(later, Cost()), Amnesiac().moved(asked(), Cost()))
+    assert torch.equal(Amnesiac().moved(later, Cost())[0], Amnesiac().moved(asked(), Cost())[0])
+
+
+def test_how_far_the_replay_ends_from_the_original_is_noted(tiny_model, asked):
+    """Nothing where the training was gone through alone, as here; then the last weights are the original's."""
+    assert quick("amnesiac")(tiny_model, asked()).cost.notes == {"replayed training ends apart by": 0.0}
+    other = copy.deepcopy(tiny_model)
+    with torch.no_grad():
+        other.head.bias.add_(1.0)
+    assert quick("amnesiac")(other, asked()).cost.notes["replayed training ends apart by"] > 0.01

@@ -12,7 +12,7 @@ from tests.unlearning.common import FORGET, SHARED, same, weights
 from unlearn_core.params import BadValue
 from unlearn_core.training import epoch_order, predict
 from unlearn_core.unlearning import Cost
-from unlearn_core.unlearning.gradient import Step
+from unlearn_core.unlearning.descent import Step
 from unlearn_core.unlearning.perturb.fisher import Fisher
 from unlearn_core.unlearning.perturb.lfssd import LFSSD
 from unlearn_core.unlearning.perturb.lra_npp import LraNpp

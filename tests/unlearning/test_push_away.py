@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.unlearning.common import SHARED, same, weights
-from unlearn_core.unlearning.gradient import Step
+from unlearn_core.unlearning.descent import Step
 from unlearn_core.unlearning.push_away.neggrad import NegGrad
 from unlearn_core.unlearning.push_away.neggrad_plus import NegGradPlus
 from unlearn_core.unlearning.request import Batch

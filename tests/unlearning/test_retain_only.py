@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from tests.unlearning.common import RETAIN, SHARED, quick, same, weights
 from unlearn_core.models import Classifier
 from unlearn_core.unlearning import Cost, Request
-from unlearn_core.unlearning.gradient import Step
+from unlearn_core.unlearning.descent import Step
 from unlearn_core.unlearning.request import Batch
 from unlearn_core.unlearning.retain_only.cf_k import CFk
 from unlearn_core.unlearning.retain_only.eu_k import EUk

@@ -171,3 +171,11 @@ def test_on_images_it_brings_the_accuracy_back(on_digits):
     assert accuracy(alone, request.forget) < accuracy(mix, request.forget) < 1
     unseen = Batch(images.validation.x, images.validation.y)
     assert (mix(unseen.x).argmax(1) == unseen.y).sum() >= 0.99 * (model(unseen.x).argmax(1) == unseen.y).sum()
+
+
+def test_without_a_batch_the_statistics_stay(with_batch_norm):
+    model = copy.deepcopy(with_batch_norm)
+    with torch.no_grad():
+        model.trunk[1].running_mean.fill_(3.0)
+    refresh_batch_norm(model, [])
+    assert (model.trunk[1].running_mean == 3.0).all()

@@ -16,13 +16,16 @@ def train(recipe: dict, store: StoreOption = None) -> None:
     """Train one model by the dataset's recipe, or by yours."""
     from unlearn_core.evaluation import accuracy
     from unlearn_core.experiment.stages import SPLITS, outputs
+    from unlearn_core.training import promise
 
     root = open_store(store)
     spec = training(root, recipe)
     result, cached = obtain(root, spec)
     found = {split: outputs(root, spec.data, result, split) for split in SPLITS}
     accuracies = {f"{split}_accuracy": accuracy(o.logits, o.labels) for split, o in found.items()}
-    answer({"key": result.key, **accuracies, "seconds": result.manifest()["seconds"], "cached": cached})
+    promised = promise(spec, len(found["train"].labels))
+    private = {} if promised is None else dict(zip(("epsilon", "delta"), promised, strict=True))
+    answer({"key": result.key, **accuracies, **private, "seconds": result.manifest()["seconds"], "cached": cached})
 
 
 @with_recipe

@@ -81,7 +81,7 @@ def leaderboard(store: Store, seeds: int = SEEDS, tell: Tell = silent) -> dict[s
     return {name: _measured(store, study_of(task, seeds), tell) | {"title": task.title} for name, task in TASKS.items()}
 
 
-METRICS = ("group_tow", "tow", "attack_auc", "forget_accuracy", "retain_accuracy", "test_accuracy")
+MEANS = ("group_tow", "tow", "attack_auc", "forget_accuracy", "retain_accuracy", "test_accuracy")
 RATES = {"tpr_at_1_fpr": 0.01, "tpr_at_10_fpr": 0.1}
 
 
@@ -91,7 +91,7 @@ def _measured(store: Store, study: Study, tell: Tell) -> dict:
     by_method = {name: g.sort_values("seed") for name, g in table.groupby("method", sort=False)}
     lines = {}
     for name, group in by_method.items():
-        line = {m: vars(evaluation.over_seeds(_numbers(group[m]))) for m in METRICS}
+        line = {m: vars(evaluation.over_seeds(_numbers(group[m]))) for m in MEANS}
         found = attack(opened, name, "confidence")
         line |= {rate: vars(found.found_at(alpha)) for rate, alpha in RATES.items()}
         line["closer_than_original"] = vars(

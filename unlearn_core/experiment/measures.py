@@ -12,6 +12,7 @@ from unlearn_core.attacks import Side, auc, lira_online, summarise, threshold_ef
 from unlearn_core.attacks.signals import margin
 from unlearn_core.data import Dataset
 from unlearn_core.rows import others, unpack
+from unlearn_core.unlearning import Unlearner
 
 # Below this many shadow models on a side, one variance for all images is steadier than one for each.
 OWN_VARIANCE = 64
@@ -120,20 +121,26 @@ def measure(
 
 @dataclass(frozen=True)
 class Validation:
-    """What settings and plans are chosen by: the same numbers with the validation images, which nothing else looks at,
-    in the place of the test images, where there are any.
+    """What settings and plans are chosen by: the same numbers with the validation images in the place of the test
+    images, where there are any. Of what an algorithm looks at validation images itself, half are `shown` to it, and the
+    other half judge it.
     """
 
     target: Target
     split: str
+    shown: slice
+    judging: slice
 
     @classmethod
-    def of(cls, images: Dataset, forget: str, parts: Sequence[str]) -> Validation:
+    def of(cls, images: Dataset, forget: str, parts: Sequence[str], unlearners: Sequence[Unlearner]) -> Validation:
         """`forget` and `parts` as text, such as 3,7-9."""
         n, split = len(images.train.y), "validation" if len(images.validation.y) else "test"
         rows = {f"part{i}": unpack(text, n) for i, text in enumerate(parts)}
-        labels = images.train.y.numpy(), getattr(images, split).y.numpy()
-        return cls(Target(*labels, unpack(forget, n), rows), split)
+        halves = slice(0, None, 2), slice(1, None, 2)
+        if split == "test" or not any("validation" in unlearner.needs for unlearner in unlearners):
+            halves = slice(None), slice(None)
+        labels = images.train.y.numpy(), getattr(images, split).y.numpy()[halves[1]]
+        return cls(Target(*labels, unpack(forget, n), rows), split, *halves)
 
     def measure(self, unlearned: dict[str, np.ndarray], retrained: dict[str, np.ndarray]) -> dict[str, float | None]:
         """All numbers of one unlearned model against its retrained one, from logits of all splits."""
@@ -141,4 +148,4 @@ class Validation:
         return measure(self.target, self._held_out(unlearned), reference, reference, None)
 
     def _held_out(self, logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {"train": logits["train"], "test": logits[self.split]}
+        return {"train": logits["train"], "test": logits[self.split][self.judging]}

@@ -37,6 +37,7 @@ from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
+from unlearn_core.unlearning.request import NEEDS
 
 COLUMNS = ("trial", *PARTS, "order", "steps", "group_tow", "tow", "seconds", "diverged", "plan", "result")
 
@@ -76,6 +77,10 @@ class PlanSearch(Spec):
             raise BadValue("A search needs at least one algorithm to choose from.")
         if any(isinstance(u, (Rum, Retrain)) for u in self.algorithms):
             raise BadValue("A search chooses from single algorithms, and not from retraining, which is the reference.")
+        for unlearner in self.algorithms:
+            if beyond := sorted(set(unlearner.needs) - {"retain", "forget", "labels"}):
+                needed = ", ".join(NEEDS[need] for need in beyond)
+                raise BadValue(f"A search cannot choose {unlearner.title}: it needs {needed}.")
         numbers = all(isinstance(f, (int, float)) and not isinstance(f, bool) for f in self.rates)
         if not self.rates or not numbers or not all(1e-4 <= f <= 1e4 for f in self.rates):
             raise BadValue("Factors of a learning rate lie between 0.0001 and 10,000, and there is at least one.")
@@ -168,7 +173,7 @@ def try_all(store: Store, trials: Sequence[PlanTrial], tell: Tell = silent) -> l
 def _try(store: Store, trials: list[PlanTrial], tell: Tell) -> None:
     one = trials[0]
     images = dataset(store, one.training.data)
-    validation = Validation.of(images, one.forget, one.parts)
+    validation = Validation.of(images, one.forget, one.parts, ())
     originals = [one.training.but(seed=s) for s in one.seeds]
     trained = train_all(store, [*originals, *(t.but(without=one.forget) for t in originals)], tell)
     retrained = {s: r.arrays("logits") for s, r in zip(one.seeds, trained[len(originals) :], strict=True)}

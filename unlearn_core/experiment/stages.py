@@ -205,12 +205,14 @@ def _map(store: Store, spec: Map, tell: Tell) -> Result:
 # -- unlearning --------------------------------------------------------------------------------------------------------
 
 
-def unlearn(store: Store, runs: Sequence[Run], tell: Tell = silent) -> list[tuple[Unlearned, dict[str, dict]]]:
+def unlearn(
+    store: Store, runs: Sequence[Run], tell: Tell = silent, shown: slice = slice(None)
+) -> list[tuple[Unlearned, dict[str, dict]]]:
     """Carry out runs of one dataset together: each unlearned model, and the logits of each split after each step of a
     plan.
     """
     images = dataset(store, runs[0].training.data)
-    on_device, unseen = _on_device(images)  # one copy for all runs
+    on_device, unseen = _on_device(images, shown)  # one copy for all runs
     originals = {t: load_model(store, t, fulfil(store, t)) for t in dict.fromkeys(run.training for run in runs)}
     models = [originals[run.training] for run in runs]
     steps: list[dict[str, dict]] = [{} for _ in runs]
@@ -229,11 +231,11 @@ def refuse(store: Store, training: Training, rows: np.ndarray, unlearner: Unlear
     unlearner.refuse(request_of(store, Run(training=training, forget=pack(rows), unlearner=unlearner)))
 
 
-def _on_device(images: Dataset) -> tuple[Images, Batch | None]:
-    """The training images, and the validation images where there are any."""
+def _on_device(images: Dataset, shown: slice = slice(None)) -> tuple[Images, Batch | None]:
+    """The training images, and those of the validation images that may be looked at, where there are any."""
     device = pick_device()
     known, unseen = (Images(split.x.to(device), split.y.to(device)) for split in (images.train, images.validation))
-    return known, Batch(*unseen) if len(unseen.y) else None
+    return known, Batch(unseen.x[shown], unseen.y[shown]) if len(unseen.y) else None
 
 
 def _request(
@@ -254,7 +256,8 @@ def _request(
         after=after,
         recipe=partial(_fresh, run.training, images),
         validation=validation,
-        history=_history(run.training, images, tell),
+        # Steps with differential privacy are none that an algorithm could go through again.
+        history=None if run.training.noise else _history(run.training, images, tell),
         corrected=None if images.true_labels is None else torch.from_numpy(images.true_labels).to(on_device.y),
     )
 

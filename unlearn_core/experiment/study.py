@@ -114,7 +114,7 @@ class Method:
 
 
 def example(models: int = 64, seeds: int = 5) -> Study:
-    """The example study: 40 images of each memorization level of scikit-learn's digits, and all algorithms on them."""
+    """The example study: 40 images of each memorization level of scikit-learn's digits, and the paper's algorithms."""
     return Study(name="Digits example", models=models, seeds=seeds)
 
 

@@ -35,6 +35,8 @@ FACTORS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 class Tuning(Spec):
     """The settings of one algorithm, tried on models of their own: the one with the best mean group ToW is chosen."""
 
+    version = 2  # an algorithm that looks at validation images is judged by others than it is shown
+
     training: Training = param(help="how the models are trained")
     forget: str = param(help="rows to forget")
     parts: tuple = param(help="rows of each part")
@@ -43,11 +45,11 @@ class Tuning(Spec):
 
 
 def settings(unlearner: Unlearner, factors: Sequence[float] = FACTORS) -> tuple[Unlearner, ...]:
-    """An algorithm at each of these multiples of its own learning rate, as far as its range goes; one without a rate at
-    the settings that it declares as worth trying. None where there is nothing to try.
+    """An algorithm at each of these multiples of its own learning rate, as far as its range goes. None where it has
+    none: other settings stay as they were given.
     """
     if not hasattr(unlearner, "lr"):
-        return grid(unlearner)
+        return ()
     declared = next(p for p in params(type(unlearner)) if p.name == "lr")
 
     def rate(factor: float) -> float:
@@ -120,7 +122,7 @@ def within(tell: Tell, stage: str, number: int, of: int) -> Tell:
 
 def _tuning(store: Store, search: Tuning, tell: Tell) -> Result:
     images = dataset(store, search.training.data)
-    validation = Validation.of(images, search.forget, search.parts)
+    validation = Validation.of(images, search.forget, search.parts, search.unlearners)
     trainings, retrained = _models(store, search, tell)
     pairs = [(j, i) for j in range(len(search.unlearners)) for i in range(len(search.seeds))]
     runs = [
@@ -130,7 +132,7 @@ def _tuning(store: Store, search: Tuning, tell: Tell) -> Result:
 
     def make(draft) -> None:
         lines = []
-        for (j, i), (unlearned, _) in zip(pairs, unlearn(store, runs, tell), strict=True):
+        for (j, i), (unlearned, _) in zip(pairs, unlearn(store, runs, tell, validation.shown), strict=True):
             row = validation.measure(all_logits(unlearned.model, images), retrained[i].arrays("logits"))
             head = {
                 "setting": j,

@@ -2,7 +2,7 @@
 is a new file and a row here.
 
 Beside the groups lies what they share: what is asked (request.py), what every algorithm is (base.py), those that go
-down a loss (gradient.py) and how many of them run side by side (stacked.py); gradients.py, distances.py and layers.py
+down a loss (descent.py) and how many of them run side by side (stacked.py); gradients.py, distances.py and layers.py
 are their tools.
 """
 
@@ -19,6 +19,7 @@ from unlearn_core.unlearning.challenge.msg import MSG
 from unlearn_core.unlearning.challenge.prmq import PRMQ
 from unlearn_core.unlearning.challenge.rni import RNI
 from unlearn_core.unlearning.condensed.condensation import Condensed
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.distil.bad_teacher import BadTeacher
 from unlearn_core.unlearning.distil.oracle_matching import OracleMatching
 from unlearn_core.unlearning.distil.scrub import Scrub
@@ -27,7 +28,6 @@ from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
 from unlearn_core.unlearning.ends.sisa import SISA
 from unlearn_core.unlearning.game.munba import Munba
-from unlearn_core.unlearning.gradient import GradientUnlearner
 from unlearn_core.unlearning.history.amnesiac import Amnesiac
 from unlearn_core.unlearning.history.mini_unlearning import MiniUnlearning
 from unlearn_core.unlearning.influence.first_order import FirstOrder

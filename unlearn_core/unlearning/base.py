@@ -2,7 +2,7 @@
 
 An algorithm is a frozen spec: its fields are its hyperparameters, calling it unlearns. The base refuses a request that
 lacks what the algorithm needs, copies the model, and counts the cost. Most algorithms derive from GradientUnlearner
-(gradient.py) and only say their loss.
+(descent.py) and only say their loss.
 """
 
 from __future__ import annotations
@@ -44,12 +44,16 @@ class Cost:
         self.validation_gradients += later.validation_gradients
         self.steps += later.steps
         self.peak_megabytes = max(self.peak_megabytes, later.peak_megabytes)
-        self.notes = self.notes | later.notes
+        for name, value in later.notes.items():
+            again = sum(known.partition(" (run ")[0] == name for known in self.notes)
+            self.notes[f"{name} (run {again + 1})" if again else name] = value
 
 
 @dataclass(frozen=True)
 class Unlearned:
-    """The unlearned model, in eval mode, every parameter finite, and what it cost."""
+    """The unlearned model, in eval mode, every parameter finite, and what it cost. Where a run diverged it is the last
+    finite state there was, which may be the original.
+    """
 
     model: torch.nn.Module
     cost: Cost
@@ -71,6 +75,7 @@ class Unlearner(Spec):
     reconstruction: ClassVar[str] = ""
     caution: ClassVar[str] = ""
     grid: ClassVar[dict[str, tuple]] = {}
+    ensemble: ClassVar[bool] = False  # whether the result is several models that vote
 
     def refuse(self, request: Request) -> None:
         """Raises BadValue, one sentence, where the request lacks what the algorithm needs."""
@@ -81,6 +86,8 @@ class Unlearner(Spec):
     def __call__(self, original: torch.nn.Module, request: Request) -> Unlearned:
         self.refuse(request)
         started, cost = time.perf_counter(), Cost()
+        if request.x.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(request.x.device)
         model = copy.deepcopy(original).requires_grad_(True)
         model = self.run(model, original, request, cost).eval()
         if not finite(model):  # one step was one too many
@@ -101,10 +108,10 @@ def finite(model: torch.nn.Module) -> bool:
 
 
 def peak_megabytes(device: torch.device) -> float:
-    """The most memory this process has used so far, on the device."""
+    """The most memory used on the device: on a GPU since the run began, on a CPU by this process so far."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3  # of this process so far
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
 __all__ = ["NEEDS", "Cost", "Request", "Unlearned", "Unlearner", "finite", "peak_megabytes"]

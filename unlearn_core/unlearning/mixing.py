@@ -52,9 +52,12 @@ def largest_mix(right: Callable[[float], float], retention: float) -> float | No
 
 @torch.no_grad()
 def refresh_batch_norm(model: torch.nn.Module, batches: Iterable[torch.Tensor]) -> None:
-    """Replace the running statistics of all BatchNorm layers by the means over these batches of images."""
+    """Replace the running statistics of all BatchNorm layers by the means over these batches of images; without a batch
+    they stay.
+    """
     norms = list(layers(model, NORMS).values())
-    if not norms:
+    batches = list(batches) if norms else []
+    if not batches:
         return
     model.eval()
     momenta = [norm.momentum for norm in norms]

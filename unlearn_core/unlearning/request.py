@@ -94,6 +94,8 @@ class Request:
     corrected: torch.Tensor | None = None
 
     def __post_init__(self):
+        if self.y.dtype != torch.int64 or len(self.y) != self.x.shape[0]:
+            raise BadValue("Each image needs one label, a whole number of 64 bits.")
         if len(self.forget) == 0:
             raise BadValue("The forget set is empty: choose at least one image.")
         if len(self.retain) == 0:
@@ -118,11 +120,13 @@ class Request:
         return [c for c in self.forgotten_classes if c in kept]
 
     def lacks(self, need: str) -> str | None:
-        """Why a need of NEEDS is not met, as the end of a sentence; None where it is."""
+        """Why a need of NEEDS is not met, as the end of a sentence; None where it is. A need that is called as a field
+        of the request is met where that is not None.
+        """
         if need == "classes" and (torn := self.split_classes):
-            named = ", ".join(map(str, torn[:5]))
+            named = ", ".join(map(str, torn[:5])) + (f" and {len(torn) - 5} more" if len(torn) > 5 else "")
             return f"{NEEDS[need]}; this one leaves images of class {named} among those to keep"
-        if need in ("validation", "recipe", "history", "corrected") and getattr(self, need) is None:
+        if getattr(self, need, True) is None:
             return f"{NEEDS[need]}, and there is none here"
         return None
 

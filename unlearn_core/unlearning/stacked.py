@@ -19,12 +19,13 @@ from unlearn_core.dense import DenseNets, flat, layers_of
 from unlearn_core.params import params as settings_of
 from unlearn_core.stacking import call, pays, skeleton, stacked_state
 from unlearn_core.unlearning.base import Cost, Unlearned, Unlearner, peak_megabytes
-from unlearn_core.unlearning.gradient import GradientUnlearner, Step
+from unlearn_core.unlearning.descent import GradientUnlearner, Step
 from unlearn_core.unlearning.request import Batch, Request
 
 AT_ONCE = 24  # members in one pass; more leave the processor's cache
 CHECK_EVERY = 16
-ALONE = ("run", "context", "between", "backward")  # hooks that work on one model
+# What works on one model; an algorithm with any of these of its own runs alone.
+ALONE = ("run", "steps", "context", "between", "backward", "_optimiser")
 
 
 def alike(unlearner: Unlearner, request: Request) -> tuple:

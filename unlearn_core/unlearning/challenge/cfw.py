@@ -4,8 +4,8 @@ import torch
 from torch.nn import functional as F
 
 from unlearn_core.params import param, spec
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.draws import generator
-from unlearn_core.unlearning.gradient import GradientUnlearner
 from unlearn_core.unlearning.layers import add_noise, layers
 from unlearn_core.unlearning.schedules import cosine, epoch_of
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from unlearn_core.params import BadValue, param, spec
-from unlearn_core.unlearning.gradient import GradientUnlearner
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.layers import layers
 from unlearn_core.unlearning.schedules import cosine, epoch_of
 

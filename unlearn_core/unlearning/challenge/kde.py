@@ -5,9 +5,9 @@ import torch
 from torch.nn import functional as F
 
 from unlearn_core.params import param, spec
+from unlearn_core.unlearning.descent import GradientUnlearner, Rows
 from unlearn_core.unlearning.distances import kl
 from unlearn_core.unlearning.draws import RETAIN, VALIDATION, generator
-from unlearn_core.unlearning.gradient import GradientUnlearner, Rows
 from unlearn_core.unlearning.layers import layers, start_afresh
 from unlearn_core.unlearning.schedules import cosine
 

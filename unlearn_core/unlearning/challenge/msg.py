@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from unlearn_core.params import param, spec
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.draws import FORGET, RETAIN, generator
-from unlearn_core.unlearning.gradient import GradientUnlearner
 from unlearn_core.unlearning.gradients import batch_gradients, flat, largest, named_parts
 from unlearn_core.unlearning.layers import layers
 from unlearn_core.unlearning.request import fetch

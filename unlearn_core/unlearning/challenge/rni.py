@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 
 from unlearn_core.params import param, spec
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.draws import generator
-from unlearn_core.unlearning.gradient import GradientUnlearner
 from unlearn_core.unlearning.layers import NORMS, add_noise, layers, start_afresh
 from unlearn_core.unlearning.schedules import epoch_of
 

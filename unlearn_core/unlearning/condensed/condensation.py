@@ -31,7 +31,7 @@ class Condensed(Unlearner):
 
     title = "Condensed retain set"
     group = "condensed data"
-    caution = "Pays where few buckets lose an image: forgotten classes or clusters, not a random tenth of all images."
+    caution = "Pays where few groups of alike images lose one: for classes or clusters, not for a random tenth."
     grid = {"images": (3, 5, 10)}
 
     inner: Unlearner = param(FineTune(), help="the algorithm that is given the smaller retain set")

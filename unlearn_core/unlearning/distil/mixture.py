@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from unlearn_core.unlearning.descent import GradientUnlearner, Rows
 from unlearn_core.unlearning.draws import ALL, generator
-from unlearn_core.unlearning.gradient import GradientUnlearner, Rows
 from unlearn_core.unlearning.request import Request
 
 

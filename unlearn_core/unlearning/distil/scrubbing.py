@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from unlearn_core.params import param
+from unlearn_core.unlearning.descent import GradientUnlearner, Rows
 from unlearn_core.unlearning.distances import kl
 from unlearn_core.unlearning.draws import FORGET, RETAIN
-from unlearn_core.unlearning.gradient import GradientUnlearner, Rows
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""The two ends of the scale: nothing done, and everything done again."""
+"""The ends of the scale: nothing done, and everything, or all that is touched, done again."""

@@ -15,6 +15,7 @@ class Retrain(Unlearner):
     title = "Retrain"
     group = "ends of the scale"
     needs = ("retain", "labels", "recipe")
+    caution = "In a study this trains the very models it is compared with, so it reads 1; a second one is the ceiling."
 
     def run(self, model, original, request, cost):
         trained = request.recipe(request.retain, request.seed, request.tell)

@@ -33,6 +33,7 @@ class SISA(Unlearner):
     title = "SISA"
     group = "ends of the scale"
     needs = ("retain", "labels", "recipe")
+    ensemble = True
     caution = (
         "Never looks at the given model: the result is an ensemble trained on shards, exact but often less accurate."
     )

@@ -5,8 +5,8 @@ from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
 from unlearn_core.params import param, spec
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.draws import random_labels
-from unlearn_core.unlearning.gradient import GradientUnlearner
 
 OPPOSED = 1e-3  # 1 + cosine below which there is no bargain
 

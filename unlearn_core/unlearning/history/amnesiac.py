@@ -40,5 +40,6 @@ class Amnesiac(Replayed):
             if gone.any():
                 before = vector(model)
 
-        settle(request.history.replay(watch))
-        return -taken
+        end = request.history.replay(watch)
+        settle(end)
+        return -taken, end

@@ -58,8 +58,8 @@ class MiniUnlearning(Replayed):
             else:
                 delta = self.rho * delta - history.rate(step) * u
 
-        history.replay(watch)
-        return delta
+        end = history.replay(watch)
+        return delta, end
 
     def pull(self, model, batch, gone, kept, delta, cost) -> torch.Tensor:
         """(P,) g(R) - g(B), and H(R) Delta where the variant asks for it; rows in neither set are left out of both."""

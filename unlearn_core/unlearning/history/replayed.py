@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from unlearn_core.params import param
-from unlearn_core.unlearning.gradient import GradientUnlearner
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.request import Request
 
 
@@ -20,12 +20,16 @@ class Replayed(GradientUnlearner):
 
     epochs: int = param(1, 0, 200, help="passes over the retain set for repair; 0 = none")
 
-    def moved(self, request: Request, cost) -> torch.Tensor:
-        """(P,) by how much the weights move."""
+    def moved(self, request: Request, cost) -> tuple[torch.Tensor, torch.nn.Module]:
+        """(P,) by how much the weights move, and the model at which the training ended that was gone through."""
         raise NotImplementedError
 
     def begin(self, model, original, request, cost):
-        parts = self.moved(request, cost).split([p.numel() for p in model.parameters()])
+        by, end = self.moved(request, cost)
+        # A model that was trained beside others is rounded otherwise, so the two need not end at the same weights.
+        apart = (vector(end) - vector(original)).norm() / vector(original).norm()
+        cost.notes["replayed training ends apart by"] = float(apart)
+        parts = by.split([p.numel() for p in model.parameters()])
         with torch.no_grad():
             for p, part in zip(model.parameters(), parts, strict=True):
                 p.add_(part.view_as(p))

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from unlearn_core.params import param
 from unlearn_core.unlearning.base import Unlearner
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.distances import symmetric_kl
 from unlearn_core.unlearning.draws import ALL, FORGET, generator, shuffled
-from unlearn_core.unlearning.gradient import GradientUnlearner
 from unlearn_core.unlearning.gradients import flat, largest, named_parts
 from unlearn_core.unlearning.request import Batch, Request
 

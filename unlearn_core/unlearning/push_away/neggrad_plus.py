@@ -3,7 +3,7 @@ from __future__ import annotations
 from torch.nn import functional as F
 
 from unlearn_core.params import param, spec
-from unlearn_core.unlearning.gradient import GradientUnlearner
+from unlearn_core.unlearning.descent import GradientUnlearner
 
 
 @spec

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from unlearn_core.params import param, spec
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.draws import generator
-from unlearn_core.unlearning.gradient import GradientUnlearner
 from unlearn_core.unlearning.layers import start_afresh
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 
 from unlearn_core.params import param, spec
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.distances import kl
-from unlearn_core.unlearning.gradient import GradientUnlearner
 
 
 @spec

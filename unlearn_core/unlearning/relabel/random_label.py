@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from unlearn_core.params import param, spec
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.draws import random_labels
-from unlearn_core.unlearning.gradient import GradientUnlearner
 
 
 @spec

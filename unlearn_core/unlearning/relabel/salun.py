@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from unlearn_core.params import param, spec
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.draws import FORGET, random_labels
-from unlearn_core.unlearning.gradient import GradientUnlearner
 from unlearn_core.unlearning.gradients import batch_gradients, flat, largest, named_parts
 from unlearn_core.unlearning.request import fetch
 

@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from unlearn_core.params import param, spec
+from unlearn_core.unlearning.descent import GradientUnlearner, Rows
 from unlearn_core.unlearning.draws import RETAIN, generator
-from unlearn_core.unlearning.gradient import GradientUnlearner, Rows
 from unlearn_core.unlearning.request import Batch
 
 

@@ -1,20 +1,20 @@
 from __future__ import annotations
 
 from unlearn_core.params import param, spec
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.draws import generator
-from unlearn_core.unlearning.gradient import GradientUnlearner
 from unlearn_core.unlearning.layers import last_blocks, start_afresh
 
 
 @spec
 class EUk(GradientUnlearner):
     """Start the last layers afresh and train only them on the retain set: loss = CE(retain); all weights before the
-    last k blocks stay as they are.
+    last k blocks stay as they are, though BatchNorm statistics follow the batches everywhere.
 
     Source: Goel et al. (2022), "Towards Adversarial Evaluations for Inexact Machine Unlearning", arXiv:2201.06640.
     Departs from the paper: k counts blocks of the net and leaves out its head, which always starts afresh; one constant
-    learning rate; BatchNorm statistics follow the batches, for fresh layers have none. A net of no more than k blocks
-    starts afresh as a whole, which is training from scratch.
+    learning rate; BatchNorm statistics follow the batches, for fresh layers have none of their own. A net of no more
+    than k blocks starts afresh as a whole, which is training from scratch.
     """
 
     title = "EU-k"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from unlearn_core.params import param, spec
-from unlearn_core.unlearning.gradient import GradientUnlearner
+from unlearn_core.unlearning.descent import GradientUnlearner
 
 
 @spec

@@ -5,8 +5,8 @@ import math
 from torch.nn.utils import clip_grad_norm_
 
 from unlearn_core.params import param, spec
+from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.draws import generator
-from unlearn_core.unlearning.gradient import GradientUnlearner
 from unlearn_core.unlearning.layers import add_noise
 
 

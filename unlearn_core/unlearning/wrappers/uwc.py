@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from unlearn_core.params import param, spec
+from unlearn_core.params import BadValue, param, spec
 from unlearn_core.unlearning.base import Unlearner
 from unlearn_core.unlearning.draws import generator
 from unlearn_core.unlearning.mixing import largest_mix, mixed, refresh_batch_norm, same_shapes
@@ -31,9 +31,10 @@ class UWC(Unlearner):
     title = "UWC"
     group = "wrappers"
     needs = ("retain", "forget", "labels", "validation")
-    reconstruction = "Reconstruction: the paper mixes language models; accuracy on validation images is assumed here."
+    reconstruction = (
+        "Reconstruction: the paper is about language models; accuracy on validation images stands for its measures."
+    )
     caution = "Mixing with the original brings back part of what was forgotten."
-    grid = {"retention": (0.9, 0.95, 0.99)}
 
     inner: Unlearner = param(NegGradPlus(), help="the algorithm whose result is mixed")
     calibrate: bool = param(True, help="find alpha by the accuracy on validation images")
@@ -42,6 +43,8 @@ class UWC(Unlearner):
 
     def __post_init__(self):
         super().__post_init__()
+        if isinstance(self.inner, UWC):
+            raise BadValue("UWC cannot hold itself: choose another algorithm inside.")
         own = {"retain", "labels"} | ({"validation"} if self.calibrate else set())
         object.__setattr__(self, "needs", tuple(sorted(own | set(self.inner.needs))))
 
