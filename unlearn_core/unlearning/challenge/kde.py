@@ -35,7 +35,7 @@ class KDE(GradientUnlearner):
     grid = GradientUnlearner.grid | {"epochs": (3, 6, 10)}
 
     epochs: int = param(10, 1, 200, help="passes over the retain set")
-    lr: float = param(0.3, 1e-7, 10.0, log=True, help="learning rate")
+    lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")
     warm_up: int = param(3, 0, 200, help="passes over the validation images before")
     warm_rate: float = param(0.9, 0.0, 100.0, help="rate of the warm-up, as a multiple of lr")
     temperature: float = param(5.0, 0.1, 50.0, help="temperature T of the distillation")

@@ -22,7 +22,7 @@ class ScrubRewind(Scrubbing):
     group = "distil"
     needs = ("retain", "forget", "labels", "validation")
 
-    lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")
+    lr: float = param(0.01, 1e-7, 10.0, log=True, help="learning rate")
 
     def refuse(self, request):
         super().refuse(request)
