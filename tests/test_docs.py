@@ -83,7 +83,7 @@ def test_the_algorithm_of_the_contributing_page_runs(digits, monkeypatch):
         with torch.no_grad():
             return unlearned(digits.train.x[forget]).square().mean().item()
 
-    plain = size(fine_tune(epochs=2))
+    plain = size(fine_tune(epochs=2, lr=example().lr))
     assert size(example(epochs=2, weight=10.0)) < plain / 2
     assert size(example(epochs=2, weight=0.0)) == plain
     assert params.build(params.plain(example(weight=0.5))) == example(weight=0.5)
