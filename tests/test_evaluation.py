@@ -197,7 +197,26 @@ def test_every_metric_is_perfect_when_the_model_is_the_retrained_one(name):
     logits, labels = rng.normal(size=(2000, 4)), rng.integers(0, 4, 2000)
     whole, parts, scores = dict(forget=0.5, retain=1.0, test=0.9), dict(low=0.9, high=0.1), rng.normal(size=2000)
     pair = logits, labels
+    probs, curve = rng.dirichlet(np.ones(4), 2000), np.array([0.2, 0.9])
     arguments, perfect = {
+        "attack_epsilon": ((50, 100, 50, 100), 0),
+        "one_run_epsilon": ((100, 100, 50), 0),
+        "forgetting_quality": ((logits[:64], logits[:64]), 1),
+        "challenge_score": ((1.0, (0.9, 0.8), (0.9, 0.8)), 1),
+        "certified_quality": ((logits[:64], logits[:64]), 1),
+        "js_divergence": ((probs, probs), 0),
+        "activation_distance": ((probs, probs), 0),
+        "zrf": ((probs, probs), 1),
+        "klom": ((logits, logits), 0),
+        "weight_distance": (([logits], [logits]), 0),
+        "linear_cka": ((logits, logits), 1),
+        "relearn_time": ((curve, 0.9), 2),
+        "anamnesis_index": ((0.9, curve, curve), 1),
+        "forgetting_rate": ((0.5, 0.5), 0),
+        "memory_retention_rate": ((0.5, 0.5), 1),
+        "degree_of_unlearning": ((0.5, 0.5), 0),
+        "membership_forgetting_rate": ((curve > 0.5, curve > 0.5), 0),
+        "epistemic_efficacy": ((np.full(9, 2.0),), 0.25),
         "forget_accuracy": ((logits, logits.argmax(1)), 1),
         "retain_accuracy": ((logits, logits.argmax(1)), 1),
         "test_accuracy": ((logits, logits.argmax(1)), 1),

@@ -13,6 +13,7 @@ from typing import Literal
 
 from unlearn_core.attacks import auc_interval, threshold_efficacy, tpr_at_fpr
 from unlearn_core.entanglement import EmbeddingSums
+from unlearn_core.evaluation.challenge import challenge_score, example_epsilons, forgetting_quality
 from unlearn_core.evaluation.closeness import (
     accuracy,
     agreement,
@@ -26,7 +27,37 @@ from unlearn_core.evaluation.closeness import (
     tow,
     tow_mia,
 )
+from unlearn_core.evaluation.epistemic import efficacy, efficacy_upper_bound, information_score
+from unlearn_core.evaluation.epsilon import (
+    certified_quality,
+    epsilon_from_attack,
+    high_confidence_epsilon,
+    one_run_epsilon,
+    split_half_epsilons,
+)
+from unlearn_core.evaluation.outputs_apart import (
+    activation_distance,
+    js_divergence,
+    js_divergences,
+    klom,
+    klom_each,
+    total_variation,
+    zrf,
+)
+from unlearn_core.evaluation.perturbation_degree import (
+    degree_of_unlearning,
+    forgetting_rate,
+    membership_forgetting_rate,
+    memory_retention_rate,
+)
+from unlearn_core.evaluation.relearning import anamnesis_index, relearn_time
 from unlearn_core.evaluation.seeds import Estimate, inside_seed_spread, over_seeds, paired_difference
+from unlearn_core.evaluation.weights_apart import (
+    linear_cka,
+    relative_weight_distance,
+    weight_distance,
+    weight_distances,
+)
 
 
 @dataclass(frozen=True)
@@ -145,6 +176,47 @@ METRICS: dict[str, Metric] = {
         "Carlini et al. 2022, arXiv:2112.03570",
         0,
     ),
+    "attack_epsilon": Metric(
+        epsilon_from_attack,
+        "Leakage proved by one attack (epsilon)",
+        "closer_to_retrain",
+        "What the hits and false alarms of one fixed threshold prove, in nats. Where nothing can be told it reads 0.",
+        "Fagerland et al. 2015; Jagielski et al. 2020, arXiv:2006.07709",
+        0,
+    ),
+    "one_run_epsilon": Metric(
+        one_run_epsilon,
+        "Leakage proved by a single training (epsilon)",
+        "worse",
+        "What right guesses about images that fair coins put in or left out prove, in nats. A perfect method reads 0.",
+        "Steinke et al. 2023, arXiv:2305.08846",
+        0,
+    ),
+    # Whether many unlearned models can be told from many retrained ones.
+    "forgetting_quality": Metric(
+        forgetting_quality,
+        "Forgetting quality of the NeurIPS challenge (F)",
+        "better",
+        "How hard many unlearned models are to tell from retrained ones. Perfect reads about 0.19, not 1.",
+        "Triantafillou et al. 2024, arXiv:2406.09073",
+        3,
+    ),
+    "challenge_score": Metric(
+        challenge_score,
+        "Final score of the NeurIPS challenge",
+        "better",
+        "Forgetting quality times the accuracies on kept and test images over retraining's. Perfect reads about 0.19.",
+        "Triantafillou et al. 2024, arXiv:2406.09073",
+        3,
+    ),
+    "certified_quality": Metric(
+        certified_quality,
+        "Forgetting quality, counting only what is proved",
+        "better",
+        "Like F, but an image costs points only for what half of the models prove. Perfect reads 1, as can few models.",
+        "this project, after Triantafillou et al. 2024, arXiv:2406.09073",
+        3,
+    ),
     # What it cost, and how hard it was.
     "speedup": Metric(
         speedup,
@@ -162,6 +234,119 @@ METRICS: dict[str, Metric] = {
         "Zhao et al. 2024, arXiv:2406.01257",
         0,
     ),
+    # How far its outputs, weights and features are from a retrained model's.
+    "js_divergence": Metric(
+        js_divergence,
+        "Distance of the probabilities from retraining (JS)",
+        "worse",
+        "0 when all probabilities equal a retrained model's, 0.69 at most. Two retrained models read more than 0.",
+        "Lin 1991",
+        0,
+    ),
+    "activation_distance": Metric(
+        activation_distance,
+        "Distance of the outputs from retraining (activation distance)",
+        "worse",
+        "Mean length of the difference between the probabilities of the model and a retrained one, 0 to 1.41. Two "
+        "retrained models read more than 0.",
+        "Chundawat et al. 2023, arXiv:2205.08096",
+        0,
+    ),
+    "zrf": Metric(
+        zrf,
+        "Likeness to an untrained model on forgotten images (ZRF)",
+        "closer_to_retrain",
+        "1 when the outputs look like those of models that never learned anything. A retrained model reads less, so "
+        "more than that is a trace too.",
+        "Chundawat et al. 2023, arXiv:2205.08096",
+        0,
+    ),
+    "klom": Metric(
+        klom,
+        "Distance between many unlearned and many retrained models (KLoM)",
+        "worse",
+        "How differently the margins of an image are spread, for the image at the 95th percentile. 0 is perfect, but "
+        "retrained models against each other read about 0.6 with 100 models and far more with fewer.",
+        "Georgiev et al. 2024, arXiv:2410.23232",
+        3,
+    ),
+    "weight_distance": Metric(
+        weight_distance,
+        "Distance of the weights from retraining (L2)",
+        "worse",
+        "0 for the same weights. Two retrained models are far apart as well, so this is no verdict.",
+        "Golatkar et al. 2020, arXiv:1911.04933",
+        0,
+    ),
+    "linear_cka": Metric(
+        linear_cka,
+        "Likeness of the features to retraining (linear CKA)",
+        "better",
+        "1 when the features equal a retrained model's up to rotation and scale. Two retrained ones read less than 1.",
+        "Kornblith et al. 2019, arXiv:1905.00414",
+        0,
+    ),
+    # What is left inside, and how much was lost.
+    "relearn_time": Metric(
+        relearn_time,
+        "Steps to relearn the forgotten images",
+        "closer_to_retrain",
+        "How soon the model reaches its old accuracy on the forget images again. A perfect method takes as long as a "
+        "retrained model.",
+        "Golatkar et al. 2020, arXiv:1911.04933",
+        1,
+    ),
+    "anamnesis_index": Metric(
+        anamnesis_index,
+        "Relearning time as a share of retraining's (AIN)",
+        "closer_to_retrain",
+        "1 when the forget images are relearned as slowly as by a retrained model. Less means knowledge was left.",
+        "Chundawat et al. 2023, arXiv:2201.05629",
+        1,
+    ),
+    "forgetting_rate": Metric(
+        forgetting_rate,
+        "Forgetting rate (after Zuo et al., our operational definition)",
+        "closer_to_retrain",
+        "Share of the original accuracy on the forget images that is gone. A perfect method reads what a retrained "
+        "model reads.",
+        "after Zuo et al. 2024, arXiv:2401.04385, our operational definition",
+        0,
+    ),
+    "memory_retention_rate": Metric(
+        memory_retention_rate,
+        "Memory retention rate (after Zuo et al., our operational definition)",
+        "better",
+        "Share of the original accuracy on the kept images that is left. A retrained model reads about 1.",
+        "after Zuo et al. 2024, arXiv:2401.04385, our operational definition",
+        0,
+    ),
+    "degree_of_unlearning": Metric(
+        degree_of_unlearning,
+        "Degree of unlearning (after Zuo et al., our operational definition)",
+        "closer_to_retrain",
+        "Accuracy lost on slightly perturbed forget images. A perfect method reads what a retrained model reads.",
+        "after Zuo et al. 2024, arXiv:2401.04385, our operational definition",
+        0,
+    ),
+    "membership_forgetting_rate": Metric(
+        membership_forgetting_rate,
+        "Members turned non-members for an attack (forgetting rate)",
+        "closer_to_retrain",
+        "Of the forget images that an attack called members, the share it no longer does. A perfect method reads what "
+        "a retrained model reads.",
+        "Liu et al. 2020, arXiv:2003.10933",
+        0,
+    ),
+    "epistemic_efficacy": Metric(
+        efficacy,
+        "How little the weights say about forgotten images (efficacy)",
+        "closer_to_retrain",
+        "1 divided by the mean squared gradient at the forget images. Well-learned images read high too, so only a "
+        "retrained model's value tells what is perfect.",
+        "Becker and Liebig 2022, arXiv:2208.10836",
+        0,
+    ),
 }
 
 __all__ = [
@@ -169,17 +354,45 @@ __all__ = [
     "Estimate",
     "Metric",
     "accuracy",
+    "activation_distance",
     "agreement",
+    "anamnesis_index",
     "average_gap",
+    "certified_quality",
+    "challenge_score",
+    "degree_of_unlearning",
     "disagreement",
+    "efficacy",
+    "efficacy_upper_bound",
+    "epsilon_from_attack",
+    "example_epsilons",
+    "forgetting_quality",
+    "forgetting_rate",
     "group_tow",
+    "high_confidence_epsilon",
     "indiscernibility",
+    "information_score",
     "inside_seed_spread",
+    "js_divergence",
+    "js_divergences",
+    "klom",
+    "klom_each",
+    "linear_cka",
+    "membership_forgetting_rate",
+    "memory_retention_rate",
+    "one_run_epsilon",
     "over_seeds",
     "paired_difference",
     "percentage_error",
+    "relative_weight_distance",
+    "relearn_time",
     "retention",
     "speedup",
+    "split_half_epsilons",
+    "total_variation",
     "tow",
     "tow_mia",
+    "weight_distance",
+    "weight_distances",
+    "zrf",
 ]
