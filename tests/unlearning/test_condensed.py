@@ -11,7 +11,9 @@ from unlearn_core.params import BadValue
 from unlearn_core.training import embed, predict
 from unlearn_core.unlearning import Cost, Unlearned
 from unlearn_core.unlearning.base import Unlearner
+from unlearn_core.unlearning.condensed.buckets import buckets
 from unlearn_core.unlearning.condensed.condensation import Condensed
+from unlearn_core.unlearning.draws import generator
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
 from unlearn_core.unlearning.push_away.neggrad_plus import NegGradPlus
@@ -54,7 +56,7 @@ def test_what_is_kept_is_whole_buckets_and_the_rest_of_touched_ones(tiny_model, 
     assert np.array_equal(new, np.arange(300, len(smaller.y))) and len(new) > 0
     rows = np.arange(300)
     features = torch.from_numpy(embed(tiny_model, tiny.train))
-    bucket = Condensed(**settings)._buckets(features, request.y, request)
+    bucket = buckets(features, request.y, 12, generator(request))
     touched = set(bucket[request.forget])
     assert set(real) == {r for r in rows if bucket[r] in touched} - set(request.forget) and len(real)
     whole = sorted(set(bucket) - touched, key=lambda b: np.flatnonzero(bucket == b)[0])
@@ -68,7 +70,7 @@ def test_what_is_kept_is_whole_buckets_and_the_rest_of_touched_ones(tiny_model, 
 
 def test_fitting_brings_the_feature_to_the_mean_of_the_bucket(tiny_model, asked, tiny):
     request, features = asked(), torch.from_numpy(embed(tiny_model, tiny.train))
-    bucket = Condensed(images=12)._buckets(features, request.y, request)
+    bucket = buckets(features, request.y, 12, generator(request))
     whole = sorted(set(bucket) - set(bucket[request.forget]), key=lambda b: np.flatnonzero(bucket == b)[0])
     target = torch.stack([features[bucket == b].mean(0) for b in whole])
 

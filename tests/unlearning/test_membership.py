@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from tests.unlearning.common import SHARED, same
 from unlearn_core.unlearning.descent import Step
-from unlearn_core.unlearning.membership.remi import Attack, Remi, gaussian_kl, margin, traces, train_attack
+from unlearn_core.unlearning.membership.attack import Attack, gaussian_kl, margin, traces, train_attack
+from unlearn_core.unlearning.membership.remi import Remi
 from unlearn_core.unlearning.push_away.neggrad_plus import NegGradPlus
 from unlearn_core.unlearning.request import Batch
 

@@ -18,7 +18,7 @@ from unlearn_core.unlearning.retain_only.cf_k import CFk
 from unlearn_core.unlearning.retain_only.eu_k import EUk
 from unlearn_core.unlearning.retain_only.fine_tune import FineTune
 from unlearn_core.unlearning.retain_only.l1_sparse import L1Sparse
-from unlearn_core.unlearning.retain_only.langevin_head import ORDERS, M, Walk, features
+from unlearn_core.unlearning.retain_only.noisy_descent import ORDERS, M, Walk, features
 from unlearn_core.unlearning.retain_only.noisy_fine_tune import NoisyFineTune
 
 IDENTITIES = {

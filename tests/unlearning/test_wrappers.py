@@ -11,7 +11,7 @@ from unlearn_core.training import predict
 from unlearn_core.unlearning import Cost, Unlearned
 from unlearn_core.unlearning.base import Unlearner
 from unlearn_core.unlearning.ends.sisa import SISA
-from unlearn_core.unlearning.mixing import mixed, refresh_batch_norm
+from unlearn_core.unlearning.mixing import mixed, refresh_batch_norm, retained_images
 from unlearn_core.unlearning.push_away.neggrad import NegGrad
 from unlearn_core.unlearning.push_away.neggrad_plus import NegGradPlus
 from unlearn_core.unlearning.request import Batch
@@ -62,7 +62,7 @@ def test_batch_norm_is_estimated_anew_on_retain_images(with_batch_norm, asked):
     request = asked()
     unlearner = UWC(inner=FineTune(epochs=1, lr=0.1), calibrate=False, alpha=0.5)
     mix = unlearner(with_batch_norm, request).model
-    chunks = list(unlearner._images(request))
+    chunks = list(retained_images(request))
     assert sum(len(c) for c in chunks) == 260 and len(chunks) == 2
     conv = mix.trunk[0]
     with torch.no_grad():
@@ -83,7 +83,7 @@ def test_batch_norm_is_estimated_anew_on_retain_images(with_batch_norm, asked):
 def test_a_single_retain_image_leaves_the_statistics(with_batch_norm, asked):
     request = asked(retain=np.array([200]))
     unlearner = UWC(inner=NegGrad(epochs=1, lr=0.01), calibrate=False, alpha=0.5)
-    assert list(unlearner._images(request)) == []
+    assert list(retained_images(request)) == []
     assert all(torch.isfinite(v).all() for v in unlearner(with_batch_norm, request).model.state_dict().values())
 
 

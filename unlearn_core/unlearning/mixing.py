@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 
+from unlearn_core.unlearning.draws import generator
 from unlearn_core.unlearning.layers import NORMS, layers
+from unlearn_core.unlearning.request import Request, fetch
 
 GRID, HALVINGS = 11, 12
+SAMPLE, CHUNK = 2000, 250  # images for the statistics of BatchNorm
 
 
 def same_shapes(a: torch.nn.Module, b: torch.nn.Module) -> bool:
@@ -70,3 +73,10 @@ def refresh_batch_norm(model: torch.nn.Module, batches: Iterable[torch.Tensor]) 
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.eval()
+
+
+def retained_images(request: Request) -> Iterator[torch.Tensor]:
+    """Batches of some retain images, drawn; none where there is only one, which BatchNorm cannot learn from."""
+    some = torch.randperm(len(request.retain), generator=generator(request))[:SAMPLE]
+    parts = some.tensor_split(-(-len(some) // CHUNK)) if len(some) > 1 else []
+    return (fetch(request.x, request.y, request.retain[part.numpy()]).x for part in parts)

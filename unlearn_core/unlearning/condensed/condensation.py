@@ -7,11 +7,10 @@ import torch
 
 from unlearn_core.params import BadValue, param, spec
 from unlearn_core.unlearning.base import Unlearner
+from unlearn_core.unlearning.condensed.buckets import AT_ONCE, buckets, condensed
 from unlearn_core.unlearning.draws import generator
 from unlearn_core.unlearning.request import fetch
 from unlearn_core.unlearning.retain_only.fine_tune import FineTune
-
-ASKED = 256  # images that the model is asked of at once
 
 
 @spec
@@ -55,16 +54,17 @@ class Condensed(Unlearner):
         rows = np.sort(np.r_[request.forget, request.retain])
         x, y = fetch(request.x, request.y, rows)
         with torch.no_grad():
-            features = torch.cat([model.embed(part) for part in x.split(ASKED)])
+            features = torch.cat([model.embed(part) for part in x.split(AT_ONCE)])
         if not torch.isfinite(features).all():
             raise BadValue("The original's features of some images are not finite, so they cannot be grouped.")
-        bucket = self._buckets(features, y, request)
+        bucket = buckets(features, y, self.images, generator(request))
         gone = np.isin(rows, request.forget)
         whole = ~np.isin(bucket, bucket[gone])
         _, first, member = np.unique(bucket[whole], return_index=True, return_inverse=True)
         order = np.argsort(np.argsort(first))  # buckets stand in the order of their first members
         at, member = torch.from_numpy(np.flatnonzero(whole)).to(x.device), torch.from_numpy(order[member]).to(x.device)
-        new = self._condense(model, x[at], features[at], member, len(first), cost)
+        new = condensed(model, x[at], features[at], member, len(first), self.fit)
+        cost.retain_gradients += self.fit * len(first)
         labels = y[at][torch.from_numpy(np.sort(first)).to(x.device)]
         retain = np.r_[rows[~whole & ~gone], len(request.y) + np.arange(len(first))]
         smaller = replace(request, x=torch.cat([request.x, new]), y=torch.cat([request.y, labels]), retain=retain)
@@ -72,46 +72,3 @@ class Condensed(Unlearner):
         cost.add(unlearned.cost)
         cost.notes["share of the retain set"] = len(retain) / len(request.retain)
         return unlearned.model
-
-    def _buckets(self, features, y, request) -> np.ndarray:
-        """(k,) the bucket of each image; those of each class have their own."""
-        from sklearn.cluster import KMeans  # a second, for this algorithm only
-
-        features, y = features.cpu().numpy(), y.cpu().numpy()
-        seed = int(torch.randint(2**31, (), generator=generator(request)))
-        bucket, count = np.zeros(len(y), np.int64), 0
-        for label in np.unique(y):
-            its = np.flatnonzero(y == label)
-            k = -(-len(its) // self.images)
-            bucket[its] = count + KMeans(k, n_init=1, random_state=seed).fit_predict(features[its])
-            count += k
-        return bucket
-
-    def _condense(self, model, x, features, member, count, cost) -> torch.Tensor:
-        """(count, C, H, W) one image for each bucket, of the same kind as x (k, C, H, W); member (k,) is its bucket."""
-        made = [x[:0]]
-        for start in range(0, count, ASKED):
-            here = min(ASKED, count - start)
-            some = (member >= start) & (member < start + here)
-            made.append(self._fitted(model, x[some], features[some], member[some] - start, here))
-            cost.retain_gradients += self.fit * here
-        return torch.cat(made)
-
-    def _fitted(self, model, x, features, member, count) -> torch.Tensor:
-        pixels = x.float() / 255 if x.dtype == torch.uint8 else x
-        size = member.bincount(minlength=count).to(features)
-        target = features.new_zeros(count, features.shape[1]).index_add_(0, member, features) / size[:, None]
-        weights = (1 / size)[member].requires_grad_()
-
-        def images():
-            parts = weights.view(-1, 1, 1, 1) * pixels
-            return torch.zeros_like(pixels[:count]).index_add(0, member, parts).clamp(0, 1)
-
-        adam = torch.optim.Adam([weights], lr=1e-3)
-        for _ in range(self.fit):
-            adam.zero_grad()
-            # The sum over buckets: each has weights of its own, so together they go as each would go alone.
-            ((model.embed(images()) - target) ** 2).sum().backward()
-            adam.step()
-        made = images().detach()
-        return (255 * made).round().to(torch.uint8) if x.dtype == torch.uint8 else made

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -11,19 +10,8 @@ from unlearn_core.params import param, spec
 from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.draws import generator
 from unlearn_core.unlearning.layers import start_afresh
+from unlearn_core.unlearning.membership import attack
 from unlearn_core.unlearning.request import fetch
-
-ATTACK_STEPS = 100  # full-batch steps of Adam that train the attack before each epoch
-TOP = 10  # of the sorted probabilities
-
-
-@dataclass
-class Attack:
-    """What guesses members, and the confidence (mean, variance) of validation images."""
-
-    net: nn.Module
-    mean: torch.Tensor | None = None
-    variance: torch.Tensor | None = None
 
 
 @spec
@@ -57,10 +45,10 @@ class Remi(GradientUnlearner):
     lam_kl: float = param(0.1, 0.0, 100.0, help="weight of being as confident as on validation images")
 
     def context(self, model, original, request, cost):
-        inputs = min(TOP, request.classes) + 2
+        inputs = min(attack.TOP, request.classes) + 2
         with torch.random.fork_rng(devices=[]):  # torch draws weights here that are not used
             net = nn.Sequential(nn.Linear(inputs, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1))
-        return Attack(net.to(request.x.device))
+        return attack.Attack(net.to(request.x.device))
 
     def between(self, model, request, epoch, context):
         now = copy.deepcopy(model).eval()
@@ -69,53 +57,21 @@ class Remi(GradientUnlearner):
         order = torch.randperm(len(request.retain), generator=draws).numpy()
         kept = fetch(request.x, request.y, request.retain[order[: len(y)]])
         start_afresh(context.net, draws)  # one that has died, as nets of ReLU can, would not come back
-        train_attack(context.net, traces(_answers(now, *kept), kept.y), traces(unseen, y))
+        attack.train_attack(context.net, attack.traces(_answers(now, *kept), kept.y), attack.traces(unseen, y))
         own = torch.isin(y, torch.tensor(request.forgotten_classes, device=y.device))
         alike = own if len(request.forgotten_classes) == 1 and own.any() else torch.ones_like(own)
-        confidence = margin(unseen[alike], y[alike])
-        context.mean, context.variance = confidence.mean(), _variance(confidence)
+        confidence = attack.margin(unseen[alike], y[alike])
+        context.mean, context.variance = confidence.mean(), attack.variance(confidence)
 
     def loss(self, model, original, step):
         loss = F.cross_entropy(model(step.retain.x), step.retain.y)
         said, y = model(step.forget.x), step.forget.y
-        taken = F.softplus(step.context.net(traces(said, y))).mean()  # -log(1 - sigmoid(z))
-        confidence = margin(said, y)
-        apart = gaussian_kl(confidence.mean(), _variance(confidence), step.context.mean, step.context.variance)
+        taken = F.softplus(step.context.net(attack.traces(said, y))).mean()  # -log(1 - sigmoid(z))
+        confidence = attack.margin(said, y)
+        apart = attack.gaussian_kl(
+            confidence.mean(), attack.variance(confidence), step.context.mean, step.context.variance
+        )
         return loss + self.lam_mi * taken + self.lam_kl * apart
-
-
-def margin(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """(B,) log p_y - log(1 - p_y)."""
-    own = logits.gather(1, y[:, None])
-    return (own - logits.scatter(1, y[:, None], -torch.inf).logsumexp(1, keepdim=True)).squeeze(1)
-
-
-def gaussian_kl(mean, variance, to_mean, to_variance) -> torch.Tensor:
-    """KL(N(mean, variance) || N(to_mean, to_variance))."""
-    ratio = variance / to_variance
-    return ((mean - to_mean) ** 2 / to_variance + ratio - ratio.log() - 1) / 2
-
-
-def _variance(values: torch.Tensor) -> torch.Tensor:
-    return values.var(unbiased=False) + 0.1  # a batch may hold a single image
-
-
-def traces(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """(B, F) what the attack reads of answers: sorted probabilities, log(1 + loss), correctness."""
-    p = logits.softmax(1).sort(1, descending=True).values[:, :TOP]
-    right = (logits.argmax(1) == y).to(p)
-    return torch.cat([p, F.cross_entropy(logits, y, reduction="none").log1p()[:, None], right[:, None]], 1)
-
-
-def train_attack(net: nn.Module, members: torch.Tensor, others: torch.Tensor) -> None:
-    """Train a net to say which traces (B, F) are of members; both kinds weigh the same."""
-    net.requires_grad_(True)
-    optimiser = torch.optim.Adam(net.parameters(), lr=0.01)
-    for _ in range(ATTACK_STEPS):
-        optimiser.zero_grad()
-        (F.softplus(-net(members)).mean() + F.softplus(net(others)).mean()).backward()
-        optimiser.step()
-    net.requires_grad_(False)
 
 
 @torch.no_grad()

@@ -27,9 +27,7 @@ class LraNpp(Unlearner):
     group = "perturb weights"
     scope = "classes"
     needs = ("validation", "classes")
-    caution = (
-        "Only the read-out is edited: the features still tell the class apart, so a little training brings it back."
-    )
+    caution = "Only the read-out is edited: the features still know the class, so a little training brings it back."
     grid = {"analysed": (0.05, 0.1, 0.2), "cut": (0.1, 0.2, 0.4), "rows": ("class", "all")}
 
     images: int = param(36, 1, 10_000, help="unseen images of each class, drawn; fewer where there are fewer")

@@ -4,12 +4,8 @@ import torch
 
 from unlearn_core.params import BadValue, param, spec
 from unlearn_core.unlearning.base import Unlearner
-from unlearn_core.unlearning.draws import generator
-from unlearn_core.unlearning.mixing import largest_mix, mixed, refresh_batch_norm, same_shapes
+from unlearn_core.unlearning.mixing import CHUNK, largest_mix, mixed, refresh_batch_norm, retained_images, same_shapes
 from unlearn_core.unlearning.push_away.neggrad_plus import NegGradPlus
-from unlearn_core.unlearning.request import fetch
-
-SAMPLE, CHUNK = 2000, 250  # images for the statistics of BatchNorm
 
 
 @spec
@@ -24,16 +20,13 @@ class UWC(Unlearner):
 
     Source: Wang et al. (2025), "Towards Effective Evaluations and Comparisons for LLM Unlearning Methods",
     arXiv:2406.09179.
-    Departs from the paper: there for language models, with other measures; accuracy takes their place. Validation
-    images of classes of which nothing is kept do not count.
+    Departs from the paper: accuracy takes the place of measures of language models; of classes that go, none counts.
     """
 
     title = "UWC"
     group = "wrappers"
     needs = ("retain", "forget", "labels", "validation")
-    reconstruction = (
-        "Reconstruction: the paper is about language models; accuracy on validation images stands for its measures."
-    )
+    reconstruction = "Reconstruction: the paper is about language models; accuracy stands for its measures here."
     caution = "Mixing with the original brings back part of what was forgotten."
 
     inner: Unlearner = param(NegGradPlus(), help="the algorithm whose result is mixed")
@@ -56,9 +49,7 @@ class UWC(Unlearner):
         unlearned = self.inner(original, request)
         cost.add(unlearned.cost)
         found, alpha = self.blend(original, unlearned.model, request)
-        if alpha is None:
-            cost.notes["not mixable"], alpha = 1.0, 1.0
-        cost.notes["alpha"] = alpha
+        cost.notes |= {"not mixable": 1.0, "alpha": 1.0} if alpha is None else {"alpha": alpha}
         return found
 
     def blend(self, original, unlearned, request) -> tuple[torch.nn.Module, float | None]:
@@ -67,7 +58,7 @@ class UWC(Unlearner):
         def mix(alpha):
             between = mixed(original, unlearned, alpha)
             if 0 < alpha < 1:
-                refresh_batch_norm(between, self._images(request))
+                refresh_batch_norm(between, retained_images(request))
             return between.eval()
 
         if not same_shapes(original, unlearned):  # an ensemble has other weights
@@ -75,18 +66,11 @@ class UWC(Unlearner):
         alpha = self._largest(mix, request) if self.calibrate else self.alpha
         return mix(1.0 if alpha is None else alpha), alpha
 
-    def _images(self, request):
-        """Batches of some retain images; BatchNorm cannot learn from a single one."""
-        some = torch.randperm(len(request.retain), generator=generator(request))[:SAMPLE]
-        parts = some.tensor_split(-(-len(some) // CHUNK)) if len(some) > 1 else []
-        return (fetch(request.x, request.y, request.retain[part.numpy()]).x for part in parts)
-
     @torch.no_grad()
     def _largest(self, mix, request) -> float | None:
-        """The largest alpha that keeps enough accuracy; None where there is no border up to which all do."""
+        """See `largest_mix`; right answers on validation images of classes that are kept."""
         x, y = request.validation
-        kept_classes = request.y[torch.from_numpy(request.retain).to(request.y.device)].unique()
-        counts = torch.isin(y, kept_classes)
+        counts = torch.isin(y, request.y[torch.from_numpy(request.retain).to(request.y.device)])
 
         def right(alpha) -> int:
             model = mix(alpha)
