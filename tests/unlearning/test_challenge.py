@@ -390,13 +390,14 @@ def test_the_last_epoch_of_rni_is_fast(convolutional, asked):
 # -- on images ---------------------------------------------------------------------------------------------------------
 
 
-GENTLE = {"cfw": {"lr": 0.05}, "ct": {"lr": 0.03}}  # so well fitted that confidence hardly falls at their own rates
+# For 800 images that are fitted whole: at their own settings confidence hardly falls, or three epochs are too few.
+SUITED = {"cfw": {"lr": 0.05, "epochs": 6}, "ct": {"lr": 0.03}, "prmq": {"lr": 0.03, "epochs": 10}}
 
 
 @pytest.mark.parametrize("name", CHALLENGE)
 def test_it_forgets_and_keeps_the_rest(name, on_digits):
     images, model, request = on_digits
-    unlearned = ALGORITHMS[name](**GENTLE.get(name, {}))(model, request).model
+    unlearned = ALGORITHMS[name](**SUITED.get(name, {}))(model, request).model
     before, after = (predict(m, images.train) for m in (model, unlearned))
     confidence = [
         torch.from_numpy(o.logits).softmax(1).numpy()[request.forget, o.labels[request.forget]].mean()

@@ -32,7 +32,7 @@ class CFW(GradientUnlearner):
     needs = ("retain", "labels")
     grid = GradientUnlearner.grid | {"confuse": (0.1, 0.2, 0.4, 0.6)}
 
-    epochs: int = param(6, 1, 200, help="passes over the retain set")
+    epochs: int = param(4, 1, 200, help="passes over the retain set")
     lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")
     confuse: float = param(0.2, 0.0, 10.0, help="standard deviation of the noise at the start")
     weaken: float = param(0.005, 0.0, 10.0, help="standard deviation of the noise before the last epoch")

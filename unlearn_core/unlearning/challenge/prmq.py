@@ -31,8 +31,8 @@ class PRMQ(GradientUnlearner):
     needs = ("retain", "labels")
     grid = GradientUnlearner.grid | {"share": (0.9, 0.99)}
 
-    epochs: int = param(10, 1, 200, help="passes over the retain set")
-    lr: float = param(0.1, 1e-7, 10.0, log=True, help="learning rate")
+    epochs: int = param(3, 1, 200, help="passes over the retain set")
+    lr: float = param(0.01, 1e-7, 10.0, log=True, help="learning rate")
     share: float = param(0.9, 0.0, 1.0, help="share of the weights and biases that are pruned")
     match: float = param(1.0, 0.0, 100.0, help="weight of being as sure as the original")
     round_off: bool = param(True, help="round the result to half precision")

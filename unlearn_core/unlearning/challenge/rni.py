@@ -33,11 +33,11 @@ class RNI(GradientUnlearner):
     grid = GradientUnlearner.grid | {"noise": (0.01, 0.04, 0.1)}
 
     lr: float = param(0.03, 1e-7, 10.0, log=True, help="learning rate")
-    epochs: int = param(12, 1, 200, help="passes over the retain set")
+    epochs: int = param(9, 1, 200, help="passes over the retain set")
     fine: int = param(4, 0, 200, help="how many of the last epochs train everything")
     share: float = param(0.41, 0.0, 1.0, help="share of the parameter tensors that train in the epochs before")
     noised: float = param(0.7, 0.0, 1.0, help="share of those that may get noise")
-    noise: float = param(0.01, 0.0, 10.0, help="standard deviation of the noise")
+    noise: float = param(0.1, 0.0, 10.0, help="standard deviation of the noise")
     last: float = param(5.0, 0.0, 100.0, help="rate of the last epoch, as a multiple of lr")
 
     def begin(self, model, original, request, cost):
