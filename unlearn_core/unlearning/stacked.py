@@ -111,13 +111,15 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     layers = layers_of(models[0])
     nets = None if layers is None else DenseNets(params, layers)
     watch, fetch = _Watch(params, len(unlearners)), _fetcher(requests)
-    total, number = first.steps_in(requests[0]), 0
+    total, number, before = first.steps_in(requests[0]), 0, None
     for epoch in range(first.epochs):
         labels = torch.stack([u.labels(r, epoch) for u, r in zip(unlearners, requests, strict=True)])
         walks = (u.epoch_rows(r, epoch) for u, r in zip(unlearners, requests, strict=True))
         for rows in zip(*walks, strict=True):
             number, phase = number + 1, rows[0].phase
-            rates = torch.tensor([u.rate(phase, number - 1, total) for u in unlearners], device=device)
+            now = [u.rate(phase, number - 1, total) for u in unlearners]
+            if now != before:  # most keep one rate
+                rates, before = torch.tensor(now, device=device), now
             forget, retain = fetch([r.forget for r in rows], labels), fetch([r.retain for r in rows], labels)
             logits, inputs = _dense_logits(nets, models[0], {"forget": forget, "retain": retain})
             axes = (0, 0, 0, 0, 0 if numbers else None, 0 if logits else None)
@@ -139,9 +141,10 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
                         velocity[f"{layer.name}.bias"].add_(layer.out.sum(1))
                 # What the loss does not look at stays where it is, as with torch's own optimiser.
                 touched = params if inputs else [name for name, gradient in gradients.items() if gradient is not None]
+                moving = watch.still_moving(rates)
                 for name in touched:
                     mask = None if masks is None else masks[name]
-                    _move(params[name], velocity[name], watch.still_moving(rates), mask, weight_decay)
+                    _move(params[name], velocity[name], moving, mask, weight_decay)
             for cost in (cost for cost in costs if cost.diverged_at is None):
                 cost.steps += 1
                 cost.forget_gradients += 0 if forget is None else forget[1].shape[1]
