@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import frame
+from pages.shared import access, frame
 
 st.set_page_config(page_title="Unlearning workbench", page_icon=":material/ink_eraser:", layout="wide")
 chosen = st.navigation(
@@ -13,6 +13,9 @@ chosen = st.navigation(
         st.Page("pages/runs.py", title="Runs", icon=":material/list:", url_path="runs"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:", url_path="compare"),
         st.Page("pages/audit.py", title="Audit", icon=":material/policy:", url_path="audit"),
-    ]
+        st.Page("pages/report.py", title="Report", icon=":material/summarize:", url_path="report"),
+        st.Page("pages/guess.py", title="Guess", icon=":material/casino:", url_path="guess"),
+    ],
+    position="hidden" if access.barred() else "sidebar",
 )
 frame.run(chosen)

@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"start": "", "explore": "explore", "plan": "plan", "runs": "runs", "compare": "compare", "audit": "audit"}
+PAGES = {"start": ""} | {name: name for name in ("explore", "plan", "runs", "compare", "audit", "report")}
 
 
 def main(store: str) -> None:

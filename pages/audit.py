@@ -1,19 +1,19 @@
-from html import escape as html
-
-import pandas as pd
 import streamlit as st
 
-from pages.shared import address, distributions, frame, numbers, risk_by_part, roc_chart, state, theme, thumbnails
-from pages.shared import audit_words as words
-from pages.shared.comparison_words import title_of, titles
-from pages.shared.text import escape
-from unlearn_core.evaluation import METRICS
-from unlearn_core.experiment import audit
+from pages.evidence import all_numbers, kept_images, many_models, one_attack, requests_in_a_row, single_images
+from pages.shared import address, frame, state
+from pages.shared.comparison_words import titles
 from unlearn_core.experiment import comparison as core
-from unlearn_core.experiment.views import NO_RATIO
 
-# Rates of false alarms at which an attack is asked what it finds.
-RATES = {"TPR@1%FPR": 0.01, "TPR@10%FPR": 0.1}
+# Short name in the address -> what is shown, and who draws it.
+VIEWS = {
+    "attack": ("One attack", one_attack),
+    "numbers": ("All numbers", all_numbers),
+    "images": ("Single images", single_images),
+    "models": ("Many models", many_models),
+    "kept": ("Kept images", kept_images),
+    "requests": ("Requests in a row", requests_in_a_row),
+}
 
 
 def draw() -> None:
@@ -23,29 +23,7 @@ def draw() -> None:
         frame.empty_state("This page")
         return
     top = st.container()
-    method, statistic, part, seeds = choices(study)
-    verdict = audit.judge(study, method, statistic, part, seeds)
-    parts = [audit.judge(study, method, statistic, p, seeds) for p in parts_of(study)]
-    with top:
-        st.markdown(words.result(title_of(study, method), verdict, statistic))
-        warnings = [words.over_unlearned(verdict, statistic), words.no_power(verdict)]
-        warnings.append(words.hidden(verdict, parts, statistic))
-        if promised := words.privacy(study):
-            st.markdown(promised)
-        if any(warnings):
-            st.warning("\n\n".join(filter(None, warnings)))
-    before_and_after(study, method, statistic, verdict)
-    by_part(study, method, statistic, parts)
-    numbers_of_the_attack(study, method, verdict)
-    st.subheader(numbers.short(METRICS["mia_efficacy"]), help=METRICS["mia_efficacy"].help)
-    found, target = (audit.efficacy(study, m, seeds) for m in (method, core.RETRAINED))
-    st.markdown(words.efficacy(found, target))
-    images_at_risk(study, method, part, seeds)
-
-
-def choices(study) -> tuple[str, str, str, tuple[int, ...]]:
-    """What to audit, with which attack, on which images, over which seeds (none = all)."""
-    ranked, attacks = core.ranked(study, "group_tow"), audit.statistics(study)
+    ranked = core.ranked(study, "group_tow")
     plans = ranked.index[ranked["kind"] == "plan"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = address.choice(
@@ -54,168 +32,14 @@ def choices(study) -> tuple[str, str, str, tuple[int, ...]]:
             titles(study, ranked.index),
             "method",
             default=plans[0] if len(plans) else "",
-            width=220,
+            width=260,
         )
-        statistic = address.choice(
-            st.selectbox,
-            "Attack",
-            {name: attack.label for name, attack in attacks.items()},
-            "attack",
-            default=audit.default_statistic(study),
-            help="\n".join(f"- **{a.label}**: {a.help}" for a in attacks.values()),
-            width=310,
-        )
-        parts = {p: "all parts" if p == "all" else f"{p} part" for p in parts_of(study)}
-        part = address.choice(st.selectbox, "Images", parts, "part", width=130)
-        seeds = {"all": "all"} | {str(s): f"only {s}" for s in audit.all_seeds(study)}
-        seed = address.choice(st.selectbox, "Seeds", seeds, "seed", width=100)
-    if not study.spec.models:
-        st.caption(NO_RATIO)
-    return method, statistic, part, () if seed == "all" else (int(seed),)
-
-
-def parts_of(study) -> list[str]:
-    return ["all", *(part for part, rows in study.parts.items() if len(rows))]
-
-
-@st.fragment
-def before_and_after(study, method: str, statistic: str, verdict: audit.Verdict) -> None:
-    """The score's distributions with a threshold, and the ROC."""
-    st.subheader("Before and after")
-    models = {"original": verdict.original, "unlearned": verdict.audited, "retrained": verdict.retrained}
-    names = names_of(study, method)
-    scores = {role: model.members for role, model in models.items()} | {"unseen": verdict.audited.others}
-    edges, shares = audit.histograms(scores, audit.is_ratio(statistic))
-    options = audit.thresholds(edges)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        cut = st.select_slider(
-            "Threshold of the attacker",
-            options,
-            value=min(options, key=lambda t: abs(t - verdict.audited.threshold_at(0.1))),
-            key=f"threshold_{statistic}",
-            bind="query-params",
-            width=420,
-        )
-        unseen = st.toggle("Unseen images", value=True, key="unseen", bind="query-params")
-        logs = st.toggle("Logarithmic ROC", key="log", bind="query-params")
-    says = words.at_threshold(cut, verdict.audited, verdict.original, verdict.retrained)
-    st.markdown(says)
-    left, right = st.columns(2)
-    shown = {role: share for role, share in shares.items() if unseen or role != "unseen"}
-    with left:
-        title = f"{words.images(verdict).capitalize()}: {words.says(verdict, statistic)}"
-        theme.show(
-            distributions.draw(html(title), edges, shown, names, cut, audit.is_ratio(statistic)),
-            alt=f"{title}. Histograms of the score: {', '.join(names[r] for r in shown)}. {says.replace('*', '')}",
-        )
-    with right:
-        title = f"AUC {verdict.audited.success.value:.2f}, target {verdict.retrained.success.value:.2f}"
-        theme.show(
-            roc_chart.draw(title, models, names, verdict.audited.at(cut), logs),
-            alt=f"{title}. ROC curves: "
-            + "; ".join(f"{names[role]} AUC {numbers.interval(m.success)}" for role, m in models.items()),
-        )
-    seeds = len(verdict.audited.seeds)
-    st.caption(
-        f"{len(verdict.audited.rows)} forgotten images and {verdict.audited.unseen} unseen ones "
-        f"({words.unseen(statistic)}) per model; {seeds} model{'s' if seeds > 1 else ''} of each kind. The histograms "
-        "pool the models, and their outermost bars hold everything beyond. ROC curves are "
-        + ("means over seeds with 95 % intervals. " if seeds > 1 else "of one model each. ")
-        + f"AUC: {METRICS['auc'].help[0].lower()}{METRICS['auc'].help[1:]}"
-    )
-
-
-def names_of(study, method: str) -> dict[str, str]:
-    title = title_of(study, method)
-    return {"original": "original", "unlearned": title, "retrained": "retrained", "unseen": "unseen images"}
-
-
-def by_part(study, method: str, statistic: str, verdicts: list[audit.Verdict]) -> None:
-    """The same attack on each part."""
-    st.subheader("Part by part")
-    title = words.parts(verdicts, statistic)
-    read = [
-        f"{v.part}: {numbers.interval(v.audited.success)}, retrained {numbers.interval(v.retrained.success)}"
-        for v in verdicts
-    ]
-    theme.show(
-        risk_by_part.draw(html(title), verdicts, names_of(study, method)), alt=f"{title}. AUC on {'; '.join(read)}."
-    )
-    st.caption(words.floors(verdicts))
-
-
-def numbers_of_the_attack(study, method: str, verdict: audit.Verdict) -> None:
-    """The attack on four models, among them the ceiling."""
-    st.subheader("The attack in numbers")
-    models = {
-        "Original (is there anything to find?)": verdict.original,
-        title_of(study, method): verdict.audited,
-        "Retrained (the target)": verdict.retrained,
-        "Retrained again (the ceiling)": verdict.again,
-    }
-    lines = [
-        {
-            "Model": name,
-            "AUC": numbers.interval(model.success),
-        }
-        | {head: cell(model.found_at(alpha)) for head, alpha in RATES.items()}
-        for name, model in models.items()
-    ]
-    help = {"AUC": METRICS["auc"].help, "TPR@1%FPR": METRICS["tpr_at_1_fpr"].help}
-    st.dataframe(
-        pd.DataFrame(lines),
-        column_config={head: st.column_config.TextColumn(head, help=text) for head, text in help.items()},
-        hide_index=True,
-    )
-    rates = {head: verdict.audited.found_at(alpha) for head, alpha in RATES.items()}
-    seeds = len(verdict.audited.seeds)
-    unit = f"over {seeds} seeds" if seeds > 1 else "over images (DeLong), so they speak of these models only"
-    st.caption(
-        f"95 % intervals {unit}. "
-        + "".join(f"{head} is {rate.why}. " for head, rate in rates.items() if rate.value is None)
-        + "An attack that fails is no proof that anything was deleted: it shows the least that leaks, never the most."
-    )
-
-
-def cell(found) -> str:
-    return numbers.MISSING if found.value is None else numbers.interval(found)
-
-
-def images_at_risk(study, method: str, part: str, seeds: tuple[int, ...]) -> None:
-    """The images that still look most like members, whatever attack is chosen."""
-    st.subheader("Images at most risk")
-    if not study.spec.models:
-        st.info("Single images are told apart by the likelihood ratio, and no bank of models was trained for it.")
-        return
-    risky = audit.at_risk(study, method, part, seeds)
-    kept = int((risky["unlearned"] > 0).sum())
-    st.markdown(
-        f"The {len(risky)} forgotten images that {escape(title_of(study, method))} treats most like training images, "
-        f"by likelihood ratio. {kept} of them are above 0: nearer to models that saw them than to models that did not."
-    )
-    labels = [(f"row {r.row}", f"{r.label}: {round(r.unlearned, 1) + 0.0:+.1f}") for r in risky.itertuples()]
-    thumbnails.show(
-        study.pixels[risky["row"]],
-        labels,
-        alt="The images at most risk: " + "; ".join(f"{row}, {rest}" for row, rest in labels),
-        across=8,
-    )
-    with st.expander("Scores of these images"):
-        st.dataframe(
-            risky,
-            column_config={
-                "row": "Row",
-                "label": "Class",
-                "part": "Part",
-                "unlearned": st.column_config.NumberColumn("After", format="%.2f"),
-                "original": st.column_config.NumberColumn("Original", format="%.2f"),
-                "retrained": st.column_config.NumberColumn(
-                    "Retrained", format="%.2f", help="An image as high here gives nothing away."
-                ),
-            },
-            hide_index=True,
-            width="content",
-        )
+        names = {name: title for name, (title, _) in VIEWS.items()}
+        view = address.choice(st.segmented_control, "Evidence", names, "evidence", required=True)
+    if study.about_original:
+        st.caption(study.about_original)
+    VIEWS[view][1].draw(study, method, top)
+    st.page_link("pages/report.py", label="Next: the report for others", icon=":material/summarize:")
 
 
 frame.page(draw)

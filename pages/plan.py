@@ -1,17 +1,33 @@
 """The RUM workbench: cut the forget set into parts, choose an algorithm for each, see what it will cost, run it."""
 
+import numpy as np
 import streamlit as st
 
-from pages.shared import algorithms, chosen_set, cost_words, frame, plan_editor, plan_file, plan_search, state
-from pages.shared.forms import form
-from pages.shared.text import escape, images
+from pages.shared import (
+    access,
+    chosen_set,
+    cost_words,
+    forecast_panel,
+    frame,
+    plan_beside,
+    plan_cuts,
+    plan_editor,
+    plan_parts,
+    plan_saved,
+    plan_search,
+    plan_words,
+    recorded,
+    state,
+    try_everything,
+)
+from pages.shared.text import duration, escape, images
 from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, Study
+from unlearn_core.experiment.comparison import retraining_seconds
 from unlearn_core.experiment.forecast import Forecast, forecast
 from unlearn_core.experiment.rehearsal import fault
-from unlearn_core.params import BadValue, key
+from unlearn_core.params import key
 from unlearn_core.rum import Plan
-from unlearn_core.unlearning import ALGORITHMS
 from unlearn_core.unlearning.ends.original import Original
 
 
@@ -23,32 +39,34 @@ def draw() -> None:
         return
     rows = chosen_set.rows(study)
     sentence = st.container()
-    plan = plan_editor.cuts(study, rows, plan_editor.start(study))
+    plan = plan_cuts.draw(study, rows, plan_editor.start(study))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("An algorithm for each part", width="content")
         advice = st.container(width="content")
-    st.caption(
-        "The paper's order is preset; use the button to take what is suggested. Suggestions are measured on the "
-        "study's own set, so on that set they flatter themselves a little."
-    )
-    edited = plan_editor.parts(study, rows, plan)
+    said = st.container()
+    edited = plan_parts.draw(study, rows, plan)
     if edited is not None:
         plan = edited
     plan = plan_editor.course(study, plan)
-    st.subheader("What runs beside it")
-    wanted = _study(study, plan, rows)
+    wanted = plan_beside.draw(study, plan, rows)
     plan_editor.remember(study, plan)
     with sentence:
         _sentence(study, plan, rows)
+    with said:
+        _said(study, plan, rows)
     with advice:
         _advice(study, plan, rows)
+    expected = st.container()
+    try_everything.draw(study, rows)
     if study.spec.models and not study.spec.stop_at:
         plan_search.draw(study, rows, plan)
     else:
         st.caption("A search for a better plan needs a study whose bank of models was trained whole.")
-    _file(study, plan)
+    plan_saved.draw(study, plan)
     with st.bottom:
         _go(study, plan, wanted if edited is not None else None)
+    with expected, st.spinner("Learning from other sets"):  # last, because the first time takes seconds
+        forecast_panel.draw(study, rows)
 
 
 def _sentence(study: OpenStudy, plan: Plan, rows) -> None:
@@ -57,82 +75,47 @@ def _sentence(study: OpenStudy, plan: Plan, rows) -> None:
     steps = [f"{getattr(plan, part).title} on {len(parts[part]):,} {part}" for part in plan.order if len(parts[part])]
     st.markdown(
         f"**{escape(plan.name)}** forgets {whose} of {images(len(rows))} in {len(steps)} "
-        f"{'step' if len(steps) == 1 else 'steps'}: {', then '.join(steps)}."
+        f"{'step' if len(steps) == 1 else 'steps'}: {', then '.join(steps)}. Training a model again without the "
+        f"study's set took **{duration(retraining_seconds(study))}** here, many at once: unlearning has to beat that."
     )
     if st.button("Choose another set", icon=":material/scatter_plot:"):
-        st.switch_page("pages/explore.py", query_params=st.query_params.to_dict())
+        state.go("pages/explore.py")
+
+
+def _said(study: OpenStudy, plan: Plan, rows) -> None:
+    st.caption(
+        f"{plan_words.on_screen(study, plan)} {plan_parts.against(study, plan, rows)} Suggestions come from stored "
+        "runs of all studies on these images; on the sets that those were measured on they flatter themselves a little."
+    )
 
 
 def _advice(study: OpenStudy, plan: Plan, rows) -> None:
-    better = plan_editor.suggested(study, plan, rows)
+    better = plan_parts.suggested(study, plan, rows)
     if st.button("Use what is suggested", icon=":material/lightbulb:", disabled=better == plan):
         plan_editor.load(study, better)
         st.rerun()
 
 
-def _study(study: OpenStudy, plan: Plan, rows) -> Study | None:
-    """The study that the button would run; None, with the reason on screen, where there is none."""
-    settled = plan_editor.is_settled(study)
-    place = f"beside.{study.key[:8]}{'.settled' * settled}"
-    own = [name for name, cls in ALGORITHMS.items() if any(type(u) is cls for u in study.spec.unlearners)]
-    singles = st.multiselect(
-        "Single algorithms, each on the whole set",
-        algorithms.SINGLE,
-        default=[name for name in own if name in algorithms.SINGLE],
-        format_func=algorithms.label,
-        key=f"{place}.singles",
-        persist_state="session",
-        help="The plan is compared with these. The best of them is its hardest rival.",
-    )
-    if not singles:
-        st.caption("Without a single algorithm Compare has nothing to hold the plan against.")
-    name = study.spec.name.removesuffix(", planned") + ", planned"
-    name = st.text_input(
-        "Name of the study", name, max_chars=60, key=f"{place}.name", persist_state="session", width=420
-    )
-    if settled:
-        st.caption("The plan keeps the learning rates that were found, and the single algorithms those of the study.")
-    start = study.spec.but(tuning_seeds=0) if settled else study.spec
-    asked = form(Study, place, start, ("seeds", "tuning_seeds", "controls"))
-    if asked is None:
-        return None
-    # Where no rates are to be chosen, those that were chosen before are the fair ones.
-    settings = plan_editor.usual if asked.tuning_seeds else plan_editor.tuned
-    unlearners = tuple(settings(study, ALGORITHMS[name]) for name in singles)
-    return asked.but(
-        name=name.strip() or study.spec.name, forget=chosen_set.spec(study, rows), unlearners=unlearners, plans=(plan,)
-    )
-
-
-def _file(study: OpenStudy, plan: Plan) -> None:
-    with st.expander("The plan as a file", icon=":material/data_object:"):
-        text = plan_file.to_text(plan)
-        file = st.file_uploader("Load a plan", type="json", max_upload_size=1, key=f"{plan_editor.keys(study)}.file")
-        if file is not None:
-            try:
-                plan_editor.load(study, plan_file.from_bytes(file.getvalue()))
-            except BadValue as error:
-                st.error(escape(str(error)))
-            else:
-                st.rerun()
-        st.download_button("Download this plan", text, "plan.json", "application/json", on_click="ignore")
-        st.code(text, language="json", height=320)
-
-
 def _go(study: OpenStudy, plan: Plan, wanted: Study | None) -> None:
     """What it costs, or why it cannot be run; and the button."""
     left, right = st.columns([4, 1], vertical_alignment="center")
+    reason, cost = _fault(study, plan, wanted), None
     with left:
-        reason = _fault(study, plan, wanted)
         if reason:
             st.markdown(f":material/error: {reason}")
         else:
-            st.markdown(f":material/schedule: {cost_words.cost(_forecast(study.key, key(wanted), study, wanted))}")
+            cost = _forecast(study.key, key(wanted), study, wanted)
+            st.markdown(
+                f":material/schedule: {cost_words.short(state.store(), cost)}",
+                help=cost_words.cost(state.store(), cost),
+            )
+            if (job := jobs.get(state.store(), key(wanted))) is not None and job.active:
+                st.caption(":material/group: This very study is under way: running it joins that job.")
     with right:
-        if st.button(
+        if recorded.start(
             "Run this plan", type="primary", icon=":material/play_arrow:", disabled=bool(reason), width="stretch"
         ):
-            jobs.submit(state.store(), wanted)
+            access.submit(state.store(), wanted, cost and cost_words.expected(state.store(), cost))
             st.switch_page("pages/runs.py", query_params={"study": study.key})
 
 
@@ -148,7 +131,13 @@ def _fault(study: OpenStudy, plan: Plan, wanted: Study | None) -> str:
     parts = study.refine(plan, chosen_set.rows(study))
     if all(isinstance(getattr(plan, part), Original) for part, rows in parts.items() if len(rows)):
         return "This plan changes nothing: choose an algorithm for at least one part that has images."
-    return escape(fault(state.store(), wanted, chosen_set.rows(study)))
+    return escape(_refused(study.key, key(wanted), wanted, chosen_set.rows(study)))
+
+
+@st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
+def _refused(finished: str, asked: str, _wanted: Study, _rows: np.ndarray) -> str:
+    """Kept for half a minute, by the keys of both studies: it asks every algorithm."""
+    return fault(state.store(), _wanted, _rows)
 
 
 frame.page(draw)

@@ -2,18 +2,23 @@
 
 import streamlit as st
 
-from pages.shared import frame, progress, state
-from pages.shared.text import ago, duration, escape
-from unlearn_core import jobs
+from pages.shared import access, came_of, cost_words, frame, plan_glyph, progress, removal, state
+from pages.shared.text import ago, duration, escape, images
+from unlearn_core import jobs, room, trash
+from unlearn_core.experiment.forecast import forget_size
 from unlearn_core.experiment.views import contents
 from unlearn_core.jobs import Job
+from unlearn_core.store import Store
 
 PER_PAGE = 10
+MOST_PLANS = 5  # that are spelled out
 
 
 def draw() -> None:
     st.title("Runs")
     progress.live("jobs", _jobs)
+    removal.others()
+    removal.draw()
     _store()
 
 
@@ -42,7 +47,7 @@ def _store() -> None:
     st.subheader("What the store holds")
     st.markdown(
         f"{held['results'].sum():,} finished results take {held['megabytes'].sum():,.1f} MB. "
-        "Nothing that is finished is computed twice."
+        f"Nothing that is finished is computed twice.{_limit(store)}"
     )
     with st.expander("Results by kind"):
         st.dataframe(
@@ -59,39 +64,79 @@ def _store() -> None:
         st.caption(f"They lie in the folder {escape(str(store.root))}.")
 
 
+def _limit(store: Store) -> str:
+    """What the store may take, and what it takes with its images and the trash; "" where nobody set a limit."""
+    if (most := room.limit()) is None:
+        return ""
+    taken = room.taken(store.root)
+    trash = f", {room.in_words(taken.trash)} of it by the trash" if taken.trash else ""
+    return f" The store may take {room.in_words(most)} and takes {room.in_words(taken.used)}{trash}."
+
+
 def _sentence(found: list[Job]) -> str:
     if not found:
         if contents(state.store()).empty:
-            return "Nothing was run yet."
+            return "Nothing is left but the trash." if trash.entries(state.store()) else "Nothing was run yet."
         return "No jobs on record here; the finished results below came from elsewhere."
     counts = {name: sum(job.state == name for job in found) for name in progress.STATES}
     told = [f"{count} {progress.STATES[name][1].lower()}" for name, count in counts.items() if count]
     work = "1 job" if len(found) == 1 else f"{len(found)} jobs"
-    goes_on = " Work goes on when this page is closed." if any(job.active for job in found) else ""
+    goes_on = ""
+    if any(job.active for job in found):
+        goes_on = " Work goes on when this page is closed; whoever asks for the same work joins it."
     return f"{work}: {', '.join(told)}.{goes_on}"
 
 
 def _row(job: Job) -> None:
+    spec = jobs.asked(state.store(), job.key)
+    plans = (*getattr(spec, "plans", ()), *filter(None, [getattr(spec, "plan", None)]))
     with st.container(border=True, key=f"job.{job.key}"):
-        name, status, where, times, buttons = st.columns((3, 2.3, 3, 2.7, 4), vertical_alignment="center")
-        name.markdown(f"**{escape(job.title)}**  \n{progress.KINDS.get(job.kind, job.kind)} #{job.key[:4]}")
-        status.markdown(progress.status(job))
-        where.markdown(progress.where(job) if job.state != "done" else escape(job.message))
-        times.markdown(f"{duration(job.seconds)}{' so far' if job.active else ''}  \n{ago(job.submitted)}")
+        name, where, times, buttons = st.columns((3.3, 2.4, 2.3, 4.0), vertical_alignment="center")
+        size = forget_size(spec)
+        about = f", {images(size)} to forget" if size else ""
+        blocks = f"{plan_glyph.glyph(plans[0])} " if plans else ""
+        blocks += f"+{len(plans) - 1} " if len(plans) > 1 else ""
+        kind = f"{progress.KINDS.get(job.kind, job.kind)} #{job.key[:4]}{about}"
+        name.markdown(f"{blocks}**{escape(job.title)}**  \n{kind}")
+        said = escape(job.message) if job.state == "done" else progress.where(job)
+        where.markdown("  \n".join(filter(None, (progress.status(job), said))))
+        times.markdown(_times(job))
         with buttons.container(horizontal=True, horizontal_alignment="right"):
             progress.actions(job)
-            if not job.active and st.button(
+            if job.kind == "Study" and job.state == "done":
+                removal.button(job.key)
+            elif not job.active and access.button(
                 "Remove",
+                "admin",
                 key=f"remove.{job.key}",
                 type="tertiary",
-                help="Take it off this list; its results stay in the store.",
+                help="Take it off this list, into the trash; its results stay in the store.",
             ):
-                jobs.forget_job(state.store(), job.key)
+                access.need("admin")
+                jobs.forget_job(state.store(), job.key, by=access.who())
                 st.rerun()
+        if job.kind == "Study" and job.state == "done":
+            came_of.draw(job.key)
+        removal.confirm(job.key)
         progress.words(job)
         if job.stages:
-            with st.expander("Stages", expanded=job.active):
+            with st.expander("Details", expanded=job.active):
+                for each in plans[:MOST_PLANS]:
+                    st.markdown(f"{plan_glyph.glyph(each)} **{escape(each.name)}**: {plan_glyph.steps(each)}")
+                if told := cost_words.against(job):
+                    st.markdown(f":material/schedule: {told.capitalize()}.")
                 progress.stages(job)
+
+
+def _times(job: Job) -> str:
+    """How long it has taken and may take, beside the estimate, when it was asked for, and by whom."""
+    spent = job.seconds if job.worked is None else job.worked
+    lines = [f"{duration(spent)}{' so far' if job.active else ''}"]
+    if job.expected is not None:
+        lines[0] += f", estimated {duration(job.expected.seconds)}"
+    by = job.by if access.who() != access.LOCAL else ""
+    asked = f"{ago(job.submitted)}, by {escape(by)}" if by else ago(job.submitted)
+    return "  \n".join(filter(None, (*lines, progress.left(job), asked)))
 
 
 frame.page(draw)

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import frame, idea, new_study, progress, state, theme
+from pages.shared import access, frame, idea, new_study, own_algorithms, own_model, progress, recorded, state, theme
 from pages.shared.text import duration, escape
 from unlearn_core import jobs
 from unlearn_core.experiment import example, studies
 from unlearn_core.params import key
-from unlearn_core.store import StoreError
 
 GLOSSARY = Path(__file__).parents[1] / "docs" / "glossary.md"
 
@@ -34,8 +33,11 @@ def draw() -> None:
     with columns[1].container(border=True, height="stretch"):
         st.subheader("Finished studies")
         _finished([listed for listed in studies(state.store()) if listed.key != key(example())])
+        recorded.upload()
+    own_algorithms.draw()
     if own:
         new_study.draw()
+        own_model.draw()
     theme.show(idea.drawing(), alt=idea.ALT)
     with st.expander("Words used here", icon=":material/menu_book:"):
         st.markdown(GLOSSARY.read_text(encoding="utf-8").partition("\n\n")[2])
@@ -57,7 +59,7 @@ def _wants_own() -> bool:
 def _example(kind: str) -> None:
     """Open the example, run it, or show how far it is."""
     study, store = example(), state.store()
-    finished, job = store.find(study), _job(key(study))
+    finished, job = store.find(study), jobs.get(store, key(study))
     if finished is None and job is not None:
         progress.live("example", lambda: _progress(job.key, kind))
         return
@@ -68,8 +70,8 @@ def _example(kind: str) -> None:
             state.open_study(finished.key)
         return
     st.caption("Takes about a minute on two processor cores.")
-    if st.button("Run the example", type=kind, icon=":material/play_arrow:"):
-        jobs.submit(store, study)
+    if access.button("Run the example", type=kind, icon=":material/play_arrow:"):
+        access.submit(store, study)
         st.rerun()
 
 
@@ -79,13 +81,6 @@ def _progress(name: str, kind: str) -> None:
     progress.words(job)
     progress.actions(job, kind)
     progress.stages(job)
-
-
-def _job(name: str) -> jobs.Job | None:
-    try:
-        return jobs.find(state.store(), name)
-    except StoreError:
-        return None
 
 
 def _finished(others: list) -> None:

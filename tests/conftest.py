@@ -6,9 +6,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("UNLEARN_DEVICE", "cpu")
 os.environ.setdefault("UNLEARN_ENGINE", "here")  # what a worker does is what this process does, without its start
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from audit_story import Story, story
+from filelock import FileLock
 
 from unlearn_core.data import Data, Dataset, Images, load
 from unlearn_core.experiment import Study, fulfil, stages
@@ -19,6 +23,31 @@ from unlearn_core.training import Training, train
 from unlearn_core.unlearning import FineTune, NegGradPlus, RandomLabel, Request
 
 torch.set_num_threads(1)  # the default of two threads is many times slower on a busy machine
+
+
+# One of these, begun late, would keep one of two processes busy long after the other has ended.
+LONGEST = (
+    "tests/test_readme_commands.py",
+    "browser/test_walk.py",
+    "tests/test_planted_truths.py",
+    "browser/test_accessibility.py",
+    "browser/test_map.py",
+    "tests/test_tiers.py",
+    "tests/test_engines.py",
+    "tests/test_jobs.py",
+    "tests/test_faults.py",
+    "tests/test_verify.py",
+    "tests/test_clients.py",
+)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "planted: audits of models with known truths, about three minutes")
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest begin first; all others keep their places."""
+    items.sort(key=lambda item: LONGEST.index(file) if (file := "/".join(item.path.parts[-2:])) in LONGEST else 99)
 
 
 @pytest.fixture(scope="session")
@@ -93,12 +122,27 @@ def filled_study() -> Study:
     )
 
 
+def once_for_all(tmp_path_factory) -> Path:
+    """A folder that all processes of one run of the tests share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture(scope="session")
 def filled_store(tmp_path_factory, filled_study):
     """The folder of a store in which `filled_study` is finished. All tests share it: copy it before writing to it."""
-    root = tmp_path_factory.mktemp("filled") / "store"
-    fulfil(Store(root), filled_study)
+    root = once_for_all(tmp_path_factory) / "filled"
+    with FileLock(f"{root}.lock"):
+        fulfil(Store(root), filled_study)
     return root
+
+
+@pytest.fixture(scope="session")
+def audit_story(tmp_path_factory, filled_store, filled_study) -> Story:
+    """An audit of every tier in the small finished study. All tests share its store: copy it before writing to it."""
+    root = once_for_all(tmp_path_factory) / "audited"
+    with FileLock(f"{root}.lock"):
+        return story(root, filled_store, filled_study)
 
 
 @pytest.fixture(scope="session")
@@ -110,8 +154,8 @@ def unbanked_study(filled_study) -> Study:
 @pytest.fixture(scope="session")
 def unbanked_store(tmp_path_factory, unbanked_study):
     """The folder of a store in which only `unbanked_study` is finished; its map is no UMAP. Copy it before writing."""
-    root = tmp_path_factory.mktemp("unbanked") / "store"
-    with pytest.MonkeyPatch.context() as patch:
+    root = once_for_all(tmp_path_factory) / "unbanked"
+    with FileLock(f"{root}.lock"), pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())  # seconds, and tested elsewhere
         fulfil(Store(root), unbanked_study)
     return root

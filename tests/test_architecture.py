@@ -1,6 +1,7 @@
 """Who may import whom, read from the source: each module stands at one place of the data's way and looks back only."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +13,25 @@ from unlearn_core.unlearning import ALGORITHMS
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "unlearn_core"
 
+
+def listed(text):
+    """The modules and folders of the core that ARCHITECTURE.md lists, in its order: the names at the starts of the
+    lines below unlearn_core/.
+    """
+    inside = text.split("    unlearn_core/\n", 1)[1]
+    found = []
+    for line in inside.splitlines():
+        if line.strip() and not line.startswith(" " * 6):
+            break
+        if re.match(r" {6}\S", line):  # lines that go on are further in
+            names = re.match(r" {6}((?:\w+(?:\.py|/)(?:, )?)+) ", line)
+            assert names, f"{line!r} names no module or folder"
+            found += [name.removesuffix(".py").removesuffix("/") for name in names[1].split(", ")]
+    return tuple(found)
+
+
 # The data's way. A module or folder imports from those before it; inside a folder the order is the folder's own affair.
-ORDER = (
-    "params", "progress", "engines", "store", "rows", "data", "models", "augmentation", "stacking", "dense", "privacy",
-    "training", "attacks", "ensembles", "memorization", "proxies", "entanglement", "projection", "forget", "unlearning",
-    "rum", "evaluation", "experiment", "jobs", "cli", "__main__",
-)  # fmt: skip
+ORDER = listed((ROOT / "ARCHITECTURE.md").read_text())
 # What an algorithm needs: what lies beside the groups (its base, gradients, layers, ...), what its own group shares,
 # the declaration of values, and arithmetic. Only wrappers know other algorithms.
 LIBRARIES = {
@@ -27,7 +41,7 @@ GROUPS = [folder for folder in sorted((CORE / "unlearning").iterdir()) if (folde
 WRAP = ("wrappers", "condensed")
 ALGORITHM_FILES = {cls.__module__ for cls in ALGORITHMS.values()}
 # Where results are kept, and where the store is opened, read and written.
-MAY_USE_STORE = {"store", "experiment", "jobs", "cli", "data"}
+MAY_USE_STORE = {"store", "trash", "experiment", "jobs", "removal", "cli", "data"}
 
 
 def imports(file):
@@ -67,7 +81,25 @@ page_files = pytest.mark.parametrize("file", sources(ROOT / "pages"), ids=lambda
 
 
 def test_every_module_has_a_place():
-    assert {place(f) for f in sources(CORE)} - {"__init__"} == set(ORDER)
+    assert {place(f) for f in sources(CORE)} - {"__init__"} == set(ORDER) and len(set(ORDER)) == len(ORDER)
+
+
+def test_a_line_of_the_architecture_that_moves_is_seen():
+    lines = (
+        "x",
+        "    unlearn_core/",
+        "      a.py    one, b.py",
+        "              more",
+        "      c/, d.py more",
+        "    pages/",
+    )
+    assert listed("\n".join(lines)) == ("a", "c", "d")
+    whole = (ROOT / "ARCHITECTURE.md").read_text()
+    line = next(line for line in whole.splitlines(keepends=True) if line.startswith("      attacks/ "))
+    moved = listed(whole.replace(line, "") + line)
+    assert "attacks" not in moved and set(moved) < set(ORDER)
+    with pytest.raises(AssertionError, match="names no module"):
+        listed(whole.replace(line, line.replace("attacks/", "attacks")))
 
 
 @core_files
@@ -186,6 +218,20 @@ def test_what_importing_brings_along(module, absent):
     assert run.stdout.strip() == "[]"
 
 
+def test_a_worker_knows_every_spec():
+    """A worker is handed specs as plain data, and knows those that the experiments bring with them."""
+    code = (
+        "import unlearn_core.experiment; from unlearn_core.params import SPECS; known = set(SPECS)\n"
+        "import pkgutil, importlib\n"
+        "for m in pkgutil.walk_packages(unlearn_core.__path__, 'unlearn_core.'):\n"
+        "    m.name.endswith('__main__') or importlib.import_module(m.name)\n"
+        "print(sorted(set(SPECS) - known))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "[]"
+
+
 def test_a_wrong_import_would_be_seen(tmp_path):
     """The reader of imports finds them in functions, under aliases and as names of a package."""
     file = tmp_path / "x.py"
@@ -194,3 +240,18 @@ def test_a_wrong_import_would_be_seen(tmp_path):
     )
     found = imports(file)
     assert {"streamlit", "unlearn_core.jobs", "unlearn_core.data.loading"} <= found
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in sorted(CORE.rglob("*.py")) if f.name != "__init__.py"], ids=lambda f: str(f.relative_to(CORE))
+)
+def test_no_module_waits_for_the_package_that_it_is_in(file):
+    """Two visitors of a server that was just started import at the same time. One that is inside a package, at a module
+    which asks for the whole package, and another that goes through the package wait for each other, and Python hands
+    out half a module. `import package.module as module` waits for nobody.
+    """
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module not in (None, "unlearn_core"):
+            package = CORE.parent.joinpath(*node.module.split("."))
+            inside = package in file.parents and "import" in (package / "__init__.py").read_text()
+            assert not inside, f"from {node.module} import ... in {file.relative_to(CORE)}"

@@ -1,5 +1,6 @@
 """The command line as a person or a script uses it: the last line of stdout is the result, errors are one sentence."""
 
+import inspect
 import json
 import os
 import pty
@@ -19,10 +20,10 @@ from typer.testing import CliRunner
 
 from unlearn_core import experiment, jobs
 from unlearn_core.attacks import svc_efficacy
-from unlearn_core.cli import app
+from unlearn_core.cli import app, forgetting
 from unlearn_core.cli.lists import IN_STORE, REGISTRIES
 from unlearn_core.cli.options import RECIPE
-from unlearn_core.experiment import OpenStudy, Study
+from unlearn_core.experiment import OpenStudy, Study, proposals
 from unlearn_core.forget import FORGET_SETS
 from unlearn_core.params import build, key, params, plain
 from unlearn_core.rows import unpack
@@ -33,7 +34,8 @@ from unlearn_core.unlearning import ALGORITHMS, FineTune, Original
 
 WORK = ("train", "bank", "map", "forget", "unlearn", "evaluate")
 COMMANDS = (
-    "example", "list", *WORK, "study", "tune", "forecast", "compare", "suggest", "proxies", "audit", "data", "jobs",
+    "example", "list", *WORK, "study", "tune", "landscape", "forecast", "compare", "suggest", "proxies", "audit",
+    "judge", "report", "remove", "verify", "bundle", "algorithms", "data", "jobs", "trash",
 )  # fmt: skip
 SMALL = ("--epochs", "3")  # a recipe that trains in a fraction of a second
 
@@ -87,7 +89,7 @@ def test_help_lists_every_command_and_imports_nothing_slow():
 
 
 def test_recipe_options_are_the_fields_of_a_training():
-    assert set(RECIPE) == {p.name for p in params(Training)} - {"data", "without"}
+    assert set(RECIPE) == {p.name for p in params(Training)} - {"data", "without", "weights"}
 
 
 @pytest.mark.parametrize(
@@ -242,6 +244,8 @@ def test_a_bank_says_what_it_is_and_writes_its_scores(small, small_bank, tmp_pat
         (("--by", "class", "--class", "3", "--share", 0.5), 64),
         (("--by", "mislabelled", "--dataset", "digits-noisy"), 126),
         (("--by", "rows", "--rows", "3,7-9"), 4),
+        (("--by", "band", "--scale", "rank", "--low", 0.9, "--high", 1.0), 126),
+        (("--by", "near", "--row", 5, "--size", 7, "--measure", "cosine"), 7),
     ],
 )
 def test_every_way_to_choose_what_to_forget(args, size, small, small_bank):
@@ -252,6 +256,12 @@ def test_every_way_to_choose_what_to_forget(args, size, small, small_bank):
     assert (found["memorization"] is None) == ("digits-noisy" in args), "known where there is a bank of these images"
     if args[1] == "class":
         assert found["classes"] == {"3": 64}
+
+
+def test_every_field_of_every_rule_is_an_option():
+    options = set(inspect.signature(forgetting.forget).parameters)
+    for cls in FORGET_SETS.values():
+        assert {p.name for p in params(cls)} <= options, cls
 
 
 def test_a_forget_set_goes_through_a_file(small, small_bank, tmp_path):
@@ -511,6 +521,7 @@ def test_suggest_says_what_did_best_on_each_part(filled, filled_study):
     found = result("suggest", study.key, *filled)
     assert found["study"] == study.key and list(found["parts"]) == [p for p, rows in study.parts.items() if len(rows)]
     for part, advice in found["parts"].items():
-        expected = study.suggestion(part)
-        assert build(advice["unlearner"]) == expected.unlearner and advice["tow"] == pytest.approx(expected.tow)
-        assert build(advice["rival"]) == expected.rival and advice["seeds"] == expected.seeds
+        expected = proposals.advice(study, float(study.memorization.scores[study.parts[part]].mean()))
+        assert build(advice["unlearner"]) == expected.unlearner and build(advice["rival"]) == expected.rival
+        assert advice["tow"] == vars(expected.tow) and advice["left"] == expected.left
+        assert (advice["runs"], advice["studies"]) == (expected.runs, expected.studies)

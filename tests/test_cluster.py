@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from test_engines import QUICK, SLOW, contents, fail, make_marked, parts
+from engine_tasks import fail, make_marked
+from test_engines import QUICK, SLOW, contents, parts
 
 from unlearn_core.engines import EngineError, engine
 from unlearn_core.engines.slurm import Slurm
@@ -125,9 +126,14 @@ def test_errors_and_results_come_through_ray(nodes, store):
 # -- Slurm -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def jobs(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def submitit():
+    """Asked for first of all: without it nothing is trained in vain."""
     pytest.importorskip("submitit")
+
+
+@pytest.fixture
+def jobs(submitit, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", HERE, prepend=os.pathsep)
     two = Slurm(2, cluster="local")
@@ -135,6 +141,7 @@ def jobs(tmp_path, monkeypatch):
     two.close()
 
 
+@pytest.mark.usefixtures("submitit")
 def test_a_killed_job_loses_nothing(jobs, store, tasks, alone):
     with once_at_work(tasks, os.getpid(), psutil.Process.kill):
         keys = dict(jobs.map(make_marked, tasks))

@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
+from engine_tasks import Particular, describe, die, fail, halves, meet, sleep, threads, until
 
 from unlearn_core.data import Data
 from unlearn_core.engines import Engine, EngineError, engine, machine
@@ -28,6 +28,7 @@ from unlearn_core.training import Training
 ROOT = Path(__file__).parents[1]
 QUICK = Training(data=Data(train=220, test=60), width=8, epochs=2)
 SLOW = QUICK.but(epochs=600, batch=8)  # seconds a part
+BUSY = QUICK.but(epochs=250, batch=8)  # about one second a part
 
 
 def parts(training, count=3):
@@ -39,13 +40,6 @@ def parts(training, count=3):
 def contents(results):
     """Kind, key and the checksum of every file but the manifest, which says when and how long."""
     return [(r.folder.parent.name, r.key, r.manifest()["files"]) for r in results]
-
-
-def until(true, seconds=20):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def living(pid, words):
@@ -69,80 +63,6 @@ def two():
     yield with_workers
     with_workers.close()
     assert workers_of(os.getpid()) == []
-
-
-# -- what workers carry out: found again by name in another process ----------------------------------------------------
-
-
-def describe(task, tell):
-    with engine() as inside:
-        names = "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"
-        return os.getpid(), type(inside).__name__, *(os.environ.get(name) for name in names)
-
-
-def meet(task, tell):
-    """Wait until two workers have such a task."""
-    Path(task, str(os.getpid())).touch()
-    until(lambda: len(list(Path(task).iterdir())) == 2)
-    return describe(task, tell)
-
-
-def threads(task, tell):
-    import torch
-
-    return torch.get_num_threads()
-
-
-def halves(task, tell):
-    for done in range(5):
-        tell("counting", done, 4)
-        time.sleep(0.3)
-    return 2 * task
-
-
-def sleep(task, tell):
-    Path(task, str(os.getpid())).touch()
-    time.sleep(60)
-
-
-def die(task, tell):
-    """Leave a mark and be killed, as often as the task says; then come back with the number of marks."""
-    folder, times = task
-    marks = len(list(Path(folder).iterdir()))
-    if marks < times:
-        Path(folder, str(marks)).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return marks
-
-
-class Particular(Exception):
-    def __init__(self, one, two):
-        super().__init__(f"{one} and {two}")
-
-
-def fail(task, tell):
-    if task == "field":
-        raise BadField("lr", "must be at least 0, not -1.")
-    if task == "particular":
-        raise Particular(1, 2)
-    if task == "file":
-        open("/no/such/file")  # noqa: SIM115
-    return task
-
-
-def make_marked(task, tell):
-    """make(), with a mark in a folder for each process that is in the middle of it."""
-    mark = Path(task["marks"], str(os.getpid()))
-
-    def told(stage, done, total):
-        if 0 < done < total:
-            mark.touch()
-        tell(stage, done, total)
-
-    try:
-        return make(task, told)
-    finally:
-        mark.unlink(missing_ok=True)
 
 
 # -- local processes ---------------------------------------------------------------------------------------------------
@@ -245,7 +165,8 @@ def test_one_who_stops_listening_stops_the_work(two, tmp_path):
 # -- when the whole program is stopped ---------------------------------------------------------------------------------
 
 PROGRAM = """
-from test_engines import Local, sleep
+from engine_tasks import sleep
+from unlearn_core.engines.local import Local
 if __name__ == "__main__":
     list(Local(2).map(sleep, ["{folder}"] * 4))
 """
@@ -365,10 +286,10 @@ def test_one_worker_a_gpu_or_one_a_cpu(device, visible, gpus, workers, monkeypat
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """The results of three slow parts, made in this process."""
+    """The results of three parts, made in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNLEARN_ENGINE", "here")
-        return contents(fulfil_all(Store(tmp_path_factory.mktemp("alone")), parts(SLOW)))
+        return contents(fulfil_all(Store(tmp_path_factory.mktemp("alone")), parts(BUSY)))
 
 
 @pytest.fixture
@@ -379,7 +300,7 @@ def spread_over_two(monkeypatch):
 
 def test_workers_make_the_same_bits(store, alone, spread_over_two):
     told = []
-    asked = parts(SLOW)
+    asked = parts(BUSY)
     assert contents(fulfil_all(store, [*reversed(asked), asked[0]], lambda *a: told.append(a))) == [
         *reversed(alone),
         alone[0],
@@ -398,9 +319,9 @@ def test_a_worker_killed_in_the_middle_of_its_work(store, alone, spread_over_two
             killed.append(workers_of(os.getpid())[0])
             killed[0].kill()
 
-    assert contents(fulfil_all(store, parts(SLOW), kill_one)) == alone
+    assert contents(fulfil_all(store, parts(BUSY), kill_one)) == alone
     assert killed
-    assert all(find_fault(store.find(part).folder, deep=True) is None for part in parts(SLOW))
+    assert all(find_fault(store.find(part).folder, deep=True) is None for part in parts(BUSY))
 
 
 def test_two_who_make_the_same_result_at_once(two, store):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unlearn_core.entanglement import CENTERS, RANDOM_SETS, EmbeddingSums
+from unlearn_core.entanglement import CENTERS, DISTANCES, RANDOM_SETS, EmbeddingSums
 
 
 def by_definition(x, rows, center):
@@ -143,3 +143,30 @@ def test_the_reference_can_be_repeated():
 def test_rows_by_distance_from_the_middle():
     x = np.array([[5.0, 0], [0, 1], [0, -1], [-5, 0], [0, 0]])
     assert EmbeddingSums(x + 7).by_distance().tolist() == [4, 1, 2, 0, 3]  # equal distances in row order
+
+
+# -- neighbours --------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(3, 40), st.integers(1, 6), st.integers(0, 10**6), st.sampled_from(DISTANCES))
+def test_neighbours_by_definition(n, d, seed, measure):
+    x = np.random.default_rng(seed).normal(3, 2, size=(n, d))
+    centred = x - x.mean(0)
+    norms = np.linalg.norm(centred, axis=1)
+    apart = {
+        "euclidean": np.linalg.norm(x - x[1], axis=1),
+        "cosine": 1 - centred @ centred[1] / (norms * norms[1]),
+    }[measure]
+    among = np.arange(0, n, 2)  # the image itself is not among them
+    rows, found = EmbeddingSums(x).nearest(1, among, 4, measure)
+    np.testing.assert_allclose(found, apart[rows], atol=1e-6)
+    assert len(rows) == min(4, len(among)) and (np.diff(found) >= -1e-9).all()
+    left_out = np.setdiff1d(among, rows)
+    assert not len(left_out) or apart[left_out].min() >= found.max() - 1e-6
+
+
+def test_an_image_on_the_mean_has_no_angle():
+    x = np.array([[0.0, 0], [1, 0], [-1, 0]])
+    assert EmbeddingSums(x).distances(0, np.arange(3), "cosine").tolist() == [0, 1, 1]
+    assert EmbeddingSums(x).distances(1, np.arange(3), "cosine").tolist() == [1, 0, 2]

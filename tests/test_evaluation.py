@@ -229,6 +229,26 @@ def test_every_metric_is_perfect_when_the_model_is_the_retrained_one(name):
         "mia_efficacy": ((pair, pair, pair), None),
         "auc": ((scores, scores), 0.5),
         "tpr_at_1_fpr": ((scores, scores), 0.01),
+        "tpr_at_01_fpr": ((np.arange(20_000.0), np.arange(20_000.0)), 0.001),
+        "tpr_at_10_fpr": ((scores, scores), 0.1),
+        "simple_mia": ((np.ones(200), np.ones(200)), 0.5),
+        "rmia_auc": ((scores, scores), 0.5),
+        "u_lira_auc": ((scores, scores), 0.5),
+        "u_lira_privacy_auc": ((scores, scores), 0.5),
+        "u_lira_efficacy_auc": ((scores, scores), 0.5),
+        "u_lira_privacy_tpr": ((scores, scores, 0.01), 0.01),
+        "u_lira_efficacy_tpr": ((scores, scores, 0.01), 0.01),
+        "retain_leakage": ((scores, scores), 0.5),
+        "inversion_label_accuracy": (([0, 1, 2, 3], [0, 0, 0, 0]), 0.25),
+        "inversion_retrieval": ((np.arange(1, 12), 11), 0.5),
+        "margin_shift": ((logits, logits), 0),
+        "margin_distance": ((logits, logits), 0),
+        "told_apart": ((logits, logits), 0),
+        "challenge_score_capped": ((1.0, (0.9, 0.8), (0.9, 0.8)), 1),
+        "relative_weight_distance": (([logits], [logits]), 0),
+        "debiased_cka": ((logits, logits), 1),
+        "linear_probe_accuracy": ((logits, logits.argmax(1)), 1),
+        "calibration_error": ((logits, labels), None),
         "speedup": ((3.0, 3.0), 1),
         "entanglement": ((EmbeddingSums(logits), np.arange(100)), None),
     }[name]
@@ -236,3 +256,12 @@ def test_every_metric_is_perfect_when_the_model_is_the_retrained_one(name):
     value = getattr(result, "value", result)
     assert math.isfinite(value)
     assert perfect is None or value == pytest.approx(perfect)
+
+
+def test_a_gap_stands_out_beyond_its_interval_and_beyond_the_widest_noise():
+    gap, half = np.array([0.3, -0.3, 0.3, 0.1, np.nan]), np.array([0.1, 0.1, 0.4, 0.01, 0.1])
+    noise, noise_half = np.array([0.1, -0.15, np.nan]), np.array([0.05, 0.05, np.nan])
+    assert ev.stands_out(gap, half, noise, noise_half).tolist() == [True, True, False, False, False]
+    assert ev.stands_out(gap, half, noise, noise_half + 0.1).tolist() == [False] * 5
+    assert not ev.stands_out(gap, half, noise * np.nan, noise_half).any()
+    assert not ev.stands_out(np.array([0.1 + 0.2]), np.zeros(1), np.array([0.3]), np.zeros(1)).any()  # rounding

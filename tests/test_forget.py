@@ -12,7 +12,9 @@ from unlearn_core.forget import (
     ByEntanglement,
     ByMemorization,
     Known,
+    MemorizationBand,
     Mislabelled,
+    NearTo,
     OfClass,
     Picked,
     distance_groups,
@@ -96,6 +98,56 @@ def test_groups_by_entanglement_need_room():
     with pytest.raises(BadValue, match="at most a third of the 30 training images, not 11"):
         ByEntanglement(size=11).choose(known(x=np.random.default_rng(0).normal(size=(30, 2))))
     assert len(ByEntanglement(size=10).choose(known(x=np.random.default_rng(0).normal(size=(30, 2))))) == 10
+
+
+def test_a_band_by_value_holds_both_its_ends():
+    scores = np.array([-0.25, 0, 0.3, 0.1 + 0.2, 0.31, 1.0])
+    assert MemorizationBand(low=0.3, high=0.31).choose(known(scores)).tolist() == [2, 3, 4]
+    assert MemorizationBand(low=-0.25, high=-0.25).choose(known(scores)).tolist() == [0]
+    with pytest.raises(BadValue, match="No image lies between 0.5 and 0.9"):
+        MemorizationBand(low=0.5, high=0.9).choose(known(scores))
+    with pytest.raises(BadValue, match="all training images"):
+        MemorizationBand(low=-1, high=1).choose(known(scores))
+
+
+@pytest.mark.parametrize("tenths", [1, 3, 7])
+def test_a_band_by_rank_goes_by_score_then_row(tenths):
+    lowest = MemorizationBand(scale="rank", low=0, high=tenths / 10).choose(known(SCORES))
+    assert lowest.tolist() == ByMemorization(level="low", size=6 * tenths).choose(known(SCORES)).tolist()
+    rest = MemorizationBand(scale="rank", low=tenths / 10, high=1).choose(known(SCORES))
+    assert sorted([*lowest, *rest]) == [*range(60)]  # neighbouring bands share no image and leave none out
+    assert SCORES[lowest].max() <= SCORES[rest].min()
+    moved = known(7 + 3 * SCORES)  # the order alone counts
+    assert MemorizationBand(scale="rank", low=0, high=tenths / 10).choose(moved).tolist() == lowest.tolist()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [({"low": 0.5, "high": 0.4}, "backwards"), ({"scale": "rank", "low": -0.1}, "begins at 0")],
+)
+def test_a_band_that_cannot_be(settings, says):
+    with pytest.raises(BadValue, match=says):
+        MemorizationBand(**settings)
+
+
+def test_near_an_image_by_distance_and_by_angle():
+    x = np.array([[1.0, 0], [3, 0], [1, 1], [1, 0.1], [-6, -1.1]])  # their mean is the origin
+    near = {m: NearTo(row=0, size=3, measure=m).choose(known(x=x + 50)).tolist() for m in ("euclidean", "cosine")}
+    assert near == {"euclidean": [0, 2, 3], "cosine": [0, 1, 3]}
+    assert NearTo(row=4, size=1).choose(known(x=x)).tolist() == [4]
+
+
+def test_an_image_is_nearest_to_itself_and_ties_go_by_row():
+    x = np.array([[0.0, 0], [1, 0], [1, 0], [2, 0], [0, 0], [-4, 0]])
+    assert NearTo(row=2, size=1).choose(known(x=x)).tolist() == [2]
+    assert NearTo(row=2, size=2).choose(known(x=x)).tolist() == [1, 2]
+    assert NearTo(row=2, size=3).choose(known(x=x)).tolist() == [0, 1, 2]  # 0, 3 and 4 are equally far
+
+
+@pytest.mark.parametrize(("row", "size", "says"), [(60, 2, "Row 60 does not exist"), (0, 61, "not 61"), (0, 60, "all")])
+def test_near_an_image_that_is_not_there(row, size, says):
+    with pytest.raises(BadValue, match=says):
+        NearTo(row=row, size=size).choose(known(x=np.random.default_rng(0).normal(size=(60, 2))))
 
 
 def test_random_sets_are_named_by_their_seed():

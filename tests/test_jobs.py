@@ -4,14 +4,16 @@ import json
 import os
 import threading
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
 
-from unlearn_core import jobs
+from unlearn_core import engines, jobs
 from unlearn_core.data import Data
+from unlearn_core.engines import machine
 from unlearn_core.ensembles import Bank
-from unlearn_core.experiment import BankPart, Map, Run
+from unlearn_core.experiment import BankPart, Map, Run, fulfil
 from unlearn_core.params import BadValue, key, plain
 from unlearn_core.store import StoreError, find_fault, write_whole
 from unlearn_core.training import Training
@@ -70,6 +72,45 @@ def test_a_job_makes_its_result_and_says_how_far_it_is(store):
     assert again.state == "done" and "there already" in again.message and processes(job) == []
     jobs.forget_job(store, job)
     assert jobs.listing(store) == [] and store.find(QUICK)  # the result stays
+
+
+def test_an_estimate_holds_the_start_and_what_else_the_machine_does(store, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(machine, "load", lambda: 0.0)
+    work = jobs.Expected(20.0, 10.0, 40.0, 1.5)
+    assert jobs.foreseen(store, work) == jobs.Expected(24.0, 14.0, 44.0, 1.5)
+    assert jobs.foreseen(store, work, 4) == jobs.Expected(28.0, 18.0, 48.0, 1.5)  # its workers start after it
+    nothing = jobs.Expected(0.0, 0.0, 0.0)
+    assert jobs.foreseen(store, nothing) == nothing
+    monkeypatch.setattr(machine, "load", lambda: 3.0)
+    assert jobs.foreseen(store, work) == jobs.Expected(24.0, 14.0, 44.0, 1.5)  # a CPU is free for it
+    monkeypatch.setattr(machine, "load", lambda: 8.0)
+    # Twelve on four CPUs: three times as long if the others stay, half-way where nobody knows.
+    assert jobs.foreseen(store, work, 4) == jobs.Expected(56.0, 18.0, 144.0, 1.5)
+    assert jobs.foreseen(store, work, 4, "cuda") == jobs.Expected(28.0, 18.0, 48.0, 1.5)
+    other = jobs.Job("1" * 32, "Study", "S", "running", 0.0, 9.0, (("starting", 2.0), ("data", 1.0)), 1, 1, "", "")
+    slower = replace(other, state="done", stages=(("starting", 9.0), ("data", 1.0)))  # on a busy machine
+    monkeypatch.setattr(jobs, "listing", lambda store: [slower, other])
+    monkeypatch.setattr(engines, "at_once", lambda: 8)
+    # The CPUs are taken by a job that will be done by then, and it said how long a start takes.
+    assert jobs.foreseen(store, work) == jobs.Expected(22.0, 12.0, 42.0, 1.5)
+    assert jobs.before(store) == (1, None)
+
+
+def test_what_was_expected_stays_with_the_job_through_its_attempts(store):
+    job = jobs.submit(store, LONG, jobs.Expected(60.0, 30.0, 90.0, 1.5))
+    wait(store, job, lambda job: job.worked)
+    jobs.submit(store, LONG, jobs.Expected(1.0, 1.0, 1.0))  # joined: what was said first stands
+    stopped = jobs.cancel(store, job)
+    assert stopped.expected == jobs.Expected(60.0, 30.0, 90.0, 1.5)
+    assert 0 < stopped.worked < stopped.seconds
+    jobs.resume(store, job)
+    again = wait(store, job, lambda job: job.worked)
+    assert again.expected == stopped.expected and again.worked >= stopped.worked
+    jobs.cancel(store, job)
+    jobs.submit(store, LONG)  # asked for anew, and nobody said
+    assert jobs.find(store, job).expected is None
+    jobs.cancel(store, job)
 
 
 def test_one_job_at_a_time_and_one_process_a_job(store):
@@ -253,6 +294,80 @@ def test_a_key_that_names_no_job(store, bad):
         with pytest.raises(StoreError, match="^There is no job"):
             ask(store, bad)
     assert jobs.listing(store) == []
+
+
+def test_jobs_that_have_ended_are_read_once(store, monkeypatch):
+    fulfil(store, QUICK)
+    job, read = jobs.submit(store, QUICK), []
+    real = jobs._read
+    monkeypatch.setattr(jobs, "_read", lambda *about: read.append(about) or real(*about))
+    assert [j.state for j in jobs.listing(store)] == ["done"] and read
+    read.clear()
+    assert [j.state for j in jobs.listing(store)] == ["done"] and not read
+    jobs.resume(store, job)  # it is written anew
+    assert [j.state for j in jobs.listing(store)] == ["done"] and read
+
+
+def test_one_job_is_read_without_the_others(store, monkeypatch):
+    job, other = record(store, QUICK), record(store, LONG)
+    read, honest = [], jobs._read
+    monkeypatch.setattr(jobs, "_read", lambda store, job, name: read.append(job) or honest(store, job, name))
+    assert jobs.get(store, job) == jobs.find(store, job) and set(read) == {job}
+    jobs.forget_job(store, job)
+    assert jobs.get(store, job) is None and jobs.get(store, other)
+    for bad in ("", "x", "../../etc/passwd", "0" * 32, "\0"):
+        assert jobs.get(store, bad) is None
+
+
+@pytest.mark.parametrize("again", [jobs.resume, lambda store, job: jobs.submit(store, QUICK)])
+def test_a_job_that_is_started_while_it_is_removed(store, monkeypatch, again):
+    """Between the look and the removal nobody can start it: whoever tries waits, and finds it gone or starts anew."""
+    job, started, looked = record(store, QUICK), [], threading.Event()
+    monkeypatch.setattr(jobs, "_start", lambda store, job: started.append(job))
+    honest, said = jobs.trash.move, []
+
+    def slowly(*about, **how):
+        looked.set()
+        time.sleep(0.5)
+        assert not started
+        return honest(*about, **how)
+
+    def start():
+        looked.wait(30)
+        try:
+            again(store, job)
+        except StoreError as error:
+            said.append(str(error))
+
+    monkeypatch.setattr(jobs.trash, "move", slowly)
+    other = threading.Thread(target=start)
+    other.start()
+    jobs.forget_job(store, job)
+    other.join()
+    assert said == [] and started == [job] and jobs.get(store, job)  # all of its record, and none of the old one
+    assert set(json.loads((store.root / "jobs" / job / "job.json").read_text())) == {"spec", "submitted", "by"}
+
+
+def test_a_job_that_was_started_meanwhile_is_not_removed(store, monkeypatch):
+    """Whoever waited for the lock looks again."""
+    job, honest, looks = record(store, QUICK), jobs.find, []
+
+    def active(store, job):
+        looks.append(job)
+        found = honest(store, job)
+        return found if len(looks) == 1 else replace(found, state="starting")
+
+    monkeypatch.setattr(jobs, "find", active)
+    with pytest.raises(StoreError, match="still under way"):
+        jobs.forget_job(store, job)
+    assert (store.root / "jobs" / job / "job.json").exists()
+
+
+def test_a_damaged_record_does_not_keep_a_job_from_being_started(store, monkeypatch):
+    job, started = record(store, QUICK), []
+    (store.root / "jobs" / job / "job.json").write_text("{")
+    monkeypatch.setattr(jobs, "_start", lambda store, job: started.append(job))
+    assert jobs.submit(store, QUICK) == job == started[0] and jobs.get(store, job)
 
 
 @pytest.mark.parametrize("file", ["progress.json", "outcome.json", "worker.json"])

@@ -190,6 +190,15 @@ FIELDS = {
     (Plan, "order"): st.permutations(PARTS).map(tuple),
     (OURS["Study"], "unlearners"): st.just((FineTune(), RandomLabel(exclude_true=True))),
     (OURS["Study"], "plans"): st.just((Plan(), Plan(control="shuffle"))),
+    (OURS["Subject"], "parts"): st.sampled_from([(), ("low:1-2", "high:3,7-9")]),
+    (OURS["Landscape"], "unlearners"): st.just((FineTune(), RandomLabel(exclude_true=True))),
+    (OURS["Landscape"], "sizes"): st.sampled_from([(20, 60, 120), (2,), (40, 30)]),
+    (OURS["TryEverything"], "unlearners"): st.just((FineTune(), RandomLabel(exclude_true=True))),
+    (OURS["TryEverything"], "plans"): st.just((Plan(), Plan(control="shuffle"))),
+    (OURS["Attempt"], "parts"): st.just(("1-2", "3,7-9", "")),
+    (OURS["Stream"], "requests"): st.just(("1-2", "3,7-9")),
+    (OURS["PerExample"], "shadows"): st.integers(6, 30).map(lambda thirds: 3 * thirds),
+    (OURS["Audit"], "shadows"): st.integers(6, 30).map(lambda thirds: 3 * thirds),
 }
 
 

@@ -1,6 +1,7 @@
 """What a finished study says before the next one is run: the parts a plan makes, what to run on them, what it costs."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,13 +9,16 @@ import pytest
 
 from unlearn_core.experiment import OpenStudy, fulfil, studies
 from unlearn_core.experiment.attributes import refine
-from unlearn_core.experiment.forecast import forecast
+from unlearn_core.experiment.forecast import UNKNOWN, added, forecast, spread_of
+from unlearn_core.experiment.proposals import ALIKE, _over_models, advice, unfit
+from unlearn_core.experiment.stages import Run, request_of
 from unlearn_core.experiment.study import searches
-from unlearn_core.forget import FORGET_SETS, Mislabelled, OfClass, Picked
+from unlearn_core.forget import FORGET_SETS, MemorizationBand, Mislabelled, OfClass, Picked
 from unlearn_core.params import BadValue
-from unlearn_core.rum import Plan
+from unlearn_core.rows import pack
+from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Store
-from unlearn_core.unlearning import FineTune, NegGradPlus, Original, RandomLabel, SalUn
+from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGradPlus, Original, RandomLabel, SalUn
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def test_the_parts_shown_are_the_parts_that_run(study, by):
 
 def test_the_study_knows_its_own_set(study):
     assert np.array_equal(study.spec.forget.choose(study.known), study.forget)
-    for cls in set(FORGET_SETS.values()) - {Mislabelled, OfClass, Picked}:
+    for cls in set(FORGET_SETS.values()) - {MemorizationBand, Mislabelled, OfClass, Picked}:
         assert len(cls(size=9).choose(study.known)) == 9
 
 
@@ -48,11 +52,55 @@ def test_facts_of_a_set(study):
     assert facts.entanglement == study.sums.describe(rows)
 
 
-def test_the_nearest_part_of_a_part_is_itself(study):
-    means = {name: study.memorization.scores[rows].mean() for name, rows in study.parts.items()}
-    assert len(set(means.values())) == 3
-    for name, rows in study.parts.items():
-        assert study.nearest_part(rows) == name
+# -- advice from all stored runs ---------------------------------------------------------------------------------------
+
+
+def mean_score(study: OpenStudy, part: str) -> float:
+    return float(study.memorization.scores[study.parts[part]].mean())
+
+
+def renamed(study: OpenStudy, *methods: str) -> pd.DataFrame:
+    """The table as if these methods' models, or all of them, were others that read the same."""
+    table = study.table.copy()
+    others = table["method"].isin(methods) if methods else table["method"].notna()
+    table.loc[others, "result"] = table.loc[others, "result"].str[::-1]
+    return table
+
+
+def beside(study: OpenStudy, root, shift: float = 0.0, table=None, **changes) -> OpenStudy:
+    """The study in a store of its own, beside another with the same runs, or those of `table`, and `shift` on the
+    scores of its parts."""
+    shutil.copytree(study.store.root, root)
+    store, summary = Store(root), study.summary | {"parts": {}}
+    for part, about in study.summary["parts"].items():
+        summary["parts"][part] = about | {"memorization": about["memorization"] + shift}
+
+    def make(draft) -> None:
+        draft.table(study.table if table is None else table)
+        draft.arrays(**study.result.arrays())
+        draft.json("summary", summary)
+
+    store.remember(study.spec.but(name="Other", **changes), make)
+    return OpenStudy.open(store, study.key)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_with_one_study_advice_is_the_best_of_its_own_runs(study, part):
+    found = advice(study, mean_score(study, part))
+    tow = {
+        m: float(np.mean(study.part_tow(m, part))) for m in ("original", "fine-tune", "neggrad-plus", "random-label")
+    }
+    titles = {m: t for m, t in study.table.drop_duplicates("method").set_index("method")["title"].items() if m in tow}
+    titles["original"] = Original.title
+    best = max(tow, key=tow.get)
+    if tow[best] - tow["original"] >= 0.02:
+        assert found.unlearner.title == titles[best]
+    assert found.tow.mean == pytest.approx(tow[next(m for m, t in titles.items() if t == found.unlearner.title)])
+    assert found.rival_tow.mean == pytest.approx(max(v for m, v in tow.items() if titles[m] != found.unlearner.title))
+    assert (found.alike, found.studies, found.tow.n) == (True, 1, study.spec.seeds)
+    assert found.ceiling == pytest.approx(np.mean(study.part_tow("retrained-again", part)))
+    assert found.lead.mean == pytest.approx(found.tow.mean - found.rival_tow.mean)
+    assert found.left == pytest.approx(tow["original"])
 
 
 def accuracies(study: OpenStudy, **high: list[float]) -> None:
@@ -60,8 +108,8 @@ def accuracies(study: OpenStudy, **high: list[float]) -> None:
     everyone = {"original": [1.0] * 3, "retrained": [0.5] * 3, "retrained-again": [0.5, 0.5, 0.5]} | high
     lines = [
         {"method": name, "kind": "single" if name in high and name != "original" else "reference", "seed": seed}
-        | {"high_accuracy": value, "low_accuracy": 1.0, "medium_accuracy": 1.0}
-        | {"retain_accuracy": 1.0, "test_accuracy": 0.9}
+        | {"high_accuracy": value, "low_accuracy": 1.0, "medium_accuracy": 1.0, "seconds": 1.0}
+        | {"retain_accuracy": 1.0, "test_accuracy": 0.9, "result": f"{name}{seed}"}
         for name, values in everyone.items()
         for seed, value in enumerate(values)
     ]
@@ -71,32 +119,99 @@ def accuracies(study: OpenStudy, **high: list[float]) -> None:
 def test_a_suggestion_is_the_algorithm_closest_to_retraining(study):
     names = ("fine-tune", "neggrad-plus", "random-label")
     accuracies(study, **dict(zip(names, ([1.0, 0.9, 1.0], [0.51, 0.49, 0.5], [0.2, 0.25, 0.2]), strict=True)))
-    found = study.suggestion("high")
+    found = advice(study, mean_score(study, "high"))
     assert (found.unlearner, found.rival) == (NegGradPlus(epochs=2), RandomLabel(epochs=2))
-    assert found.tow == pytest.approx(1 - 0.02 / 3) and found.rival_tow == pytest.approx(1 - 0.85 / 3)
-    assert found.apart is True and found.ceiling == 1.0 and found.seeds == 3
+    assert found.tow.mean == pytest.approx(1 - 0.02 / 3) and found.rival_tow.mean == pytest.approx(1 - 0.85 / 3)
+    assert found.lead.mean > found.lead.half_width and found.ceiling == 1.0 and found.tow.n == 3
     # Where nothing needs forgetting, nothing is suggested.
-    assert study.suggestion("low").unlearner == Original()
+    assert advice(study, mean_score(study, "low")).unlearner == Original()
 
 
 def test_a_lead_inside_the_seed_spread_is_not_worth_a_run(study):
     close = {"original": [0.5, 0.52, 0.5], "fine-tune": [0.5, 0.5, 0.51], "neggrad-plus": [0.9] * 3}
     accuracies(study, **close, **{"random-label": [0.9] * 3})
-    found = study.suggestion("high")
+    found = advice(study, mean_score(study, "high"))
     assert found.unlearner == Original() and found.rival == FineTune(epochs=2)
-    assert found.rival_tow > found.tow and found.apart is False
+    assert found.rival_tow.mean > found.tow.mean and found.lead.half_width > abs(found.lead.mean)
 
 
 def test_harm_to_kept_images_counts_against_an_algorithm(study):
     accuracies(study, **{"fine-tune": [0.5] * 3, "neggrad-plus": [0.6] * 3, "random-label": [0.9] * 3})
     study.table.loc[study.table["method"] == "fine-tune", "retain_accuracy"] = 0.5
-    assert study.suggestion("high").unlearner == NegGradPlus(epochs=2)
+    assert advice(study, mean_score(study, "high")).unlearner == NegGradPlus(epochs=2)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_study_under_another_name_is_no_evidence(study, tmp_path, part):
+    score = mean_score(study, part)
+    alone, both = advice(study, score), advice(beside(study, tmp_path / "again"), score)
+    assert both.studies == 2 and replace(both, studies=1) == alone
+
+
+def test_runs_of_other_studies_speak_where_their_parts_are_alike(study, tmp_path):
+    score = mean_score(study, "high")
+    alone = advice(study, score)
+    both = advice(beside(study, tmp_path / "alike", 0.9 * ALIKE, renamed(study)), score)
+    assert both.studies == 2 and both.tow.n == 2 * alone.tow.n and both.tow.mean == pytest.approx(alone.tow.mean)
+    assert both.unlearner == alone.unlearner and both.tow.half_width < alone.tow.half_width
+    assert both.runs == 2 * alone.runs and both.lead.n == 2 * alone.lead.n
+    # Too far away, on other images, or by scores of another kind, they say nothing.
+    assert advice(beside(study, tmp_path / "far", 5.0, renamed(study)), score) == alone
+    data = study.spec.training.but(data=study.spec.training.data.but(seed=1))
+    assert advice(beside(study, tmp_path / "images", table=renamed(study), training=data), score) == alone
+    assert advice(beside(study, tmp_path / "kind", table=renamed(study), models=0), score) == alone
+
+
+def test_what_was_forgotten_from_one_original_model_counts_as_one(study, tmp_path):
+    """Another set, or another run on the same one, from the same originals: more runs, no more independent models."""
+    score = mean_score(study, "high")
+    alone = advice(study, score)
+    singles = [name for name in study.table.loc[study.table["kind"] == "single", "method"].unique()]
+    for number, methods in enumerate([("retrained", "retrained-again", *singles), singles]):
+        both = advice(beside(study, tmp_path / str(number), table=renamed(study, *methods)), score)
+        assert (both.studies, both.runs) == (2, 2 * alone.runs)
+        assert replace(both, studies=1, runs=alone.runs) == alone
+
+
+def test_means_of_one_model_are_taken_before_the_interval():
+    cases = {("a", "r", ""): 0.2, ("a", "s", ""): 0.4, ("b", "r", ""): 0.5, ("c", "r", ""): 0.9}
+    found = _over_models(cases)
+    assert found.n == 3 and found.mean == pytest.approx((0.3 + 0.5 + 0.9) / 3)
+
+
+def test_what_does_not_fit_is_never_suggested_and_distance_is_told(study):
+    score = mean_score(study, "high")
+    best = advice(study, score)
+    name = next(n for n, cls in ALGORITHMS.items() if cls is type(best.unlearner))
+    assert advice(study, score, (name,)).unlearner in (best.rival, Original())
+    far = advice(study, score + 3)
+    assert not far.alike and far.unlearner == best.unlearner and far.studies == 1
+
+
+@pytest.mark.parametrize("order", [PARTS, ("high", "low", "medium")])
+def test_what_is_unfit_is_what_a_run_refuses(study, order):
+    plan, rows = Plan(order=order, low=Original(), medium=Original(), high=Original()), study.forget
+    parts, told = study.refine(plan, rows), unfit(study, plan, rows)
+    run = Run(training=study.spec.training, forget=pack(rows), unlearner=Original())
+    request, refused = request_of(study.store, run), {part: {} for part in PARTS}
+    for part in PARTS:
+        for name, cls in ALGORITHMS.items():
+            try:
+                plan.but(**{part: cls()}).resolve(parts).refuse(request)
+            except BadValue as error:
+                refused[part][name] = str(error)
+    assert told == refused
+    assert "amnesiac" not in told[order[0]] and "amnesiac" in told[order[1]]  # only the first step knows the history
+
+
+# -- what it costs -----------------------------------------------------------------------------------------------------
 
 
 def test_a_finished_study_costs_nothing(study):
     found = forecast(study, study.spec)
     assert found.runs == found.trials == found.trainings == 0 and found.seconds == found.slowest == 0
     assert found.reused > 0 and found.guessed == ()
+    assert found.is_done and found.megabytes == found.memory == 0
 
 
 def test_the_forecast_counts_what_is_then_done(study, tmp_path):
@@ -114,14 +229,49 @@ def test_the_forecast_counts_what_is_then_done(study, tmp_path):
     def count(kind: str) -> int:
         return len(list(store.results(kind)))
 
-    before = {kind: count(kind) for kind in ("Training", "Run", "Bank", "Embedding")}
+    def on_disk() -> float:
+        return sum(file.stat().st_size for file in (root / "results").glob("*/*/*")) / 1e6
+
+    before, held = {kind: count(kind) for kind in ("Training", "Run", "Bank", "Embedding")}, on_disk()
     fulfil(store, asked)
+    assert on_disk() - held == pytest.approx(found.megabytes, rel=0.15)
+    assert found.memory > 100 and found.device == "cpu"  # a process with torch in it
     assert count("Training") - before["Training"] == found.trainings
     assert count("Run") - before["Run"] == found.runs
     assert (count("Bank"), count("Embedding")) == (before["Bank"], before["Embedding"])
     grid = searches(store, asked, np.arange(20))
     assert sum(len(store.find(search).table()) for search in grid.values()) == found.trials
     assert forecast(here, asked).runs == forecast(here, asked).trials == forecast(here, asked).trainings == 0
+
+
+def test_few_runs_have_a_wide_range_and_many_that_agree_a_narrow_one():
+    assert spread_of([]) == spread_of([[0.2] * 15, [3.0]]) == UNKNOWN  # a stack is one observation
+    rng = np.random.default_rng(0)
+    true = 1.2
+    many = [list(np.exp(rng.normal(0, np.log(true), 40))) for _ in range(8)]
+    # Of very many runs the factor is the 95th percentile of the truth.
+    assert spread_of(many) == pytest.approx(true**1.645, rel=0.05)
+    alike = [[kind, 1.2 * kind] for kind in range(1, 9)]
+    assert spread_of(alike[:2]) > spread_of(alike[:4]) > spread_of(alike)
+    assert spread_of([[1.0, 30.0], [1.0, 50.0]]) == UNKNOWN
+    # One more run of a kind that was seen three times lies inside in nine of ten cases, whatever its kind takes.
+    inside = []
+    for _ in range(2000):
+        *seen, new = np.exp(rng.normal(2.0, 0.05, 7))
+        inside.append(abs(np.log(new / np.exp(np.mean(np.log(seen))))) <= np.log(spread_of([seen])))
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.03)
+
+
+def test_what_runs_beside_a_plan_adds_up(study):
+    asked = study.spec.but(forget=Picked(named="0-19"), seeds=2)
+    parts, whole = added(study, asked), forecast(study, asked)
+    bare = forecast(study, asked.but(unlearners=(), controls=False))
+    for count in ("runs", "trials", "trainings", "seconds", "megabytes"):
+        total = getattr(bare, count) + getattr(parts["singles"], count) + getattr(parts["controls"], count)
+        assert total == pytest.approx(getattr(whole, count)), count
+    assert parts["retrained"].trainings == 4 and parts["retrained"].megabytes > 0  # two a seed
+    assert parts["singles"].runs == 2 * len(asked.unlearners)
+    assert all(part.is_done for part in added(study, study.spec).values())
 
 
 def test_the_forecast_refuses_another_bank(study):

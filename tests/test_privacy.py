@@ -131,6 +131,11 @@ def test_batchnorm_is_refused(tiny):
         train(Training(model="resnet9", width=2, noise=1.0, epochs=1), images, np.arange(8))
 
 
+def test_another_precision_is_refused(tiny, tiny_training):
+    with pytest.raises(BadValue, match="in float32"):
+        train(tiny_training.but(noise=1.0, precision="bfloat16"), tiny, np.arange(300))
+
+
 def test_without_opacus_it_says_what_to_install(monkeypatch, tiny, tiny_training):
     monkeypatch.setitem(sys.modules, "opacus", None)
     with pytest.raises(BadValue, match=r"\[dp\]"):

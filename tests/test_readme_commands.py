@@ -1,6 +1,7 @@
 """The commands of the README, run one after the other as they are printed, on a store of their own."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -14,10 +15,11 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.startswith("python -m unlearn_core ")]
 
 
-def run(command: str, store: Path) -> dict | list | None:
+def run(command: str, folder: Path) -> dict | list | None:
     """The JSON of the last line of stdout; None where there is none."""
-    words = [word.replace("./store", str(store)) for word in shlex.split(command)]
-    done = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    words, env = shlex.split(command), {**os.environ, "PYTHONPATH": str(ROOT)}
+    words[0] = sys.executable
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     try:
         return json.loads(done.stdout.splitlines()[-1])
@@ -36,9 +38,9 @@ def test_the_only_set_up_commands_are_two():
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_commands_do_what_the_readme_says(tmp_path):
-    store = tmp_path / "store"
-    answers = {command.split()[3]: run(command, store) for command in COMMANDS}
-    assert list(answers) == ["example", "bank", "forget", "tune", "unlearn", "list"]
+    answers = {command.split()[3]: run(command, tmp_path) for command in COMMANDS}
+    made = ["example", "bank", "forget", "tune", "audit", "stream", "report", "bundle", "unlearn", "verify"]
+    assert list(answers) == [*made, "remove", "list"]
 
     study = answers["example"]
     assert study["cached"] is False and set(study["seconds"]) >= {"bank", "map", "tuning", "unlearning"}
@@ -52,11 +54,19 @@ def test_the_commands_do_what_the_readme_says(tmp_path):
         assert abs(gaps[relabels]["high"]) < abs(gaps["fine-tune"]["high"])
         assert abs(gaps[relabels]["low"]) > abs(gaps["fine-tune"]["low"])
     assert study["group_tow"]["retrained-again"] > max(study["group_tow"][n] for n in measured - {"retrained-again"})
-    again = run(COMMANDS[0], store)
+    again = run(COMMANDS[0], tmp_path)
     assert again["cached"] is True and {**again, "cached": False} == study
 
     assert answers["bank"]["models"] == 256 and 0.9 < answers["bank"]["test_accuracy"] < 1
     assert answers["bank"]["fitted"] > 0.99
     assert answers["forget"]["size"] == 120
     assert answers["tune"]["trials"] == 64 and len(answers["tune"]["plans"]) == 3
+    audit = answers["audit"]
+    assert audit["tier"] == 1 and audit["forget"] == 120 and audit["compared"] > 80
+    assert audit["says"]["over-unlearned"] > 10 and audit["says"]["not told from retraining"] > 10
+    assert answers["stream"] is answers["verify"] is None  # tables and sentences
+    assert answers["report"]["method"] == "rum" and answers["bundle"]["results"] > 50
+    assert (tmp_path / "report.html").stat().st_size == answers["report"]["bytes"]
+    assert (tmp_path / "study.zip").stat().st_size == answers["bundle"]["bytes"]
+    assert answers["remove"]["results"] > 100 and answers["remove"]["trash"] is None  # only said
     assert answers["unlearn"]["accuracy"]["forget"] <= answers["unlearn"]["accuracy_before"]["forget"]

@@ -1,7 +1,9 @@
 """Results appear whole or not at all, whoever dies, and damage is found, put aside and made good."""
 
+import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -12,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from unlearn_core import params
 from unlearn_core.forget import AtRandom, OfClass, Picked
-from unlearn_core.params import BadValue, key
+from unlearn_core.params import BadValue, Spec, key, param, spec
 from unlearn_core.store import Result, Store, StoreError, digest_of, find_fault, write_whole
 
 ROOT = Path(__file__).parents[1]
@@ -56,8 +59,8 @@ def test_it_is_made_once(store):
 
 
 def test_another_value_is_another_result(store):
-    for spec in (AtRandom(size=3), AtRandom(size=4), AtRandom(size=3, seed=1), OfClass(label="3"), Picked(named="3")):
-        store.remember(spec, make)
+    for each in (AtRandom(size=3), AtRandom(size=4), AtRandom(size=3, seed=1), OfClass(label="3"), Picked(named="3")):
+        store.remember(each, make)
     assert len(everything(store.root)) == 5
 
 
@@ -81,6 +84,23 @@ def test_views_of_arrays_are_written_as_what_they_show(store):
     found = store.remember(SPEC, lambda draft: draft.arrays(**odd)).arrays()
     for name, array in odd.items():
         np.testing.assert_array_equal(found[name].reshape(np.shape(array)), array)
+
+
+def test_a_list_that_is_asked_for_again_reads_only_what_is_new(store, monkeypatch):
+    looked = []
+    monkeypatch.setattr("unlearn_core.store.find_fault", lambda place, **how: looked.append(place) or find_fault(place))
+    folders = [store.remember(AtRandom(size=size), make).folder for size in range(1, 40)]
+    looked.clear()
+    first = list(store.results("AtRandom"))
+    assert len(first) == len(looked) == 39
+    assert [a is b for a, b in zip(first, store.results("AtRandom"), strict=True)] == [True] * 39 and len(looked) == 39
+    new = store.remember(AtRandom(size=40), make).folder
+    looked.clear()
+    assert len(list(store.results("AtRandom"))) == 40 and looked == [new]
+    (folders[3] / "note.json").write_text("cut")
+    assert len(list(store.results("AtRandom"))) == 39 and not folders[3].exists()  # damage is still seen
+    shutil.rmtree(folders[4])
+    assert len(list(store.results("AtRandom"))) == 38
 
 
 def test_results_are_listed_newest_first(store):
@@ -118,7 +138,7 @@ def writers(what, root, *rest):
         [sys.executable, ROOT / "tests" / "store_writers.py", what, root, *map(str, rest)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
     assert run.returncode == 0, run.stderr
@@ -132,11 +152,11 @@ def assert_all_whole(root):
 
 
 def test_kill_at_random_moments(store):
-    said = writers("crash", store.root, 15)
-    assert said["killed"] == 15
+    said = writers("crash", store.root, 200)
+    assert said["killed"] == 200
     whole = assert_all_whole(store.root)
     assert set(said["acknowledged"]) <= whole  # what was promised is there
-    assert len(whole) <= len(said["acknowledged"]) + 15  # at most one each was finished but not yet promised
+    assert len(whole) <= len(said["acknowledged"]) + 200  # at most one each was finished but not yet promised
     left = list((store.root / "staging").iterdir())
     assert left, "no kill met a writer in the middle, so this run proved little"
     assert store.sweep() == len(left)
@@ -282,6 +302,18 @@ def test_damage_is_put_aside_and_made_good(store, damage):
     assert find_fault(store.find(SPEC).folder, deep=True) is None
 
 
+def test_a_process_without_open_files_sets_nothing_aside(store):
+    whole = store.remember(SPEC, make)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(StoreError, match="^The store cannot be read: Too many open files"):
+            store.find(SPEC)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert store.find(SPEC).folder == whole.folder and list((store.root / "quarantine").iterdir()) == []
+
+
 def test_a_flipped_bit_is_found_by_the_deep_look(store):
     file = store.remember(SPEC, make).folder / "arrays.safetensors"
     data = bytearray(file.read_bytes())
@@ -356,6 +388,48 @@ def test_a_spec_of_another_version_cannot_be_read_as_this_one(store, monkeypatch
     assert store.find(SPEC) is None  # another key
     with pytest.raises(BadValue, match="version 1 cannot be read"):
         Result(old.folder).spec()
+
+
+def declared(monkeypatch, later: bool):
+    """A kind of spec as it is, and the same kind as it becomes with one field more."""
+    monkeypatch.setattr(params, "SPECS", dict(params.SPECS))
+
+    def make(*more):
+        body = {"__annotations__": {"size": int} | dict.fromkeys(more, int), "__module__": __name__}
+        body |= {"size": param(3, help="a size")} | {name: param(1, later=later, help="new") for name in more}
+        return spec(type("Grown", (Spec,), body))
+
+    return make
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_field_more_makes_other_keys_unless_it_is_declared_later(store, monkeypatch, later):
+    """What is stored under a key that its spec no longer has would be made anew by whoever asks for that spec."""
+    grown = declared(monkeypatch, later)
+    old = store.remember(grown()(size=4), make)
+    assert [result.key for result in store.results("Grown")] == [old.key]
+    new = grown("extra")
+    store = Store(store.root)  # another version is another process
+    assert [result.key for result in store.results("Grown")] == ([old.key] if later else [])
+    opened = store.open("Grown", old.key)  # it stays where it is
+    if later:
+        assert opened.spec() == new(size=4) and store.find(new(size=4))
+    else:
+        assert store.find(new(size=4)) is None
+        with pytest.raises(BadValue, match=rf"^Grown {old.key[:8]} cannot be read: another version .* another key\.$"):
+            opened.spec()
+
+
+def test_what_is_no_spec_is_not_listed(store, monkeypatch):
+    """JSON that names no class is read as plain data, which nothing can be asked of."""
+    folder = store.remember(SPEC, make).folder
+    (folder / "spec.json").write_text("[]")
+    target = folder.with_name(hashlib.sha256(b"[]").hexdigest()[:32])
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["spec.json"] = [2, digest_of(folder / "spec.json")]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    folder.rename(target)
+    assert find_fault(target) is None and list(store.results("AtRandom")) == []
 
 
 def test_small_files_are_replaced_whole(tmp_path, monkeypatch):

@@ -77,7 +77,12 @@ def test_a_plan_meets_the_best_single_algorithm_and_its_controls(study):
 
 def test_controls_belong_to_the_plan_they_are_named_after():
     names = {"rum": "plan", "rum-no-2": "plan", "rum-shuffle": "control", "rum-no-2-shuffle": "control"}
-    lines = [{"method": m, "kind": k, "seed": s, "group_tow": 0.5 + s} for m, k in names.items() for s in range(2)]
+    names |= {"rum-f-twin": "control"}  # the very runs of its plan
+    lines = [
+        {"method": m, "kind": k, "seed": s, "group_tow": 0.5 + s, "result": f"{m.replace('-f-twin', '')}{s}"}
+        for m, k in names.items()
+        for s in range(2)
+    ]
     study = SimpleNamespace(table=pd.DataFrame(lines), summary={"plans_against_best_single": []})
     assert [v.second for v in core.plan_against_rivals(study, "rum")] == ["rum-shuffle"]
     assert [v.second for v in core.plan_against_rivals(study, "rum-no-2")] == ["rum-no-2-shuffle"]
@@ -138,3 +143,98 @@ def test_every_measured_number_has_a_column(study):
     """A metric that is added to measure() must reach the tables."""
     about = {"method", "title", "kind", "seed", "result", "seconds", "diverged_at"}
     assert set(study.table.columns) - about == set(core.COLUMNS)
+
+
+# -- the trade-off -----------------------------------------------------------------------------------------------------
+
+
+def test_which_points_no_other_beats_by_hand():
+    costs = np.array([[0, 3], [1, 1], [3, 0], [2, 2], [1, 1], [1, 4], [np.nan, 0]], float)
+    assert core.pareto(costs).tolist() == [True, True, True, False, True, False, False]
+    assert core.pareto(np.empty((0, 2))).tolist() == []
+    with pytest.raises(BadValue):
+        core.pareto(np.zeros(3))
+
+
+def test_every_point_behind_the_front_is_beaten_by_one_on_it_and_none_on_it_is():
+    costs = np.random.default_rng(0).integers(0, 9, (60, 2)).astype(float)
+    front = core.pareto(costs)
+    for own, on_it in zip(costs, front, strict=True):
+        beats = (costs <= own).all(axis=1) & (costs < own).any(axis=1)
+        assert beats.any() != on_it and (on_it or (beats & front).any())
+    order = np.random.default_rng(1).permutation(60)
+    assert np.array_equal(core.pareto(costs[order]), front[order])
+    assert np.array_equal(core.pareto(np.exp(costs)), front)
+
+
+def traded(filled_store, tests: dict, gaps: dict):
+    """A study in which methods have these test accuracies and gaps on the attack, three seeds each."""
+    store = Store(filled_store)
+    study = OpenStudy.open(store, studies(store)[0].key)
+    table = study.table
+    for name in tests:
+        for seed in range(3):
+            line = (table["method"] == name) & (table["seed"] == seed)
+            table.loc[line, ["test_accuracy", "attack_auc"]] = [tests[name][seed], 0.5 + gaps[name][seed]]
+    kept = ["original", "retrained", "retrained-again", *tests]
+    study.table = table[table["method"].isin(kept)]
+    retrained = study.table["method"] == "retrained"
+    study.table.loc[retrained, ["test_accuracy", "attack_auc"]] = [0.9, 0.5]
+    return core.trade_off(study, "attack_auc")
+
+
+def test_who_is_beaten_within_the_noise_is_not_called_worse(filled_store):
+    near = {"fine-tune": (0.88, 0.88, 0.88), "neggrad-plus": (0.88, 0.89, 0.84)}
+    gaps = {"fine-tune": (0.02, 0.02, 0.02), "neggrad-plus": (0.02, 0.03, 0.02)}
+    found = traded(filled_store, near, gaps)
+    assert found["verdict"]["fine-tune"] == "front" and found["verdict"]["neggrad-plus"] == "inside"
+    assert found["beaten_by"]["neggrad-plus"] is None
+    assert found["x"]["fine-tune"] == pytest.approx(-0.02) and found["y"]["fine-tune"] == pytest.approx(0.02)
+
+
+def test_who_is_beaten_beyond_the_noise_is_called_worse_and_by_whom(filled_store):
+    tests = {"fine-tune": (0.88, 0.88, 0.88), "neggrad-plus": (0.70, 0.71, 0.69)}
+    gaps = {"fine-tune": (0.02, 0.02, 0.02), "neggrad-plus": (0.02, 0.03, 0.02)}
+    found = traded(filled_store, tests, gaps)
+    assert found["verdict"]["neggrad-plus"] == "worse" and found["beaten_by"]["neggrad-plus"] == "Fine-tune"
+
+
+def test_an_attack_below_retraining_is_as_far_off_as_one_above(filled_store):
+    tests = {"fine-tune": (0.9, 0.9, 0.9), "neggrad-plus": (0.9, 0.9, 0.9)}
+    gaps = {"fine-tune": (0.05, 0.05, 0.05), "neggrad-plus": (-0.05, -0.05, -0.05)}
+    found = traded(filled_store, tests, gaps)
+    assert found["y"]["fine-tune"] == pytest.approx(found["y"]["neggrad-plus"])
+
+
+def test_a_trade_off_agrees_with_the_gaps_and_says_what_is_not_measurable(study):
+    found, gaps = core.trade_off(study), core.gaps(study)
+    assert np.allclose(found[["x", "y"]].astype(float), gaps[["test", "parts"]].astype(float))
+    run = found[found["kind"] != "reference"]
+    assert set(run["verdict"]) <= {"front", "inside", "worse"} and (run["verdict"] == "front").any()
+    assert (found.loc[["original", "retrained", "retrained-again"], "verdict"] == "reference").all()
+    unknown = core.trade_off(study, "tpr_at_1_fpr")  # too few unseen images
+    assert unknown["y"].isna().all() and set(unknown["verdict"]) == {"reference", "unknown"}
+    with pytest.raises(BadValue):
+        core.trade_off(study, "nonsense")
+
+
+# -- class by class ----------------------------------------------------------------------------------------------------
+
+
+def test_gaps_of_classes_add_up_to_the_gap_in_accuracy(study):
+    table = core.class_gaps(study, "fine-tune")
+    for on in ("retain", "test", "forget"):
+        own = table[(table["on"] == on) & (table["kind"] == "unlearned") & (table["images"] > 0)]
+        whole = (own["gap"] * own["images"]).sum() / own["images"].sum()
+        values = core.by_seed(study, f"{on}_accuracy")
+        assert whole == pytest.approx((values["fine-tune"] - values["retrained"]).mean())
+        assert set(table.loc[table["on"] == on, "group"]) == set(study.classes)
+
+
+def test_the_noise_of_classes_is_that_of_the_second_retrained_model(study):
+    values = ["group", "on", "images", "gap", "half_width"]
+    both = core.class_gaps(study, core.CEILING)
+    own, noise = (both.loc[both["kind"] == kind, values].reset_index(drop=True) for kind in ("unlearned", "retrained"))
+    pd.testing.assert_frame_equal(own, noise)
+    other = core.class_gaps(study, "rum")
+    pd.testing.assert_frame_equal(other.loc[other["kind"] == "retrained", values].reset_index(drop=True), noise)

@@ -21,6 +21,9 @@ import numpy as np
 
 CENTERS = ("all", "midpoint")
 RANDOM_SETS = 200
+QUICK = 50_000_000  # numbers to be added up: about a quarter of a second
+LARGEST = 2048  # images of the random sets that stand for larger ones
+DISTANCES = ("euclidean", "cosine")
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,37 @@ class EmbeddingSums:
             raise ValueError("entanglement needs at least one image on each side")
         return self._from_sums(size, self.x[rows].sum(0), float(self.squares[rows].sum()), center)
 
-    def describe(self, rows: np.ndarray, center: str = "all") -> Entanglement:
-        """ES with its place among random sets of the same size."""
-        score, reference = self.score(rows, center), self.random_scores(len(rows), center)
+    def describe(self, rows: np.ndarray, center: str = "all", quick: bool = False) -> Entanglement:
+        """ES with its place among random sets of the same size; `quick` goes by those of quick_scores."""
+        score, reference = (
+            self.score(rows, center),
+            (self.quick_scores if quick else self.random_scores)(len(rows), center),
+        )
         return Entanglement(score, score / float(reference.mean()), float((reference < score).mean()), center)
 
     def random_scores(self, size: int, center: str = "all") -> np.ndarray:
         """(RANDOM_SETS,) ES of seeded random sets of this size: the reference."""
         return self._random(size, center)
+
+    def quick_scores(self, size: int, center: str = "all") -> np.ndarray:
+        """(RANDOM_SETS,) what random sets of this size score, from sets of quick_size(size): from size to size random
+        scores grow like s (n - s) about the midpoint, and like s (n - s) / (s^2 + (n - s)^2) about the mean of all,
+        because the mean of s random images strays by 1/s - 1/n of the variance.
+        """
+        measured = self.quick_size(size)
+        return self.random_scores(measured, center) * (self._grown(size, center) / self._grown(measured, center))
+
+    def quick_size(self, size: int) -> int:
+        """The size of the random sets that stand for those of `size` images where an answer may not take long: the same
+        while that costs little, else the next lower power of two, so that few sizes are ever drawn.
+        """
+        if size * self.dim * RANDOM_SETS <= QUICK:
+            return size
+        return min(2 ** int(np.log2(min(size, self.n - size))), LARGEST) if size < self.n else size
+
+    def _grown(self, size: int, center: str) -> float:
+        rest = self.n - size
+        return size * rest / (1.0 if center == "midpoint" else size**2 + rest**2)
 
     def _random_scores(self, size: int, center: str) -> np.ndarray:
         rng = np.random.default_rng([size, 0xE5])
@@ -81,3 +107,25 @@ class EmbeddingSums:
     def by_distance(self) -> np.ndarray:
         """All rows from the nearest to the global mean to the farthest; equal distances in row order."""
         return np.lexsort((np.arange(self.n), self.squares))
+
+    def distances(self, row: int, among: np.ndarray, measure: str = "euclidean") -> np.ndarray:
+        """(k,) float64 distances in embedding space from the image `row` to those `among`, at least 0: "euclidean", the
+        distance whose square entanglement sums, or "cosine", 1 minus the cosine of the angle seen from the mean of all
+        embeddings (0 to 2; 1 where an image lies on that mean).
+        """
+        x, here = self.x[among], self.x[row]
+        if measure == "euclidean":
+            return np.sqrt(np.einsum("ij,ij->i", x - here, x - here))
+        lengths = np.sqrt(self.squares[among] * self.squares[row])
+        cosines = np.divide(x @ here, lengths, out=np.zeros(len(x)), where=lengths > 0)
+        return np.where(among == row, 0.0, np.clip(1 - cosines, 0, 2))
+
+    def nearest(
+        self, row: int, among: np.ndarray, count: int, measure: str = "euclidean"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """((k,) rows, (k,) distances) of the `count` images `among` these that lie nearest to the image `row`, the
+        nearest first: itself, where it is among them, then by distance, then by row.
+        """
+        apart = self.distances(row, among, measure)
+        order = np.lexsort((among, np.round(apart, 9), among != row))[:count]
+        return among[order], apart[order]

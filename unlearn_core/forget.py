@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from unlearn_core.entanglement import EmbeddingSums
+from unlearn_core.entanglement import DISTANCES, EmbeddingSums
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.rows import check_forget, unpack
 
@@ -86,6 +86,62 @@ def _too_many(size: int, n: int) -> BadValue:
 
 def _thirds(size: int) -> tuple[int, int, int]:
     return (size + 2) // 3, (size + 1) // 3, size // 3
+
+
+@spec
+class MemorizationBand(ForgetSet):
+    """All images between two memorization scores, or between two places in their order.
+
+    value: low <= score <= high. rank: all images from the least to the most memorized, 0 = before the first, 1 = after
+    the last, so 0.9 to 1 is the most memorized tenth.
+    """
+
+    title = "Band of memorization"
+    needs = "bank"
+    scale: str = param("value", choices=("value", "rank"), help="whether the ends are scores or shares of the order")
+    low: float = param(0.5, -1.0, 1.0, help="where the band begins")
+    high: float = param(1.0, -1.0, 1.0, help="where the band ends")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.low > self.high:
+            raise BadValue(f"The band runs backwards, from {self.low:g} to {self.high:g}.")
+        if self.scale == "rank" and self.low < 0:
+            raise BadValue(f"The order of the images begins at 0, so a band of it cannot begin at {self.low:g}.")
+
+    def rows(self, known: Known) -> np.ndarray:
+        scores = np.round(known.memorization(), 9)
+        if self.scale == "value":
+            found = np.flatnonzero((np.round(self.low, 9) <= scores) & (scores <= np.round(self.high, 9)))
+        else:
+            ends = [round(end * len(scores)) for end in (self.low, self.high)]
+            found = np.lexsort((np.arange(len(scores)), scores))[slice(*ends)]
+        if not len(found):
+            raise BadValue(f"No image lies between {self.low:g} and {self.high:g}.")
+        return found
+
+
+@spec
+class NearTo(ForgetSet):
+    """An image and those that lie nearest to it in the embedding space of the model.
+
+    euclidean: by distance, as entanglement measures it; cosine: by angle, seen from the mean of all embeddings.
+    """
+
+    title = "Near an image"
+    needs = "embedding"
+    row: int = param(0, 0, 2**31 - 1, help="row number of the image, which is itself part of the set")
+    size: int = param(20, 1, help="number of images")
+    measure: str = param("euclidean", choices=DISTANCES, help="how distance is measured")
+
+    def rows(self, known: Known) -> np.ndarray:
+        n = len(known.labels)
+        if self.row >= n:
+            raise BadValue(f"Row {self.row} does not exist: the training images are numbered 0 to {n - 1}.")
+        if self.size > n:
+            raise _too_many(self.size, n)
+        # The image itself comes first, even where another has the very same embedding and an earlier row.
+        return known.sums().nearest(self.row, np.arange(n), self.size, self.measure)[0]
 
 
 @spec
@@ -177,9 +233,11 @@ class Picked(ForgetSet):
 
 FORGET_SETS: dict[str, type[ForgetSet]] = {
     "memorization": ByMemorization,
+    "band": MemorizationBand,
     "entanglement": ByEntanglement,
     "random": AtRandom,
     "class": OfClass,
+    "near": NearTo,
     "mislabelled": Mislabelled,
     "rows": Picked,
 }

@@ -5,14 +5,14 @@ A job makes the result of one spec, and is named by its key, so whoever asks for
 job. Killing a job loses nothing that was finished, because results appear whole or not at all: cancelling is killing,
 and resuming is starting again.
 
-    ROOT/jobs/<key>/   job.json (what, when)   worker.json (which process)   progress.json   outcome.json   log.txt
+    ROOT/jobs/<key>/   job.json (what, when, at what cost)   worker.json (which process)   progress.json   outcome.json
+                       log.txt
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -20,17 +20,35 @@ import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import psutil
 from filelock import Timeout
 
-from unlearn_core.engines import EngineError
+from unlearn_core import engines, room, trash
+from unlearn_core.engines import EngineError, machine
 from unlearn_core.params import BadValue, Spec, build, key, plain
-from unlearn_core.store import KEY, Store, StoreError, write_whole
+from unlearn_core.store import KEY, Store, StoreError, find_fault, free_megabytes, plainly, write_whole
 
 WRITE_EVERY = 0.2  # seconds between two writes of progress
 STARTING = 30.0  # seconds a new process may take until it holds its lock
+STARTS = "starting"  # the stage before the work itself: a process and its libraries
+START = 4.0  # seconds that it takes, until jobs of this store have said
 ACTIVE = ("starting", "queued", "running")
+GONE = "Its result was damaged and set aside, or removed; starting it again makes it anew."
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a job was expected to cost when it was submitted: seconds from when it has the machine (all three, in order
+    of what is likely, least and most) and megabytes on the disk.
+    """
+
+    seconds: float
+    fastest: float
+    slowest: float
+    megabytes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +58,9 @@ class Job:
     `state`: starting, queued (another job has the machine), running, done, failed, cancelled, or interrupted (its
     process is gone and nothing was said: the machine went down, or it was killed). `message` is one sentence for the
     screen, `detail` the rest. `stages` lists (name, seconds so far) in the order in which they began; `done` of `total`
-    is the progress of the last.
+    is the progress of the last. `seconds` have passed since it was submitted; `worked` of them it had the machine, its
+    earlier attempts and its start included, and did not wait: None before that. `expected` is None where nobody said.
+    `by` is who started it: the address of whoever was logged in, or "local".
     """
 
     key: str
@@ -54,6 +74,9 @@ class Job:
     total: int
     message: str
     detail: str
+    worked: float | None = None
+    expected: Expected | None = None
+    by: str = "local"
 
     @property
     def active(self) -> bool:
@@ -68,40 +91,127 @@ class Job:
         """How far the stage is, 0 to 1; None while that is not known."""
         return min(1.0, self.done / self.total) if self.total else None
 
+    @property
+    def left(self) -> tuple[float, float] | None:
+        """Seconds of work still to go by what was expected, least and most. None where nobody said, where it does not
+        run, and where it takes longer than the most that was expected.
+        """
+        if self.state != "running" or self.expected is None:
+            return None
+        worked = self.worked or 0.0
+        if worked > self.expected.slowest:
+            return None
+        return max(0.0, self.expected.fastest - worked), self.expected.slowest - worked
 
-def submit(store: Store, spec: Spec) -> str:
-    """Start a job for this spec and return its key; one that is under way already is joined, a stopped one goes on."""
-    return _begin(store, key(spec), plain(spec))
+    @property
+    def stage_left(self) -> float | None:
+        """Seconds until the stage is done if it goes on as so far; None while that cannot be known."""
+        if self.state != "running" or not self.share or self.total < 2:
+            return None
+        return self.stages[-1][1] * (1 - self.share) / self.share
+
+
+def submit(store: Store, spec: Spec, expected: Expected | None = None, by: str = "local") -> str:
+    """Start a job for this spec and return its key; one that is under way already is joined, a stopped one goes on.
+
+    `expected`, what is left to do will cost, is kept with the job. Raises StoreError where it needs more room than the
+    disk has left, or than the store may take.
+    """
+    about = {"by": by} | ({"expected": vars(expected)} if expected else {})
+    return _begin(store, key(spec), plain(spec), about, expected.megabytes if expected else 0.0)
+
+
+def foreseen(store: Store, alone: Expected, workers: int = 1, device: str = "cpu") -> Expected:
+    """What a job may take from when it has the machine, where its work alone may take `alone` with so many `workers`.
+
+    To the work comes the start of its process, and of its workers where there are several; both are slower where
+    other programs have the CPUs now. They may stop or stay: the least goes by an idle machine, the most by one as busy
+    as now, the likely by the middle. Nothing to do takes nothing.
+    """
+    if not alone.slowest:
+        return alone
+    found = listing(store)
+    others = machine.load() - (engines.at_once() if any(job.state == "running" for job in found) else 0)
+    slow = machine.crowded(workers, others) if device == "cpu" else 1.0
+    starts = [spent for job in found for name, spent in job.stages if name == STARTS and job.stage != STARTS]
+    start = min(starts, default=START) * (2 if workers > 1 else 1)  # the quickest: others were on a busy machine
+    return Expected(
+        seconds=(alone.seconds + start) * (1 + slow) / 2,
+        fastest=alone.fastest + start,
+        slowest=(alone.slowest + start) * slow,
+        megabytes=alone.megabytes,
+    )
+
+
+def before(store: Store) -> tuple[int, tuple[float, float] | None]:
+    """How many jobs go before one that is submitted now, for they take turns, and how many seconds they may take, least
+    and most; None where that is not known of all of them.
+    """
+    waits = []
+    for other in listing(store):
+        if other.active:
+            e = other.expected
+            waits.append(other.left if other.state == "running" else None if e is None else (e.fastest, e.slowest))
+    if not waits or None in waits:
+        return len(waits), None
+    return len(waits), (sum(least for least, _ in waits), sum(most for _, most in waits))
+
+
+def asked(store: Store, job: str) -> Spec | None:
+    """The spec that a job fulfils; None where this version of the program cannot read it."""
+    with suppress(BadValue, KeyError):
+        found = build(_read(store, job, "job.json")["spec"])
+        return found if isinstance(found, Spec) else None
+    return None
 
 
 def resume(store: Store, job: str) -> str:
     """Start a stopped job again; it goes on from what is kept. Raises StoreError for a key that names no job."""
-    find(store, job)
-    return _begin(store, job, _read(store, job, "job.json")["spec"])
+    worked, about = find(store, job).worked, _read(store, job, "job.json")
+    if not about:  # removed between the two looks
+        raise _no_job(job)
+    kept = {"expected": about["expected"], "before": worked or 0.0} if "expected" in about else {}
+    return _begin(store, job, about["spec"], kept | {"by": about.get("by", "local")})
 
 
-def _begin(store: Store, job: str, spec: dict) -> str:
+def _room(store: Store, megabytes: float) -> None:
+    """Raises StoreError where so much more cannot be kept."""
+    left = free_megabytes(store.root)
+    if megabytes > left:
+        raise StoreError(
+            f"This needs about {megabytes:,.0f} MB, and {left:,.0f} MB are left on the disk of the store: "
+            "make room first."
+        )
+    if full := room.too_full(store.root, megabytes * 1e6):
+        raise StoreError(full)
+
+
+def _begin(store: Store, job: str, spec: dict, about: dict, megabytes: float = 0.0) -> str:
     folder = store.root / "jobs" / job
-    with store.lock(f"submit-{job}"):
-        if folder.exists() and find(store, job).active:
+    with plainly(store.root), store.lock(f"submit-{job}"):
+        if (there := get(store, job)) is not None and there.active:
             return job
+        if not (made := _result_exists(store, job, spec)):
+            _room(store, megabytes)
         folder.mkdir(exist_ok=True)
         for stale in ("outcome.json", "progress.json", "worker.json"):
             (folder / stale).unlink(missing_ok=True)
-        write_whole(folder / "job.json", json.dumps({"spec": spec, "submitted": time.time()}))
-        if not _result_exists(store, job, spec):
+        write_whole(folder / "job.json", json.dumps({"spec": spec, "submitted": time.time()} | about))
+        if made:
+            _end(store, job, "done", "The result was there already.")
+        else:
             _start(store, job)
     return job
 
 
 def _result_exists(store: Store, job: str, spec: dict) -> bool:
-    return (store.root / "results" / spec["spec"] / job / "manifest.json").exists()
+    return find_fault(store.root / "results" / spec["spec"] / job) is None
 
 
 def _start(store: Store, job: str) -> None:
     folder = store.root / "jobs" / job
     with (folder / "log.txt").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603
+        process = _process(
             [sys.executable, "-m", "unlearn_core.jobs", str(store.root), job],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -112,9 +222,17 @@ def _start(store: Store, job: str) -> None:
     _write_worker(store, job, process.pid)
 
 
+def _process(command: list[str], **about) -> subprocess.Popen:
+    try:
+        return subprocess.Popen(command, **about)  # noqa: S603
+    except OSError as error:
+        raise StoreError(f"The process for this job cannot be started: {error.strerror}.") from error
+
+
 def _write_worker(store: Store, job: str, pid: int) -> None:
-    # The time of birth tells this process from a later one with the same number.
-    with suppress(psutil.NoSuchProcess):
+    # The time of birth tells this process from a later one with the same number. A process that is not written down is
+    # at work all the same, and it writes this again itself.
+    with suppress(psutil.NoSuchProcess, OSError):
         born = psutil.Process(pid).create_time()
         write_whole(store.root / "jobs" / job / "worker.json", json.dumps({"pid": pid, "born": born}))
 
@@ -131,16 +249,36 @@ def _worker(store: Store, job: str) -> psutil.Process | None:
 def _read(store: Store, job: str, name: str) -> dict:
     try:
         found = json.loads((store.root / "jobs" / job / name).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def find(store: Store, job: str) -> Job:
-    """A job as it stands. Raises StoreError for a key that names none."""
+    """A job as it stands. Raises StoreError for a key that names none, or whose record cannot be read."""
+    try:
+        found = _find(store, job)
+        if _sound(found):
+            return found
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if isinstance(error, BadValue):
+            raise
+    raise StoreError(f"The record of the job {job[:8]} is damaged.")
+
+
+def _sound(job: Job) -> bool:
+    """Whether what the files of a job say is of the kind that it should be: a person may have edited them."""
+    texts = (job.kind, job.title, job.state, job.message, job.detail, *(name for name, _ in job.stages))
+    cost = (0.0,) if job.expected is None else tuple(vars(job.expected).values())
+    numbers = (job.submitted, job.seconds, job.worked or 0.0, job.done, job.total, *cost, *(s for _, s in job.stages))
+    sane = all(type(n) in (int, float) and 0 <= n < 1e15 for n in numbers)
+    return sane and all(isinstance(text, str) for text in texts)
+
+
+def _find(store: Store, job: str) -> Job:
     about = _read(store, job, "job.json") if KEY.fullmatch(job) else {}
     if not about:
-        raise StoreError(f"There is no job {job[:40]!r}.")
+        raise _no_job(job)
     progress, outcome = _read(store, job, "progress.json"), _read(store, job, "outcome.json")
     locked = not outcome and store.is_locked(f"job-{job}")
     if not outcome and not locked:
@@ -161,11 +299,33 @@ def find(store: Store, job: str) -> Job:
         total=progress.get("total", 0),
         message=message,
         detail=outcome.get("detail", ""),
+        worked=about.get("before", 0.0) + max(0.0, ended - progress["began"]) if progress.get("began") else None,
+        expected=_expected(about),
+        by=str(about.get("by", "local")),
     )
+
+
+def get(store: Store, job: str) -> Job | None:
+    """The job of this key as it stands, or None; it reads the folder of this one only."""
+    with suppress(StoreError):
+        return find(store, job)
+    return None
+
+
+def _no_job(job: str) -> StoreError:
+    return StoreError(f"There is no job {job[:40]!r}.")
+
+
+def _expected(about: dict) -> Expected | None:
+    with suppress(KeyError, TypeError):  # nobody said, or another version of the program did
+        return Expected(**about["expected"])
+    return None
 
 
 def _state(store: Store, job: str, about: dict, progress: dict, outcome: dict, locked: bool) -> tuple[str, str]:
     if outcome:
+        if outcome["state"] == "done" and not (store.root / "results" / about["spec"]["spec"] / job).is_dir():
+            return "interrupted", GONE
         return outcome["state"], outcome["message"]
     if locked:
         return ("running", "") if progress.get("begun") else ("queued", "Waiting until another job is finished.")
@@ -173,9 +333,10 @@ def _state(store: Store, job: str, about: dict, progress: dict, outcome: dict, l
         return "done", "The result was there already."
     if _worker(store, job) is not None and time.time() - about["submitted"] < STARTING:
         return "starting", "The process is starting."
+    why = "The disk is full, so the process" if free_megabytes(store.root) < 1 else "The process"
     return (
         "interrupted",
-        "The process stopped without a word; what was finished is kept, and resuming goes on from there.",
+        f"{why} stopped without a word; what was finished is kept, and resuming goes on from there.",
     )
 
 
@@ -187,7 +348,24 @@ def listing(store: Store) -> list[Job]:
 def _all(store: Store) -> Iterator[Job]:
     for folder in (store.root / "jobs").iterdir():
         with suppress(StoreError):
-            yield find(store, folder.name)
+            stamps = _stamps(store, folder)
+            yield find(store, folder.name) if stamps is None else _ended(store, folder, stamps)
+
+
+def _stamps(store: Store, folder: Path) -> tuple | None:
+    """When the records of a job that has ended were written, and whether there is a result of its key; None for one
+    that has not ended.
+    """
+    try:
+        written = tuple((folder / name).stat().st_mtime_ns for name in ("job.json", "outcome.json"))
+    except OSError:
+        return None
+    return *written, store.kind_of(folder.name)
+
+
+@lru_cache(maxsize=10_000)  # a list of jobs is asked for every second while one is under way
+def _ended(store: Store, folder: Path, stamps: tuple) -> Job:
+    return find(store, folder.name)
 
 
 def cancel(store: Store, job: str) -> Job:
@@ -202,7 +380,8 @@ def cancel(store: Store, job: str) -> Job:
             _until_gone(store, job, family)
         # The job may have ended between the look and the kill; what it said then stands.
         if not _read(store, job, "outcome.json"):
-            _end(store, job, "cancelled", "Cancelled. What was finished is kept.")
+            with plainly(store.root):
+                _end(store, job, "cancelled", "Cancelled. What was finished is kept.")
     return find(store, job)
 
 
@@ -223,11 +402,16 @@ def _alive(process: psutil.Process) -> bool:
         return False
 
 
-def forget_job(store: Store, job: str) -> None:
-    """Remove the record of a job that is not under way; its results stay."""
-    if find(store, job).active:
-        raise StoreError("This job is still under way: cancel it first.")
-    shutil.rmtree(store.root / "jobs" / job)
+def forget_job(store: Store, job: str, by: str = "local") -> None:
+    """Put the record of a job that is not under way into the trash; its results stay."""
+    find(store, job)  # a key of no job is no name for a lock
+    with (
+        plainly(store.root),
+        store.lock(f"submit-{job}"),
+    ):  # or it could be started anew between the look and the removal
+        if (found := find(store, job)).active:
+            raise StoreError("This job is still under way: cancel it first.")
+        trash.move(store, "Job", found.title, [f"jobs/{job}"], by=by, held=True)
 
 
 def _end(store: Store, job: str, state: str, message: str, detail: str = "") -> None:
@@ -245,6 +429,7 @@ class Reporter:
         self.file = store.root / "jobs" / job / "progress.json"
         self.stages: dict[str, float] = {}
         self.stage, self.since, self.written = "", time.perf_counter(), 0.0
+        self.began: float | None = None  # when it had the machine
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         now = time.perf_counter()
@@ -252,12 +437,16 @@ class Reporter:
         if self.stage:
             self.stages[self.stage] += now - self.since
         self.stages.setdefault(stage, 0.0)
+        if self.began is None:
+            self.began = time.time()
         self.stage, self.since = stage, now
         if changed or done == total or now - self.written > WRITE_EVERY:
             self.written = now
             stages = [(name, seconds) for name, seconds in self.stages.items()]
-            about = {"begun": True, "stages": stages, "done": done, "total": total, "written": time.time()}
-            write_whole(self.file, json.dumps(about))
+            about = {"begun": True, "stages": stages, "done": done, "total": total}
+            about |= {"written": time.time(), "began": self.began}
+            with suppress(OSError):  # hours of work are worth more than a line about how far they are
+                write_whole(self.file, json.dumps(about))
 
 
 def work(root: str, job: str) -> None:
@@ -265,9 +454,10 @@ def work(root: str, job: str) -> None:
     store = Store(root)
     try:
         # Whoever looks whether the job runs holds its lock for a moment, so once is not enough.
-        with store.lock(f"job-{job}").acquire(timeout=1), store.lock("machine"):
+        with plainly(store.root), store.lock(f"job-{job}").acquire(timeout=1), store.lock("machine"):
             _write_worker(store, job, os.getpid())
-            store.sweep()
+            with suppress(OSError):
+                store.sweep()
             _carry_out(store, job)
     except Timeout:
         return  # another process has this job already
@@ -275,7 +465,7 @@ def work(root: str, job: str) -> None:
 
 def _carry_out(store: Store, job: str) -> None:
     tell = Reporter(store, job)
-    tell("starting", 0, 0)
+    tell(STARTS, 0, 0)
     try:
         from unlearn_core.experiment import fulfil  # imports torch: seconds that a queued job need not have spent
 

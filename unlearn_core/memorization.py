@@ -14,7 +14,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 FITTED = 0.99
 TOP = 0.1  # share of the images that "the most memorized" are
@@ -86,6 +85,8 @@ class Stability:
 
 def stability(count: np.ndarray, right: np.ndarray) -> Stability:
     """From counts (2, 2, n) of the two halves of a bank: half, not trained or trained on the image, image."""
+    from scipy import stats  # a large library, which a page need not wait for
+
     known = (count > 0).all((0, 1))
     with np.errstate(invalid="ignore"):
         share = right[:, :, known] / count[:, :, known]

@@ -10,8 +10,10 @@ import dataclasses
 import hashlib
 import json
 import math
+import sys
 import typing
 from dataclasses import MISSING, dataclass, field
+from functools import cache
 from typing import Any, ClassVar, dataclass_transform
 
 
@@ -87,10 +89,11 @@ class Spec:
         return dataclasses.replace(self, **changes)
 
 
-def params(cls: type) -> list[Param]:
+@cache  # reading type hints is slow, and every new spec asks for them
+def params(cls: type) -> tuple[Param, ...]:
     """The declared fields of a spec class, in order."""
     hints = typing.get_type_hints(cls)
-    return [
+    return tuple(
         Param(
             f.name,
             hints[f.name],
@@ -103,7 +106,7 @@ def params(cls: type) -> list[Param]:
             f.metadata.get("later", False),
         )
         for f in dataclasses.fields(cls)
-    ]
+    )
 
 
 def _check(p: Param, value: Any) -> None:
@@ -122,6 +125,8 @@ def _check(p: Param, value: Any) -> None:
     if too_low or too_high:
         high = "" if p.high is None else f" and at most {_shown(p.high)}"
         raise BadField(p.name, f"must be at least {_shown(p.low)}{high}, not {_shown(value)}.")
+    if p.kind is float and abs(value) > sys.float_info.max:  # a whole number that no float can hold
+        raise BadField(p.name, f"must be at most {_shown(sys.float_info.max)}, not {_shown(value)}.")
 
 
 def _shown(value: Any) -> str:
@@ -156,23 +161,30 @@ def plain(value: Any) -> Any:
 
 def build(data: Any) -> Any:
     """The inverse of `plain`. Raises BadValue for an unknown class, another version, or a field that does not fit."""
+    try:
+        return _build(data)
+    except RecursionError as error:
+        raise BadValue("This was not written by this program: it is nested too deeply.") from error
+
+
+def _build(data: Any) -> Any:
     if isinstance(data, list):
-        return tuple(build(v) for v in data)
+        return tuple(_build(v) for v in data)
     if not isinstance(data, dict):
         return data
     name = data.get("spec")
     cls = SPECS.get(name) if isinstance(name, str) else None
     if cls is None:
-        known = "This was not written by this program." if name is None else f"{name!r} is nothing this version knows."
-        raise BadValue(known)
+        unknown = f"{_shown(name)} is nothing this version knows."
+        raise BadValue("This was not written by this program." if name is None else unknown)
     if data.get("version") is None:
         raise BadValue(f"This is not a {name} as this program writes it: its version is missing.")
     if data["version"] != cls.version:
-        raise BadValue(f"{name} version {data['version']} cannot be read: this version knows {cls.version}.")
-    fields = {k: build(v) for k, v in data.items() if k not in ("spec", "version")}
+        raise BadValue(f"{name} version {_shown(data['version'])} cannot be read: this version knows {cls.version}.")
+    fields = {k: _build(v) for k, v in data.items() if k not in ("spec", "version")}
     unknown = sorted(set(fields) - {f.name for f in dataclasses.fields(cls)})
     if unknown:
-        raise BadValue(f"{name} has no field {unknown[0]!r}.")
+        raise BadValue(f"{name} has no field {_shown(unknown[0])}.")
     try:
         return cls(**fields)
     except BadField as error:  # what was given may be nested, so the field alone would say too little

@@ -1,7 +1,8 @@
 """Training with differential privacy (DP-SGD): steps that hide any single image, and the epsilon they come to.
 
 Source: Abadi et al. (2016), "Deep Learning with Differential Privacy", arXiv:1607.00133. The clipping, the noise and
-the accountant are Opacus's (extra `dp`); the draws are counter-based like all others here.
+the accountant are Opacus's (extra `dp`); the draws are counter-based like all others here. The constants that images
+are normalised by, and settings that were chosen on the data, count as public: epsilon does not cover them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def _opacus():
         import opacus
     except ImportError:
         raise BadValue(
-            "Training with differential privacy needs Opacus: pip install 'unlearning-workbench[dp]'."
+            "Training with differential privacy needs one package more: python -m pip install -e '.[dp]'."
         ) from None
     return opacus
 

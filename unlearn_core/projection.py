@@ -6,6 +6,8 @@ import warnings
 
 import numpy as np
 
+from unlearn_core.params import BadValue
+
 # Up to so many images their exact neighbours are found faster than umap-learn's own search is compiled.
 EXACT = 10_000
 
@@ -34,3 +36,54 @@ def umap(embeddings: np.ndarray, neighbours: int = 15, min_dist: float = 0.1, se
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # it says that new points cannot be added later: none are
         return np.asarray(mapper.fit_transform(embeddings), dtype=np.float32)
+
+
+# -- several models on one map -----------------------------------------------------------------------------------------
+
+
+def align(points: np.ndarray, onto: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """(n, D) float64: `points` turned, mirrored and shifted so that the rows `by` come to lie nearest to those of
+    `onto`.
+
+    Features of two models live in spaces of their own: even the same training with another seed numbers its features
+    in another order. An orthogonal map takes out what is no difference, and changes no distance between images; scale
+    is left, because shrinking is a difference. Raises BadValue for other shapes, no rows, and what is no finite number.
+    Source: Schönemann (1966), "A generalized solution of the orthogonal Procrustes problem".
+    """
+    a, b = np.asarray(points, np.float64), np.asarray(onto, np.float64)
+    if a.ndim != 2 or a.shape != b.shape or not len(by):
+        raise BadValue("These models have features of different sizes, so they cannot be laid over each other.")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise BadValue("A feature is not a finite number, so the models cannot be laid over each other.")
+    middle_a, middle_b = a[by].mean(axis=0), b[by].mean(axis=0)
+    left, _, right = np.linalg.svd((a[by] - middle_a).T @ (b[by] - middle_b))
+    return (a - middle_a) @ (left @ right) + middle_b
+
+
+def shared(
+    kind: str,
+    first: np.ndarray,
+    others: dict[str, np.ndarray],
+    neighbours: int = 15,
+    min_dist: float = 0.1,
+    seed: int = 0,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """(n, 2) float32 places of `first` by "pca" or "umap", and of each of the `others` (m, D) on the very same map: it
+    is fitted once, on `first`. Raises BadValue for another kind.
+    """
+    if kind == "pca":
+        from sklearn.decomposition import PCA  # seconds on import
+
+        fitted = PCA(n_components=2, svd_solver="full").fit(first.astype(np.float64))
+        place = fitted.transform
+        own = place(first)
+    elif kind == "umap":
+        import umap as umap_learn  # compiles for seconds on import
+
+        count = min(neighbours, len(first) - 1)
+        fitted = umap_learn.UMAP(n_neighbors=count, min_dist=min_dist, random_state=seed, n_jobs=1)
+        place, own = fitted.transform, fitted.fit_transform(first.astype(np.float32))
+    else:
+        raise BadValue(f"A map is made by pca or umap, not by {kind[:40]!r}.")
+    found = {name: np.asarray(place(points.astype(first.dtype)), np.float32) for name, points in others.items()}
+    return np.asarray(own, np.float32), found

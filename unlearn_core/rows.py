@@ -25,7 +25,7 @@ def unpack(text: str, n: int) -> np.ndarray:
     """The row numbers of a text such as "3,7-9": (k,) int64, sorted. Raises BadValue where it is not one, or a row is
     not below n.
     """
-    found = []
+    found, named = [], 0
     for part in text.split(",") if text.strip() else []:
         match = _PART.fullmatch(part)
         if match is None:
@@ -37,6 +37,9 @@ def unpack(text: str, n: int) -> np.ndarray:
         if last >= n:
             raise BadValue(f"Row {last} does not exist: the training images are numbered 0 to {n - 1}.")
         found.append(np.arange(first, last + 1))
+        named += len(found[-1])
+        if named > n:  # one is named twice, and a short text can name all rows a thousand times
+            break
     rows = np.concatenate(found) if found else np.zeros(0, np.int64)
     if len(np.unique(rows)) != len(rows):
         values, counts = np.unique(rows, return_counts=True)

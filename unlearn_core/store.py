@@ -11,6 +11,7 @@ Another value is another spec is another key, so nothing is ever invalidated. Th
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -20,20 +21,22 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import platformdirs
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from safetensors.numpy import load_file, save
 
+from unlearn_core import room
 from unlearn_core.params import BadValue, Spec, build, canonical, key, plain
 
 LAYOUT = 1
 KEY = re.compile(r"[0-9a-f]{32}")
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # no separator, no "..", nothing hidden
 RECORDED = ("torch", "torchvision", "numpy", "scikit-learn", "umap-learn")
 
 
@@ -42,8 +45,41 @@ def default_root() -> Path:
     return Path(os.environ.get("UNLEARN_STORE") or platformdirs.user_data_path("unlearning-workbench") / "store")
 
 
+def below(root: str | Path, *names: str) -> Path:
+    """The path of these names below a folder: the one way from what a person or a file named to a place on the disk.
+
+    Raises BadValue where one of them is no plain name, so that it leads nowhere else. Links that somebody laid in the
+    folder itself are followed: it is theirs.
+    """
+    for name in names:
+        if not isinstance(name, str) or not PLAIN.fullmatch(name):
+            raise BadValue(f"{str(name)[:40]!r} is not a name that a file or a folder can have here.")
+    return Path(root, *names)
+
+
 class StoreError(RuntimeError):
     """The store cannot do what was asked; the message is one sentence fit for the screen."""
+
+
+# What the system says where a process, not the file, is at fault: no reason to set a result aside.
+NOT_OF_A_RESULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.ESTALE}
+# What the system says of a disk, whatever file it says it of: full, over quota, broken, read-only, gone.
+OF_A_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS, errno.ESTALE}
+
+
+@contextmanager
+def plainly(root: Path) -> Iterator[None]:
+    """Whatever the disk refuses inside becomes one sentence. Raises StoreError; errors of other folders pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            said = f"The disk is full: {free_megabytes(root):.0f} MB are left in the store."
+        elif error.errno in OF_A_DISK or str(error.filename).startswith(str(root)):
+            said = f"The store cannot be written to: {error.strerror}."
+        else:
+            raise
+        raise StoreError(said) from error
 
 
 class Result:
@@ -51,6 +87,7 @@ class Result:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self._spec: Spec | None = None
 
     @property
     def key(self) -> str:
@@ -61,7 +98,18 @@ class Result:
         return json.loads((self.folder / "manifest.json").read_text())
 
     def spec(self) -> Spec:
-        return build(json.loads((self.folder / "spec.json").read_text()))
+        """What made it. Raises BadValue where this version of the program cannot read it, or would make it anew: then
+        whatever is asked of the spec would be of another result.
+        """
+        if self._spec is None:
+            spec = build(json.loads((self.folder / "spec.json").read_text()))
+            if not isinstance(spec, Spec) or key(spec) != self.key:
+                raise BadValue(
+                    f"{self.folder.parent.name} {self.key[:8]} cannot be read: another version of the program made it, "
+                    "and this version keeps its settings under another key."
+                )
+            self._spec = spec
+        return self._spec
 
     def arrays(self, name: str = "arrays") -> dict[str, np.ndarray]:
         return load_file(self.folder / f"{name}.safetensors")
@@ -98,6 +146,8 @@ class Store:
 
     def __init__(self, root: str | Path):
         self.root = Path(root).expanduser().resolve()
+        # Results that were listed, so that a list that is asked for again and again reads only what is new.
+        self._listed: dict[Path, tuple[tuple | None, Result | None]] = {}
         try:
             for name in ("results", "staging", "locks", "quarantine", "jobs"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
@@ -107,10 +157,11 @@ class Store:
             found = json.loads(layout.read_text())["layout"]
         except OSError as error:
             raise StoreError(f"The store folder cannot be used: {error.strerror} ({error.filename}).") from error
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise StoreError("The store's layout.json cannot be read; is this folder really a store?") from error
         if found != LAYOUT:
-            raise StoreError(f"This store has layout {found}; this version of the program reads layout {LAYOUT}.")
+            has = json.dumps(found)[:40]
+            raise StoreError(f"This store has layout {has}; this version of the program reads layout {LAYOUT}.")
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -122,7 +173,7 @@ class Store:
         """The result of a kind with this key. Raises StoreError when there is none."""
         if not KEY.fullmatch(result_key) or not kind.isidentifier():
             raise StoreError(f"{result_key!r} is not the key of a result.")
-        result = self._open(self.root / "results" / kind / result_key)
+        result = self._open(below(self.root, "results", kind, result_key))
         if result is None:
             raise StoreError(f"There is no {kind} result {result_key} in this store.")
         return result
@@ -136,8 +187,19 @@ class Store:
                 if KEY.fullmatch(place.name):
                     ages[place] = place.stat().st_mtime
         for place in sorted(ages, key=ages.get, reverse=True):
-            if (result := self._open(place)) is not None and _readable(result):
+            looks = _looks(place)
+            known, result = self._listed.get(place, (None, None))
+            if looks is None or looks != known:
+                result = self._open(place)
+                self._listed[place] = looks, result
+            if result is not None and _readable(result):
                 yield result
+
+    def kind_of(self, result_key: str) -> str | None:
+        """The kind of the result with this key; None where there is none."""
+        if not KEY.fullmatch(result_key):
+            return None
+        return next((k for k in self.kinds() if (self.root / "results" / k / result_key).is_dir()), None)
 
     def kinds(self) -> list[str]:
         return sorted(p.name for p in (self.root / "results").iterdir() if p.is_dir())
@@ -149,49 +211,57 @@ class Store:
         if not place.is_dir():
             return None
         if (fault := find_fault(place)) is not None:
-            target = self.root / "quarantine" / f"{place.name}.{uuid.uuid4().hex[:8]}"
-            try:
-                os.rename(place, target)
-                write_whole(target / "fault.txt", fault)
-            except OSError as error:
-                # A read-only store cannot be tidied; the result is missing all the same, unless somebody else moved it.
-                if error.errno not in (errno.ENOENT, errno.EROFS, errno.EACCES):
-                    raise
+            self.set_aside(place, fault)
             return None
         return Result(place)
 
+    def set_aside(self, place: Path, fault: str) -> bool:
+        """Move a damaged folder to quarantine with a note of what is wrong with it. Returns whether it is gone now:
+        a store that cannot be written to cannot be tidied, and somebody else may have been faster.
+        """
+        target = self.root / "quarantine" / f"{place.name}.{uuid.uuid4().hex[:8]}"
+        with suppress(OSError):
+            os.rename(place, target)
+            if not target.is_symlink():  # which leads into another store, and that stays as it is
+                write_whole(target / "fault.txt", fault)
+        return not place.exists()
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    def remember(self, spec: Spec, make: Callable[[Draft], None], *, device: str = "cpu") -> Result:
+    def remember(
+        self, spec: Spec, make: Callable[[Draft], None], *, device: str | Callable[[], dict] = "cpu"
+    ) -> Result:
         """The result of this spec: found, or made once by `make(draft)`. A second process that asks waits for the
-        first.
+        first. `device` is what it is made on, or a function that says so, and more, when it was made.
         """
         if (found := self.find(spec)) is not None:
             return found
-        try:
-            held = self.lock(key(spec)).acquire()
-        except OSError as error:
-            raise StoreError(f"The store cannot be written to: {error.strerror}.") from error
-        with held:
+        with plainly(self.root), self.lock(key(spec)):
             if (found := self.find(spec)) is not None:
                 return found
             return self._make(spec, make, device)
 
     def lock(self, name: str) -> FileLock:
         """A lock that the kernel frees when its holder dies."""
-        return FileLock(self.root / "locks" / f"{name}.lock")
+        return FileLock(below(self.root, "locks", f"{name}.lock"))
 
     def is_locked(self, name: str) -> bool:
-        """Whether a living process holds this lock."""
-        lock = self.lock(name)
+        """Whether a living process holds this lock. Nothing is written, so that a store on a full disk and one that may
+        only be read can be looked at, and two who look at once do not see each other.
+        """
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
+            handle = os.open(self.lock(name).lock_file, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # what FileLock takes, shared with others who look
+        except BlockingIOError:
             return True
-        lock.release()
+        finally:
+            os.close(handle)
         return False
 
-    def _make(self, spec: Spec, make: Callable[[Draft], None], device: str) -> Result:
+    def _make(self, spec: Spec, make: Callable[[Draft], None], device: str | Callable[[], dict]) -> Result:
         place, staging = self._place(spec), self.root / "staging" / f"{key(spec)}.{uuid.uuid4().hex[:8]}"
         try:
             staging.mkdir(parents=True)
@@ -205,15 +275,11 @@ class Store:
             for file in staging.iterdir():
                 flush(file)
             flush(staging)
+            if full := room.too_full(self.root, sum(file.stat().st_size for file in staging.iterdir())):
+                raise StoreError(full)
             place.parent.mkdir(parents=True, exist_ok=True)
             os.rename(staging, place)
             flush(place.parent)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StoreError(
-                    f"The disk is full: {free_megabytes(self.root):.0f} MB are left in the store."
-                ) from error
-            raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         return Result(place)
@@ -228,6 +294,15 @@ class Store:
         return gone
 
 
+def _looks(place: Path) -> tuple | None:
+    """What a folder of a result looks like from outside: while that stays, so does the answer whether it is whole."""
+    try:
+        with os.scandir(place) as files:
+            return tuple(sorted((f.name, (s := f.stat()).st_size, s.st_mtime_ns) for f in files))
+    except OSError:
+        return None
+
+
 def _readable(result: Result) -> bool:
     try:
         result.spec()
@@ -237,7 +312,9 @@ def _readable(result: Result) -> bool:
 
 
 def find_fault(place: Path, *, deep: bool = False) -> str | None:
-    """What is wrong with a result folder, or None. Sizes always; the checksums of all files when `deep`."""
+    """What is wrong with a result folder, or None. Sizes always; the checksums of all files when `deep`. Raises
+    StoreError where this process may not look, or cannot for want of memory or of open files.
+    """
     try:
         files = json.loads((place / "manifest.json").read_text())["files"]
         spec = json.loads((place / "spec.json").read_text())
@@ -249,7 +326,9 @@ def find_fault(place: Path, *, deep: bool = False) -> str | None:
                 return f"{name} has another size than when it was written"
             if deep and digest_of(place / name) != digest:
                 return f"{name} has other content than when it was written"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if getattr(error, "errno", None) in NOT_OF_A_RESULT:
+            raise StoreError(f"The store cannot be read: {error.strerror}.") from error
         return f"{type(error).__name__}: {error}"
     return None
 
@@ -263,13 +342,13 @@ def digest_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def provenance(device: str) -> dict:
-    """What a result does not depend on in meaning but a reader may ask for."""
+def provenance(device: str | Callable[[], dict]) -> dict:
+    """What a result does not depend on in meaning but a reader may ask for, and what its bits go by."""
     return {
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "device": device,
+        **({"device": device} if isinstance(device, str) else device()),
         "versions": {name: version(name) for name in RECORDED},
     }
 
@@ -304,9 +383,11 @@ __all__ = [
     "Result",
     "Store",
     "StoreError",
+    "below",
     "canonical",
     "default_root",
     "find_fault",
     "key",
+    "plainly",
     "write_whole",
 ]

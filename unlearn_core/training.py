@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import math
 import os
+import platform
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,11 +24,12 @@ from torch.nn import functional as F
 from unlearn_core.augmentation import AUGMENTATIONS, epoch_draws, flip_and_crop
 from unlearn_core.data import Data, Dataset, Images
 from unlearn_core.models import MODELS, Classifier, new_model
-from unlearn_core.params import Spec, param, spec
+from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.privacy import PrivateSteps, epsilon, poisson_batches
 from unlearn_core.progress import Tell, silent
 
 PRECISIONS = ("float32", "bfloat16")
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @spec
@@ -51,6 +57,23 @@ class Training(Spec):
     schedule: str = param("cosine", choices=("cosine", "constant"), help="how the learning rate changes over the steps")
     seed: int = param(0, 0, 2**31 - 1, help="seed of the initial weights and of the order of the images")
     without: str = param("", help="row numbers of training images to leave out, such as 3,7-9")
+    weights: str = param(
+        "",
+        later=True,
+        help="SHA-256 of the weights of a model trained elsewhere, which is the original then; empty = train it here",
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.weights and not SHA256.fullmatch(self.weights):
+            raise BadField("weights", "must be the SHA-256 of weights, 64 hexadecimal digits, or empty.")
+        if self.without:
+            object.__setattr__(self, "weights", "")  # a retrained model is always one of the recipe
+
+    @property
+    def afresh(self) -> Training:
+        """The recipe with nothing given: every model of it is trained here."""
+        return self.but(weights="")
 
 
 # A small CNN falls apart now and then at the rate that suits the nets of one layer.
@@ -90,16 +113,25 @@ class Trained:
 
     `trajectory`: confidence in the label, largest confidence, negative entropy, correctness; each (n_train,) float32,
     NaN for rows that were left out. Measured on each image's own mini-batch before the step, as the memorization
-    proxies ask.
+    proxies ask. `together` counts the models that went through one pass with it, itself among them.
     """
 
     model: Classifier
     trajectory: dict[str, np.ndarray]
     seconds: float
+    together: int = 1
 
 
 def pick_device() -> torch.device:
     """The accelerator where there is one, else the CPU. UNLEARN_DEVICE overrides."""
+    device = _device()
+    if device.type == "cuda":
+        # Else cuDNN rounds what convolutions are given to 10 bits, unasked: TF32. Who wants speed asks for bfloat16.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    return device
+
+
+def _device() -> torch.device:
     if wanted := os.environ.get("UNLEARN_DEVICE"):
         return torch.device(wanted)
     if torch.cuda.is_available():
@@ -117,6 +149,41 @@ def use_threads(model: torch.nn.Module) -> None:
     A small net's steps are too short to share out: on a busy machine, two threads made them 5 to 50 times slower.
     """
     torch.set_num_threads(1 if sum(p.numel() for p in model.parameters()) < SMALL else THREADS)
+
+
+@contextmanager
+def with_threads(threads: int) -> Iterator[None]:
+    """Let large nets have so many threads, for they round differently with another number of them."""
+    global THREADS
+    before, THREADS = THREADS, threads
+    try:
+        yield
+    finally:
+        THREADS = before
+
+
+def numerics() -> dict:
+    """What else the bits of a result go by, beside its spec and the versions of libraries, as plain JSON."""
+    device = pick_device()
+    found = {
+        "device": device.type,
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": THREADS,  # of large nets; small ones have one
+        "matmul_precision": torch.get_float32_matmul_precision(),
+        "cudnn_tf32": torch.backends.cudnn.allow_tf32,
+    }
+    return found | ({"cuda": torch.version.cuda} if device.type == "cuda" else {})
+
+
+@cache
+def processor() -> str:
+    """The model of this machine's processor; "" where the system does not say."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
 
 
 def epoch_order(rows: np.ndarray, seed: int, epoch: int, stream: int = 0) -> np.ndarray:
@@ -208,6 +275,8 @@ def train_each(
         )
         private = None
         if training.noise:
+            if training.precision != "float32":
+                raise BadValue("Training with differential privacy is done in float32: choose that precision.")
             private = PrivateSteps(
                 model, optimiser, training.noise, training.clip, min(training.batch, len(own_rows)), seed
             )
@@ -255,8 +324,12 @@ def _batches(training: Training, rows: np.ndarray, seed: int, epoch: int) -> lis
 
 
 def promise(training: Training, images: int) -> tuple[float, float] | None:
-    """(epsilon, delta) of a model trained on so many images; None where it was trained without differential privacy."""
-    return epsilon(training.noise, images, training.batch, steps_of(training, images)) if training.noise else None
+    """(epsilon, delta) of a model trained on so many images; None where it was trained without differential
+    privacy, or elsewhere.
+    """
+    if not training.noise or training.weights:
+        return None
+    return epsilon(training.noise, images, training.batch, steps_of(training, images))
 
 
 def steps_of(training: Training, images: int) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from pages.shared.text import escape
+
 
 def choice(widget: Callable, label: str, options: dict[str, str], name: str, default: str = "", **about) -> str:
     """One of `options` (short name to what is shown), chosen with `widget` (st.selectbox or st.segmented_control) and
@@ -22,7 +24,9 @@ def choice(widget: Callable, label: str, options: dict[str, str], name: str, def
     if shown != default or name in st.query_params:
         st.query_params[name] = shown
     kept = {"key": key, "persist_state": "session", "on_change": _chosen, "args": (name, key)}
-    return widget(label, list(options), format_func=options.get, **kept, **about)
+    # A list shows plain text, buttons read Markdown, and an option may be a name from data.
+    shown_as = options.get if widget is st.selectbox else lambda value: escape(options[value])
+    return widget(label, list(options), format_func=shown_as, **kept, **about)
 
 
 def _chosen(name: str, key: str) -> None:

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from pages.shared import numbers
 from pages.shared.text import escape
+from unlearn_core.attacks.roc import FALSE_ALARMS_NEEDED
 from unlearn_core.experiment import audit
 from unlearn_core.experiment.audit import Attacked, Efficacy, Verdict
+from unlearn_core.experiment.telling import Told, says
 
-# By the side on which a method lies of retraining.
-SAYS = {1: "remembers more than retraining", -1: "is over-unlearned", 0: "cannot be told from retraining"}
-# The same for the attack that is high for anything unusual.
-SAYS_EITHER = {1: "stands out from retraining", -1: "stands out less than retraining", 0: SAYS[0]}
 # Below this balanced accuracy the attack of the papers is close to guessing.
 WEAK = 0.6
 
 
 def images(verdict: Verdict) -> str:
     return "all parts together" if verdict.part == "all" else f"{verdict.part} part"
-
-
-def says(verdict: Verdict, statistic: str) -> str:
-    return (SAYS_EITHER if statistic == audit.EITHER_DIRECTION else SAYS)[verdict.side]
 
 
 def result(title: str, verdict: Verdict, statistic: str) -> str:
@@ -34,6 +28,17 @@ def result(title: str, verdict: Verdict, statistic: str) -> str:
         f"{numbers.interval(verdict.original.success)}. The target is what retrained models read, "
         f"{numbers.interval(verdict.retrained.success)}, which need not be 0.5. {over} it "
         f"**{says(verdict, statistic)}**: the difference of {apart} is {beside_floor(verdict)}."
+    )
+
+
+def in_the_report(told: Told) -> str:
+    """What the report says of the same method, and why it may sound otherwise."""
+    finds = f"finds that **{told.finding}**" if told.off else "finds nothing, and it names the others that do"
+    seeds = len(told.whole.audited.seeds)
+    few = ", but from one seed it draws no conclusion" if seeds == 1 else ""
+    return (
+        f"The report goes by “{told.label}” over all seeds, which {finds}{few}. Whether the images were forgotten it "
+        "judges by accuracy, which asks only whether the class is right: an attack can find more."
     )
 
 
@@ -84,7 +89,11 @@ def parts(verdicts: list[Verdict], statistic: str) -> str:
     if not off:
         return "No part can be told from retraining"
     said = "; ".join(f"{v.part} part {says(v, statistic)}" for v in off)
-    return said[0].upper() + said[1:] + ("; together they cancel" if cancels(verdicts) else "")
+    whole = next((v for v in verdicts if v.part == "all"), None)
+    end = ""
+    if cancels(verdicts):
+        end = "; together one outweighs the other" if whole is not None and whole.side else "; together they cancel"
+    return said[0].upper() + said[1:] + end
 
 
 def cancels(verdicts: list[Verdict]) -> bool:
@@ -111,11 +120,21 @@ def unseen(statistic: str) -> str:
 def at_threshold(cut: float, audited: Attacked, original: Attacked, retrained: Attacked) -> str:
     """What an attacker achieves at a threshold."""
     found, accused = audited.at(cut)
-    before, never = original.at(cut)[0], retrained.at(cut)[0]
+    (before, blamed), never = original.at(cut), retrained.at(cut)[0]
+    if not audited.can_tell(accused):
+        rows, unseen = len(audited.rows), audited.unseen
+        return (
+            f"At this threshold an attacker is right about **{counted(found, rows)}** forgotten images while wrongly "
+            f"accusing **{counted(accused, unseen)}** unseen ones. In the original the same threshold finds "
+            f"{counted(before, rows)} and accuses {counted(blamed, unseen)}; in a retrained model, which never saw "
+            f"them, it points at {counted(never, rows)}. Fewer than {FALSE_ALARMS_NEEDED} false alarms are too few to "
+            "speak of a rate."
+        )
     return (
         f"At this threshold an attacker is right about **{hundred(found)}** forgotten images while wrongly accusing "
-        f"**{hundred(accused)}** unseen ones. In the original the same threshold finds {hundred(before)}; in a "
-        f"retrained model, which never saw them, it points at {hundred(never)}."
+        f"**{hundred(accused)}** unseen ones. In the original the same threshold finds {hundred(before)} and "
+        f"accuses {hundred(blamed)}; in a retrained model, which never saw them, it points at {hundred(never)}. "
+        f"This goes by {len(audited.rows):,} forgotten and {audited.unseen:,} unseen images under each model."
     )
 
 
@@ -139,12 +158,17 @@ def hundred(share: float) -> str:
     return "fewer than 1 of 100" if share > 0 and count == 0 else f"{count} of 100"
 
 
+def counted(share: float, of: int) -> str:
+    """A share of so many images as their number, on average over models: 3 of the 27."""
+    return f"{round(share * of):,} of the {of:,}"
+
+
 def efficacy(found: Efficacy, target: Efficacy) -> str:
     """MIA-efficacy beside the power of its attack."""
     right = found.balanced_accuracy
     weak = right.mean + (right.half_width or 0) < WEAK
     return (
-        f"The confidence attack of the papers takes {numbers.estimate(found.efficacy)} of the forgotten images for "
+        f"The confidence attack of the papers takes {numbers.estimate(found.efficacy)} of all forgotten images for "
         f"unseen; the target is the retrained models' {numbers.estimate(target.efficacy)}. It is right about "
         f"{numbers.estimate(right)} of kept and test images (balanced accuracy), where guessing is right about 0.5"
         + (". That is nearly no power: where it cuts is chance, and the number says little." if weak else ".")

@@ -5,25 +5,36 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from pages.shared import access
 from pages.shared.text import escape
-from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment import OpenStudy, forget_sets
 from unlearn_core.forget import ForgetSet, Picked
 from unlearn_core.params import BadValue
-from unlearn_core.rows import check_forget, pack, unpack
+from unlearn_core.rows import check_forget, others, pack, unpack
+from unlearn_core.store import StoreError
 
-ADDRESS = 1500  # characters; longer sets stay in the session, because browsers and mail programs cut long links
+ADDRESS = 1500  # characters; longer sets are kept in the store, because browsers and mail programs cut long links
 STEPS = 30  # changes that can be undone
+MODES = {"replace": lambda old, new: new, "add": np.union1d, "subtract": np.setdiff1d}
 
 
-def rows(study: OpenStudy) -> np.ndarray:
-    """The rows in hand: those of this visit, those of the address, or the study's own. Writes them into the address."""
+def rows(study: OpenStudy, settled: bool = True) -> np.ndarray:
+    """The rows in hand: those of this visit, those of the address, or the study's own. Writes them into the address,
+    by the key under which they are kept where they are many; `settled` is False while they may change again at once,
+    and then nothing is kept.
+    """
     history = _history(study)
-    chosen = unpack(history[-1], len(study.labels)) if history else study.forget
-    text = pack(chosen)
-    if is_own(study, chosen) or len(text) > ADDRESS:
-        st.query_params.pop("forget", None)
-    elif st.query_params.get("forget") != text:
-        st.query_params["forget"] = text
+    bits = history["sets"][history["at"]]
+    chosen = _rows(bits, study)
+    wanted = {}
+    if not is_own(study, chosen):
+        text = _short(chosen)
+        wanted = {"forget": text} if text else {"set": _kept(study, bits, chosen, settled)}
+    for name in ("forget", "set"):
+        if not wanted.get(name):
+            st.query_params.pop(name, None)
+        elif st.query_params.get(name) != wanted[name]:
+            st.query_params[name] = wanted[name]
     return chosen
 
 
@@ -38,41 +49,131 @@ def spec(study: OpenStudy, chosen: np.ndarray) -> ForgetSet:
 
 
 def change(study: OpenStudy, chosen: np.ndarray) -> None:
-    """Take these rows in hand. Raises BadValue where they are none or all."""
-    text = pack(check_forget(chosen, len(study.labels)))
-    history = _history(study) or [pack(study.forget)]
-    if text != history[-1]:
-        st.session_state[_key(study)] = [*history, text][-STEPS:]
+    """Take these rows in hand; what was undone before can then not be done again. Raises BadValue where they are none
+    or all.
+    """
+    bits = _bits(check_forget(chosen, len(study.labels)), study)
+    history = _history(study)
+    if bits != history["sets"][history["at"]]:
+        kept = [*history["sets"][: history["at"] + 1], bits][-STEPS:]
+        _remember(study, kept, len(kept) - 1)
+
+
+def combine(study: OpenStudy, named: np.ndarray, mode: str) -> None:
+    """Make these rows the set ("replace"), add them to it ("add") or take them out of it ("subtract"). Raises BadValue
+    for another mode, and where none or all images would be in the set.
+    """
+    if mode not in MODES:
+        raise BadValue("Images can replace the set, be added to it or be taken out of it.")
+    history = _history(study)
+    change(study, MODES[mode](_rows(history["sets"][history["at"]], study), named))
+
+
+def invert(study: OpenStudy) -> None:
+    """Take in hand what is not in the set."""
+    history = _history(study)
+    change(study, others(_rows(history["sets"][history["at"]], study), len(study.labels)))
 
 
 def can_undo(study: OpenStudy) -> bool:
-    return len(_history(study)) > 1
+    return _history(study)["at"] > 0
+
+
+def can_redo(study: OpenStudy) -> bool:
+    history = _history(study)
+    return history["at"] + 1 < len(history["sets"])
 
 
 def undo(study: OpenStudy) -> None:
-    """Take back the last change."""
-    st.session_state[_key(study)] = _history(study)[:-1]
+    """Take back the last change, where there is one."""
+    if can_undo(study):
+        history = _history(study)
+        _remember(study, history["sets"], history["at"] - 1)
 
 
-def _history(study: OpenStudy) -> list[str]:
-    """Packed rows, the newest last; empty while nothing was changed. The address counts once, when it is opened."""
+def redo(study: OpenStudy) -> None:
+    """Make the change again that was taken back last, where there is one."""
+    if can_redo(study):
+        history = _history(study)
+        _remember(study, history["sets"], history["at"] + 1)
+
+
+def version(study: OpenStudy) -> int:
+    """A number that grows with every change, undo and redo: who drew with an older one shows an older set."""
+    return _history(study)["version"]
+
+
+def _history(study: OpenStudy) -> dict:
+    """`sets`, the oldest first, as bits; `at`, which of them is in hand; `version`. The address counts
+    once, when it is opened.
+    """
     key = _key(study)
     if key not in st.session_state:
         # After a change of study the address still names rows of the one before.
         fresh = not any(str(name).startswith("forget.") for name in st.session_state)
-        st.session_state[key] = _from_address(study) if fresh else []
+        sets = [_bits(rows, study) for rows in (study.forget, *(_from_address(study) if fresh else ()))]
+        st.session_state[key] = {"sets": sets, "at": len(sets) - 1, "version": 0}
     return st.session_state[key]
 
 
-def _from_address(study: OpenStudy) -> list[str]:
-    text = st.query_params.get("forget")
-    if not text:
+def _remember(study: OpenStudy, sets: list[bytes], at: int) -> None:
+    st.session_state[_key(study)] = {"sets": sets, "at": at, "version": _history(study)["version"] + 1}
+
+
+def _from_address(study: OpenStudy) -> list[np.ndarray]:
+    kept, text = st.query_params.get("set"), st.query_params.get("forget")
+    if not kept and not text:
         return []
     try:
-        return [pack(study.forget), pack(check_forget(unpack(text, len(study.labels)), len(study.labels)))]
+        if kept:
+            chosen = forget_sets.rows_of(study, kept)
+        else:
+            chosen = check_forget(unpack(text, len(study.labels)), len(study.labels))
+        return [] if is_own(study, chosen) else [chosen]
     except BadValue as error:
         st.warning(f"The forget set of the address cannot be used: {escape(str(error))} The study's own is shown.")
         return []
+
+
+def _kept(study: OpenStudy, bits: bytes, chosen: np.ndarray, settled: bool) -> str:
+    """The key under which these rows are kept, "" while they are not."""
+    name = f"kept.{study.key}"
+    known, kept = st.session_state.get(name, (b"", ""))
+    if known == bits:
+        return kept
+    if not settled:
+        return ""
+    try:
+        access.need("runner")
+        kept = forget_sets.keep(study, chosen)
+    except access.NotAllowed:  # a viewer's long set lives in the visit, and in the link where somebody kept it before
+        there = forget_sets.key_of(study, chosen)
+        kept = there if study.store.kind_of(there) else ""
+    except StoreError:  # a store that cannot be written to can still be looked at
+        kept = ""
+    st.session_state[name] = (bits, kept)
+    return kept
+
+
+def _short(chosen: np.ndarray) -> str:
+    """The rows as text where it is short enough for an address, "" otherwise."""
+    # A run takes two characters or more: a long set is told by its runs, without spelling it out.
+    if 2 * (1 + np.count_nonzero(np.diff(chosen) != 1)) > ADDRESS + 1:
+        return ""
+    text = pack(chosen)
+    return text if len(text) <= ADDRESS else ""
+
+
+def _bits(chosen: np.ndarray, study: OpenStudy) -> bytes:
+    """One bit a training image: reading it back takes microseconds, whatever the set."""
+    mask = np.zeros(len(study.labels), bool)
+    mask[chosen] = True
+    return np.packbits(mask).tobytes()
+
+
+def _rows(bits: bytes, study: OpenStudy) -> np.ndarray:
+    """(k,) int64, sorted."""
+    return np.flatnonzero(np.unpackbits(np.frombuffer(bits, np.uint8), count=len(study.labels)))
 
 
 def _key(study: OpenStudy) -> str:

@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from pages.shared import numbers
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.proposals import Foretold
 from unlearn_core.unlearning import ALGORITHMS
 
 
 def title_of(study, method: str) -> str:
     """The name of a method on screen, not yet escaped."""
-    return study.table.loc[study.table["method"] == method, "title"].iloc[0]
+    return study.means("group_tow")["title"][method]
 
 
 def titles(study, methods: Iterable[str]) -> dict[str, str]:
     """The names of several methods on screen, in order."""
     return {method: title_of(study, method) for method in methods}
+
+
+def marked(study, methods: Iterable[str]) -> dict[str, str]:
+    """The names of methods that stand beside each other; one with the very same runs as another says so."""
+    same = core.twins(study)
+    return {
+        method: title + (f" = {title_of(study, same[method])}" if method in same else "")
+        for method, title in titles(study, methods).items()
+    }
+
+
+def same_runs(study) -> str:
+    """Which methods are one and the same, and why; empty where none are."""
+    kinds, said = study.means("group_tow")["kind"], []
+    for method, other in core.twins(study).items():
+        why = "their algorithms, settings and images are the same"
+        if (kinds[other], kinds[method]) == ("plan", "control"):
+            why = "the plan runs one algorithm with the same settings on every part, which is what that control is"
+        names = [f"**{escape(title_of(study, m))}**" for m in (method, other)]
+        said.append(f"{names[0]} and {names[1]} are the very same runs: {why}. They read alike everywhere.")
+    return "  \n".join(said)
 
 
 def closest(study) -> str:
@@ -37,11 +60,14 @@ def closest(study) -> str:
 
 
 def equally_near(study, metric: str) -> list[str]:
-    """The titles of the methods with the best mean of a metric; more than one where they tie."""
+    """The titles of the methods with the best mean of a metric; more than one where they tie. One and the same runs
+    under two names count once.
+    """
     ranked = core.ranked(study, metric)
     goal = study.means(metric).loc[core.RETRAINED, "mean"]
     apart = (ranked["mean"].astype(float) - goal).abs()
-    return list(ranked["title"][apart <= apart.iloc[0] + 1e-9])
+    near, same = ranked.index[apart <= apart.iloc[0] + 1e-9], core.twins(study)
+    return [ranked.at[name, "title"] for name in near if same.get(name) not in near]
 
 
 def nearest(study, metric: str) -> str:
@@ -75,6 +101,21 @@ def plan_verdict(study, found: core.Versus) -> str:
     return f"{says}; a single seed has no interval, so this decides nothing."
 
 
+def expected(found: Foretold) -> dict[str, str]:
+    """A part of a plan as a line: what was suggested and expected before, what ran, what it came to, and whether that
+    is within the interval of what was expected.
+    """
+    line = {"Part": found.part, "Suggested before": "nothing", "Expected": "", "It ran": found.ran.title}
+    line |= {"Came to": numbers.estimate(found.achieved), "So": "no earlier runs on such a part"}
+    if (before := found.before) is None:
+        return line
+    line |= {"Suggested before": before.unlearner.title, "Expected": numbers.estimate(before.tow)}
+    if type(before.unlearner) is not type(found.ran):
+        return line | {"So": "another algorithm ran"}
+    held = {1: "closer than expected", -1: "less close than expected", 0: "as expected, within the spread"}
+    return line | {"So": held.get(found.held, "cannot be told from so few seeds")}
+
+
 def why_group_tow(study) -> str:
     """Why group ToW is the headline, with the method for which it matters most."""
     tow, group = study.means("tow"), study.means("group_tow")
@@ -90,6 +131,7 @@ def why_group_tow(study) -> str:
     )
 
 
+@lru_cache(maxsize=8)  # a finished study never changes
 def relabelling(study) -> str:
     """How far relabelling and doing nothing are from retraining on the easy and on the hard part."""
     relabels = [a.title for a in ALGORITHMS.values() if a.group == "relabel"]

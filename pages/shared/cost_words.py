@@ -1,34 +1,124 @@
-"""What a forecast says, in words."""
+"""What a forecast says, in words, and how it compares with what the work then took."""
 
 from __future__ import annotations
 
 from pages.shared.text import duration
-from unlearn_core.experiment.forecast import Forecast
+from unlearn_core import engines, jobs
+from unlearn_core.experiment.forecast import UNKNOWN, Forecast
+from unlearn_core.experiment.landscape_cost import LandscapeCost
+from unlearn_core.experiment.search_cost import SearchCost
+from unlearn_core.jobs import Expected, Job
+from unlearn_core.store import Store, StoreError
 
+WITH = "its start and what else runs here now included"  # what the seconds hold
 WIDE = 3  # from this factor between the fastest and the slowest on, one number would promise too much
 
 
-def cost(f: Forecast) -> str:
-    """What is still to be done and how long it may take, in words."""
-    if not f.runs + f.trials + f.trainings:
-        return "Nothing is left to compute: all results of this plan are stored already."
+def cost(store: Store, f: Forecast) -> str:
+    """What is still to be done, how long it may take and what room it needs, in words."""
+    if f.is_done:
+        return "Nothing is left to compute: all results are stored already."
     counts = [
         (f.trainings, "model to train", "models to train"),
         (f.trials, "trial of a learning rate", "trials of learning rates"),
     ]
     counts.append((f.runs, "unlearning run", "unlearning runs"))
     work = ", ".join(f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n)
-    text = f"{_how_long(f)}: {work}"
+    text = f"{how_long(expected(store, f))}, {WITH}: {work}"
     text += f"; {f.reused:,} stored results are used again." if f.reused else "."
-    if f.guessed:
-        text += f" Never run here, so guessed: {', '.join(f.guessed)}."
-    return text
+    return f"{text}{queue(store)}{_guessed(f)} {room(f)}"
 
 
-def _how_long(f: Forecast) -> str:
-    """The middle where the runs seen agree within a factor of WIDE, else the range; and the process has to start."""
-    if f.slowest > WIDE * f.fastest:
-        spread = f"Between **{duration(f.fastest)}** and **{duration(f.slowest)}**, by the runs seen here"
-    else:
-        spread = f"About **{duration(f.seconds)}**"
-    return f"{spread}, plus a few seconds to start"
+def short(store: Store, f: Forecast) -> str:
+    """Time and room alone, for where little fits."""
+    if f.is_done:
+        return "Nothing is left to compute: all results are stored already."
+    return f"{how_long(expected(store, f))}.{queue(store)}{_guessed(f)} {room(f)}"
+
+
+def queue(store: Store) -> str:
+    """The jobs that go first, as a sentence after another; empty where there are none."""
+    count, wait = jobs.before(store)
+    if not count:
+        return ""
+    who = "1 job" if count == 1 else f"{count} jobs"
+    return f" It begins after {who} before it" + (f" ({duration(wait[0])} to {duration(wait[1])})." if wait else ".")
+
+
+def _guessed(f: Forecast) -> str:
+    return f" Never run here, so guessed: {', '.join(f.guessed)}." if f.guessed else ""
+
+
+def added(f: Forecast) -> str:
+    """The same in a few words, for something that may be added."""
+    if f.is_done:
+        return "adds nothing: stored already"
+    models = f.runs + f.trainings
+    return f"adds about {duration(f.seconds)}, {models:,} model{'' if models == 1 else 's'}, {megabytes(f.megabytes)}"
+
+
+def room(f: Forecast) -> str:
+    """Disk and memory, as estimates."""
+    text = f"Estimated: **{megabytes(f.megabytes)}** of disk"
+    if not f.memory:
+        return f"{text}."
+    of = "GPU memory" if f.device == "cuda" else "memory"
+    each = f" in each of {f.at_once} processes" if f.at_once > 1 else ""
+    return f"{text}, **{megabytes(f.memory)}** of {of}{each}, the most that a run took."
+
+
+def expected(store: Store, f: Forecast) -> Expected:
+    """What a job is told to expect of itself, as the machine is now."""
+    return jobs.foreseen(store, Expected(f.seconds, f.fastest, f.slowest, f.megabytes), f.at_once, f.device)
+
+
+def about(store: Store, f: LandscapeCost | SearchCost) -> Expected:
+    """The same of a landscape or a search."""
+    work = Expected(f.seconds, f.seconds / f.factor, f.seconds * f.factor)
+    return jobs.foreseen(store, work, f.at_once)
+
+
+def roughly(store: Store, seconds: float) -> str:
+    """How long work takes of which no spread is known, inside a sentence."""
+    work = Expected(seconds, seconds / UNKNOWN, seconds * UNKNOWN)
+    said = how_long(jobs.foreseen(store, work, engines.at_once()))
+    return f"{said[0].lower()}{said[1:]}, {WITH}"
+
+
+def megabytes(size: float) -> str:
+    """A size in words: 3.2 MB, 140 MB, 1.3 GB."""
+    if size < 0.1:
+        return "less than 0.1 MB"
+    if size < 999.5:
+        return f"{size:,.1f} MB" if size < 99.95 else f"{size:,.0f} MB"
+    return f"{size / 1e3:,.1f} GB"
+
+
+def how_long(e: Expected) -> str:
+    """The middle where the runs seen agree within a factor of WIDE, with the range; else the range alone."""
+    if e.slowest > WIDE * e.fastest:
+        return f"Between **{duration(e.fastest)}** and **{duration(e.slowest)}**, by the runs seen here"
+    span = f" ({duration(e.fastest)} to {duration(e.slowest)})" if e.slowest > e.fastest else ""
+    return f"About **{duration(e.seconds)}**{span}"
+
+
+def against(job: Job) -> str:
+    """The estimate of a finished job beside what it took; empty where there was none, or nothing to compare."""
+    if job.expected is None or job.state != "done" or job.worked is None:
+        return ""
+    e = job.expected
+    text = f"estimated {duration(e.seconds)}"
+    if e.slowest <= e.fastest:
+        return f"{text}, took {duration(job.worked)}"
+    side = "faster than that" if job.worked < e.fastest else "slower than that" if job.worked > e.slowest else ""
+    span = f"{duration(e.fastest)} to {duration(e.slowest)}"
+    return f"{text} ({span}), took {duration(job.worked)}: {side or 'inside that range'}"
+
+
+def of_study(store: Store, key: str) -> str:
+    """The same for the job that made a study, as a sentence; empty where it was not made by one here."""
+    try:
+        told = against(jobs.find(store, key))
+    except StoreError:
+        return ""
+    return f"Work: {told}." if told else ""

@@ -30,7 +30,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: `values` has a line per method with `mean` and `half_width`."""
+    """One panel: `values` has a line per method with `mean` and `half_width`; those with `inside` (a column that may be
+    absent) cannot be told from the noise, and are grey.
+    """
 
     axis: str
     values: pd.DataFrame
@@ -58,6 +60,7 @@ def draw(title: str, heads: pd.DataFrame, panels: list[Panel], zero: bool = Fals
     names = [escape(title) for title in heads["title"]]
     fig.update_yaxes(tickvals=places, ticktext=names, range=[len(heads) - 0.4, -0.6], gridcolor=grid, zeroline=False)
     fig.update_yaxes(automargin=True, row=1, col=1)
+    fig.layout.margin.l = theme.room_for(heads["title"])
     return legend.below(fig)
 
 
@@ -68,6 +71,8 @@ def _dots(fig: go.Figure, kind: str, heads: pd.DataFrame, values: pd.DataFrame, 
         return
     titles, values = heads["title"].iloc[places], values.loc[heads.index[places]]
     colour, ink = theme.model_colour("unlearned"), fig.layout.font.color
+    grey, inside = "#9CA3AF" if theme.is_dark() else "#6B7280", values.get("inside", [False] * len(values))
+    colours = [grey if near else colour for near in inside]
     texts = [numbers.spread(*pair) for pair in zip(values["mean"], values["half_width"], strict=True)]
     fig.add_scatter(
         x=values["mean"],
@@ -77,8 +82,8 @@ def _dots(fig: go.Figure, kind: str, heads: pd.DataFrame, values: pd.DataFrame, 
         marker={
             "symbol": shape,
             "size": 12 if kind == "plan" else 10,
-            "color": colour,
-            "line": {"color": colour if "open" in shape else ink, "width": 1.5},
+            "color": colours,
+            "line": {"color": colours if "open" in shape else ink, "width": 1.5},
         },
         name=name,
         legendgroup=kind,

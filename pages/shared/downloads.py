@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pandas as pd
 import streamlit as st
 
-# What makes a spreadsheet read a cell as a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What makes a spreadsheet read a cell as a formula: such a sign first in it or in one of its lines, whatever blanks
+# stand before it, those without a width too.
+FORMULA = re.compile(r"(?m)^(?=[\s\u200b\ufeff]*[=+\-@|%\uff1d\uff0b\uff0d\uff20]|[\t\r])")
 
 
 def buttons(table: pd.DataFrame, name: str) -> None:
@@ -33,8 +35,8 @@ def csv(table: pd.DataFrame) -> bytes:
 
     Texts that a spreadsheet would run as a formula begin with an apostrophe; numbers stay numbers.
     """
-    text = table.select_dtypes(["object", "string"]).columns
-    safe = table.assign(**{c: table[c].map(_harmless) for c in text})
+    text = table.select_dtypes(["object", "string", "category"]).columns
+    safe = table.assign(**{c: table[c].astype(object).map(_harmless) for c in text})
     return safe.rename(columns=_harmless).to_csv(index=False).encode("utf-8-sig")
 
 
@@ -45,4 +47,4 @@ def parquet(table: pd.DataFrame) -> bytes:
 
 
 def _harmless(cell):
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    return FORMULA.sub("'", cell.replace("\r", "\n")) if isinstance(cell, str) else cell

@@ -7,13 +7,11 @@ from html import escape as html
 import pandas as pd
 import streamlit as st
 
-from pages.shared import address, dot_plot, numbers, state, theme
+from pages.shared import access, address, dot_plot, numbers, progress, recorded, state, theme
 from pages.shared.text import escape
-from unlearn_core import jobs
 from unlearn_core.experiment import EqualRetention, OpenStudy
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment import equal_retention as made
-from unlearn_core.params import key
 
 
 def draw(study: OpenStudy) -> None:
@@ -44,14 +42,19 @@ def _span(alphas: pd.Series) -> str:
     return f"{low:.2f}" if high - low < 0.005 else f"{low:.2f} to {high:.2f}"
 
 
+def _title(level: str, ranked: list[str]) -> str:
+    """The closest method of those at the level with every seed; one that does not mix may lie below it."""
+    if not ranked:
+        return f"No method can be brought to {level} of the original's accuracy with every seed"
+    return f"At {level} of the original's accuracy, {ranked[0]} is closest to retraining"
+
+
 def _offer(study: OpenStudy) -> None:
     asked = EqualRetention(study=study.spec)
     if not len(study.data.validation.y):
         st.info("This dataset has no validation images, which the common level is found on.")
-    elif any(job.key == key(asked) and job.active for job in jobs.listing(state.store())):
-        st.page_link("pages/runs.py", label="It is under way: see how far", icon=":material/autorenew:")
-    elif st.button("Compare at equal retention", icon=":material/balance:"):
-        jobs.submit(state.store(), asked)
+    elif not progress.under_way(asked) and recorded.start("Compare at equal retention", icon=":material/balance:"):
+        access.submit(state.store(), asked)
         st.switch_page("pages/runs.py", query_params={"study": study.key})
 
 
@@ -77,8 +80,7 @@ def _whole(study: OpenStudy, table: pd.DataFrame) -> None:
     heads = values["group_tow"].sort_values("mean", ascending=False).assign(kind=lambda t: kinds[t.index])
     names, alphas = list(heads["title"]), _alphas(table, chosen, heads.index)
     heads["title"] = [f"{name}, \u03b1 {_span(group)}" for name, group in zip(names, alphas, strict=True)]
-    best = study.table.loc[study.table["method"] == heads.index[0], "title"].iloc[0]
-    title = f"At {shares[chosen]} of the original's accuracy, {best} is closest to retraining"
+    title = _title(shares[chosen], [name for name, share in zip(names, heads["mixes"], strict=True) if share == 1])
     said = zip(heads["title"], heads["mean"], heads["half_width"], strict=True)
     alt = f"{title}. " + "; ".join(f"{name}: {numbers.spread(mean, half)}" for name, mean, half in said)
     theme.show(dot_plot.draw(html(title), heads, panels), alt=alt)
@@ -92,7 +94,7 @@ def _whole(study: OpenStudy, table: pd.DataFrame) -> None:
     )
     if torn:
         text += (
-            " Where accuracy does not fall steadily along the way there is no such level, and \u03b1 stays 1; seeds of "
-            f"which that is so: {', '.join(torn)}."
+            " Where accuracy does not fall steadily along the way there is no such level: \u03b1 stays 1, and the "
+            f"method may keep less. Seeds of which that is so: {', '.join(torn)}."
         )
     st.caption(text)

@@ -9,6 +9,7 @@ from pages.shared import chosen_set
 from pages.shared.forms import form
 from pages.shared.text import escape, images
 from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.set_numbers import describe
 from unlearn_core.forget import FORGET_SETS, ForgetSet, Mislabelled, OfClass, Picked, read_ids
 from unlearn_core.params import BadValue
 from unlearn_core.rows import check_forget, pack
@@ -30,9 +31,14 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> None:
         rows = study.forget if name == OWN else _named(study, rules[name])
     except BadValue as error:
         st.error(escape(str(error)))
-        return
+        rows = None
     if rows is not None:
         offer(study, chosen, rows, "The rule names", "rule")
+    st.button(
+        f"Invert: take the other {len(study.labels) - len(chosen):,} images", key="invert",
+        icon=":material/invert_colors:", on_click=chosen_set.invert, args=(study,),
+        help="What is in your set leaves it, and all other training images take its place.",
+    )  # fmt: skip
 
 
 def offer(study: OpenStudy, chosen: np.ndarray, rows: np.ndarray, lead: str, key: str) -> None:
@@ -40,7 +46,7 @@ def offer(study: OpenStudy, chosen: np.ndarray, rows: np.ndarray, lead: str, key
     shared = np.intersect1d(rows, chosen)
     text = f"{lead} **{images(len(rows))}**, {len(shared):,} of them in your set"
     if len(rows) < len(study.labels):
-        facts = study.about(rows)
+        facts = describe(study, rows).facts
         text += f"; mean {study.score_words.name} {facts.memorization:.2f}, "
         text += f"{facts.entanglement.share_of_random:.2g} times as entangled as a random set of this size"
     st.markdown(f"{text}.")
@@ -69,8 +75,14 @@ def _named(study: OpenStudy, cls: type[ForgetSet]) -> np.ndarray | None:
         # The form remembers its values by their key, and the class is none of them.
         rule = rule and rule.but(label=label)
     else:
-        rule = form(cls, key, own)
+        rule = form(cls, key, own or _usual(cls, len(study.labels)))
     return None if rule is None else rule.choose(study.known)
+
+
+def _usual(cls: type[ForgetSet], images: int) -> ForgetSet:
+    """A rule as it stands at first, for no more images than half of a small dataset."""
+    usual = cls()
+    return usual.but(size=min(usual.size, images // 2)) if hasattr(usual, "size") and images > 1 else usual
 
 
 def _typed_or_uploaded(study: OpenStudy, key: str) -> np.ndarray | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import progress, state
+from pages.shared import access, how_to_read, progress, recorded, state
 from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import escape
 from unlearn_core import jobs
@@ -18,13 +18,25 @@ from unlearn_core.experiment.views import Listed
 
 __all__ = ["empty_state", "escape", "page", "run", "sidebar"]
 _inside = ContextVar("inside the frame", default=False)
+# Streamlit leaves 96 pixels free above a page, which a screen of 720 cannot spare; and on the light blue that can be
+# read on a dark ground white letters cannot.
+STYLE = """<style>
+[data-testid=stMainBlockContainer] {padding-top: 2.75rem}
+[data-testid=stBottomBlockContainer] {padding-top: 0.5rem; padding-bottom: 1rem}
+[data-testid=stImage] img {border-radius: 0}
+button[kind=primary] {background: #0072B2; border-color: #0072B2}
+</style>"""
 
 
 def run(chosen) -> None:
-    """Draw the sidebar and the page that the navigation chose."""
+    """Draw the sidebar and the page that the navigation chose; only why, for whoever is not let in."""
+    if access.barred():
+        access.turn_away()
+        return
     token = _inside.set(True)
     try:
-        sidebar()
+        st.html(STYLE)
+        sidebar(chosen.title)
         chosen.run()
     finally:
         _inside.reset(token)
@@ -43,11 +55,15 @@ def page(draw: Callable[[], None]) -> None:
         runpy.run_path(str(Path(__file__).parents[2] / "app.py"), run_name="__main__")
 
 
-def sidebar() -> None:
-    """The study on screen, and what is under way; a warning about the address stands above the page."""
+def sidebar(title: str) -> None:
+    """The study on screen, how to read the page of this title, what is under way; a warning about the address stands
+    above the page.
+    """
     above = st.container()
     with st.sidebar:
         with_plain_errors(lambda: _study_picker({listed.key: listed for listed in studies(state.store())}, above))
+        how_to_read.draw(title)
+        access.about()
         with_plain_errors(lambda: progress.live("light", _light))
 
 
@@ -60,10 +76,12 @@ def _study_picker(finished: dict[str, Listed], above) -> None:
         above.warning("The study of this address is not in this store. Another one is shown.")
     shown = next(key for key in (named, before, *finished) if key in finished)
     st.session_state["study"] = st.query_params["study"] = shown
-    labels = {key: f"{study.name} on {study.dataset} #{key[:4]}" for key, study in finished.items()}
+    labels = {key: f"{study.name} #{key[:4]}" for key, study in finished.items()}
     st.selectbox("Study", list(labels), format_func=labels.get, key="study", on_change=_picked)
     study = finished[shown]
-    st.caption(f"{study.forget:,} images to forget, {study.seeds} seeds.")
+    own = ", your own original" if study.given else ""
+    st.caption(f"{escape(study.dataset)}: {study.forget:,} images to forget, {study.seeds} seeds{own}.")
+    recorded.mark()
 
 
 def _picked() -> None:
@@ -82,6 +100,6 @@ def _light() -> None:
 def empty_state(what: str) -> None:
     """What a page says while there is no study: one sentence and the one button that changes it."""
     st.info(f"{what} needs a finished study. The example takes about a minute on two processor cores.")
-    if st.button("Run the example", type="primary"):
-        jobs.submit(state.store(), example())
+    if access.button("Run the example", type="primary"):
+        access.submit(state.store(), example())
         st.switch_page("pages/runs.py")

@@ -7,40 +7,42 @@ import plotly.graph_objects as go
 
 from pages.shared import theme
 from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.set_numbers import BIN, histogram
 from unlearn_core.proxies import PROXIES
 
 PATTERNS = {"low": "", "medium": "/", "high": "x"}
-BIN = 0.05
+MODES = ["select", "lasso", "zoom", "pan", "autoscale", "resetscale", "zoomin", "zoomout", "toimage"]
 AXES = {
     "entanglement": "minus the squared distance to the middle of all embeddings (right = nearer to the middle)",
     **{name: proxy.axis for name, proxy in PROXIES.items()},
 }
 
 
-def of_all(study: OpenStudy, forget: np.ndarray, parts: dict[str, np.ndarray]) -> go.Figure:
-    """All training images, the forget set over them, and where its low, medium and high part lie."""
-    scores = study.memorization.scores
-    fig = theme.figure(_title(scores, forget), study.score_words.axis, "images (log scale)", height=380)
-    fig.update_layout(barmode="overlay", bargap=0.08, legend={"y": -0.3}, margin={"t": 76, "b": 84})
-    bins = {"start": -1 - BIN / 2, "end": 1 + BIN, "size": BIN}  # 0 lies in the middle of its bin
+def of_all(study: OpenStudy, chosen: np.ndarray, parts: dict[str, np.ndarray]) -> go.Figure:
+    """All training images, the forget set over them, and dashed lines between its parts; a brush across it selects."""
+    scores, counts = study.memorization.scores, histogram(study, chosen)
+    fig = theme.figure(_title(scores, chosen), study.score_words.axis, "images (log scale)", height=240)
+    fig.update_layout(
+        barmode="overlay", bargap=0.08, legend={"y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
+        dragmode="select", selectdirection="h", margin={"l": 44, "r": 4, "t": 62, "b": 44}, hovermode="x",
+        modebar={"remove": MODES},
+    )  # fmt: skip
     colour, _ = theme.ROLES["forget"]
-    tip = "score about %{x}: %{y} images<extra></extra>"
-    fig.add_histogram(
-        x=scores, xbins=bins, name=f"all {len(scores):,} training images", marker_color="#94a4a2", hovertemplate=tip
-    )
-    fig.add_histogram(
-        x=scores[forget],
-        xbins=bins,
-        name=f"{len(forget):,} to forget",
-        marker={
-            "color": colour,
-            "pattern": {"shape": "/", "fillmode": "overlay", "fgcolor": "white", "solidity": 0.15},
-        },
-        hovertemplate=tip,
-    )
-    fig.update_yaxes(type="log", dtick=1)
-    fig.update_xaxes(range=[float(scores.min()) - BIN, float(scores.max()) + BIN])
-    _mark(fig, scores, parts)
+    stripes = {"shape": "/", "fillmode": "overlay", "fgcolor": "white", "solidity": 0.15}
+    for name, heights, marker in (
+        (f"all {len(scores):,}", counts.everyone, {"color": "#94a4a2"}),
+        (f"to forget {len(chosen):,}", counts.chosen, {"color": colour, "pattern": stripes}),
+    ):
+        kept = {"marker": {"opacity": 1}}  # the map shows what a brush selects, so no bar fades
+        fig.add_bar(
+            x=counts.middles, y=heights, width=BIN * 0.92, name=name, marker=marker, selected=kept, unselected=kept,
+            hovertemplate="%{y}",
+        )  # fmt: skip
+    top = float(np.log10(counts.everyone.max()))  # a single image is a bar too
+    fig.update_yaxes(type="log", dtick=1, range=[-0.35, top + 0.1], fixedrange=True, title=None)
+    fig.update_xaxes(fixedrange=True, title={"font": {"size": 12}}, hoverformat=".2f")
+    for cut in _cuts(scores, parts)[1]:
+        fig.add_vline(x=cut, line={"dash": "dash", "width": 1.5, "color": fig.layout.font.color})
     return fig
 
 
@@ -70,15 +72,20 @@ def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray]) -> go.Figure
 
 
 def _title(scores: np.ndarray, forget: np.ndarray) -> str:
-    return f"The images to forget score {scores[forget].mean():.2f} on average, all training images {scores.mean():.2f}"
+    return f"Your set scores {scores[forget].mean():.2f} on average, all {scores.mean():.2f}"
+
+
+def _cuts(scores: np.ndarray, parts: dict[str, np.ndarray]) -> tuple[list[str], list[float]]:
+    """The parts that hold images, the lowest first, and the scores halfway between neighbours."""
+    # Parts of equal scores keep their own order: low, medium, high.
+    names = sorted((name for name, rows in parts.items() if len(rows)), key=lambda name: scores[parts[name]].mean())
+    neighbours = zip(names, names[1:], strict=False)
+    return names, [float(scores[parts[a]].max() + scores[parts[b]].min()) / 2 for a, b in neighbours]
 
 
 def _mark(fig: go.Figure, scores: np.ndarray, parts: dict[str, np.ndarray]) -> None:
     """A dashed line between neighbouring parts, and the parts' names beside the lines."""
-    # Parts of equal scores keep their own order: low, medium, high.
-    names = sorted((name for name, rows in parts.items() if len(rows)), key=lambda name: scores[parts[name]].mean())
-    neighbours = zip(names, names[1:], strict=False)
-    cuts = [float(scores[parts[a]].max() + scores[parts[b]].min()) / 2 for a, b in neighbours]
+    names, cuts = _cuts(scores, parts)
     for cut in cuts:
         fig.add_vline(x=cut, line={"dash": "dash", "width": 1.5, "color": fig.layout.font.color})
     for i, name in enumerate(names if cuts else ()):

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.shared import add_images, algorithms, state
+from pages.shared import access, add_images, algorithms, cost_words, own_original, state
 from pages.shared.forms import form
 from pages.shared.text import escape
-from unlearn_core import jobs
 from unlearn_core.data import DATASETS, Data, own
-from unlearn_core.experiment import Study
+from unlearn_core.experiment import OpenStudy, Study
+from unlearn_core.experiment.forecast import Forecast, forecast, like
 from unlearn_core.experiment.rehearsal import rehearse
 from unlearn_core.experiment.study import PAPER
 from unlearn_core.forget import FORGET_SETS
 from unlearn_core.models import MODELS
-from unlearn_core.params import BadValue
+from unlearn_core.params import BadValue, key
 from unlearn_core.privacy import for_a_group
 from unlearn_core.store import StoreError
 from unlearn_core.training import Training, promise, recipe
@@ -40,15 +40,15 @@ class Choice:
 def draw() -> None:
     """The form; its button submits the study and goes to Runs."""
     st.subheader("A study of your own")
-    with st.expander("Add images of your own", icon=":material/add_photo_alternate:"):
-        add_images.draw()
+    add_images.draw()
     study = _form()
     fits = study is not None and _fits(study)
     if (
-        st.button("Run this study", type="primary", icon=":material/play_arrow:", disabled=not fits)
+        access.button("Run this study", type="primary", icon=":material/play_arrow:", disabled=not fits)
         and study is not None
     ):
-        jobs.submit(state.store(), study)
+        cost = _cost(study)
+        access.submit(state.store(), study, cost and cost_words.expected(state.store(), cost))
         st.switch_page("pages/runs.py")
 
 
@@ -77,10 +77,12 @@ def _form() -> Study | None:
     with st.expander("Train with differential privacy"):
         st.caption(
             "The original and the retrained models are then trained by DP-SGD, which hides any single image; noise 0 "
-            "is ordinary training. It needs Opacus (`pip install 'unlearning-workbench[dp]'`) and a model without "
+            "is ordinary training. It needs Opacus (`python -m pip install -e '.[dp]'`) and a model without "
             "BatchNorm: one hidden layer, or the small CNN."
         )
         training = training and form(Training, f"new.privacy.{name}", training, ("noise", "clip"))
+    with st.expander("Start from a model you trained elsewhere"):
+        training = training and data and own_original.draw(training.but(data=data))
     st.markdown("**3. What to forget**")
     rule = st.selectbox(
         "How the images are chosen",
@@ -151,6 +153,29 @@ def _promise(study: Study, forget: int, images: int) -> str | None:
     )
 
 
+def _say_cost(study: Study) -> None:
+    if (cost := _cost(study)) is not None:
+        st.markdown(f":material/schedule: {cost_words.cost(state.store(), cost)}")
+    else:
+        st.caption("What it costs can be told once a study with the same images, training and bank is finished here.")
+
+
+def _cost(study: Study) -> Forecast | None:
+    """From a finished study like it; None where there is none, or where the two do not fit after all."""
+    if (finished := like(state.store(), study)) is None:
+        return None
+    try:
+        return _forecast(finished.key, key(study), finished, study)
+    except BadValue:
+        return None
+
+
+@st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
+def _forecast(finished: str, asked: str, _finished: OpenStudy, _study: Study) -> Forecast:
+    """Kept for half a minute, by the keys of both studies: it looks for every stored result."""
+    return forecast(_finished, _study)
+
+
 def _fits(study: Study) -> bool:
     """Say what the study would do, or in one sentence why it cannot be done."""
     try:
@@ -163,6 +188,7 @@ def _fits(study: Study) -> bool:
     else:
         forget, images = ahead
         st.markdown(f"This forgets **{forget:,} of {images:,}** training images, from {study.seeds} models.")
+        _say_cost(study)
         if (promised := _promise(study, forget, images)) is not None:
             st.markdown(promised)
     return True

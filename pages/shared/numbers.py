@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from unlearn_core.attacks import Measured
-from unlearn_core.evaluation import Estimate, Metric
+from unlearn_core.evaluation import Metric
+from unlearn_core.words import MISSING, estimate, known, spread
 
 DIRECTIONS = {"better": "higher is better", "worse": "lower is better", "closer_to_retrain": "target: retrained"}
-MISSING = "not measurable"
-
-
-def known(value: float | None) -> bool:
-    return value is not None and not math.isnan(value)
-
-
-def spread(mean: float | None, half_width: float | None, signed: bool = False) -> str:
-    """A mean with the half width of its interval: 0.904 ± 0.023."""
-    if not known(mean):
-        return MISSING
-    rounded = round(mean, 3) + 0.0  # no minus sign before a zero
-    shown = f"{rounded:{'+' if signed and rounded else ''}.3f}".replace("-", "−")
-    return f"{shown} ± {half_width:.3f}" if known(half_width) else shown
-
-
-def estimate(found: Estimate, signed: bool = False) -> str:
-    return spread(found.mean, found.half_width, signed)
 
 
 def interval(found: Measured) -> str:
@@ -42,3 +23,6 @@ def short(metric: Metric) -> str:
 
 def direction(metric: Metric) -> str:
     return DIRECTIONS[metric.direction]
+
+
+__all__ = ["MISSING", "direction", "estimate", "interval", "known", "short", "spread"]

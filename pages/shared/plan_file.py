@@ -23,9 +23,10 @@ def from_text(text: str) -> Plan:
     if len(text) > LARGEST:
         raise BadValue("This is too long to be a plan.")
     try:
-        plan = build(json.loads(text))
-    except (json.JSONDecodeError, RecursionError) as error:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError also of a number of thousands of digits
         raise BadValue("This is not a plan: the text is not JSON.") from error
+    plan = build(found)
     if not isinstance(plan, Plan):
         raise BadValue("This is not a plan, but something else that this program writes.")
     return plan

@@ -8,10 +8,22 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import chosen_set, found_plans, plan_editor, progress, state, theme, trials_chart
+from pages.shared import (
+    access,
+    chosen_set,
+    cost_words,
+    found_plans,
+    plan_editor,
+    progress,
+    recorded,
+    state,
+    theme,
+    trials_chart,
+)
 from pages.shared.algorithms import SINGLE
+from pages.shared.folds import fold
 from pages.shared.forms import form
-from pages.shared.text import duration, escape
+from pages.shared.text import escape
 from unlearn_core import jobs
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy, PlanSearch
@@ -33,9 +45,10 @@ SHOWN = 5  # plans of a search under way
 def draw(study: OpenStudy, rows: np.ndarray, plan: Plan) -> None:
     """The section of the Plan page; `plan` says how the set is cut and in which order the parts go."""
     forget = chosen_set.spec(study, rows)
-    with st.expander(
-        "Search for a better plan", icon=":material/manage_search:", expanded=bool(_searches(study, forget))
-    ):
+    begun = bool(_searches(study, forget))
+    with fold("search", "Search for a better plan", ":material/manage_search:", begun) as box:
+        if not box.open:
+            return
         st.markdown(
             "Tries other algorithms on the parts as they are cut above. Plans are tried on models and images of their "
             "own; the best few are then run on the models that count."
@@ -93,9 +106,9 @@ def _start(study: OpenStudy, wanted: PlanSearch) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         job = _job(key(wanted))
         going = job is not None and job.active
-        if st.button("Start the search", icon=":material/manage_search:", key="search.start", disabled=going):
+        if recorded.start("Start the search", icon=":material/manage_search:", key="search.start", disabled=going):
             st.session_state[_key(study)] = canonical(wanted)
-            jobs.submit(state.store(), wanted)
+            access.submit(state.store(), wanted, cost_words.about(state.store(), cost))
             st.rerun()
         st.markdown(_how_much(cost))
 
@@ -112,7 +125,9 @@ def _how_much(cost: SearchCost) -> str:
     counts = ((cost.trials, "plan", "plans", "to try"), (cost.trainings, "model", "models", "to train"))
     counts += ((cost.runs, "run", "runs", "to confirm the best"),)
     work = ", ".join(f"{n:,} {one if n == 1 else many} {what}" for n, one, many, what in counts if n)
-    return f":material/schedule: About **{duration(cost.seconds)}**, plus a few seconds to start: {work}."
+    long = cost_words.how_long(cost_words.about(state.store(), cost))
+    queue = cost_words.queue(state.store())
+    return f":material/schedule: {long}, {cost_words.WITH}: {work}.{queue}"
 
 
 # -- what is there so far ----------------------------------------------------------------------------------------------
@@ -168,8 +183,8 @@ def _under_way(search: PlanSearch) -> None:
     store = state.store()
     job = _job(key(search))
     if job is None:
-        if st.button("Go on with this search", icon=":material/play_arrow:", key="search.go-on"):
-            jobs.submit(store, search)
+        if recorded.start("Go on with this search", icon=":material/play_arrow:", key="search.go-on"):
+            access.submit(store, search)
             st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -6,11 +6,14 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.shared import state
+from pages.shared import access, state
 from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import duration, escape
 from unlearn_core import jobs
+from unlearn_core.experiment import AddedImages
+from unlearn_core.experiment.shown import method_of, study_of
 from unlearn_core.jobs import Job
+from unlearn_core.params import Spec, key
 
 EVERY = 1.0  # seconds between two looks at a job that is under way
 STATES = {
@@ -36,9 +39,28 @@ KINDS = {
     "SearchRound": "Round of a plan search",
     "ProxyTable": "Cheaper scores",
     "EqualRetention": "Equal retention",
+    "Stream": "Requests in a row",
+    "Audit": "Audit",
+    "Instant": "Audit of one seed",
+    "Relearned": "Relearning of one seed",
+    "PerExample": "Shadow models",
+    "Inversion": "Deletions read",
+    "Distribution": "Many models compared",
     "Holdout": "Held-out retraining",
     "Curvature": "Loss curvature",
+    "Landscape": "Difficulty landscape",
+    "LandscapeSets": "Sets of a landscape",
+    "LandscapePart": "Part of a landscape",
+    "TryEverything": "Everything on one set",
+    "Attempt": "Way of forgetting tried",
+    "KeptSet": "Forget set kept",
+    "LayerCka": "Layers compared",
+    "OwnWeights": "Model from elsewhere",
+    "Judged": "Model from elsewhere, judged",
+    "AddedImages": "Images added",
+    "SharedMap": "One map of several models",
 }
+COUNTED = ("AddedImages",)  # whose stages count what a person can count: images
 # The stages of a study in their order, and what each is for.
 STUDY = {
     "data": "the images are read and split",
@@ -74,6 +96,19 @@ def _under_way() -> set[str]:
     return {job.key for job in jobs.listing(state.store()) if job.active}
 
 
+def under_way(asked: Spec) -> bool:
+    """Show how far the job that makes this is, or how it ended. True while it goes on: there is nothing to start."""
+    job = jobs.get(state.store(), key(asked))
+    if job is None:
+        return False
+    if not job.active:
+        words(job)
+        return False
+    st.page_link("pages/runs.py", label="It is under way: see how far", icon=":material/autorenew:")
+    stages(job)
+    return True
+
+
 def status(job: Job) -> str:
     """The state of a job as an icon and a word."""
     icon, word = STATES[job.state]
@@ -85,12 +120,31 @@ def where(job: Job) -> str:
     if not job.stage:
         return ""
     share = _share(job)
-    return job.stage if share is None else f"{job.stage}, {share:.0%}"
+    if share is None:
+        return f"{job.stage}, measuring" if job.state == "running" else job.stage
+    return f"{job.stage}, {_images(job) if job.kind in COUNTED else f'{share:.0%}'}"
+
+
+def left(job: Job) -> str:
+    """How long a job that runs may still take: by its estimate, or else by how its stage goes; empty where neither
+    says.
+    """
+    stage = "" if job.stage_left is None else f"this stage about {duration(job.stage_left)} more"
+    if job.left is not None:
+        least, most = map(duration, job.left)
+        return f"about {most} left" if least == most else f"{least} to {most} left"
+    if job.expected is not None and job.state == "running":
+        return f"longer than estimated{', ' if stage else ''}{stage}"
+    return stage
 
 
 def _share(job: Job) -> float | None:
     """How far the stage is; a stage that counts to one has no parts to count, so how far it is cannot be known."""
     return job.share if job.total > 1 else None
+
+
+def _images(job: Job) -> str:
+    return f"{job.done:,} of {job.total:,}"
 
 
 def stages(job: Job) -> None:
@@ -104,9 +158,10 @@ def stages(job: Job) -> None:
         if not job.active:
             st.markdown(f":material/stop_circle: stopped in **{current}**{about}")
         elif (share := _share(job)) is None:
-            st.markdown(f":material/autorenew: **{current}**{about}: under way")
+            st.markdown(f":material/autorenew: **{current}**{about}: measuring")
         else:
-            st.progress(share, text=f"**{current}**{about}: {share:.0%}")
+            far = _images(job) if job.kind in COUNTED else f"{share:.0%}"
+            st.progress(share, text=f"**{current}**{about}: {far}")
     order, begun = list(STUDY), dict(job.stages)
     reached = max((order.index(name) for name in begun if name in STUDY), default=-1)
     pending = order[reached + 1 :] if job.kind == "Study" else []  # a stage that was passed over has no part in it
@@ -125,22 +180,52 @@ def words(job: Job) -> None:
             st.code(job.detail, language=None)
 
 
-# Where the result of a job is shown that belongs to a study.
-SHOWN_ON = {"PlanSearch": "pages/plan.py", "ProxyTable": "pages/explore.py", "EqualRetention": "pages/compare.py"}
+# Where each kind of result is looked at, what the address says there besides the study, and how it calls the method.
+SHOWN_ON = {
+    "Study": ("pages/explore.py", {}, ""),
+    "PlanSearch": ("pages/plan.py", {}, ""),
+    "ProxyTable": ("pages/explore.py", {}, ""),
+    "EqualRetention": ("pages/compare.py", {"compare": "ranking"}, ""),
+    "Stream": ("pages/audit.py", {"evidence": "requests"}, "method"),
+    "Audit": ("pages/audit.py", {"evidence": "numbers"}, "method"),
+    "Landscape": ("pages/plan.py", {}, ""),
+    "TryEverything": ("pages/plan.py", {}, ""),
+    "LayerCka": ("pages/compare.py", {"compare": "layers"}, ""),
+    "Judged": ("pages/start.py", {"own": "yes"}, ""),
+    "AddedImages": ("pages/start.py", {"own": "yes"}, ""),
+    "SharedMap": ("pages/compare.py", {"compare": "maps"}, "of"),
+}
+
+
+def _open(job: Job) -> None:
+    """Go to where the result of a job is looked at, in the study that it is about."""
+    page, view, called = SHOWN_ON[job.kind]
+    spec = state.store().open(job.kind, job.key).spec()
+    study = study_of(state.store(), spec, st.query_params.get("study", ""))
+    if study is not None:
+        view = view | {"study": study}
+        method = method_of(state.opened(study), spec) if called else None
+        view |= {called: method} if method else {}
+    if isinstance(spec, AddedImages):
+        view = view | {"images": spec.name}
+    st.switch_page(page, query_params=view)
 
 
 def actions(job: Job, kind: str = "secondary") -> None:
     """The buttons that fit the state of a job; `kind` is the type of the one that leads on."""
     store = state.store()
     if job.active:
-        if st.button("Cancel", key=f"cancel.{job.key}", icon=":material/cancel:"):
+        if access.button("Cancel", key=f"cancel.{job.key}", icon=":material/cancel:"):
+            access.need("runner")
             jobs.cancel(store, job.key)
             st.rerun()
     elif job.state == "done":
-        if job.kind == "Study" and st.button("Open", key=f"open.{job.key}", icon=":material/open_in_new:", type=kind):
-            state.open_study(job.key)
         if job.kind in SHOWN_ON and st.button("Open", key=f"open.{job.key}", icon=":material/open_in_new:", type=kind):
-            st.switch_page(SHOWN_ON[job.kind], query_params=st.query_params.to_dict())
-    elif st.button("Resume", key=f"resume.{job.key}", icon=":material/play_arrow:", type=kind):
-        jobs.resume(store, job.key)
+            _open(job)
+        if job.kind == "Study" and st.button("Compare", key=f"compare.{job.key}", icon=":material/compare_arrows:"):
+            st.switch_page("pages/compare.py", query_params={"study": job.key})
+    elif access.button(
+        "Retry" if job.state == "failed" else "Resume", key=f"resume.{job.key}", icon=":material/play_arrow:", type=kind
+    ):
+        access.resume(store, job.key)
         st.rerun()

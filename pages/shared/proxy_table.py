@@ -7,12 +7,10 @@ import math
 import pandas as pd
 import streamlit as st
 
-from pages.shared import downloads, numbers, state
+from pages.shared import access, cost_words, downloads, numbers, progress, recorded, state
 from pages.shared.text import duration, images
-from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, ProxyTable
 from unlearn_core.experiment import proxy_table as core
-from unlearn_core.params import key
 from unlearn_core.proxies import PROXIES
 
 ABOUT = {
@@ -47,19 +45,17 @@ def _rankings(study: OpenStudy) -> None:
 
 def _offer(study: OpenStudy) -> None:
     asked, (runs, seconds) = ProxyTable(study=study.spec), core.cost(study)
-    if any(job.key == key(asked) and job.active for job in jobs.listing(state.store())):
-        st.markdown("The whole comparison is under way.")
-        st.page_link("pages/runs.py", label="See how far it is", icon=":material/autorenew:")
+    if progress.under_way(asked):
         return
     others = [PROXIES[name].title.lower() for name in core.able(study) if not study.is_ready(name)]
     work = [f"computes {' and '.join(others)}"] if others else []
     work += [f"runs this study's first plan with its parts cut by each score ({runs} runs)"] if runs else []
     st.markdown(
         f"The whole comparison {' and '.join(work) or 'puts all scores together'}: "
-        f"about **{duration(seconds)}**, plus a few seconds to start."
+        f"{cost_words.roughly(state.store(), seconds)}.{cost_words.queue(state.store())}"
     )
-    if st.button("Compare all scores", icon=":material/play_arrow:"):
-        jobs.submit(state.store(), asked)
+    if recorded.start("Compare all scores", icon=":material/play_arrow:"):
+        access.submit(state.store(), asked)
         st.switch_page("pages/runs.py", query_params={"study": study.key})
 
 

@@ -40,4 +40,5 @@ def draw(title: str, verdicts: list[Verdict], names: dict[str, str]) -> go.Figur
     fig.update_yaxes(
         tickvals=list(range(len(verdicts))), ticktext=parts, range=[len(verdicts) - 0.5, -0.5], automargin=True
     )
+    fig.layout.margin.l = theme.room_for(parts)
     return legend.below(fig)

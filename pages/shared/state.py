@@ -23,6 +23,12 @@ def _open(root: str, key: str) -> OpenStudy:
     return OpenStudy.open(Store(root), key)
 
 
+def opened(key: str) -> OpenStudy:
+    """A finished study. Raises StoreError where there is none of this key, or no longer."""
+    store().open("Study", key)
+    return _open(str(store().root), key)
+
+
 def study() -> OpenStudy | None:
     """The study of the address (?study=KEY), or the newest finished one; None where there is none."""
     key = st.query_params.get("study")
@@ -33,11 +39,19 @@ def study() -> OpenStudy | None:
         key = finished[0].key
         st.query_params["study"] = key
     try:
-        return _open(str(store().root), key)
+        return opened(key)
     except StoreError as error:
         st.warning(f"{error} The newest study, if there is one, is shown instead.")
         del st.query_params["study"]
         return study()
+
+
+def go(page: str) -> None:
+    """Go to another page with the study and the set in hand. What else the address says belongs to widgets of the page
+    that is left, and Streamlit refuses to set it from outside.
+    """
+    kept = {name: st.query_params[name] for name in ("study", "forget", "set") if name in st.query_params}
+    st.switch_page(page, query_params=kept)
 
 
 def show_study(key: str) -> None:

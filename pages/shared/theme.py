@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import lru_cache, wraps
+
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -32,6 +35,21 @@ def _on_ground(colours: dict[str, str], name: str) -> str:
     return LIFTED.get(name, colours[name]) if is_dark() else colours[name]
 
 
+def luminance(colour: str) -> float:
+    """How light a colour #rrggbb is, 0 black to 1 white. Source: WCAG 2.2, relative luminance."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def ink_on(ground: str) -> str:
+    """Black or white, whichever stands out more from a ground #rrggbb: by at least 4.5, for there is no ground on which
+    both fall below it.
+    """
+    # The contrasts are (1.05) / (light + 0.05) and (light + 0.05) / 0.05; they are equal where the product is.
+    return "#000000" if (luminance(ground) + 0.05) ** 2 > 1.05 * 0.05 else "#FFFFFF"
+
+
 def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
@@ -39,20 +57,37 @@ def is_dark() -> bool:
 def figure(title: str, x: str, y: str, height: int = 360) -> go.Figure:
     """An empty chart titled by its conclusion, with axis titles."""
     ink, grid = ("#FAFAFA", "#3A3F4B") if is_dark() else ("#101014", "#E3E5E9")
-    fig = go.Figure()
-    fig.update_layout(
-        title={"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left"},
-        height=height,
-        margin={"l": 56, "r": 16, "t": 48, "b": 48},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": ink, "size": 13},
-        legend={"orientation": "h", "y": -0.22, "x": 0},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8A8F98"},
-        xaxis={"title": x, "gridcolor": grid, "zeroline": False},
-        yaxis={"title": y, "gridcolor": grid, "zeroline": False},
+    # Given at once: the same through update_layout takes five times as long.
+    return go.Figure(
+        layout={
+            "title": {"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left"},
+            "height": height,
+            "margin": {"l": 56, "r": 16, "t": 48, "b": 48},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"color": ink, "size": 13},
+            "legend": {"orientation": "h", "y": -0.22, "x": 0},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#8A8F98"},
+            "xaxis": {"title": x, "gridcolor": grid, "zeroline": False},
+            "yaxis": {"title": y, "gridcolor": grid, "zeroline": False},
+        }
     )
-    return fig
+
+
+def room_for(names: Iterable[str]) -> int:
+    """Pixels beside a vertical axis that these names at it take, rather more than less: where it is too little the
+    axis' automargin makes room, by drawing the whole chart a second time.
+    """
+    return 36 + round(6.4 * max(map(len, names), default=0))
+
+
+def kept(make: Callable) -> Callable:
+    """`make(study, ...)`, which draws, made once for each ground: a finished study never changes. Whoever gets a chart
+    of it shares it with others, so it stays as it is.
+    """
+    # As many as studies are kept open, for each of these holds on to its own.
+    found = lru_cache(maxsize=8)(lambda dark, *args: make(*args))
+    return wraps(make)(lambda *args: found(is_dark(), *args))
 
 
 def show(fig: go.Figure, alt: str, **options) -> object:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import streamlit as st
 from PIL import Image, ImageDraw, ImageFont
@@ -28,8 +30,18 @@ def mosaic(pixels: np.ndarray, labels: list[tuple[str, str]], across: int = 4, i
 
 def show(pixels: np.ndarray, labels: list[tuple[str, str]], alt: str, across: int = 4) -> None:
     """Draw a mosaic; `alt` says in words what it shows."""
-    sheet = mosaic(pixels, labels, across, ink="#FAFAFA" if theme.is_dark() else "#101014")
-    st.image(sheet, width=sheet.width // 2, alt=alt)
+    png, width = _png(pixels, labels, across, "#FAFAFA" if theme.is_dark() else "#101014")
+    # Streamlit shrinks a picture to a width that it is given, but not to that of a container.
+    with st.container(width=width // 2):
+        st.image(png, width="stretch", alt=alt)
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _png(pixels: np.ndarray, labels: list[tuple[str, str]], across: int, ink: str) -> tuple[bytes, int]:
+    """A mosaic as a file, and its width in pixels."""
+    sheet, file = mosaic(pixels, labels, across, ink), BytesIO()
+    sheet.save(file, "PNG")
+    return file.getvalue(), sheet.width
 
 
 def of_rows(study: OpenStudy, rows: np.ndarray, most: int) -> None:

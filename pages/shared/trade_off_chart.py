@@ -4,26 +4,38 @@ from __future__ import annotations
 
 from html import escape
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.shared import dot_plot, legend, theme
+from pages.shared import dot_plot, label_places, legend, numbers, theme
+from pages.shared.text import duration
+
+SMALLEST, LARGEST = 8, 24  # pixels of a mark; the logarithm of the seconds lies between
+# Pixels of the plot at 1280 x 720; on a wider screen marks and labels only move apart.
+ROOM = (748, 336)
+LONGEST = 40  # letters of a label; the whole name is shown on hovering
 
 
-def draw(title: str, points: pd.DataFrame, y_axis: str) -> go.Figure:
-    """Points with intervals in both directions: columns title, kind, x, x_half, y, y_half, indexed by method.
+def draw(title: str, points: pd.DataFrame, picked: list[str], y_axis: str) -> go.Figure:
+    """`points` as unlearn_core.experiment.comparison.trade_off has them; those `picked` and those that no
+    other beats are named beside their marks, the others on hovering.
 
     The retrained model is the target, the second retrained model shows the spread between seeds.
     """
-    fig = theme.figure(title, "Test accuracy minus the retrained model's", y_axis, height=460)
-    labelled = points[points["kind"].isin(["single", "plan"])].sort_values("x")
-    # Those on the left are named to their left, the others to their right; neighbours take turns above and below.
-    sides = ["left" if 2 * i < len(labelled) else "right" for i in range(len(labelled))]
-    places = {name: f"{('top', 'bottom')[i % 2]} {sides[i]}" for i, name in enumerate(labelled.index)}
+    fig = theme.figure(title, "Test accuracy minus the retrained model's", y_axis, height=480)
+    sizes = _sizes(points["seconds"])
+    front = points[points["verdict"] == "front"].sort_values(["x", "y"])
+    fig.add_scatter(
+        x=front["x"], y=front["y"], mode="lines", name="not beaten at both", hoverinfo="skip",
+        line={"shape": "vh", "color": theme.model_colour("unlearned"), "width": 1.5, "dash": "dot"},
+    )  # fmt: skip
+    grey, colour = "#9CA3AF" if theme.is_dark() else "#6B7280", theme.model_colour("unlearned")
     for kind, (shape, name) in dot_plot.KINDS.items():
         rows = points[points["kind"] == kind]
         if len(rows):
-            _points(fig, rows, name, shape, theme.model_colour("unlearned"), places)
+            colours = [grey if verdict == "inside" else colour for verdict in rows["verdict"]]
+            _points(fig, rows, name, shape, colours, sizes)
     for method, model, shape in (
         ("original", "original", "triangle-up"),
         ("retrained-again", "retrained", "x"),
@@ -31,26 +43,84 @@ def draw(title: str, points: pd.DataFrame, y_axis: str) -> go.Figure:
     ):
         rows = points[points.index == method]
         name = f"{rows['title'].iloc[0]} (target)" if method == "retrained" else rows["title"].iloc[0]
-        _points(fig, rows, name, shape, theme.model_colour(model), places)
+        _points(fig, rows, name, shape, [theme.model_colour(model)], pd.Series(11.0, points.index))
+    _labels(fig, points, {*picked, *front.index}, sizes, front[["x", "y"]].to_numpy(float))
     return legend.below(fig)
 
 
-def _points(fig, rows: pd.DataFrame, name: str, shape: str, colour: str, places: dict[str, str]) -> None:
-    """Points of one kind; those that have a place for it are named beside the point, the others in the legend or on
-    hovering."""
+def _sizes(seconds: pd.Series) -> pd.Series:
+    """Pixels of each mark, by the logarithm of the seconds; in the middle where all took the same."""
+    logs = np.log10(seconds.astype(float).clip(lower=1e-3))
+    low, high = logs.min(), logs.max()
+    share = (logs - low) / (high - low) if high > low else logs * 0 + 0.5
+    return (SMALLEST + (LARGEST - SMALLEST) * share).fillna(SMALLEST)
+
+
+def _points(fig, rows: pd.DataFrame, name: str, shape: str, colours: list, sizes: pd.Series) -> None:
+    """Points of one kind, named on hovering."""
     ink = fig.layout.font.color
-    titles = [escape(t) for t in rows["title"]]
     bars = {"color": ink, "thickness": 0.8, "width": 0}
     fig.add_scatter(
         x=rows["x"],
         y=rows["y"],
         error_x={"array": rows["x_half"], **bars},
         error_y={"array": rows["y_half"], **bars},
-        mode="markers+text" if rows.index.isin(places).any() else "markers",
-        text=titles,
-        textposition=[places.get(name, "top right") for name in rows.index],
-        textfont={"size": 11},
-        marker={"symbol": shape, "size": 11, "color": colour, "line": {"color": ink, "width": 1}},
+        mode="markers",
+        marker={
+            "symbol": shape,
+            "size": sizes[rows.index],
+            "color": colours,
+            "line": {"color": colours if "open" in shape else ink, "width": 1},
+        },
         name=name,
-        hovertemplate="%{text}: %{x:+.3f}, %{y:.3f}<extra></extra>",
+        hovertext=[_said(row) for row in rows.itertuples()],
+        hovertemplate="%{hovertext}<extra></extra>",
+    )
+
+
+def _labels(fig: go.Figure, points: pd.DataFrame, named: set[str], sizes: pd.Series, corners: np.ndarray) -> None:
+    """The names of some marks, placed so that none covers another and, where there is room, neither an interval
+    nor the line through `corners`; axes that leave them room."""
+    points = points[points[["x", "y"]].notna().all(axis=1)]
+    middle, half = points[["x", "y"]].to_numpy(float), points[["x_half", "y_half"]].fillna(0).to_numpy(float)
+    low, high = (middle - half).min(axis=0), (middle + half).max(axis=0)
+    pad = np.array([0.04, 0.08]) * np.where(high > low, high - low, 1)
+    low, high = low - pad, high + pad
+    fig.update_xaxes(range=[low[0], high[0]])
+    fig.update_yaxes(range=[low[1], high[1]])
+    # In pixels from the upper left corner.
+    scale, corner = np.array(ROOM) / (high - low) * [1, -1], np.array([low[0], high[1]])
+    marks, reach, turns = (middle - corner) * scale, np.abs(half * scale), (corners - corner) * scale
+    ends = [np.hstack([marks - reach * way, marks + reach * way]) for way in ([1, 0], [0, 1])]
+    # The line goes up first, then to the right.
+    ends += [np.c_[turns[:-1], turns[:-1, 0], turns[1:, 1]], np.c_[turns[:-1, 0], turns[1:, 1], turns[1:]]]
+    bars = np.vstack([np.c_[np.minimum(e[:, :2], e[:, 2:]) - 1, np.maximum(e[:, :2], e[:, 2:]) + 1] for e in ends])
+    texts = {i: _cut(title) for i, (name, title) in enumerate(points["title"].items()) if name in named}
+    radii = sizes[points.index].to_numpy() / 2 + 1
+    found = label_places.places(marks, radii, texts, bars, ROOM)
+    for i, (right, down, far) in found.items():
+        line = {"ax": right, "ay": down, "standoff": radii[i], "arrowcolor": fig.layout.font.color}
+        line |= {"arrowhead": 0, "arrowwidth": 1}
+        # So that a bar behind a name does not strike it through.
+        ground = {"bgcolor": "rgba(24, 24, 24, 0.8)" if theme.is_dark() else "rgba(255, 255, 255, 0.8)"}
+        near = {"showarrow": False, "xshift": right, "yshift": -down}
+        fig.add_annotation(
+            x=middle[i, 0],
+            y=middle[i, 1],
+            text=escape(texts[i]),
+            font={"size": 12},
+            **ground,
+            **(line if far else near),
+        )
+
+
+def _cut(title: str) -> str:
+    return title if len(title) <= LONGEST else title[: LONGEST - 1] + "…"
+
+
+def _said(row) -> str:
+    took = f"<br>{duration(row.seconds)} a run" if numbers.known(row.seconds) else ""
+    return (
+        f"{escape(row.title)}<br>accuracy {numbers.spread(row.x, row.x_half, signed=True)}"
+        f"<br>gap {numbers.spread(row.y, row.y_half)}{took}"
     )

@@ -23,7 +23,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from unlearn_core.attacks import lira_online, summarise  # noqa: E402
+from unlearn_core.attacks import lira_online, mean_probability, rmia_online, summarise  # noqa: E402
 from unlearn_core.data import Data, Dataset, Images, load  # noqa: E402
 from unlearn_core.engines.local import Local  # noqa: E402
 from unlearn_core.ensembles import BankSums, balanced_subsets, deal, member_seed, train_members  # noqa: E402
@@ -206,6 +206,27 @@ def lira(n: int = 50_000, models: int = 256) -> tuple[str, float, float]:
     return f"LiRA scores of {n:,} x {models}", ours, seconds(loop) * n / 2_000
 
 
+def rmia(n: int = 50_000, models: int = 256, population: int = 10_000) -> tuple[str, float, float]:
+    """Online scores, the references' means included, against a loop over images and a row of ratios for each."""
+    rng = np.random.default_rng(0)
+    probs, member = rng.random((models, n), np.float32), rng.random((models, n)) < 0.5
+    z, target = rng.random((models, population), np.float32), rng.random(n)
+
+    def ours() -> np.ndarray:
+        means = mean_probability(probs, member), mean_probability(probs, ~member)
+        return rmia_online(target, *means, target[:population], mean_probability(z))
+
+    def loop(count: int = 2_000) -> np.ndarray:
+        bar, found = 2 * target[:population] / z.mean(axis=0, dtype=np.float64), np.empty(count)
+        for i in range(count):
+            inside, outside = probs[member[:, i], i], probs[~member[:, i], i]
+            found[i] = (target[i] / ((inside.mean() + outside.mean()) / 2) > bar).mean()
+        return found
+
+    assert np.abs(loop(50) - ours()[:50]).max() < 1e-3  # noqa: S101
+    return f"RMIA scores of {n:,} x {models}", seconds(ours), seconds(loop) * n / 2_000
+
+
 CASES: dict[str, Callable[[], tuple[str, float, float]]] = {
     "bank-mlp": lambda: bank("mlp", 1, 256),
     "bank-mlp-2": lambda: bank("mlp", 2, 256),
@@ -217,6 +238,7 @@ CASES: dict[str, Callable[[], tuple[str, float, float]]] = {
     "grid-2": lambda: grid(2),
     "entanglement": entanglement,
     "lira": lira,
+    "rmia": rmia,
     "bank-memory": bank_memory,
 }
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -71,8 +72,10 @@ def test_the_threshold_moves_the_sentence(page, filled_store, study):
         slider.set_value(cut).run()
         assert not at.exception
         said.append(next(m.value for m in at.markdown if m.value.startswith("At this threshold")))
-        for share in audit.attack(study, "rum", "confidence").at(cut):
-            assert f"**{audit_words.hundred(share)}**" in said[-1]
+        read = audit.attack(study, "rum", "confidence")
+        for share, of in zip(read.at(cut), (len(read.rows), read.unseen), strict=True):
+            counts = audit_words.counted(share, of), audit_words.hundred(share)
+            assert f"**{counts[read.can_tell(read.at(cut)[1])]}**" in said[-1]
     assert said[0] != said[1]
 
 
@@ -139,6 +142,28 @@ def test_parts_that_cancel_are_told_of(study):
     assert "cancel" not in audit_words.hidden(whole, [whole, low], "confidence")
     assert audit_words.hidden(whole, [whole], "confidence") is None
     assert audit_words.parts([whole], "confidence") == "No part can be told from retraining"
+
+
+def attacked(unseen: int, accused: int) -> audit.Attacked:
+    """Of 40 forgotten images 30 and of the unseen ones so many reach 1."""
+    members, others = np.repeat([1.0, 0.0], [30, 10]), np.repeat([1.0, 0.0], [accused, unseen - accused])
+    return audit.Attacked((0,), np.arange(40), (members,), (others,))
+
+
+@pytest.mark.parametrize(("unseen", "accused"), [(27, 3), (99, 9), (100, 9), (1000, 9), (27, 0)])
+def test_a_rate_is_said_only_where_the_table_has_it(unseen, accused):
+    model = attacked(unseen, accused)
+    assert model.found_at(accused / unseen).value is None
+    said = audit_words.at_threshold(1.0, model, model, model)
+    assert f"**30 of the 40** forgotten images while wrongly accusing **{accused} of the {unseen:,}** unseen" in said
+    assert said.endswith("Fewer than 10 false alarms are too few to speak of a rate.") and "of 100*" not in said
+
+
+@pytest.mark.parametrize(("unseen", "accused"), [(100, 10), (27, 10), (1000, 100)])
+def test_a_rate_of_enough_false_alarms_is_the_same_in_the_sentence_and_in_the_table(unseen, accused):
+    model = attacked(unseen, accused)
+    assert model.found_at(accused / unseen).value == 0.75
+    assert "right about **75 of 100** forgotten images" in audit_words.at_threshold(1.0, model, model, model)
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.124, "12 of 100"), (0.0, "0 of 100"), (0.001, "fewer than 1 of 100")])

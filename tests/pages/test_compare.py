@@ -2,22 +2,29 @@
 
 import io
 import json
+import shutil
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import streamlit
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import downloads, numbers, state
+from pages.shared import class_gaps, downloads, numbers, state
+from pages.shared.text import images
 from unlearn_core.evaluation import METRICS
+from unlearn_core.experiment import LayerCka, OpenStudy, each_image, fulfil, predictions, shared_map
 from unlearn_core.experiment import comparison as core
+from unlearn_core.rows import unpack
+from unlearn_core.store import Store
 
 
 @pytest.fixture
 def compare(open_page):
-    """compare(store_folder, **address) -> the Compare page, on which nothing is wrong."""
+    """compare(store_folder, view, **address) -> a view of the Compare page, on which nothing is wrong."""
 
-    def start(root, **address) -> AppTest:
-        at = open_page("compare", root, **address)
+    def start(root, view="ranking", **address) -> AppTest:
+        at = open_page("compare", root, compare=view, **address)
         assert not at.error
         return at
 
@@ -86,7 +93,7 @@ def test_a_metric_that_cannot_be_measured_says_what_is_missing(compare, filled_s
 
 
 def test_a_table_marks_what_cannot_be_told_from_the_ceiling(compare, filled_store, study):
-    shown = compare(filled_store).dataframe[0].value.set_index("title")
+    shown = compare(filled_store, "numbers").dataframe[0].value.set_index("title")
     means = study.means("group_tow").set_index("title")
     run = means[means["kind"] != "reference"]
     marked = {title for title, text in shown["group_tow"].items() if text.endswith("≈")}
@@ -148,3 +155,204 @@ def test_a_download_is_safe_in_a_spreadsheet():
 )
 def test_numbers_carry_their_interval(args, shown):
     assert numbers.spread(*args) == shown
+
+
+# -- which methods, and which view -------------------------------------------------------------------------------------
+
+
+def test_every_view_opens_and_only_the_chosen_one_is_drawn(compare, filled_store):
+    heads = {"ranking": "Part by part", "trade-off": "What forgetting cost", "numbers": "All numbers"}
+    heads |= {
+        "predictions": "What the models take the images for",
+        "images": "Image by image",
+        "layers": "Layer by layer",
+    }
+    for view, head in heads.items():
+        shown = [s.value for s in compare(filled_store, view).subheader]
+        assert head in shown and not set(shown) & (set(heads.values()) - {head})
+
+
+def test_the_methods_picked_are_in_the_address_and_nonsense_there_is_ignored(compare, filled_store, study):
+    first = compare(filled_store, "predictions").multiselect[0]
+    assert first.value == core.default_picks(study) and len(first.value) == 3
+    at = compare(filled_store, "predictions", methods="neggrad-plus,nonsense,rum")
+    assert at.multiselect[0].value == ["neggrad-plus", "rum"]
+    assert "Random" not in at.multiselect[0].value
+    at.multiselect[0].set_value(["fine-tune"]).run()
+    assert not at.exception and at.query_params["methods"] == "fine-tune"
+    at.multiselect[0].set_value([]).run()
+    assert not at.exception and "methods" not in at.query_params
+    assert at.multiselect[0].value == core.default_picks(study)
+
+
+def test_more_methods_than_can_be_compared_are_cut_to_the_first(compare, filled_store, study):
+    everything = ",".join(core.ranked(study, "group_tow").index)
+    at = compare(filled_store, "predictions", methods=everything)
+    assert at.multiselect[0].value == everything.split(",")[:4]
+
+
+# -- predictions -------------------------------------------------------------------------------------------------------
+
+
+def test_predictions_show_a_matrix_for_each_method_and_the_noise(compare, filled_store, study):
+    at = compare(filled_store, "predictions", methods="rum,fine-tune", group="test")
+    spec = json.loads(at.get("plotly_chart")[0].proto.spec)
+    heads = [note["text"] for note in spec["layout"]["annotations"]]
+    assert set(heads) == {"Original", "RUM", "Fine-tune", "Retrained again: the noise"}
+    found = predictions.matrices(study, ["rum", "fine-tune"], "test")
+    out, cells = (
+        sum(int(f(m).sum()) for m in found.values()) for f in (lambda m: m.stands_out, lambda m: m.gap == m.gap)
+    )
+    assert titles(at)[0] == f"Test images: {out} of {cells} cells of the methods stand out from the noise of retraining"
+
+
+def test_shares_stand_beside_the_retrained_model_itself(compare, filled_store):
+    at = compare(filled_store, "predictions", methods="rum", cells="shares", rows="original")
+    spec = json.loads(at.get("plotly_chart")[0].proto.spec)
+    assert [note["text"] for note in spec["layout"]["annotations"]] == ["Original", "RUM", "Retrained"]
+    assert "a row adds up to 100 %" in words(at)
+
+
+def test_with_one_seed_no_cell_stands_out(compare, filled_store, study, monkeypatch):
+    study.table, study.spec = study.table[study.table["seed"] == 0], study.spec.but(seeds=1)
+    study.summary["plans_against_best_single"] = []
+    monkeypatch.setattr(state, "study", lambda: study)
+    at = compare(filled_store, "predictions")
+    assert ": 0 of " in titles(at)[0] and "One seed has no interval" in words(at)
+
+
+# -- the trade-off -----------------------------------------------------------------------------------------------------
+
+
+def test_a_trade_off_names_those_picked_and_those_ahead_and_draws_all(compare, filled_store, study):
+    at = compare(filled_store, "trade-off", methods="rum,fine-tune")
+    spec = json.loads(at.get("plotly_chart")[0].proto.spec)
+    named = {label["text"] for label in spec["layout"]["annotations"]}
+    found = core.trade_off(study)
+    assert named == {"RUM", "Fine-tune", *found.loc[found["verdict"] == "front", "title"]}
+    drawn = sum(len(t["x"]) for t in spec["data"] if "markers" in t["mode"])
+    assert drawn == len(found) - int((core.far_out(found["x"]) & (found["kind"] != "reference")).sum())
+    assert ("beats it at both" in at.markdown[-2].value) == (found["verdict"][["rum", "fine-tune"]] == "front").any()
+
+
+def test_a_trade_off_that_cannot_be_measured_says_what_is_missing(compare, filled_store):
+    at = compare(filled_store, "trade-off", forgetting="tpr_at_1_fpr")
+    assert "needs at least 1000" in at.info[0].value
+
+
+# -- image by image ----------------------------------------------------------------------------------------------------
+
+
+def test_images_are_listed_the_furthest_from_retraining_first(compare, filled_store, study):
+    at = compare(filled_store, "images", methods="rum,fine-tune", of="fine-tune")
+    shown, table = at.dataframe[0].value, each_image.images(study, "fine-tune")
+    assert shown["row"].tolist() == table["row"].tolist() and sorted(shown["row"]) == study.forget.tolist()
+    assert shown["picture"].str.startswith("data:image/png;base64,").all()
+    assert "**Fine-tune**" in words(at)
+    assert all(b.disabled for b in at.button if "my forget set" in b.label)
+
+
+def test_kept_images_stand_beside_the_nearest_forgotten_one(compare, filled_store, study):
+    shown = compare(filled_store, "images", images="retain").dataframe[0].value
+    assert len(shown) == 200 and set(shown["near"]) <= set(study.forget) and not set(shown["row"]) & set(study.forget)
+
+
+@pytest.mark.parametrize(("label", "count"), [("Make these 2 my forget set", 2), ("Add them to my forget set", 32)])
+def test_selected_images_become_the_forget_set(compare, filled_store, study, monkeypatch, label, count):
+    real = streamlit.dataframe
+
+    def dataframe(*args, **about):
+        found = real(*args, **about)
+        return SimpleNamespace(selection=SimpleNamespace(rows=[0, 2])) if "on_select" in about else found
+
+    monkeypatch.setattr(streamlit, "dataframe", dataframe)
+    at = compare(filled_store, "images", images="retain")
+    rows = at.dataframe[0].value["row"].iloc[[0, 2]]
+    next(b for b in at.button if b.label == label).click().run()
+    assert not at.exception
+    assert at.get("page_link")[-2].proto.label == f"Your set: {count} images"
+    at.switch_page("pages/explore.py").run()
+    assert set(rows) <= set(unpack(at.query_params["forget"], len(study.labels)))
+
+
+# -- layer by layer ----------------------------------------------------------------------------------------------------
+
+
+def test_layers_are_offered_and_then_shown(compare, filled_store, study, submitted, tmp_path):
+    at = compare(filled_store, "layers")
+    next(b for b in at.button if b.label == "Compare the layers").click().run()
+    assert submitted == [LayerCka(study=study.spec)]
+    root = shutil.copytree(filled_store, tmp_path / "filled")
+    fulfil(Store(root), LayerCka(study=study.spec))
+    for to in ("retrained", "original"):
+        at = compare(root, "layers", methods="rum,fine-tune", to=to)
+        names = {trace["name"] for trace in json.loads(at.get("plotly_chart")[0].proto.spec)["data"]}
+        assert {"RUM", "Fine-tune"} <= names and any("retrained" in name for name in names)
+        assert "**Fine-tune**: less alike in" in words(at)
+
+
+# -- two maps ----------------------------------------------------------------------------------------------------------
+
+
+def test_maps_are_offered_and_then_shown(compare, filled_store, study, submitted, tmp_path):
+    at = compare(filled_store, "maps", methods="fine-tune")
+    next(b for b in at.button if b.label == "Make this map").click().run()
+    assert submitted == [shared_map.asked(study, "fine-tune", "pca")]
+    root = shutil.copytree(filled_store, tmp_path / "filled")
+    fulfil(Store(root), submitted[0])
+    moved = shared_map.finished(OpenStudy.open(Store(root), study.key), "fine-tune", "pca")
+    for shown, right in (("forget", "unlearned"), ("damage", "unlearned"), ("all", "retrained")):
+        at = compare(root, "maps", methods="fine-tune", highlight=shown, right=right)
+        rows = moved.shown[shown]
+        beyond = int(moved.beyond(right)[rows].sum())
+        assert titles(at) == [
+            f"{images(len(rows))} highlighted, {beyond} moved further than retraining moves kept ones"
+        ]
+        arrows = json.loads(at.get("plotly_chart")[0].proto.spec)["data"][-1]
+        assert arrows["name"] == "moved further than kept ones by retraining"
+        groups = study.forget, moved.study.target.retain
+        share = [[moved.beyond(model)[rows].mean() for rows in groups] for model in ("unlearned", "retrained")]
+        first, second = (f"{forgot:.0%} and {kept:.0%} under" for forgot, kept in share)
+        assert f"{first} Fine-tune and {second} retraining" in words(at)
+        assert share[1][1] == pytest.approx(0.05, abs=0.002) and "one in twenty" not in words(at)
+        assert f"{moved.times_kept('floor', 'retain').mean:.1f} ±" in words(at)
+
+
+# -- class by class ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", class_gaps.GROUPS)
+def test_the_sentences_about_classes_speak_of_the_images_that_are_drawn(compare, filled_store, study, group):
+    at = compare(filled_store, "classes", methods="rum,random-label", of="rum", group=group)
+    said = next(m.value for m in at.markdown if m.value.startswith("- **")).replace("\\", "").splitlines()
+    assert len(said) == 2 and all(f"**: {class_gaps.GROUPS[group]}: " in line for line in said)
+    rum = next(line for line in said if "**RUM**" in line)
+    assert titles(at)[0].startswith(class_gaps.GROUPS[group]) and f"{titles(at)[0]};" in rum
+
+
+def test_classes_are_drawn_by_the_size_of_their_gap_and_grey_inside_the_noise(compare, filled_store, study):
+    at = compare(filled_store, "classes", methods="rum,random-label", of="random-label", group="forget")
+    table = core.class_gaps(study, "random-label")
+    ours, again = (class_gaps.of(table, "forget", kind) for kind in ("unlearned", "retrained"))
+    spec = json.loads(at.get("plotly_chart")[0].proto.spec)
+    names = spec["layout"]["yaxis"]["ticktext"]
+    assert set(names) == set(ours.index) and ours["gap"].abs()[names].is_monotonic_decreasing
+    told = class_gaps.standing_out(ours, again).index
+    amber = [colour == "#E69F00" for colour in spec["data"][0]["marker"]["color"]]
+    assert amber == [name in told for name in names]
+    assert "**RUM**" in at.markdown[2].value and "**Random-label" in at.markdown[2].value
+
+
+def test_what_cannot_be_told_from_retraining_is_grey_in_the_ranking(compare, filled_store, study):
+    spec = json.loads(compare(filled_store).get("plotly_chart")[0].proto.spec)
+    means = study.means("group_tow").set_index("title")["distinguishable"]
+    dots = [trace for trace in spec["data"] if trace["mode"] == "markers" and trace.get("xaxis", "x") == "x"]
+    grey = {
+        text.rpartition(": ")[0].removesuffix(" ≈")
+        for trace in dots
+        for text, colour in zip(trace["text"], trace["marker"]["color"], strict=True)
+        if colour == "#6B7280"
+    }
+    assert grey == {title for title, told in means.items() if told is False} - {
+        "Retrained", "Retrained again", "Original"
+    }  # fmt: skip

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import chosen_set, embedding_chart, memorization_chart, plan_file, proxy_table, thumbnails
+from pages.shared import chosen_set, memorization_chart, plan_file, proxy_table, thumbnails
 from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, ProxyTable, fulfil
 from unlearn_core.experiment import proxy_table as cheaper
+from unlearn_core.experiment.set_numbers import describe
 from unlearn_core.params import key
 from unlearn_core.proxies import PROXIES
 from unlearn_core.rows import pack, unpack
@@ -54,16 +55,26 @@ def test_empty_store(explore, store):
     assert [b.label for b in at.button] == ["Run the example"]
 
 
-def test_the_sentence_says_the_entanglement_of_the_set(explore, filled_store, study):
+HARD_WORDS = {
+    (): "neither makes it harder to forget",
+    ("memorization",): "its memorization makes it hard to forget",
+    ("entanglement",): "its entanglement makes it hard to forget",
+    ("memorization", "entanglement"): "both make it hard to forget",
+}
+
+
+def test_the_sentence_says_why_the_set_is_hard(explore, filled_store, study):
     at, es = explore(filled_store), study.sums.describe(study.forget)
     said = at.markdown[0].value
     assert f"own forget set of {len(study.forget)} images" in said
-    assert f"**{es.share_of_random:.2g} times as entangled**" in said and f"score {es.score:.0f}," in said
-    assert "mean of all training images" in said
+    assert f"**{es.share_of_random:.2g} times as entangled**" in said
+    percentiles = describe(study, study.forget).stands_out
+    assert HARD_WORDS[percentiles] in said and f"**{study.memorization.scores[study.forget].mean():.2f}**" in said
+    assert f"score {es.score:.0f}," in at.markdown[0].help and "mean of all training images" in at.markdown[0].help
 
     at.radio(key="center").set_value("midpoint").run()
     other = study.sums.describe(study.forget, "midpoint")
-    assert f"score {other.score:.0f}," in at.markdown[0].value and "midpoint" in at.markdown[0].value
+    assert f"score {other.score:.0f}," in at.markdown[0].help and "midpoint" in at.markdown[0].help
     assert other.share_of_random == pytest.approx(es.share_of_random)  # as the page says: the same from either centre
 
 
@@ -88,6 +99,41 @@ def test_a_rule_shows_what_it_names_and_changes_the_set_only_when_told(explore, 
         button(at, "Undo").click().run()
         assert at.subheader[0].value == f"Your set: {expected} images"
     assert button(at, "Undo").disabled
+
+    for expected in (40, 40 + len(study.forget) - shared, 40 - shared):
+        button(at, "Redo").click().run()
+        assert at.subheader[0].value == f"Your set: {expected} images"
+    assert button(at, "Redo").disabled
+
+
+def test_a_change_after_undo_cannot_be_redone(explore, filled_store, study):
+    at = choose(explore(filled_store), "random", size=40, seed=3)
+    button(at, "Use these 40").click().run()
+    button(at, "Undo").click().run()
+    assert np.array_equal(in_hand(at, study), study.forget) and not button(at, "Redo").disabled
+    button(choose(at, "random", size=41, seed=3), "Use these 41").click().run()
+    assert len(in_hand(at, study)) == 41 and button(at, "Redo").disabled
+
+
+def test_a_set_can_be_turned_round(explore, filled_store, study):
+    at = explore(filled_store, forget="0-99")
+    button(at, f"Invert: take the other {len(study.labels) - 100}").click().run()
+    assert in_hand(at, study).tolist() == [*range(100, len(study.labels))]
+    button(at, "Invert").click().run()
+    assert in_hand(at, study).tolist() == [*range(100)]
+
+
+def test_a_band_and_the_neighbours_of_an_image(explore, filled_store, study):
+    at = choose(explore(filled_store), "band", scale="rank", low=0.9, high=1.0)
+    button(at, f"Use these {len(study.labels) // 10}").click().run()
+    scores = study.memorization.scores
+    assert scores[in_hand(at, study)].min() >= np.sort(scores)[-len(study.labels) // 10]
+    at = choose(at, "band", scale="value", low=0.9, high=0.2)
+    assert "runs backwards" in at.error[0].value and button(at, "Invert")
+    at = choose(at, "near", row=17, size=5)
+    button(at, "Use these 5").click().run()
+    apart = study.sums.distances(17, np.arange(len(study.labels)))
+    assert in_hand(at, study).tolist() == sorted(np.argsort(apart, kind="stable")[:5])
 
 
 def test_a_whole_class(explore, filled_store, study):
@@ -139,39 +185,12 @@ def test_planning_takes_the_set_along(explore, filled_store, study):
     assert at.title[0].value == "Plan" and "your set of 6 images" in at.markdown[0].value
 
 
-def test_every_point_of_the_map_carries_its_row(study):
-    for colour in embedding_chart.COLOURS:
-        fig = embedding_chart.figure(study, study.forget, "pca", colour)
-        points = [trace for trace in fig.data if trace.customdata is not None]
-        rows = {trace.name.split(" (")[0]: [c[0] for c in trace.customdata] for trace in points}
-        # One line of the legend for each, whatever the colours say.
-        assert sorted(t.name for t in fig.data if t.showlegend is not False) == sorted(t.name for t in points)
-        assert rows["to forget"] == study.forget.tolist()
-        assert sorted(rows["stays"] + rows["to forget"]) == list(range(len(study.labels)))
-        assert set(rows["held-out"]) == {-1}
-
-
-def test_a_large_map_is_drawn_without_tips(explore, filled_store, study, monkeypatch):
-    monkeypatch.setattr(embedding_chart, "POINTS", 100)
-    assert all(trace.customdata is None for trace in embedding_chart.figure(study, study.forget, "umap", "role").data)
-    assert "Draw around points" not in words(explore(filled_store))
-
-
-def test_a_selection_is_read_by_row_and_not_by_place():
-    class Event:
-        class selection:
-            points = [{"customdata": [5], "point_index": 0}, {"customdata": [-1]}, {"customdata": [2]}, {"x": 1.0}]
-
-    assert embedding_chart.selected(Event).tolist() == [2, 5]
-    assert embedding_chart.selected(None).tolist() == []
-
-
 def test_the_histogram_counts_every_image_once(study):
     parts = study.refine(Plan(), study.forget)
-    everyone, chosen = memorization_chart.of_all(study, study.forget, parts).data
-    assert len(everyone.x) == len(study.labels) and len(chosen.x) == len(study.forget)
-    low, high = everyone.xbins.start, everyone.xbins.end
-    assert low < -1 and high > 1
+    fig = memorization_chart.of_all(study, study.forget, parts)
+    everyone, chosen = fig.data
+    assert sum(everyone.y) == len(study.labels) and sum(chosen.y) == len(study.forget)
+    assert len(everyone.x) <= 41 and len(fig.layout.shapes) == 2  # bars, not images, go to the browser; two cuts
     by_part = memorization_chart.of_set(study, "entanglement", parts).data
     assert [len(trace.x) for trace in by_part] == [len(rows) for rows in parts.values()]
 
@@ -227,13 +246,11 @@ def test_scores_that_cost_nothing_are_ranked_at_once(explore, filled_store, stud
 
 
 def test_a_comparison_under_way_is_not_offered_again(explore, filled_store, study, monkeypatch):
-    class Under:
-        key, active = key(ProxyTable(study=study.spec)), True
-
-    monkeypatch.setattr(jobs, "listing", lambda store: [Under])
-    monkeypatch.setattr("pages.shared.frame._light", lambda: None)
+    asked = key(ProxyTable(study=study.spec))
+    job = jobs.Job(asked, "ProxyTable", "Cheaper", "running", 0.0, 60.0, (("scores", 8.0),), 2, 10, "", "", 12.0)
+    monkeypatch.setattr(jobs, "get", lambda store, name: job if name == asked else None)
     at = explore(filled_store)
-    assert "comparison is under way" in words(at)
+    assert [link.proto.label for link in at.get("page_link")] == ["It is under way: see how far"]
     assert not [b for b in at.button if b.label == "Compare all scores"]
 
 
@@ -280,3 +297,11 @@ def test_a_plan_by_a_score_that_is_missing_says_so_and_computes_nothing(open_pag
     at = open_page("plan", filled_store, plan=plan_file.to_address(Plan(by="loss_curvature")))
     assert "is not computed yet, so memorization cuts it here" in at.warning[0].value
     assert not study.is_ready("loss_curvature")
+
+
+@pytest.mark.parametrize("address", [{"map": "pca"}, {"change": "Saved sets"}, {"center": "midpoint"}])
+def test_the_set_goes_to_plan_and_what_widgets_wrote_into_the_address_stays(explore, filled_store, address):
+    at = explore(filled_store, forget="2,4,6-9", **address)
+    next(b for b in at.button if b.label == "Plan with this set").click().run()
+    assert at.title[0].value == "Plan" and not at.exception
+    assert at.query_params["forget"] == "2,4,6-9" and not set(address) & set(at.query_params)

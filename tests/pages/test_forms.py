@@ -55,3 +55,22 @@ def test_values_that_do_not_fit_together_are_one_sentence():
     assert not at.exception
     assert [e.value for e in at.error] == ["The low cut lies above the high cut."]
     assert at.code[0].value == "None"
+
+
+def test_a_name_from_data_is_text_on_buttons_and_in_lists():
+    def page():
+        import streamlit as st
+
+        from pages.shared import address
+
+        names = {"a": "![x](https://e.example/p.png)", "b": "*b*"}
+        address.choice(st.segmented_control, "Method", names, "of", required=True)
+        address.choice(st.selectbox, "Method", names, "method")
+
+    at = AppTest.from_function(page).run()
+    assert not at.exception
+    (group,) = at.get("button_group")
+    assert [option.content for option in group.proto.options] == [
+        r"\!\[x\]\(https\://e.example/p.png\)", r"\*b\*"
+    ]  # fmt: skip
+    assert at.selectbox[0].options == ["![x](https://e.example/p.png)", "*b*"]  # a list reads no Markdown

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from pages.shared import embedding_chart
+from pages.shared.embedding_map import blob
 from unlearn_core.data import Data
 from unlearn_core.experiment import OpenStudy, ProxyTable, Study, fulfil, stages
 from unlearn_core.forget import ByMemorization
@@ -30,7 +30,7 @@ def charts(at) -> list[dict]:
     return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
 
 
-@pytest.mark.parametrize("name", ["start", "explore", "plan", "runs", "compare", "audit"])
+@pytest.mark.parametrize("name", ["start", "explore", "plan", "runs", "compare", "audit", "report", "guess"])
 def test_every_page_opens(open_page, unbanked_store, name):
     at = open_page(name, unbanked_store)
     assert not at.error
@@ -48,9 +48,9 @@ def test_explore_ranks_by_confidence_and_says_so(open_page, unbanked_store, unba
     assert "How stable the scores are" not in [e.label for e in at.expander]
     axes = [chart["layout"]["xaxis"]["title"].get("text", "") for chart in charts(at)]
     assert any(axis.startswith("1 minus the mean confidence") for axis in axes)
-    coloured = embedding_chart.figure(unbanked, unbanked.forget, "pca", "memorization")
-    assert coloured.layout.coloraxis.colorbar.title.text == "unsureness"
-    assert "unsureness %{customdata[2]:.2f}" in coloured.data[0].hovertemplate
+    data = blob.of_study(unbanked, unbanked.key, "pca")[1]
+    head = json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")])
+    assert head["by"]["memorization"] == "Unsureness"
 
 
 def test_cheaper_scores_are_offered_without_a_ranking(open_page, unbanked_store, unbanked, submitted):
@@ -80,10 +80,11 @@ def test_audit_leaves_likelihood_ratios_out(open_page, unbanked_store):
     assert not [d for d in at.dataframe if "row" in d.value]
 
 
-@pytest.mark.parametrize("address", [{"metric": "lira_auc"}, {"forgetting": "lira_auc"}])
+@pytest.mark.parametrize("address", [{"metric": "lira_auc"}, {"compare": "trade-off", "forgetting": "lira_auc"}])
 def test_compare_says_why_there_is_no_likelihood_ratio(open_page, unbanked_store, address):
     at = open_page("compare", unbanked_store, **address)
     assert [i.value for i in at.info] == [f"The likelihood-ratio attack needs a bank of models, and {NONE}."]
+    at = open_page("compare", unbanked_store, compare="numbers")
     assert set(at.dataframe[2].value["lira_auc"]) == {"not measurable"}
     assert NONE in "".join(c.value for c in at.caption)
 

@@ -1,22 +1,31 @@
 """The Runs page: every state a job can be in, and what can be done about it."""
 
+import importlib
 import json
+import pkgutil
+import re
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
+from pages.shared import progress
 from pages.shared.progress import KINDS
-from unlearn_core import jobs
-from unlearn_core.experiment import example
-from unlearn_core.experiment.stages import MAKERS
+from unlearn_core import experiment, jobs
+from unlearn_core.experiment import LayerCka, Run, example
+from unlearn_core.experiment.forecast import forget_size
+from unlearn_core.experiment.stages import MAKERS, fulfil
 from unlearn_core.experiment.views import contents
+from unlearn_core.forget import OfClass, Picked
+from unlearn_core.jobs import Expected
 from unlearn_core.params import key, plain
+from unlearn_core.rum import Plan
 from unlearn_core.store import Store
 
 
@@ -34,6 +43,8 @@ def add_job(store: Store, name: str, submitted: float = 1.0, **files) -> str:
     (folder / "job.json").write_text(json.dumps({"spec": plain(spec), "submitted": submitted}))
     for file, content in files.items():
         (folder / f"{file}.json").write_text(json.dumps(content))
+    if files.get("outcome", {}).get("state") == "done":
+        store.remember(spec, lambda draft: draft.json("summary", {"tow": {}, "forget": 3}))  # as far as a list reads it
     return key(spec)
 
 
@@ -81,11 +92,14 @@ def test_cancel_kills_the_process_at_once(runs, store):
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
         worker = {"pid": process.pid, "born": psutil.Process(process.pid).create_time()}
-        progress = {"begun": True, "stages": [["bank", 4.0]], "done": 1, "total": 4, "written": time.time()}
-        job = add_job(store, "Long", time.time(), worker=worker, progress=progress)
+        told = {"begun": True, "stages": [["bank", 4.0]], "done": 1, "total": 4, "written": time.time()}
+        job = add_job(store, "Long", time.time(), worker=worker, progress=told)
         with store.lock(f"job-{job}"):
             at = runs(store.root)
-            assert "1 job: 1 running. Work goes on when this page is closed." in words(at)
+            assert (
+                "1 job: 1 running. Work goes on when this page is closed; whoever asks for the same work joins it."
+                in words(at)
+            )
             at.button(key=f"cancel.{job}").click().run()
         assert not at.exception
         assert process.poll() is not None
@@ -95,11 +109,82 @@ def test_cancel_kills_the_process_at_once(runs, store):
         process.kill()
 
 
+def test_a_row_says_what_is_forgotten_how_and_how_long_it_may_still_take(runs, store):
+    spec = example().but(
+        forget=Picked(named="3,7-9"), plans=(Plan(), Plan(name="Back", order=("high", "medium", "low")))
+    )
+    now = time.time()
+    told = {"begun": True, "stages": [["starting", 1.0], ["unlearning", 9.0]], "done": 1, "total": 4, "written": now}
+    folder = store.root / "jobs" / key(spec)
+    folder.mkdir()
+    about = {"spec": plain(spec), "submitted": now - 100, "expected": vars(Expected(20.0, 15.0, 40.0))}
+    (folder / "job.json").write_text(json.dumps(about))
+    (folder / "progress.json").write_text(json.dumps(told | {"began": now - 10}))
+    with store.lock(f"job-{key(spec)}"):
+        said = words(runs(store.root))
+    assert "4 images to forget" in said and "unlearning, 25%" in said
+    assert ":blue[□]:orange[■]:violet[■] +1" in said  # low is left as it is
+    assert ":violet[■]:orange[■]:blue[□] **Back**: high: Random-label, then medium: Fine-tune, then low: " in said
+    assert "so far, estimated 20 s" in said and "1 min 40 s so far" not in said  # the wait is no work
+    assert re.search(r"\d\.\d s to (29|30) s left", said)
+
+
+def test_what_is_left_goes_by_the_estimate_and_then_by_the_stage():
+    job = jobs.Job("0" * 32, "Study", "S", "running", 0.0, 60.0, (("map", 8.0),), 2, 10, "", "", 12.0)
+    assert progress.left(job) == "this stage about 32 s more"  # 8 s for two tenths
+    assert progress.left(replace(job, expected=Expected(20.0, 15.0, 40.0))) == "3.0 s to 28 s left"
+    assert progress.left(replace(job, expected=Expected(20.0, 10.0, 40.0))) == "0 s to 28 s left"
+    late = replace(job, expected=Expected(5.0, 4.0, 11.0))
+    assert progress.left(late) == "longer than estimated, this stage about 32 s more"
+    assert progress.left(replace(late, total=1)) == "longer than estimated"
+    assert progress.left(replace(job, total=1)) == "" and progress.where(replace(job, total=1)) == "map, measuring"
+    assert progress.left(replace(job, state="done")) == progress.left(replace(late, state="failed")) == ""
+
+
+@pytest.mark.parametrize(("state", "label"), [("failed", "Retry"), ("cancelled", "Resume"), ("interrupted", "Resume")])
+def test_a_stopped_job_is_taken_up_again(runs, store, monkeypatch, state, label):
+    again = []
+    monkeypatch.setattr(jobs, "resume", lambda store, job: again.append(job))
+    job = add_job(store, "Stopped", outcome=ended(state, "It stopped."))
+    at = runs(store.root)
+    button = at.button(key=f"resume.{job}")
+    assert button.label == label
+    button.click().run()
+    assert again == [job]
+
+
+def test_a_job_of_another_version_is_listed_all_the_same(runs, store):
+    job = add_job(store, "Old", outcome=ended("done", "Finished."))
+    file = store.root / "jobs" / job / "job.json"
+    file.write_text(file.read_text().replace('"spec": "Study", "version": 1', '"spec": "Study", "version": 99'))
+    assert jobs.asked(store, job) is None and "**Old**" in words(runs(store.root))
+
+
+@pytest.mark.parametrize(
+    ("spec", "size"),
+    [
+        (example(), 120),
+        (example().but(forget=Picked(named="3,7-9")), 4),
+        (example().but(forget=OfClass(label="3")), None),
+        (example().but(forget=Picked(named="0-999999999")), None),
+        (Run(forget="0-9", unlearner=Plan().high), 10),
+        (example().training, None),
+        (None, None),
+    ],
+)
+def test_how_many_images_a_job_forgets(spec, size):
+    assert forget_size(spec) == size
+
+
 def test_open_leads_to_the_study(runs, filled_store, filled_study, tmp_path):
     root = tmp_path / "copy"
     shutil.copytree(filled_store, root)
     jobs.submit(Store(root), filled_study)  # finished already, so nothing is started
     at = runs(root)
+    (told,) = (each.value for each in at.caption if "group ToW" in each.value)
+    assert re.match(
+        r"RUM: group ToW \*\*0\.\d{3}.*two retrained models [01]\.\d{3}.*\*\*not measurable\*\*\.$", told
+    ), told
     at.button(key=f"open.{key(filled_study)}").click().run()
     assert at.title[0].value == "Explore" and at.query_params["study"] == key(filled_study)
 
@@ -114,4 +199,21 @@ def test_store_is_counted_by_kind(runs, filled_store):
 
 
 def test_every_kind_of_result_has_a_name():
+    for module in pkgutil.walk_packages(experiment.__path__, f"{experiment.__name__}."):
+        importlib.import_module(module.name)
     assert set(KINDS) == {kind.__name__ for kind in MAKERS}
+
+
+def test_a_result_opens_in_the_study_that_it_is_about(runs, filled_store, filled_study, tmp_path):
+    store = Store(shutil.copytree(filled_store, tmp_path / "store"))
+    asked = LayerCka(study=filled_study, images=20)
+    fulfil(store, asked)
+    folder = store.root / "jobs" / key(asked)
+    folder.mkdir()
+    (folder / "job.json").write_text(json.dumps({"spec": plain(asked), "submitted": 1.0}))
+    (folder / "outcome.json").write_text(json.dumps(ended("done", "Finished.")))
+    at = runs(store.root)
+    at.query_params["study"] = "0" * 32
+    next(b for b in at.button if b.label == "Open").click().run()
+    assert at.title[0].value == "Compare" and not at.exception
+    assert at.query_params["study"] == key(filled_study) and at.query_params["compare"] == "layers"

@@ -11,7 +11,8 @@ from PIL import Image
 from pages.shared.progress import STUDY
 from unlearn_core import jobs
 from unlearn_core.data import DATASETS
-from unlearn_core.experiment import OpenStudy, example, studies
+from unlearn_core.experiment import OpenStudy, example, fulfil, studies
+from unlearn_core.experiment.added_images import ask
 from unlearn_core.forget import OfClass
 from unlearn_core.params import key, plain
 from unlearn_core.store import Store
@@ -73,7 +74,7 @@ def test_a_stage_that_cannot_be_measured_has_no_bar(app, store):
     with job_folder(store, example(), running=True, stages=[["map", 3.0]], done=0, total=1):
         at = app(store.root)
         assert not at.get("progress")
-        assert "**map** (all images on one plane): under way" in words(at)
+        assert "**map** (all images on one plane): measuring" in words(at)
 
 
 def test_killed_example_says_so_and_goes_on(app, store, monkeypatch):
@@ -124,7 +125,9 @@ def test_own_study_says_how_much_is_forgotten_and_submits_exactly_that(app, stor
     assert submitted == [example(models=64, seeds=3).but(name="Threes", forget=OfClass(label="3"))]
 
 
-def test_own_images_are_added_and_can_be_chosen(app, store, tmp_path):
+@pytest.fixture
+def pets(tmp_path):
+    """A folder with 50 images of each of two classes, and one that is broken."""
     rng = np.random.default_rng(0)
     for name in ("cat", "dog"):
         (tmp_path / "pets" / name).mkdir(parents=True)
@@ -132,24 +135,92 @@ def test_own_images_are_added_and_can_be_chosen(app, store, tmp_path):
             pixels = rng.integers(0, 255, (8, 8, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{i}.png")
     (tmp_path / "pets" / "cat" / "broken.png").write_bytes(b"no image")
-    at = app(store.root, own="yes")
-    path, name = (
-        next(t for t in at.text_input if t.label == label)
-        for label in ("Folder or parquet file", "Name of the dataset")
-    )
-    path.set_value(str(tmp_path / "pets"))
-    name.set_value("digits")
+    return tmp_path / "pets"
+
+
+def add_images(at, path, name: str):
+    """The page after images were asked for."""
+    for label, value in (("Folder or parquet file", str(path)), ("Name of the dataset", name)):
+        next(t for t in at.text_input if t.label == label).set_value(value)
     button(at, "Add these images").click().run()
+    assert not at.exception
+    return at
+
+
+def test_own_images_are_added_by_a_job_and_can_be_chosen(app, store, pets, monkeypatch):
+    monkeypatch.setattr(jobs, "_start", lambda store, job: jobs.work(str(store.root), job))
+    at = add_images(app(store.root, own="yes"), pets, "digits")
     assert [e.value for e in at.error] == [
         "digits is the name of a dataset that the program has already; choose another name."
     ]
-    next(t for t in at.text_input if t.label == "Name of the dataset").set_value("pets")
-    button(at, "Add these images").click().run()
-    assert not at.exception and not at.error
-    assert "80 training and 20 test images in 2 classes" in at.success[0].value
-    assert at.dataframe[0].value["File"].tolist() == ["cat/broken.png"]
+    assert not jobs.listing(store)
+    seen = (add_images(at, pets, "pets"), app(store.root, own="yes"), app(store.root, own="yes", images="pets"))
+    for at in seen:
+        assert not at.error
+        assert "80 training and 20 test images in 2 classes" in at.success[0].value
+        assert at.dataframe[0].value.to_dict("list") == {"class": ["cat", "dog"], "train": [40, 40], "test": [10, 10]}
+        assert at.dataframe[1].value["File"].tolist() == ["cat/broken.png"]
+    assert [(job.title, job.state) for job in jobs.listing(store)] == [("pets", "done")]
+    assert [e.value for e in add_images(at, pets, "pets").error] == [
+        "There is already a dataset called pets; choose another name."
+    ]
     at.selectbox(key="new.dataset").set_value("pets").run()
     assert [e.value for e in at.error] == ["Only 72 training images can be chosen from, not 120."]
+
+
+def test_a_second_dataset_is_shown_when_it_is_there_and_the_address_names_another(app, store, pets, monkeypatch):
+    monkeypatch.setattr(jobs, "_start", lambda store, job: jobs.work(str(store.root), job))
+    at = add_images(app(store.root, own="yes"), pets, "first")
+    at = add_images(at, pets, "second")
+    assert at.success[0].value.startswith("second is there") and at.query_params["images"] == "second"
+    shown = next(s for s in at.selectbox if s.label == "Images that were added")
+    assert shown.options == ["second", "first"]
+    shown.set_value("first").run()
+    assert at.success[0].value.startswith("first is there") and at.query_params["images"] == "first"
+    at = app(store.root, own="yes", images="first")
+    assert at.success[0].value.startswith("first is there")
+
+
+def test_an_import_opens_from_runs(app, open_page, store, pets):
+    wanted = ask(store, pets, "pets")
+    fulfil(store, wanted)
+    jobs.submit(store, wanted)
+    at = open_page("runs", store.root)
+    assert "Images added" in words(at) and "The result was there already." in words(at)
+    button(at, "Open").click().run()
+    assert not at.exception and at.title[0].value == "Unlearning workbench"
+    assert at.success[0].value.startswith("pets is there") and at.query_params["images"] == "pets"
+
+
+def test_images_that_are_read_are_counted_and_stopped_in_place(app, store, pets):
+    wanted = ask(store, pets, "pets")
+    stages = [["starting", 4.0], ["reading images", 12.0]]
+    with job_folder(store, wanted, running=True, stages=stages, done=1200, total=50000):
+        at = app(store.root, own="yes")
+        assert [bar.proto.text for bar in at.get("progress")] == ["**reading images**: 1,200 of 50,000"]
+        assert "starting · 4.0 s" in words(at) and "**pets**" in words(at)
+        assert at.sidebar.caption[-1].value == "Running: reading images, 1,200 of 50,000"
+        assert button(at, "Cancel") and not at.success
+    at = app(store.root, own="yes")
+    assert "Interrupted" in words(at) and button(at, "Resume")
+
+
+def test_what_is_wrong_with_images_is_one_sentence_in_place(app, store, pets, monkeypatch):
+    monkeypatch.setattr(jobs, "_start", lambda store, job: jobs.work(str(store.root), job))
+    (pets / "dog" / "broken.png").write_bytes(b"nor this")
+    at = add_images(app(store.root, own="yes"), pets, "pets")
+    assert [e.value.startswith("2 of 102 images cannot be used") for e in at.error] == [True]
+    assert button(at, "Retry") and not at.success
+    button(at, "Retry").click().run()
+    assert len(at.error) == 1 and not at.exception
+
+
+def test_a_viewer_starts_no_import(app, store, pets, monkeypatch):
+    before = app(store.root, own="yes")
+    monkeypatch.setenv("UNLEARN_ROLE", "viewer")
+    assert button(app(store.root, own="yes"), "Add these images").disabled
+    at = add_images(before, pets, "pets")  # pressed when the role was another
+    assert not jobs.listing(store) and not at.success
 
 
 def test_sidebar_keeps_the_study_over_a_change_of_page_and_warns_of_an_unknown_one(app, filled_store, filled_study):

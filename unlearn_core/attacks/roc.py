@@ -113,16 +113,22 @@ def delong_difference(
     return area_1 - area_2, delong(*first)[1] + delong(*second)[1] - 2 * shared, shared
 
 
+def needed(alpha: float) -> float:
+    """How many non-members there must be for a share of them, `alpha`, to be measurable: so many that 10 of them make
+    that share; infinite for 0.
+    """
+    return math.inf if alpha <= 0 else math.ceil(FALSE_ALARMS_NEEDED / alpha - 1e-9)
+
+
 def tpr_at_fpr(member_scores: np.ndarray, nonmember_scores: np.ndarray, alpha: float, level: float = 0.05) -> Measured:
     """Share of members found while at most a share `alpha` of non-members is accused, with its (1 - level) interval.
 
     The value is None where fewer than 10 false alarms are expected at this rate: such a number would be noise.
     Source: Carlini et al. (2022), arXiv:2112.03570; Clopper, Pearson (1934).
     """
-    members, others = len(member_scores), len(nonmember_scores)
-    needed = math.inf if alpha <= 0 else math.ceil(FALSE_ALARMS_NEEDED / alpha - 1e-9)
-    if others < needed:
-        least = f"at least {needed}" if alpha > 0 else "a rate of false alarms above 0"
+    members, others, least = len(member_scores), len(nonmember_scores), needed(alpha)
+    if others < least:
+        least = f"at least {least}" if alpha > 0 else "a rate of false alarms above 0"
         return Measured(None, why=f"not measurable with n = {others} non-members, needs {least}")
     if not members:
         return Measured(None, why="not measurable with n = 0 members, needs at least 1")

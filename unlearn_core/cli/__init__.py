@@ -3,13 +3,21 @@
     frame.py       what all commands share: errors as one sentence, progress, tables, the result as one JSON object
     options.py     options that several commands share, and texts made into rows, specs and hyperparameters
     lists.py       list
-    own_data.py    data add, data list
+    own_data.py    data add, data list, data check
+    own_model.py   judge
     stages.py      train, bank, map
     forgetting.py  forget, unlearn, evaluate
-    studies.py     example, study, forecast, compare, calibrate, suggest, proxies, audit
+    studies.py     example, study, forecast, compare, calibrate, suggest, proxies
+    audit.py       audit
     search.py      tune
-    algorithms.py  leaderboard, defaults
+    stream.py      stream
+    landscape.py   landscape
+    report.py      report
+    bundle.py      bundle export, bundle import
+    algorithms.py  leaderboard, defaults, algorithms check, algorithms list
     queue.py       jobs list, start, show, cancel, resume, remove
+    removal.py     remove, trash list, trash restore, trash empty
+    verify.py      verify
 
 Modules that need seconds to import are imported inside the commands, so that help and small lists answer at once.
 """
@@ -18,7 +26,24 @@ from typing import Annotated
 
 import typer
 
-from unlearn_core.cli import algorithms, forgetting, lists, own_data, queue, search, stages, studies
+from unlearn_core.cli import (
+    algorithms,
+    audit,
+    bundle,
+    forgetting,
+    landscape,
+    lists,
+    own_data,
+    own_model,
+    queue,
+    removal,
+    report,
+    search,
+    stages,
+    stream,
+    studies,
+    verify,
+)
 from unlearn_core.cli.frame import Commands
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -49,17 +74,26 @@ for command in (
     forgetting.evaluate,
     studies.study,
     search.tune,
+    landscape.landscape,
     studies.forecast,
     studies.compare,
     studies.suggest,
     studies.calibrate,
     studies.proxies,
-    studies.audit,
+    audit.audit,
+    stream.stream,
+    own_model.judge,
+    report.report,
+    removal.remove,
+    verify.verify,
     algorithms.leaderboard,
     algorithms.defaults,
 ):
     app.command(command.__name__.rstrip("_"))(command)
+app.add_typer(algorithms.app, name="algorithms")
 app.add_typer(own_data.app, name="data")
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(queue.app, name="jobs")
+app.add_typer(removal.app, name="trash")
 
 __all__ = ["app"]

@@ -1,15 +1,71 @@
-"""leaderboard, defaults: all algorithms beside each other, and the search for their settings."""
+"""leaderboard, defaults: all algorithms beside each other, and the search for their settings; algorithms check, list:
+files of one's own.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from unlearn_core.cli.frame import StoreOption, answer, open_store, progress, say, show
+from unlearn_core.cli.frame import JsonOption, StoreOption, answer, open_store, progress, say, show
 from unlearn_core.cli.options import row_of
 
 COLUMNS = ("algorithm", "best", "defaults", "group_tow", "with_defaults")
+app = typer.Typer(no_args_is_help=True, help="Your own algorithms: files in the folder UNLEARN_ALGORITHMS.")
+
+
+@app.command("check")
+def check_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A Python file that defines one algorithm.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print no table.")] = False,
+) -> None:
+    """Run a file, and try on a small net what every algorithm promises; status 1 where a promise is not kept.
+
+    The file is code: it runs with all your rights. It need not lie in the folder UNLEARN_ALGORITHMS.
+    """
+    from unlearn_core.params import BadValue
+    from unlearn_core.unlearning import ALGORITHMS, BUILT_IN
+    from unlearn_core.unlearning.check import check
+    from unlearn_core.unlearning.own import load
+
+    own = load(file.expanduser().resolve(), {name: ALGORITHMS[name] for name in BUILT_IN})
+    if own.algorithm is None:
+        raise BadValue(own.fault)
+    found = []
+    for each in check(own.algorithm):
+        say(f"{'kept' if each.held else 'BROKEN':6} {each.promise}")
+        found.append(vars(each))
+    if not as_json:
+        show([line for line in found if not line["held"]], False, nothing="No fault was found.", err=True)
+    broken = sum(not line["held"] for line in found)
+    answer(
+        {"algorithm": own.name, "title": own.algorithm.title, "sha256": own.digest, "broken": broken, "checks": found}
+    )
+    if broken:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """List the files of your folder: the name of the algorithm in each, or why it was not loaded."""
+    from unlearn_core.params import BadValue
+    from unlearn_core.unlearning import OWN, OWN_FAULT
+
+    if OWN_FAULT:
+        raise BadValue(OWN_FAULT)
+    rows = [
+        {
+            "file": str(own.file),
+            "algorithm": own.name if own.algorithm else "",
+            "title": own.algorithm.title if own.algorithm else "",
+            "sha256": own.digest[:12],
+            "fault": own.fault,
+        }
+        for own in OWN
+    ]
+    show(rows, as_json, nothing="There are none: set UNLEARN_ALGORITHMS to a folder with a Python file for each.")
 
 
 def leaderboard(

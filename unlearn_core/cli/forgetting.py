@@ -29,6 +29,11 @@ def forget(
     share: Annotated[float | None, typer.Option(help="Share of the class.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the draw.")] = None,
     named: Annotated[str | None, typer.Option("--rows", help="Row numbers such as 3,7-9.")] = None,
+    scale: Annotated[str | None, typer.Option(help="What the ends of a band are: value or rank.")] = None,
+    low: Annotated[float | None, typer.Option(help="Where a band begins.")] = None,
+    high: Annotated[float | None, typer.Option(help="Where a band ends.")] = None,
+    row: Annotated[int | None, typer.Option(help="The image that the others lie near to.")] = None,
+    measure: Annotated[str | None, typer.Option(help="How near is measured: euclidean or cosine.")] = None,
     file: Annotated[Path | None, typer.Option(help="Row numbers from a file, one a line or comma-separated.")] = None,
     models: ModelsOption = 64,
     out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the row numbers here too.")] = None,
@@ -44,6 +49,7 @@ def forget(
     root = open_store(store)
     spec = training(root, recipe)
     given = {"level": level, "size": size, "label": label, "share": share, "seed": seed, "named": named}
+    given |= {"scale": scale, "low": low, "high": high, "row": row, "measure": measure}
     if file is not None:
         if named is not None:
             raise BadValue("Give row numbers by --rows or by --file, not by both.")

@@ -143,6 +143,8 @@ def read_spec(file: Path, kind: type[Spec] = Spec) -> Spec:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         raise BadValue(f"The file {file} is not JSON: line {error.lineno}: {error.msg}.") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
+        raise BadValue(f"The file {file} is not JSON that can be read.") from error
     name = data.get("spec") if isinstance(data, dict) else None
     cls = SPECS.get(name) if isinstance(name, str) else None
     if cls is None or not issubclass(cls, kind):

@@ -1,4 +1,4 @@
-"""data add, data list: a person's own images."""
+"""data add, data list, data check: a person's own images."""
 
 from __future__ import annotations
 
@@ -25,11 +25,14 @@ def add(
 
     Damaged images are left out, at most one in a hundred. Other files, such as notes.txt, are left out and not counted.
     """
-    root = open_store(store).root / "data"
-    from unlearn_core import data
+    root = open_store(store)
+    from unlearn_core.experiment import fulfil
+    from unlearn_core.experiment.added_images import ask, found_in
 
     with progress() as tell:
-        added = data.add(path, name, root, test_share=test_share, seed=seed, size=size, tell=tell)
+        wanted = ask(root, path, name, test_share=test_share, seed=seed, size=size)
+        found = found_in(fulfil(root, wanted, tell))
+    added = found.about
     for file, reason in added.skipped[:10]:
         say(f"Left out: {file} ({reason}).")
     if len(added.skipped) > 10:
@@ -45,3 +48,31 @@ def list_(as_json: JsonOption = False, store: StoreOption = None) -> None:
 
     rows = [vars(i) | {"skipped": len(i.skipped)} for i in data.own(root)]
     show(rows, as_json, nothing="There are no datasets of your own in this store yet; add one with data add.")
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="Name of one of your own datasets.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print no table.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """What a dataset of yours holds: images of each class, copies, small classes, files that were left out."""
+    root = open_store(store)
+    from unlearn_core.experiment.own_images import overview
+
+    found = overview(root, name)
+    classes = found.classes.to_dict("records")
+    if not as_json:
+        show(classes, False, nothing="", err=True)
+        for problem in found.problems:
+            say(problem)
+    answer(
+        {
+            "name": name,
+            "shape": found.about.shape,
+            "classes": classes,
+            "problems": found.problems,
+            "skipped": len(found.skipped),
+            "reasons": found.reasons,
+        }
+    )

@@ -76,7 +76,7 @@ def resume(key: Key, store: StoreOption = None) -> None:
 
 @app.command()
 def remove(key: Key, store: StoreOption = None) -> None:
-    """Remove the record of a job that is not under way; its results stay."""
+    """Move the record of a job that is not under way to the trash; its results stay."""
     from unlearn_core import jobs
 
     root = open_store(store)

@@ -1,4 +1,4 @@
-"""example, study, forecast, compare, suggest, proxies, audit: one forget set, many ways to forget it, over seeds."""
+"""example, study, forecast, compare, suggest, proxies: one forget set, many ways to forget it, over seeds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from unlearn_core.cli.frame import StoreOption, answer, obtain, open_store, say, show
-from unlearn_core.cli.options import read_spec, row_of
+from unlearn_core.cli.options import read_spec
 from unlearn_core.params import BadValue, plain
 
 
@@ -35,6 +35,13 @@ def study(
     models: Annotated[
         int | None, typer.Option(help="Members of the bank, in place of the study's own; 0 = no bank.")
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.safetensors",
+            help="Weights of a model you trained, which is the original then; it must have the study's architecture.",
+        ),
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Run a study. To write one, start from study --show example | python -m json.tool > study.json."""
@@ -44,10 +51,21 @@ def study(
     spec = _study(root, show or source)
     if models is not None:
         spec = spec.but(models=models)
+    if weights is not None:
+        spec = spec.but(training=_with_weights(root, spec.training, weights))
     if show is not None:
         answer(plain(spec))
     else:
         _report(root, spec)
+
+
+def _with_weights(store, training, weights: Path):
+    from unlearn_core.experiment.own_weights import keep
+
+    digest = keep(store, training.afresh, weights).digest
+    if training.weights not in ("", digest):
+        raise BadValue(f"The study names another original: {weights} does not hold the weights that it was made with.")
+    return training.but(weights=digest)
 
 
 def _study(store, source: str):
@@ -88,7 +106,7 @@ def forecast(
     from unlearn_core.experiment.forecast import forecast
 
     planned = read_spec(file, Study)
-    finished = _open(store, like)
+    finished = open_study(store, like)
     answer({"like": finished.key} | vars(forecast(finished, planned)))
 
 
@@ -105,7 +123,7 @@ def compare(
     store: StoreOption = None,
 ) -> None:
     """All methods of a finished study beside each other: means with 95 % intervals over seeds, and seconds per run."""
-    found = _open(store, study)
+    found = open_study(store, study)
     if as_json:
         answer({"study": found.key, "methods": _lines(found)})
     else:
@@ -124,21 +142,24 @@ def _with_interval(mean: float | None, half_width: float | None) -> str | None:
 
 
 def suggest(study: KeyArgument = None, store: StoreOption = None) -> None:
-    """The algorithm that did best on each part of a finished study's forget set, and what that rests on."""
-    from unlearn_core.params import plain
+    """What stored runs suggest for each part of a finished study's forget set, and what that rests on."""
+    from unlearn_core.experiment.proposals import advice, unfit
+    from unlearn_core.rum import Plan
 
-    found = _open(store, study)
-    parts = {part: found.suggestion(part) for part, rows in found.parts.items() if len(rows)}
+    found = open_study(store, study)
+    misfits, scores = unfit(found, Plan(), found.forget), found.memorization.scores
+    parts = {part: rows for part, rows in found.refine(Plan(), found.forget).items() if len(rows)}
+    told = {part: advice(found, float(scores[rows].mean()), tuple(misfits[part])) for part, rows in parts.items()}
     answer(
-        {
-            "study": found.key,
-            "parts": {
-                part: vars(advice)
-                | {"unlearner": plain(advice.unlearner), "rival": advice.rival and plain(advice.rival)}
-                for part, advice in parts.items()
-            },
-        }
+        {"study": found.key, "parts": {part: {n: _plain(v) for n, v in vars(a).items()} for part, a in told.items()}}
     )
+
+
+def _plain(value: object) -> object:
+    from unlearn_core.evaluation import Estimate
+    from unlearn_core.params import Spec, plain
+
+    return plain(value) if isinstance(value, Spec) else vars(value) if isinstance(value, Estimate) else value
 
 
 EQUAL_COLUMNS = ("method", "retention", "alpha", "forget_accuracy", "group_tow", "lira_auc")
@@ -153,7 +174,7 @@ def calibrate(
     from unlearn_core.experiment import EqualRetention
     from unlearn_core.experiment.equal_retention import means
 
-    found = _open(store, study)
+    found = open_study(store, study)
     result, _ = obtain(found.store, EqualRetention(study=found.spec))
     table = result.table()
     if as_json:
@@ -178,7 +199,7 @@ def proxies(
     """Cheaper scores beside exact memorization: how alike they rank the images, their seconds, and RUM cut by each."""
     from unlearn_core.experiment import ProxyTable
 
-    found = _open(store, study)
+    found = open_study(store, study)
     result, _ = obtain(found.store, ProxyTable(study=found.spec))
     lines = _records(result.table())
     if not found.spec.models:
@@ -191,48 +212,7 @@ def proxies(
     show(lines, False, nothing="", columns=PROXY_COLUMNS)
 
 
-def audit(
-    method: Annotated[str, typer.Option(help="Method of the study: see compare.")],
-    study: KeyArgument = None,
-    attack: Annotated[str | None, typer.Option(help="Attack: one of list attacks that gives scores.")] = None,
-    part: Annotated[str, typer.Option(help="all, low, medium or high.")] = "all",
-    store: StoreOption = None,
-) -> None:
-    """Attack a method's models, the original and two retrained ones: does anything give the forgotten images away?"""
-    from unlearn_core.experiment import audit as attacks
-
-    found = _open(store, study)
-    row_of(dict.fromkeys(found.table["method"]), method, "method in this study")
-    statistic = attack or attacks.default_statistic(found)
-    row_of(attacks.STATISTICS, statistic, "attack on single images")
-    verdict = attacks.judge(found, method, statistic, part)
-    sides = {
-        "method": verdict.audited,
-        "original": verdict.original,
-        "retrained": verdict.retrained,
-        "retrained_again": verdict.again,
-    }
-    answer(
-        {
-            "study": found.key,
-            "method": method,
-            "attack": statistic,
-            "part": part,
-            "forget": len(verdict.audited.rows),
-            "unseen": verdict.audited.unseen,
-            "auc": {name: vars(side.success) for name, side in sides.items()},
-            "tpr_at_1_fpr": {name: vars(side.found_at(0.01)) for name, side in sides.items()},
-            # Differences in AUC to the retrained models, with the half widths of their intervals.
-            "auc_above_retrained": vars(verdict.apart),
-            "original_above_retrained": vars(verdict.power),
-            "noise_floor": vars(verdict.floor),
-            "differs_from_retrained": verdict.side != 0,
-            "attack_has_power": verdict.has_power,
-        }
-    )
-
-
-def _open(store: Path | None, key: str | None):
+def open_study(store: Path | None, key: str | None):
     from unlearn_core.experiment import OpenStudy, studies
 
     root = open_store(store)

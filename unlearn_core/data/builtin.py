@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from unlearn_core.data import kept
+import unlearn_core.data.kept as kept
 from unlearn_core.data.images import DataError, Images, Source
 from unlearn_core.data.splits import stratified
 from unlearn_core.progress import Tell

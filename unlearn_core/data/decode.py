@@ -23,11 +23,14 @@ ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 GRAY = ("1", "L", "LA")
 COLOUR = ("P", "RGB", "RGBA", "CMYK")
 MEMORY_LIMIT = 4_000_000_000  # bytes of decoded pixels
-PIXEL_LIMIT = 50_000_000  # pixels of one image, so that a small file cannot unfold into a huge one
+PIXEL_LIMIT = 50_000_000  # pixels of one image, and of all that are being decoded at once
+# A small file cannot unfold into a huge image: photographs and drawings have a byte for every few pixels.
+SMALL = 4_000_000  # pixels that any file may have
+PER_BYTE = 1_000  # pixels for each byte of a larger one
 BAD_SHARE = 100  # at most one image in this many may be bad
 # Below this many pixels an image is mostly Python's own work, and a second thread makes it slower.
 THREADED_FROM = 100 * 100
-CHUNK = 500  # images between two calls of tell
+CHUNK = 100  # images between two calls of tell
 
 Encoded = Path | bytes | None
 
@@ -59,7 +62,8 @@ def header(encoded: Encoded) -> Header | str:
             if encoded.stat().st_size == 0:
                 return "empty"
         with _open(encoded) as image:
-            if image.width * image.height > PIXEL_LIMIT:
+            length = len(encoded) if isinstance(encoded, bytes) else encoded.stat().st_size
+            if image.width * image.height > min(PIXEL_LIMIT, max(SMALL, PER_BYTE * length)):
                 return "too many pixels"
             if image.mode not in GRAY + COLOUR:
                 return f"{image.mode} pixels are not supported; save it with 8 bits per channel"
@@ -90,7 +94,7 @@ def decode(names: Sequence[str], encoded: Sequence[Encoded], size: int | None, t
     given, and when the pixels would need more than MEMORY_LIMIT bytes, which is known before any is decoded. A file
     that cannot be used and whose name does not end like an image's is skipped, but not counted for that share.
     """
-    found = _each(header, encoded, 1, partial(tell, "check images"))
+    found = _each(header, encoded, 1, partial(tell, "checking images"))
     good = np.array([isinstance(h, Header) for h in found])
     skipped = [(name, h) for name, h in zip(names, found, strict=True) if isinstance(h, str)]
     strays = {n for n, e, h in zip(names, encoded, found, strict=True) if isinstance(h, str) and not _claims(e)}
@@ -110,7 +114,8 @@ def decode(names: Sequence[str], encoded: Sequence[Encoded], size: int | None, t
         )
     x, rows = np.empty(shape, np.uint8), np.flatnonzero(good)
     large = sum(h.width * h.height for h in headers) > THREADED_FROM * len(headers)
-    threads = min(8, os.cpu_count() or 1) if large else 1
+    together = PIXEL_LIMIT // max(h.width * h.height for h in headers)
+    threads = min(8, os.cpu_count() or 1, together) if large else 1
     one = partial(pixels, gray=gray, size=size)
 
     def fill(first: int, images: list) -> None:
@@ -121,7 +126,7 @@ def decode(names: Sequence[str], encoded: Sequence[Encoded], size: int | None, t
             else:
                 x[place] = image
 
-    _each(one, [encoded[row] for row in rows], threads, partial(tell, "decode images"), fill)
+    _each(one, [encoded[row] for row in rows], threads, partial(tell, "reading images"), fill)
     _tolerable(skipped, strays, len(names))
     return Decoded(x if len(x) == good.sum() else x[good[rows]], good, skipped)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ from unlearn_core.params import BadValue
 
 # Files that a desktop puts beside images and does not show.
 UNSEEN = ("thumbs.db", "desktop.ini")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def image_folder(top: Path) -> Found:
@@ -48,8 +50,10 @@ def entries(folder: Path, top: Path) -> list[os.DirEntry]:
 
 
 def text(name: str) -> str:
-    """A file name as text that can be shown and stored: bytes that are no UTF-8 become the replacement character."""
-    return os.fsencode(name).decode("utf-8", "replace")
+    """A file name as text that can be shown on one line and stored: bytes that are no UTF-8, and characters that
+    control a screen, become the replacement character.
+    """
+    return CONTROL.sub("\ufffd", os.fsencode(name).decode("utf-8", "replace"))
 
 
 def _folders(folder: os.DirEntry, top: Path) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from unlearn_core.data.decode import Encoded
+from unlearn_core.params import BadValue
 
 
 class Item(NamedTuple):
@@ -25,3 +29,15 @@ class Found(NamedTuple):
     train: list[Item]
     test: list[Item]
     left_out: list[tuple[str, str]]
+
+
+def check_classes(classes: tuple[str, ...], items: Sequence[Item]) -> None:
+    """Raises BadValue unless these training images are of two classes at least, and two at least of each."""
+    if not items:
+        raise BadValue("There are no images in class folders here, such as cat/0001.png or train/cat/0001.png.")
+    if len(classes) < 2:
+        raise BadValue(f"At least two classes are needed; there is only {classes[0]!r}.")
+    counts = np.bincount([i.label for i in items], minlength=len(classes))
+    few = int(counts.argmin())
+    if counts[few] < 2:
+        raise BadValue(f"Each class needs at least two training images; class {classes[few]!r} has {counts[few]}.")

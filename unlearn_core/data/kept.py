@@ -65,7 +65,7 @@ def about(place: Path) -> dict:
     try:
         found = json.loads((place / "about.json").read_text())
         return found | {"classes": tuple(found["classes"]), "fingerprint": str(found["fingerprint"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(damaged(place)) from error
 
 

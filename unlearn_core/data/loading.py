@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unlearn_core.data import kept
+import unlearn_core.data.kept as kept
 from unlearn_core.data.builtin import DATASETS
 from unlearn_core.data.images import Dataset, Images
 from unlearn_core.data.own import own, place_of

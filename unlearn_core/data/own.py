@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from unlearn_core.data import kept
+import unlearn_core.data.kept as kept
 from unlearn_core.data.builtin import DATASETS
 from unlearn_core.data.decode import decode
 from unlearn_core.data.images import DataError, Images, Source
-from unlearn_core.data.items import Item
-from unlearn_core.data.sources import find
+from unlearn_core.data.items import check_classes
+from unlearn_core.data.sources import find, listing
 from unlearn_core.data.splits import stratified
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
+from unlearn_core.store import below
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
@@ -38,7 +38,7 @@ class Imported:
 
 def place_of(name: str, root: Path) -> Path | None:
     """The folder of one's own dataset of this name, or None. A name that cannot be one never touches the disk."""
-    place = Path(root) / "own" / name if NAME.fullmatch(name) else None
+    place = below(root, "own", name) if NAME.fullmatch(name) else None
     return place if place is not None and place.is_dir() else None
 
 
@@ -54,6 +54,34 @@ def own(root: Path) -> list[Imported]:
     return found
 
 
+def free_place(name: str, root: Path) -> Path:
+    """The folder that a new dataset of this name will have. Raises BadValue for a name that it cannot have, or that
+    another one has.
+    """
+    if not NAME.fullmatch(name):
+        raise BadValue(f"{name!r} cannot be a name: use at most 40 letters, digits, - and _, a letter or digit first.")
+    if name.lower() in {known.lower() for known in DATASETS}:
+        raise BadValue(f"{name} is the name of a dataset that the program has already; choose another name.")
+    place = below(root, "own", name)
+    if place.exists():
+        raise BadValue(f"There is already a dataset called {name}; choose another name.")
+    return place
+
+
+def check(test_share: float, size: int | None) -> None:
+    """Raises BadValue for a share or a size that `add` does not take."""
+    if not 0 < test_share <= 0.5:
+        raise BadValue(f"The test share must be more than 0 and at most 0.5, not {test_share:g}.")
+    if size is not None and not 1 <= size <= 1024:
+        raise BadValue(f"The size must be at least 1 and at most 1024 pixels, not {size}.")
+
+
+def asked_by(name: str, root: Path) -> str:
+    """What was given to `add` as `asked` when it made the dataset of this name; "" where nothing was, or none is."""
+    place = place_of(name, root)
+    return "" if place is None else str(kept.about(place).get("asked", ""))
+
+
 def add(
     source: Path,
     name: str,
@@ -62,6 +90,8 @@ def add(
     test_share: float = 0.2,
     seed: int = 0,
     size: int | None = None,
+    listed: str = "",
+    asked: str = "",
     tell: Tell = silent,
 ) -> Imported:
     """Import a folder of images or a parquet file under a name, whole or not at all.
@@ -69,30 +99,23 @@ def add(
     Where the source has no test part, `test_share` of the images becomes one (stratified, drawn with `seed`). `size`
     resizes every image to size x size pixels. Damaged images are skipped and listed if they are at most one in a
     hundred. Files that are no images and do not end like one, such as notes.txt, are skipped and listed too, however
-    many there are.
+    many there are. With `listed`, the source must be as `listing` said it to be, from before the first image is read
+    until the last one was. `asked` is noted beside the dataset: see `asked_by`.
 
     Raises BadValue for a source, a name or a value that cannot be used, DataError when `root` cannot be written.
     """
-    if not NAME.fullmatch(name):
-        raise BadValue(f"{name!r} cannot be a name: use at most 40 letters, digits, - and _, a letter or digit first.")
-    if name.lower() in {known.lower() for known in DATASETS}:
-        raise BadValue(f"{name} is the name of a dataset that the program has already; choose another name.")
-    if not 0 < test_share <= 0.5:
-        raise BadValue(f"The test share must be more than 0 and at most 0.5, not {test_share:g}.")
-    if size is not None and not 1 <= size <= 1024:
-        raise BadValue(f"The size must be at least 1 and at most 1024 pixels, not {size}.")
-    place = Path(root) / "own" / name
+    check(test_share, size)
+    place = free_place(name, root)
     kept.prepare(place.parent)
-    if place.exists():
-        raise BadValue(f"There is already a dataset called {name}; choose another name.")
-
+    tell("looking for images", 0, 1)
+    _still(source, listed)
     found = find(source)
-    _check_classes(found.classes, found.train)
+    check_classes(found.classes, found.train)
     items = found.train + found.test
     decoded = decode([i.name for i in items], [i.encoded for i in items], size, tell)
     good = [item for item, usable in zip(items, decoded.good, strict=True) if usable]
     n_train = int(decoded.good[: len(found.train)].sum())
-    _check_classes(found.classes, good[:n_train])
+    check_classes(found.classes, good[:n_train])
     labels = np.array([i.label for i in good], np.int64)
     whole = Images(torch.from_numpy(decoded.x), torch.from_numpy(labels))
     if found.test:
@@ -103,23 +126,22 @@ def add(
     if not len(parts[1].y):
         raise BadValue("No test image is left; give a larger test share or more images.")
 
-    tell("write the dataset", 0, 1)
+    _still(source, listed)
+    tell("writing the dataset", 0, 1)
     skipped = decoded.skipped + found.left_out
     about = {"name": name, "skipped": skipped, "train": len(parts[0].y), "test": len(parts[1].y)}
-    kept.write(place, Source(found.classes, *parts), about | {"shape": list(whole.x.shape[1:])})
-    tell("write the dataset", 1, 1)
+    about |= {"shape": list(whole.x.shape[1:])} | ({"asked": asked} if asked else {})
+    kept.write(place, Source(found.classes, *parts), about)
+    tell("writing the dataset", 1, 1)
     return _imported(place)
 
 
-def _check_classes(classes: tuple[str, ...], items: Sequence[Item]) -> None:
-    if not items:
-        raise BadValue("There are no images in class folders here, such as cat/0001.png or train/cat/0001.png.")
-    if len(classes) < 2:
-        raise BadValue(f"At least two classes are needed; there is only {classes[0]!r}.")
-    counts = np.bincount([i.label for i in items], minlength=len(classes))
-    few = int(counts.argmin())
-    if counts[few] < 2:
-        raise BadValue(f"Each class needs at least two training images; class {classes[few]!r} has {counts[few]}.")
+def _still(source: Path, listed: str) -> None:
+    if listed and listing(source) != listed:
+        raise BadValue(
+            "Files there were added, changed or removed since these images were asked for: add them again once that is "
+            "over."
+        )
 
 
 def _imported(place: Path) -> Imported:

@@ -14,7 +14,15 @@ from unlearn_core.data.decode import MEMORY_LIMIT
 from unlearn_core.data.items import Found, Item
 from unlearn_core.params import BadValue
 
+COLUMNS = ["image", "label"]
 TEXT = ("string", "large_string", "string_view")
+# A small file cannot unfold into a huge table: images hardly shrink, and few are told twice.
+RATIO = 50  # bytes of a table for each byte of its file
+SMALL = 50_000_000  # bytes that any table may have
+PER_ROW = 8  # bytes of the file at least, once there are more than a few rows; the smallest image has three times that
+FEW = 10_000
+CHUNK = 64  # rows that are unfolded between two looks at how large the table has become
+SHOWN = 80  # characters of a text from the file in a message
 
 
 class _Table(NamedTuple):
@@ -39,7 +47,7 @@ def parquet(train: list[Path], test: list[Path]) -> Found:
     number = {name: k for k, name in enumerate(classes)}
     items = [
         [
-            Item(f"{t.file} row {row}" + (f" ({path})" if path else ""), _label(t, row, label, number), image)
+            Item(f"{t.file} row {row}" + (f" ({_shown(path)})" if path else ""), _label(t, row, label, number), image)
             for row, (image, path, label) in enumerate(zip(t.images, t.paths, t.labels, strict=True))
         ]
         for t in tables
@@ -51,13 +59,9 @@ def parquet(train: list[Path], test: list[Path]) -> Found:
 def _read(file: Path) -> _Table:
     try:
         with pq.ParquetFile(file) as opened:
-            schema, meta = opened.schema_arrow, opened.metadata
+            schema = opened.schema_arrow
             _check_columns(file.name, schema)
-            size = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
-            if size > MEMORY_LIMIT:
-                allowed = f"at most {MEMORY_LIMIT / 1e9:g} GB are allowed"
-                raise BadValue(f"{file.name} holds {size / 1e9:.1f} GB, but {allowed}; use fewer images.")
-            table = opened.read(columns=["image", "label"])
+            table = _unfolded(file, opened)
         images, labels = table["image"], table["label"]
         if pa.types.is_dictionary(labels.type):
             labels = labels.cast(labels.type.value_type)
@@ -70,28 +74,62 @@ def _read(file: Path) -> _Table:
     except BadValue:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:100]
-        raise BadValue(f"{file.name} cannot be read as a parquet file ({reason}).") from error
+        raise BadValue(f"{file.name} cannot be read as a parquet file ({_shown(error)}).") from error
     for row, label in enumerate(found.labels):
         if label is None:
             raise BadValue(f"{file.name} row {row} has no label.")
     return found
 
 
+def _unfolded(file: Path, opened: pq.ParquetFile) -> pa.Table:
+    """The two columns. What a file says of its own size may be wrong, so it is stopped where it becomes too large."""
+    length, rows = file.stat().st_size, opened.metadata.num_rows
+    groups = [opened.metadata.row_group(i).total_byte_size for i in range(opened.metadata.num_row_groups)]
+    most = min(MEMORY_LIMIT, max(SMALL, RATIO * length))
+    if rows > max(FEW, length / PER_ROW):
+        raise BadValue(f"{file.name} tells of {rows:,} rows, too many for a file of {length:,} bytes.")
+    if sum(groups) > most:
+        raise _too_large(file, most)
+    parts, size = [], 0
+    # No image is larger than a group, but a few bytes may tell it in every row: so many rows have room together.
+    together = max(1, min(CHUNK, most // max([1, *groups])))
+    for part in opened.iter_batches(together, columns=COLUMNS):
+        parts.append(part)
+        size += part.nbytes
+        if size > most:
+            raise _too_large(file, most)
+    return pa.Table.from_batches(parts, pa.schema([opened.schema_arrow.field(name) for name in COLUMNS]))
+
+
+def _too_large(file: Path, most: int) -> BadValue:
+    return BadValue(
+        f"{file.name} holds more than {most / 1e9:.2g} GB, the most for a file of {file.stat().st_size:,} bytes; "
+        "use fewer images."
+    )
+
+
+def _shown(text: object) -> str:
+    """A text from the file on one line, cut where it is long."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return line if len(line) <= SHOWN else f"{line[: SHOWN - 3]}..."
+
+
 def _check_columns(file: str, schema: pa.Schema) -> None:
-    for column in ("image", "label"):
+    for column in COLUMNS:
         if schema.names.count(column) != 1:
-            raise BadValue(f"{file} needs the columns 'image' and 'label'; it has {', '.join(schema.names) or 'none'}.")
+            has = _shown(", ".join(schema.names)) or "none"
+            raise BadValue(f"{file} needs the columns 'image' and 'label'; it has {has}.")
     image, label = schema.field("image").type, schema.field("label").type
     position = image.get_field_index("bytes") if pa.types.is_struct(image) else -1
     if position < 0 or not _is_one_of(image.field(position).type, "binary", "large_binary"):
         raise BadValue(
-            f"The column 'image' of {file} must hold image files as a struct with the field 'bytes', not {image}."
+            f"The column 'image' of {file} must hold image files as a struct with the field 'bytes', "
+            f"not {_shown(image)}."
         )
     if pa.types.is_dictionary(label):
         label = label.value_type
     if not pa.types.is_integer(label) and not _is_one_of(label, *TEXT):
-        raise BadValue(f"The labels of {file} must be whole numbers or texts, not {label}.")
+        raise BadValue(f"The labels of {file} must be whole numbers or texts, not {_shown(label)}.")
 
 
 def _is_one_of(kind: pa.DataType, *names: str) -> bool:
@@ -142,7 +180,7 @@ def _label(table: _Table, row: int, label: int | str, number: dict[str, int]) ->
     if isinstance(label, str):
         if label in number:
             return number[label]
-        raise BadValue(f"The test images have a class {label!r} that the training images do not have.")
+        raise BadValue(f"The test images have a class {_shown(label)!r} that the training images do not have.")
     if 0 <= label < len(number):
         return label
     raise BadValue(f"{table.file} row {row} has label {label}, but the labels must be 0 to {len(number) - 1}.")

@@ -16,6 +16,7 @@ from typing import Any
 from unlearn_core.progress import Tell, silent
 
 Function = Callable[[Any, Tell], Any]
+Halves = Callable[[Any], list]  # a task as smaller ones that together are the same
 
 LOOK_EVERY = 0.2  # seconds between two looks at tasks under way
 RESTARTS = 3  # how often a task whose worker died is started again
@@ -37,19 +38,29 @@ class Lost(Exception):
     """The worker of a task died, so the task can be started again."""
 
 
+def whole(task: Any) -> list:
+    """A task that cannot be parted."""
+    return [task]
+
+
 class Engine(ABC):
     """Carries out one function on many tasks, `at_once` of them at a time."""
 
     at_once: int
 
     @abstractmethod
-    def map(self, function: Function, tasks: Iterable[Any], tell: Tell = silent) -> Iterator[tuple[int, Any]]:
+    def map(
+        self, function: Function, tasks: Iterable[Any], tell: Tell = silent, halves: Halves = whole
+    ) -> Iterator[tuple[int, Any]]:
         """(index of the task, function(task, tell)) as results come in, in any order.
 
         `function` stands at the top of a module; tasks and results are small plain values. `tell` hears ("work", done,
         total) over all tasks: how far tasks under way are where the engine can know it, else the finished ones. An
         error in one task does not stop the others: the first one is raised when they are done. Raises EngineError for
         a task whose workers were killed again and again. Whoever stops taking results stops the work.
+
+        `halves` parts a task whose worker was killed, for a system that is short of memory kills the largest process;
+        the result of a task that was parted is that of the part that was done last.
         """
 
     @abstractmethod
@@ -66,31 +77,37 @@ class Workers(Engine):
     def __init__(self, at_once: int, given: int | None = None):
         self.at_once, self.given = at_once, given or at_once
 
-    def map(self, function: Function, tasks: Iterable[Any], tell: Tell = silent) -> Iterator[tuple[int, Any]]:
-        waiting, running, lost = deque(enumerate(tasks)), {}, Counter()
+    def map(
+        self, function: Function, tasks: Iterable[Any], tell: Tell = silent, halves: Halves = whole
+    ) -> Iterator[tuple[int, Any]]:
+        waiting, running, more = deque((index, task, 0) for index, task in enumerate(tasks)), {}, Counter()
         progress, error = Progress(len(waiting), tell), None
         try:
             while waiting or running:
                 while waiting and len(running) < self.given:
-                    index, task = waiting.popleft()
-                    running[self.begin(function, task)] = index, task
+                    index, task, lost = waiting.popleft()
+                    running[self.begin(function, task)] = index, task, lost
                 for handle in self.ended(list(running), LOOK_EVERY):
-                    index, task = running.pop(handle)
+                    index, task, lost = running.pop(handle)
                     try:
                         result = self.result(handle)
                     except Lost:
-                        lost[index] += 1
-                        if lost[index] <= RESTARTS:
-                            waiting.appendleft((index, task))
+                        if lost < RESTARTS:
+                            parts = halves(task)
+                            more[index] += len(parts) - 1
+                            waiting.extendleft((index, part, lost + 1) for part in reversed(parts))
                         else:
                             error = error or EngineError.lost()
                     except Exception as fault:
                         error = error or fault
                     else:
-                        progress.reach(index, 1.0)
-                        yield index, result
-                for handle, (index, _) in running.items():
-                    progress.reach(index, self.share(handle))
+                        more[index] -= 1
+                        if more[index] < 0:
+                            progress.reach(index, 1.0)
+                            yield index, result
+                for handle, (index, _, _) in running.items():
+                    if not more[index]:
+                        progress.reach(index, self.share(handle))
                 progress.show()
         finally:
             if running:

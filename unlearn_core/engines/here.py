@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from unlearn_core.engines.base import Engine, Function, Progress
+from unlearn_core.engines.base import Engine, Function, Halves, Progress, whole
 from unlearn_core.progress import Cancelled, Tell, silent
 
 
@@ -14,7 +14,9 @@ class Here(Engine):
 
     at_once = 1
 
-    def map(self, function: Function, tasks: Iterable[Any], tell: Tell = silent) -> Iterator[tuple[int, Any]]:
+    def map(
+        self, function: Function, tasks: Iterable[Any], tell: Tell = silent, halves: Halves = whole
+    ) -> Iterator[tuple[int, Any]]:
         tasks = list(tasks)
         progress, error = Progress(len(tasks), tell), None
         for index, task in enumerate(tasks):

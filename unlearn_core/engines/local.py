@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from multiprocessing import connection
 from typing import Any
 
-from unlearn_core.engines import machine
+import unlearn_core.engines.machine as machine
 from unlearn_core.engines.base import Engine, Function, Lost, Workers, attempt
 from unlearn_core.engines.here import Here
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import psutil
+
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # what a container may use: microseconds of CPU in each period, or max
 
 
@@ -16,6 +18,18 @@ def cpus() -> int:
         return max(1, min(allowed, int(quota) // int(period)))
     except (OSError, ValueError):
         return allowed
+
+
+def load() -> float:
+    """How many processes of the whole machine, not only of this container, had or wanted a CPU in the last minute."""
+    return max(0.0, psutil.getloadavg()[0])
+
+
+def crowded(workers: int, others: float) -> float:
+    """By which factor so many workers are slower where `others` processes want the CPUs of the machine too, at least 1:
+    whoever wants one gets the same share.
+    """
+    return max(1.0, (workers + others) / (os.cpu_count() or 1)) if others > 0 else 1.0
 
 
 def gpus() -> list[str]:

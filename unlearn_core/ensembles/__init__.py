@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import psutil
@@ -43,7 +45,7 @@ class Bank(Spec):
     def __post_init__(self):
         super().__post_init__()
         # Two requests that mean the same bank must have the same key.
-        object.__setattr__(self, "training", self.training.but(seed=0, without=""))
+        object.__setattr__(self, "training", self.training.afresh.but(seed=0, without=""))
 
 
 def goes_stacked(training: Training, dataset: Dataset) -> bool:
@@ -77,7 +79,7 @@ def train_members(
 
     A stack that does not fit into memory is halved, and goes on from the members that are finished. A single model that
     would go with others has a twin, because a stack of one is rounded otherwise than any other: so a model is the same
-    whoever is trained beside it.
+    whoever is trained beside it. On a GPU it may take as many (see `at_least`).
     """
     if not goes_stacked(training, dataset):
         yield from train_each(training, dataset, rows, seeds, tell)
@@ -86,14 +88,14 @@ def train_members(
     while done < len(seeds):
         chunk = slice(done, done + size)
         count = len(seeds[chunk])
-        twins = 2 if count == 1 else 1
+        members = np.arange(max(count, _least.get())) % count  # and copies of them
 
         def part(stage, step, steps, done=done, count=count):
             tell(stage, steps * done + step * count, steps * len(seeds))
 
         short = False
         try:
-            stack = np.repeat(np.stack(rows[chunk]), twins, axis=0), list(seeds[chunk]) * twins
+            stack = np.stack(rows[chunk])[members], [seeds[chunk][m] for m in members]
             for trained in itertools.islice(train_stacked(training, dataset, *stack, part), count):
                 yield trained
                 done += 1
@@ -107,6 +109,21 @@ def train_members(
                 torch.cuda.empty_cache()
 
 
+_least: ContextVar[int] = ContextVar("least size of a stack", default=2)
+
+
+@contextmanager
+def at_least(models: int) -> Iterator[None]:
+    """Fill each stack up to so many models with copies: a GPU may choose another way for another size of stack, and so
+    a model is made again as it was made among others.
+    """
+    token = _least.set(max(2, models))
+    try:
+        yield
+    finally:
+        _least.reset(token)
+
+
 def _out_of_memory(error: Exception) -> bool:
     text = str(error)
     return (
@@ -114,4 +131,14 @@ def _out_of_memory(error: Exception) -> bool:
     )
 
 
-__all__ = ["Bank", "BankSums", "balanced_subsets", "deal", "goes_stacked", "member_seed", "stack_size", "train_members"]
+__all__ = [
+    "Bank",
+    "BankSums",
+    "at_least",
+    "balanced_subsets",
+    "deal",
+    "goes_stacked",
+    "member_seed",
+    "stack_size",
+    "train_members",
+]

@@ -66,7 +66,7 @@ def train_stacked(
     seconds = (time.perf_counter() - started) / members
     for m, model in enumerate(models):
         model.load_state_dict({k: v[m].detach() for k, v in (params | buffers).items()})
-        yield Trained(model.eval(), as_trajectory(seen[m], rows[m]), seconds)
+        yield Trained(model.eval(), as_trajectory(seen[m], rows[m]), seconds, members)
 
 
 def _prepared(training: Training, model: Classifier, params: dict, buffers: dict, images: torch.Tensor):
@@ -93,7 +93,8 @@ def _automatic(training: Training, model: Classifier, params: dict, buffers: dic
     """
     net, parameters = skeleton(model), list(params.values())
     forward = vmap(lambda p, b, x: call(net, p, b, x))
-    fused = parameters[0].device.type in ("cpu", "cuda")
+    # On a CPU the fused step rounds the last few of all numbers differently: those of whichever member is the last.
+    fused = parameters[0].device.type == "cuda"
     optimiser = torch.optim.SGD(
         parameters, lr=training.lr, momentum=training.momentum, weight_decay=training.weight_decay, fused=fused
     )

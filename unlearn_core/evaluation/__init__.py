@@ -12,7 +12,10 @@ from functools import partial
 from typing import Literal
 
 from unlearn_core.attacks import auc_interval, threshold_efficacy, tpr_at_fpr
+from unlearn_core.attacks.inversion import label_accuracy, retrieval_auc
+from unlearn_core.attacks.simple import simple_mia
 from unlearn_core.entanglement import EmbeddingSums
+from unlearn_core.evaluation.calibration import calibration_error
 from unlearn_core.evaluation.challenge import challenge_score, example_epsilons, forgetting_quality
 from unlearn_core.evaluation.closeness import (
     accuracy,
@@ -35,6 +38,7 @@ from unlearn_core.evaluation.epsilon import (
     one_run_epsilon,
     split_half_epsilons,
 )
+from unlearn_core.evaluation.margins_apart import margin_distance, margin_shift, told_apart
 from unlearn_core.evaluation.outputs_apart import (
     activation_distance,
     js_divergence,
@@ -51,7 +55,7 @@ from unlearn_core.evaluation.perturbation_degree import (
     memory_retention_rate,
 )
 from unlearn_core.evaluation.relearning import anamnesis_index, relearn_time
-from unlearn_core.evaluation.seeds import Estimate, inside_seed_spread, over_seeds, paired_difference
+from unlearn_core.evaluation.seeds import Estimate, inside_seed_spread, over_seeds, paired_difference, stands_out
 from unlearn_core.evaluation.weights_apart import (
     linear_cka,
     relative_weight_distance,
@@ -65,7 +69,8 @@ class Metric:
     """One row of METRICS.
 
     `direction` says what a higher value means. `tier` is what it costs: 0 the models at hand, 1 several seeds, 2 shadow
-    models, 3 many retrained models.
+    models, 3 many retrained models. `remembers` is the side of a retrained model's value on which the forget images are
+    remembered: 1 above it, -1 below it; the other side is over-unlearning, a failure too. 0 where no side says that.
     """
 
     function: Callable
@@ -74,6 +79,7 @@ class Metric:
     help: str
     source: str
     tier: int
+    remembers: Literal[-1, 0, 1] = 0
 
 
 METRICS: dict[str, Metric] = {
@@ -85,6 +91,7 @@ METRICS: dict[str, Metric] = {
         "Share of the forget images still classified correctly. A retrained model gets many of them right too.",
         "definition",
         0,
+        remembers=1,
     ),
     "retain_accuracy": Metric(
         accuracy,
@@ -159,6 +166,7 @@ METRICS: dict[str, Metric] = {
         "Share of the forget images that the confidence attack calls non-members. More than retraining is a trace too.",
         "Fan et al. 2024, arXiv:2310.12508",
         0,
+        remembers=-1,
     ),
     "auc": Metric(
         auc_interval,
@@ -167,6 +175,7 @@ METRICS: dict[str, Metric] = {
         "Chance that the attack ranks a forgotten image above an unseen one. Retraining does not read exactly 0.5.",
         "DeLong et al. 1988",
         0,
+        remembers=1,
     ),
     "tpr_at_1_fpr": Metric(
         partial(tpr_at_fpr, alpha=0.01),
@@ -174,6 +183,35 @@ METRICS: dict[str, Metric] = {
         "closer_to_retrain",
         "Share of the forgotten images found by an attacker who wrongly accuses 1 of 100 unseen images.",
         "Carlini et al. 2022, arXiv:2112.03570",
+        0,
+        remembers=1,
+    ),
+    "tpr_at_01_fpr": Metric(
+        partial(tpr_at_fpr, alpha=0.001),
+        "Attack success at 0.1 % false alarms (TPR@0.1%FPR)",
+        "closer_to_retrain",
+        "Share of the forgotten images found by an attacker who wrongly accuses 1 of 1,000 unseen images; needs 10,000 "
+        "of them.",
+        "Carlini et al. 2022, arXiv:2112.03570",
+        0,
+        remembers=1,
+    ),
+    "tpr_at_10_fpr": Metric(
+        partial(tpr_at_fpr, alpha=0.1),
+        "Attack success at 10 % false alarms (TPR@10%FPR)",
+        "closer_to_retrain",
+        "Share of the forgotten images found by an attacker who wrongly accuses 1 of 10 unseen images.",
+        "Carlini et al. 2022, arXiv:2112.03570",
+        0,
+        remembers=1,
+    ),
+    "simple_mia": Metric(
+        simple_mia,
+        "Accuracy of a classifier of losses (simple MIA)",
+        "closer_to_retrain",
+        "How often one threshold on the loss tells forgotten from unseen images: the attack of the challenge's "
+        "starting kit. Either direction counts, so over-unlearning reads high too.",
+        "Triantafillou et al. 2024, arXiv:2406.09073",
         0,
     ),
     "attack_epsilon": Metric(
@@ -192,6 +230,88 @@ METRICS: dict[str, Metric] = {
         "Steinke et al. 2023, arXiv:2305.08846",
         0,
     ),
+    "rmia_auc": Metric(
+        auc_interval,
+        "Attack success with a few retrained models (RMIA, AUC)",
+        "closer_to_retrain",
+        "Chance that the attack ranks a forgotten image above an unseen one, each held against other images and a few "
+        "reference models. A retrained model's value is perfect, about 0.5.",
+        "Zarifzadeh et al. 2024, arXiv:2312.03262",
+        1,
+        remembers=1,
+    ),
+    "u_lira_auc": Metric(
+        auc_interval,
+        "The audited models under the attack with shadow models (U-LiRA, AUC)",
+        "closer_to_retrain",
+        "Chance that an image looks more like unlearned in an unlearned model than in a retrained one. Two retrained "
+        "models read about 0.5.",
+        "Hayes et al. 2024, arXiv:2403.01218",
+        2,
+    ),
+    "u_lira_privacy_auc": Metric(
+        auc_interval,
+        "Forgotten or never seen, for unlearned models (U-LiRA privacy, AUC)",
+        "closer_to_retrain",
+        "Chance to tell an unlearned model that forgot the image from an unlearned model that never saw it. Perfect "
+        "reads 0.5.",
+        "Hayes et al. 2024, arXiv:2403.01218",
+        2,
+    ),
+    "u_lira_efficacy_auc": Metric(
+        auc_interval,
+        "Unlearned or never trained on the image (U-LiRA efficacy, AUC)",
+        "closer_to_retrain",
+        "Chance to tell an unlearned model from one that was never trained on the image, by what both say about it. "
+        "Perfect reads 0.5.",
+        "Hayes et al. 2024, arXiv:2403.01218",
+        2,
+    ),
+    "u_lira_privacy_tpr": Metric(
+        tpr_at_fpr,
+        "Images found at 1 % false alarms among unlearned models (U-LiRA privacy, TPR@1%FPR)",
+        "closer_to_retrain",
+        "Share of forgotten images an attacker with shadow models finds who accuses 1 of 100 never seen. Perfect reads "
+        "0.01.",
+        "Hayes et al. 2024, arXiv:2403.01218",
+        2,
+    ),
+    "u_lira_efficacy_tpr": Metric(
+        tpr_at_fpr,
+        "Images found at 1 % false alarms (U-LiRA efficacy, TPR@1%FPR)",
+        "closer_to_retrain",
+        "Share of unlearned images told from never trained ones by an attacker with shadow models who is wrong about 1 "
+        "of 100. Perfect reads 0.01.",
+        "Hayes et al. 2024, arXiv:2403.01218",
+        2,
+    ),
+    "retain_leakage": Metric(
+        auc_interval,
+        "Attack success on kept images (retain-set leakage, AUC)",
+        "closer_to_retrain",
+        "Chance that the attack ranks a kept image above an unseen one. More than a retrained model gives away means "
+        "that forgetting some images exposed the others.",
+        "DeLong et al. 1988",
+        0,
+    ),
+    "inversion_label_accuracy": Metric(
+        label_accuracy,
+        "Classes of deleted images that are read from the two models",
+        "closer_to_retrain",
+        "Share of single deletions whose class is guessed by someone with the model before and after. Training on "
+        "without a deletion reads 1 divided by the number of classes.",
+        "Hu et al. 2024, arXiv:2404.03233",
+        0,
+    ),
+    "inversion_retrieval": Metric(
+        retrieval_auc,
+        "Deleted images found among candidates (inversion, AUC)",
+        "closer_to_retrain",
+        "Chance that someone with the model before and after finds the deleted image before another. Training on "
+        "without a deletion reads 0.5.",
+        "this project, after Hu et al. 2024, arXiv:2404.03233",
+        0,
+    ),
     # Whether many unlearned models can be told from many retrained ones.
     "forgetting_quality": Metric(
         forgetting_quality,
@@ -207,6 +327,14 @@ METRICS: dict[str, Metric] = {
         "better",
         "Forgetting quality times the accuracies on kept and test images over retraining's. Perfect reads about 0.19.",
         "Triantafillou et al. 2024, arXiv:2406.09073",
+        3,
+    ),
+    "challenge_score_capped": Metric(
+        partial(challenge_score, capped=True),
+        "Final score of the NeurIPS challenge, no credit for beating retraining",
+        "better",
+        "The final score with accuracies counted only up to those of retraining.",
+        "this project, after Triantafillou et al. 2024, arXiv:2406.09073",
         3,
     ),
     "certified_quality": Metric(
@@ -260,6 +388,7 @@ METRICS: dict[str, Metric] = {
         "more than that is a trace too.",
         "Chundawat et al. 2023, arXiv:2205.08096",
         0,
+        remembers=-1,
     ),
     "klom": Metric(
         klom,
@@ -270,12 +399,46 @@ METRICS: dict[str, Metric] = {
         "Georgiev et al. 2024, arXiv:2410.23232",
         3,
     ),
+    "margin_shift": Metric(
+        margin_shift,
+        "How much surer than retrained models (mean margin)",
+        "closer_to_retrain",
+        "Mean logit-scaled confidence minus that of retrained models. 0 is perfect, below 0 is over-unlearned.",
+        "this project",
+        3,
+        remembers=1,
+    ),
+    "margin_distance": Metric(
+        margin_distance,
+        "Distance of the margins of an image from those of retrained models (Wasserstein)",
+        "worse",
+        "Median over images. Unlike KLoM it reads little above its floor with few models; retrained models against "
+        "each other set the floor.",
+        "this project, after Georgiev et al. 2024, arXiv:2410.23232",
+        3,
+    ),
+    "told_apart": Metric(
+        told_apart,
+        "Images whose models are told from retrained ones (Kolmogorov-Smirnov)",
+        "worse",
+        "Share of images for which a test at 5 % sees a difference. Perfect reads at most about 0.05.",
+        "Smirnov 1948",
+        3,
+    ),
     "weight_distance": Metric(
         weight_distance,
         "Distance of the weights from retraining (L2)",
         "worse",
         "0 for the same weights. Two retrained models are far apart as well, so this is no verdict.",
         "Golatkar et al. 2020, arXiv:1911.04933",
+        0,
+    ),
+    "relative_weight_distance": Metric(
+        relative_weight_distance,
+        "Distance of the weights from retraining, as a share of their length",
+        "worse",
+        "0 for the same weights. Two retrained models are far apart as well, so this is no verdict.",
+        "Cadet et al. 2024, arXiv:2410.01276",
         0,
     ),
     "linear_cka": Metric(
@@ -286,15 +449,25 @@ METRICS: dict[str, Metric] = {
         "Kornblith et al. 2019, arXiv:1905.00414",
         0,
     ),
+    "debiased_cka": Metric(
+        partial(linear_cka, debiased=True),
+        "Likeness of the features to retraining, for few images (debiased CKA)",
+        "better",
+        "Like linear CKA, but unrelated features read about 0 however few the images are. Two retrained models read "
+        "less than 1.",
+        "Nguyen et al. 2021, arXiv:2010.15327",
+        0,
+    ),
     # What is left inside, and how much was lost.
     "relearn_time": Metric(
         relearn_time,
-        "Steps to relearn the forgotten images",
+        "Epochs to relearn the forgotten images",
         "closer_to_retrain",
-        "How soon the model reaches its old accuracy on the forget images again. A perfect method takes as long as a "
-        "retrained model.",
+        "Epochs of 500 images, drawn from all training images, until the mean loss on the forget images is at most "
+        "0.1. A perfect method takes as long as a retrained model.",
         "Golatkar et al. 2020, arXiv:1911.04933",
         1,
+        remembers=-1,
     ),
     "anamnesis_index": Metric(
         anamnesis_index,
@@ -303,6 +476,26 @@ METRICS: dict[str, Metric] = {
         "1 when the forget images are relearned as slowly as by a retrained model. Less means knowledge was left.",
         "Chundawat et al. 2023, arXiv:2201.05629",
         1,
+        remembers=-1,
+    ),
+    "linear_probe_accuracy": Metric(
+        accuracy,
+        "Accuracy of a new last layer on forgotten images (linear probe)",
+        "closer_to_retrain",
+        "Share of the forget images that a new last layer gets right, taught on the frozen features with a few others "
+        "of them. More than a retrained model's features allow means that only the old last layer forgot.",
+        "Alain and Bengio 2017, arXiv:1610.01644",
+        0,
+        remembers=1,
+    ),
+    "calibration_error": Metric(
+        calibration_error,
+        "Confidence against correctness on forgotten images (ECE)",
+        "closer_to_retrain",
+        "How far the model's confidence is from the share it gets right. A perfect method is as sure as a retrained "
+        "model, neither more nor less.",
+        "Guo et al. 2017, arXiv:1706.04599",
+        0,
     ),
     "forgetting_rate": Metric(
         forgetting_rate,
@@ -312,6 +505,7 @@ METRICS: dict[str, Metric] = {
         "model reads.",
         "after Zuo et al. 2024, arXiv:2401.04385, our operational definition",
         0,
+        remembers=-1,
     ),
     "memory_retention_rate": Metric(
         memory_retention_rate,
@@ -328,6 +522,7 @@ METRICS: dict[str, Metric] = {
         "Accuracy lost on slightly perturbed forget images. A perfect method reads what a retrained model reads.",
         "after Zuo et al. 2024, arXiv:2401.04385, our operational definition",
         0,
+        remembers=-1,
     ),
     "membership_forgetting_rate": Metric(
         membership_forgetting_rate,
@@ -337,6 +532,7 @@ METRICS: dict[str, Metric] = {
         "a retrained model reads.",
         "Liu et al. 2020, arXiv:2003.10933",
         0,
+        remembers=-1,
     ),
     "epistemic_efficacy": Metric(
         efficacy,
@@ -358,6 +554,7 @@ __all__ = [
     "agreement",
     "anamnesis_index",
     "average_gap",
+    "calibration_error",
     "certified_quality",
     "challenge_score",
     "degree_of_unlearning",
@@ -379,6 +576,8 @@ __all__ = [
     "klom_each",
     "linear_cka",
     "membership_forgetting_rate",
+    "margin_distance",
+    "margin_shift",
     "memory_retention_rate",
     "one_run_epsilon",
     "over_seeds",
@@ -389,7 +588,9 @@ __all__ = [
     "retention",
     "speedup",
     "split_half_epsilons",
+    "told_apart",
     "total_variation",
+    "stands_out",
     "tow",
     "tow_mia",
     "weight_distance",

@@ -65,6 +65,19 @@ def inside_seed_spread(
     return bool(apart <= _student(freedom, level) * math.sqrt(error_a + error_b))
 
 
+def stands_out(gap: np.ndarray, half_width: np.ndarray, noise: np.ndarray, noise_half: np.ndarray) -> np.ndarray:
+    """Which of many gaps to retraining can be told from noise: bool, of the shape of `gap`.
+
+    A gap stands out where its whole interval misses 0 and it is larger than any gap of a second retrained model
+    (`noise`, of any shape) may be, the half width of that one's interval included: the worst of many always looks bad.
+    NaN is unknown: such a gap does not stand out, and nothing does where no noise is known.
+    """
+    most = np.abs(np.asarray(noise, np.float64)) + np.asarray(noise_half, np.float64)
+    floor = np.nanmax(most) if np.isfinite(most).any() else np.nan
+    apart = np.abs(np.asarray(gap, np.float64))
+    return (apart > np.asarray(half_width, np.float64) + ROUNDING) & (apart > floor + ROUNDING)
+
+
 def _known(values: Sequence[float | None]) -> np.ndarray:
     return np.array([v for v in values if v is not None and not math.isnan(v)], np.float64)
 

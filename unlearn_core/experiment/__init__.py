@@ -9,33 +9,71 @@ measures.py    an unlearned model against its retrained reference
 tuning.py      choosing learning rates, on models that are not reported
 search         the best plan: proposals.py says what to try, side_by_side.py tries many at once, search.py confirms
 study.py       one forget set, many ways to forget it, over seeds
+stream.py      several requests in a row: does what was forgotten stay forgotten, and who else is exposed
 leaderboard.py all algorithms on three tasks of the digits, and the search for their defaults
 rehearsal.py   whether a study fits its images, before it is run
 views.py       a finished study as arrays and tables
+forget_sets.py sets that were saved, by hash and by name; set_numbers.py what is said of any set while it changes
+saved_plans.py plans kept under their names
+recommended.py sets worth a look, with their evidence
+own_weights.py a model from elsewhere, checked and kept; judged.py one that was unlearned there, among_retrained.py how
+own_images.py  what an own dataset holds; added_images.py takes one in and keeps what was found
 comparison.py  its methods beside each other
+predictions.py what models take images for, class by class
+each_image.py  how sure they are of single images
+layers.py      how alike their layers compute
+shared_map.py  where images lie under several models, on one map
 audit.py       attacks on its models
+tiers          an audit of one way of forgetting, as deep as is asked
+bundle         a study as one file, out of one store and into another
+guessing.py    a game: which of two images was the model trained on?
 forecast.py    what the next study will cost, from what this one took
+landscape.py   what algorithms reach on hundreds of forget sets; landscape_sets.py draws these sets
+difficulty.py  what to expect of a set that was never run; reach.py of which sets; law.py how closeness goes with what
+               a set is
+try_everything.py every algorithm on one forget set, the finished ones first
+again.py       a stored result made once more, and compared (differences.py); soundness.py: is all of a store whole
 """
 
+from unlearn_core.experiment.added_images import AddedImages
 from unlearn_core.experiment.bank import BankPart
 from unlearn_core.experiment.equal_retention import EqualRetention
+from unlearn_core.experiment.forget_sets import KeptSet
+from unlearn_core.experiment.judged import Judged
+from unlearn_core.experiment.landscape import Landscape
+from unlearn_core.experiment.layers import LayerCka
+from unlearn_core.experiment.own_weights import OwnWeights
 from unlearn_core.experiment.proxy_table import ProxyTable
 from unlearn_core.experiment.search import PlanSearch
+from unlearn_core.experiment.shared_map import SharedMap
 from unlearn_core.experiment.stages import Embedding, Map, Run, fulfil
+from unlearn_core.experiment.stream import Stream
 from unlearn_core.experiment.study import Study, example
+from unlearn_core.experiment.tiers import Audit
+from unlearn_core.experiment.try_everything import TryEverything
 from unlearn_core.experiment.tuning import Tuning
 from unlearn_core.experiment.views import OpenStudy, studies
 
 __all__ = [
+    "AddedImages",
+    "Audit",
     "BankPart",
     "Embedding",
     "EqualRetention",
+    "Judged",
+    "KeptSet",
+    "Landscape",
+    "LayerCka",
     "Map",
     "OpenStudy",
+    "OwnWeights",
     "PlanSearch",
     "ProxyTable",
     "Run",
+    "SharedMap",
+    "Stream",
     "Study",
+    "TryEverything",
     "Tuning",
     "example",
     "fulfil",

@@ -49,11 +49,21 @@ def parts(plan: Plan, rows: np.ndarray, about: Known, proxy: Callable[[str], np.
     return plan.refine(rows, scores(plan.by, about, proxy)[rows], measure)
 
 
+def cutter(
+    store: Store, bank: Bank | Unbanked, tell: Tell = silent
+) -> Callable[[Plan, np.ndarray], dict[str, np.ndarray]]:
+    """cut(plan, rows) -> the parts of a forget set under a plan; what they need is made where it is missing, and read
+    once for all plans.
+    """
+    about, proxy = known(store, bank, tell), cache(partial(proxy_scores, store, bank.training, tell=tell))
+    return lambda plan, rows: parts(plan, rows, about, proxy)
+
+
 def refine(
     store: Store, bank: Bank | Unbanked, plan: Plan, rows: np.ndarray, tell: Tell = silent
 ) -> dict[str, np.ndarray]:
-    """The parts of a forget set under a plan; what they need is made where it is missing."""
-    return parts(plan, rows, known(store, bank, tell), partial(proxy_scores, store, bank.training, tell=tell))
+    """The parts of a forget set under one plan."""
+    return cutter(store, bank, tell)(plan, rows)
 
 
 def target(store: Store, bank: Bank | Unbanked, rows: np.ndarray) -> Target:

@@ -10,14 +10,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from unlearn_core.attacks import ATTACKS, Attack, Measured, Roc, auc, auc_interval, best_threshold, roc, tpr_at_fpr
-from unlearn_core.attacks.roc import delong_difference
+from unlearn_core.attacks import (
+    ATTACKS,
+    Attack,
+    Measured,
+    Roc,
+    auc,
+    auc_interval,
+    best_threshold,
+    cluster_bootstrap,
+    roc,
+    tpr_at_fpr,
+)
+from unlearn_core.attacks.roc import delong_difference, needed
 from unlearn_core.attacks.signals import margin
 from unlearn_core.evaluation import Estimate, over_seeds, paired_difference
 from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED, side_of_zero
@@ -50,7 +61,7 @@ def compares_same_images(statistic: str) -> bool:
     return "phi" in STATISTICS[statistic].needs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Attacked:
     """One attack on the models of one method. Scores: higher = more likely a member.
 
@@ -72,11 +83,11 @@ class Attacked:
     def rocs(self) -> tuple[Roc, ...]:
         return tuple(roc(m, o) for m, o in zip(self.members, self.others, strict=True))
 
-    @property
+    @cached_property
     def aucs(self) -> list[float]:
         return [auc(m, o) for m, o in zip(self.members, self.others, strict=True)]
 
-    @property
+    @cached_property
     def success(self) -> Measured:
         """AUC with its 95 % interval: over seeds, or DeLong's over images where there is a single seed.
 
@@ -86,6 +97,11 @@ class Attacked:
         if len(self.seeds) == 1:
             return auc_interval(self.members[0], self.others[0])
         return _share(over_seeds(self.aucs))
+
+    @cached_property
+    def resampled(self) -> Measured:
+        """AUC with its interval from drawing models again, then images: believe the wider of this and `success`."""
+        return cluster_bootstrap(list(zip(self.members, self.others, strict=True)), auc, resamples=1000)
 
     def found_at(self, alpha: float) -> Measured:
         """Share of the forget images found while at most a share `alpha` of unseen images is accused, and its interval.
@@ -102,6 +118,10 @@ class Attacked:
         found = np.mean([(m >= threshold).mean() for m in self.members])
         accused = np.mean([(o >= threshold).mean() for o in self.others])
         return float(found), float(accused)
+
+    def can_tell(self, accused: float) -> bool:
+        """Whether a share of unseen images wrongly accused is measurable here, by the rule of `found_at`."""
+        return self.unseen >= needed(accused)
 
     def threshold_at(self, alpha: float) -> float:
         """The score that a share `alpha` of the unseen images reaches, over all seeds: where to begin to look."""
@@ -146,8 +166,12 @@ def attack(study: OpenStudy, method: str, statistic: str, part: str = "all", see
         raise BadValue(f"{statistic!r} is not an attack that scores single images.")
     if statistic not in statistics(study):
         raise BadValue(NO_RATIO)
+    return _attacked(study, method, statistic, part, tuple(seeds) or all_seeds(study))
+
+
+@lru_cache(maxsize=64)  # four pages' worth: each is small, but keeps its study open
+def _attacked(study: OpenStudy, method: str, statistic: str, part: str, seeds: tuple[int, ...]) -> Attacked:
     rows = rows_of(study, part)
-    seeds = tuple(seeds) or all_seeds(study)
     inside = np.isin(study.forget, rows)
     pairs = [_scores(study, method, statistic, seed, inside) for seed in seeds]
     return Attacked(seeds, rows, tuple(m for m, _ in pairs), tuple(o for _, o in pairs))
@@ -204,7 +228,7 @@ def difference(first: Attacked, second: Attacked) -> Estimate:
     return Estimate(apart, float(ndtri(0.975) * math.sqrt(max(variance, 0.0))), 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Verdict:
     """A method under one attack beside its references.
 
@@ -244,6 +268,11 @@ class Verdict:
 
 def judge(study: OpenStudy, method: str, statistic: str, part: str = "all", seeds: Sequence[int] = ()) -> Verdict:
     """The attack on a method, the original and two retrained models, and how they differ."""
+    return _judged(study, method, statistic, part, tuple(seeds))
+
+
+@lru_cache(maxsize=16)
+def _judged(study: OpenStudy, method: str, statistic: str, part: str, seeds: tuple[int, ...]) -> Verdict:
     audited, original, retrained, again = (
         attack(study, name, statistic, part, seeds) for name in (method, ORIGINAL, RETRAINED, CEILING)
     )
@@ -305,13 +334,17 @@ class Efficacy:
 def efficacy(study: OpenStudy, method: str, seeds: Sequence[int] = ()) -> Efficacy:
     """The confidence attack with its exact threshold. Balanced accuracy: 0.5 = it tells kept from test images no better
     than a coin, and then the efficacy is set by chance."""
-    seeds = tuple(seeds) or all_seeds(study)
+    return _efficacy(study, method, tuple(seeds) or all_seeds(study))
+
+
+@lru_cache(maxsize=64)
+def _efficacy(study: OpenStudy, method: str, seeds: tuple[int, ...]) -> Efficacy:
     shares, right = [], []
     for seed in seeds:
         logits = study.logits(method, seed)
         keep = study.target.retain
         threshold, accuracy = best_threshold(
-            margin(logits["train"][keep], study.labels[keep]), study.target.test_margins(logits)
+            margin(logits["train"][keep], study.labels[keep]), margin(logits["test"], study.target.test_labels)
         )
         shares.append(float((study.target.forget_margins(logits) < threshold).mean()))
         right.append(accuracy)

@@ -23,15 +23,15 @@ from unlearn_core.experiment.stages import (
     TOGETHER,
     check_finite,
     dataset,
-    device_name,
     fulfil,
+    made_on,
     trained_together,
 )
 from unlearn_core.memorization import Memorization, memorization, stability
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import Trained, Training, predict
+from unlearn_core.training import Trained, Training, numerics, predict
 
 PART = 8  # members of a bank that are kept together: as many are lost when a worker is killed
 
@@ -75,14 +75,14 @@ def bank_parts(store: Store, parts: Iterable[BankPart], tell: Tell = silent) -> 
         rows, seeds = [own_rows[m] for m in numbers], [member_seed(shared.seed, m) for m in numbers]
         trained = train_members(shared.training, images, rows, seeds, tell)
         for part in missing:
-            columns = _say(images, itertools.islice(trained, part.count))
-            store.remember(part, lambda draft, columns=columns: _write_part(draft, *columns), device=device_name())
+            *columns, together = _say(images, itertools.islice(trained, part.count))
+            store.remember(part, lambda draft, columns=columns: _write_part(draft, *columns), device=made_on(together))
     return [found(store, part) for part in parts]
 
 
-def _say(images: Dataset, members: Iterable[Trained]) -> tuple[dict[str, np.ndarray], float]:
-    """What members say of all images, and the seconds of their training."""
-    columns, seconds = defaultdict(list), 0.0
+def _say(images: Dataset, members: Iterable[Trained]) -> tuple[dict[str, np.ndarray], float, int]:
+    """What members say of all images, the seconds of their training, and the most that were trained together."""
+    columns, seconds, together = defaultdict(list), 0.0, 1
     for trained in members:
         check_finite(trained)
         on_train, on_test = predict(trained.model, images.train), predict(trained.model, images.test)
@@ -90,8 +90,8 @@ def _say(images: Dataset, members: Iterable[Trained]) -> tuple[dict[str, np.ndar
         columns["phi"].append(margin(on_train.logits, on_train.labels).astype(np.float32))
         columns["test_phi"].append(margin(on_test.logits, on_test.labels).astype(np.float32))
         columns["test_accuracy"].append((on_test.logits.argmax(1) == on_test.labels).mean())
-        seconds += trained.seconds
-    return {name: np.stack(values) for name, values in columns.items()}, seconds
+        seconds, together = seconds + trained.seconds, max(together, trained.together)
+    return {name: np.stack(values) for name, values in columns.items()}, seconds, together
 
 
 def _write_part(draft: Draft, columns: dict[str, np.ndarray], seconds: float) -> None:
@@ -129,7 +129,7 @@ def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
         draft.arrays(**sums.arrays())
         draft.table(pd.DataFrame(curve))
 
-    return store.remember(bank, make, device=device_name())
+    return store.remember(bank, make, device=numerics)
 
 
 def _stable(bank: Bank, n: int, curve: list[dict]) -> bool:

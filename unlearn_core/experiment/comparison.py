@@ -6,10 +6,13 @@ The unit is always the seed: a difference is taken between two models of the sam
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 
 from unlearn_core.evaluation import METRICS, Estimate, Metric, over_seeds, paired_difference
+from unlearn_core.evaluation.groups import fairness
 from unlearn_core.evaluation.seeds import ROUNDING
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
@@ -125,7 +128,9 @@ def plan_against_best_single(study: OpenStudy) -> list[Versus]:
 
 
 def plan_against_rivals(study: OpenStudy, plan: str) -> list[Versus]:
-    """A plan against the best single algorithm and then each of its own controls, in group ToW."""
+    """A plan against the best single algorithm and then each of its own controls, in group ToW; a control that runs
+    the very same (one algorithm on every part, which the plan does too) is no rival.
+    """
     rivals = [v.second for v in plan_against_best_single(study) if v.first == plan]
     kinds = study.table.drop_duplicates("method").set_index("method")["kind"]
     plans = sorted(kinds.index[kinds == "plan"], key=len, reverse=True)
@@ -135,13 +140,42 @@ def plan_against_rivals(study: OpenStudy, plan: str) -> list[Versus]:
         for name in kinds.index[kinds == "control"]
         if next((p for p in plans if name.startswith(f"{p}-")), None) == plan
     ]
-    return [versus(study, plan, rival) for rival in [*rivals, *own]]
+    same = twins(study)
+    return [versus(study, plan, rival) for rival in [*rivals, *own] if same.get(rival, rival) != same.get(plan, plan)]
+
+
+def twins(study: OpenStudy) -> dict[str, str]:
+    """Each method whose runs are the very same as those of one before it in the study, with that one: a plan that runs
+    one algorithm with the same settings on all parts and its control RUM^F, or a control and a single algorithm with as
+    many epochs. Empty for most studies.
+    """
+    run = study.table[study.table["kind"] != "reference"].sort_values("seed", kind="stable")
+    runs = run.groupby("method", sort=False)["result"].agg(tuple)
+    first: dict[tuple, str] = {}
+    order = dict.fromkeys(study.table["method"])
+    return {name: first[runs[name]] for name in order if name in runs and first.setdefault(runs[name], name) != name}
 
 
 def diverged(study: OpenStudy) -> dict[str, int]:
     """For each method with diverged runs how many; their last finite state was measured."""
     runs = study.table.groupby("method", sort=False)["diverged_at"].count()
     return {name: int(count) for name, count in runs.items() if count}
+
+
+def default_picks(study: OpenStudy) -> list[str]:
+    """At most three methods to look at first: the best plan, the best single algorithm, and the method closest to
+    retraining; where that is one of the two, the control of the plan that shuffles its parts (or the first it has).
+    Where kinds are missing, the next best methods take their places; of methods with the very same runs, one stands for
+    all.
+    """
+    order = ranked(study, "group_tow").drop(list(twins(study)))
+    best = {kind: list(order.index[order["kind"] == kind]) for kind in ("plan", "single")}
+    picks = [name for names in best.values() for name in names[:1]]
+    picks = list(dict.fromkeys([*picks, order.index[0]]))
+    if best["plan"] and len(picks) < 3:
+        own = [v.second for v in plan_against_rivals(study, best["plan"][0]) if order["kind"][v.second] == "control"]
+        picks += sorted(own, key=lambda name: not name.endswith("-shuffle"))[:1]
+    return [*picks, *(name for name in order.index if name not in picks)][:3]
 
 
 # -- what forgetting cost in accuracy ----------------------------------------------------------------------------------
@@ -154,9 +188,7 @@ def gaps(study: OpenStudy) -> pd.DataFrame:
     absolute difference in accuracy; `test_half` and `parts_half` their half widths. The retrained model itself is 0, 0.
     """
     test = by_seed(study, "test_accuracy")
-    parts = [by_seed(study, f"{part}_accuracy") for part in PARTS if len(study.parts[part])]
-    apart = sum(part.sub(part[RETRAINED], axis=0).abs() for part in parts) / len(parts)
-    lines = {}
+    apart, lines = _apart_on_parts(study), {}
     for name in dict.fromkeys(study.table["method"]):
         on_test = over_seeds((test[name] - test[RETRAINED]).tolist())
         on_parts = over_seeds(apart[name].tolist())
@@ -170,6 +202,12 @@ def gaps(study: OpenStudy) -> pd.DataFrame:
     return heads.join(pd.DataFrame.from_dict(lines, orient="index"))
 
 
+def _apart_on_parts(study: OpenStudy) -> pd.DataFrame:
+    """Per seed and method the mean over the parts of the distance to retraining in accuracy."""
+    parts = [by_seed(study, f"{part}_accuracy") for part in PARTS if len(study.parts[part])]
+    return sum(part.sub(part[RETRAINED], axis=0).abs() for part in parts) / len(parts)
+
+
 def far_out(values: pd.Series) -> pd.Series:
     """Which values lie more than three interquartile ranges outside the quartiles, so that a chart with them shows
     little else. NaN is not."""
@@ -178,6 +216,87 @@ def far_out(values: pd.Series) -> pd.Series:
     return (values < low - reach) | (values > high + reach)
 
 
+def class_gaps(study: OpenStudy, method: str) -> pd.DataFrame:
+    """Every class's gap in accuracy to retraining, on kept, test and forgotten images, as evaluation.fairness has it.
+
+    `group` is the class's name, `on` "retain", "test" or "forget"; `kind` is "unlearned" for the method against the
+    retrained models, and "retrained" for a second retrained model against the first: the noise. NaN where a class has
+    no such images, and for the half width of a single seed.
+    """
+    seeds, target, tables = sorted(int(s) for s in study.table["seed"].unique()), study.target, []
+    for kind, name in (("unlearned", method), ("retrained", CEILING)):
+        pair = [[study.logits(model, seed) for seed in seeds] for model in (name, RETRAINED)]
+        for on in ("retain", "test", "forget"):
+            rows = slice(None) if on == "test" else getattr(target, on)
+            split, labels = ("test", target.test_labels) if on == "test" else ("train", target.labels[rows])
+            own, judge = (np.stack([logits[split][rows] for logits in models]) for models in pair)
+            table = fairness(own, judge, labels, count=len(study.classes)).table
+            tables.append(table.assign(group=list(study.classes), on=on, kind=kind))
+    numbers = ("unlearned", "retrained", "gap", "half_width", "seeds")
+    return pd.concat(tables, ignore_index=True).astype(dict.fromkeys(numbers, float))
+
+
+# What forgetting can be measured by in a trade-off, beside "parts".
+PRIVACY = ("tpr_at_1_fpr", "lira_auc", "attack_auc")
+
+
+def pareto(costs: np.ndarray) -> np.ndarray:
+    """(n,) bool: which of n points no other one beats. `costs` (n, d), lower = better in every column; a point beats
+    another where it is as low in all of them and lower in one. Equal points stand together; a row with a NaN is False.
+    """
+    costs = np.asarray(costs, np.float64)
+    if costs.ndim != 2:
+        raise BadValue("Points of a trade-off are a table with a line for each.")
+    known = ~np.isnan(costs).any(axis=1)
+    beaten = [((costs <= own).all(axis=1) & (costs < own).any(axis=1)).any() for own in costs]
+    return known & ~np.array(beaten, bool)
+
+
+def trade_off(study: OpenStudy, by: str = "parts") -> pd.DataFrame:
+    """What forgetting cost in test accuracy, against how far it is from retraining. A line per method.
+
+    `title`, `kind`; `x`, test accuracy less the retrained model's of the same seed (above 0 = more accurate); `y`, the
+    mean over seeds of the distance to it: over the parts in accuracy ("parts"), or in one of PRIVACY; `x_half`,
+    `y_half` of their 95 % intervals; `seconds` a run. NaN where not measurable. `verdict` is "reference"; "front" where
+    no other method is better in the mean at both; "worse" where another one is as good in the mean at both and better
+    at one beyond the spread of seeds; "inside" where that cannot be told; "unknown" without values.
+    `beaten_by` is the title of one that makes it worse, or None.
+    """
+    if by not in ("parts", *PRIVACY):
+        raise BadValue(f"Forgetting is measured by parts or one of {', '.join(PRIVACY)}, not {by!r}.")
+    frame = gaps(study).rename(columns={"test": "x", "test_half": "x_half", "parts": "y", "parts_half": "y_half"})
+    test = by_seed(study, "test_accuracy")
+    apart = _apart_on_parts(study)
+    if by != "parts":
+        values = by_seed(study, by)
+        apart = values.sub(values[RETRAINED], axis=0).abs()
+        found = {name: over_seeds(apart[name].tolist()) for name in frame.index}
+        frame["y"] = pd.Series({name: one.mean for name, one in found.items()}, dtype=float)
+        frame["y_half"] = pd.Series({name: one.half_width for name, one in found.items()}, dtype=float)
+    frame["seconds"] = study.table.groupby("method", sort=False)["seconds"].mean()
+    frame.loc[[RETRAINED, CEILING], "seconds"] = retraining_seconds(study)
+    frame["verdict"], frame["beaten_by"] = "reference", None
+    run = frame.index[frame["kind"] != "reference"]
+    costs = np.column_stack([-frame.loc[run, "x"].astype(float), frame.loc[run, "y"].astype(float)])
+    front = dict(zip(run, pareto(costs), strict=True))
+    for i, name in enumerate(run):
+        verdict = "front" if front[name] else "inside"
+        if np.isnan(costs[i]).any():
+            verdict = "unknown"
+        elif not front[name]:
+            for other in run[(costs <= costs[i]).all(axis=1)]:
+                told = (
+                    side_of_zero(paired_difference(test[other].tolist(), test[name].tolist())) == 1,
+                    side_of_zero(paired_difference(apart[other].tolist(), apart[name].tolist())) == -1,
+                )
+                if any(told):
+                    verdict, frame.loc[name, "beaten_by"] = "worse", frame.loc[other, "title"]
+                    break
+        frame.loc[name, "verdict"] = verdict
+    return frame
+
+
+@lru_cache(maxsize=8)
 def plans_with_steps(study: OpenStudy) -> list[str]:
     """The methods that forget part after part: the plans, and the controls that keep their parts."""
     seed = int(study.table["seed"].min())

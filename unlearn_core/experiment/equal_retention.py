@@ -17,6 +17,7 @@ from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.store import Draft, Result, Store
+from unlearn_core.training import numerics
 from unlearn_core.unlearning.wrappers.uwc import UWC
 
 RETENTIONS = (0.9, 0.95, 0.98, 0.99, 1.0)
@@ -91,7 +92,7 @@ def _equal_retention(store: Store, asked: EqualRetention, tell: Tell) -> Result:
     def make(draft: Draft) -> None:
         draft.table(pd.DataFrame(lines))
 
-    return store.remember(asked, make)
+    return store.remember(asked, make, device=numerics)
 
 
 MAKERS[EqualRetention] = _equal_retention

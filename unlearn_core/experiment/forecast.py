@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import stdtrit
 
 from unlearn_core import engines
 from unlearn_core.experiment.stages import Run, trained_together
 from unlearn_core.experiment.study import AGAIN, Study, methods, searches
 from unlearn_core.experiment.tuning import Tuning, chosen
 from unlearn_core.experiment.views import OpenStudy
-from unlearn_core.params import BadValue
-from unlearn_core.rows import pack
+from unlearn_core.params import BadValue, Spec
+from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import Rum
+from unlearn_core.store import Result, Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.retrain import Retrain
+
+BESIDE = ("singles", "controls", "retrained")  # what runs beside a plan
+UNKNOWN = 2.0  # the factor by which seconds may be off where nothing says how they spread
+MOST = 10_000_000  # training images that there may be
 
 
 @dataclass(frozen=True)
 class Forecast:
     """Work that is still to be done, and seconds for it: where all runs take as long as the median of those seen, and
-    where all are as fast or as slow as the fastest and the slowest.
+    where all are as fast or as slow as the fastest and the slowest, or as runs spread where few were seen.
 
     `trainings` counts models trained from scratch, `trials` runs that choose learning rates, `runs` unlearning runs;
     `reused` counts results of all three kinds that are there already and cost nothing. `guessed` names algorithms that
     the finished study never ran, so that their seconds are those of the others.
+
+    `megabytes` is what the new results take on the disk; `memory` the most megabytes that a run of the finished study
+    took on its `device` (cpu: all memory of its process), 0 where nothing is to be done; `at_once` how many processes
+    need so much.
     """
 
     trainings: int
@@ -39,6 +49,15 @@ class Forecast:
     fastest: float
     slowest: float
     guessed: tuple[str, ...]
+    megabytes: float = 0.0
+    memory: float = 0.0
+    device: str = "cpu"
+    at_once: int = 1
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to compute."""
+        return not self.runs + self.trials + self.trainings
 
 
 def forecast(finished: OpenStudy, study: Study) -> Forecast:
@@ -71,9 +90,15 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
     expected, fastest, slowest = np.sum([np.zeros(3), *work], axis=0) / min(engines.at_once(), max(1, tasks))
     groups = -(-len(new_trainings) // trained_together(study.training, finished.data))
     training = _training_seconds(finished) * len(new_trainings) / min(engines.at_once(), max(1, groups))
-    expected, fastest, slowest = (seconds + training for seconds in (expected, fastest, slowest))
+    ends = training * np.array([1.0, 1 / spread(finished), spread(finished)])
+    expected, fastest, slowest = np.array([expected, fastest, slowest]) + ends
     measured = _seconds_per_epoch(finished)
     algorithms = {step for u in [*(run.unlearner for run in new_runs), *new_trials] for step in _steps(u)}
+    megabytes = sum(_megabytes(finished, run.unlearner) for run in new_runs)
+    megabytes += _size(finished.run_result("retrained", 0)) * len(new_trainings)
+    if store.find(study) is None:
+        megabytes += _size(finished.result)
+    memory, device = _peak(finished) if new_runs or new_trials or new_trainings else (0.0, "cpu")
     return Forecast(
         trainings=len(new_trainings),
         trials=len(new_trials),
@@ -83,16 +108,60 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
         fastest=float(fastest),
         slowest=float(slowest),
         guessed=tuple(sorted({u.title for u in algorithms if hasattr(u, "epochs") and type(u) not in measured})),
+        megabytes=float(megabytes),
+        memory=memory,
+        device=device,
+        at_once=max(1, min(engines.at_once(), max(tasks, groups))),
     )
+
+
+def like(store: Store, study: Study) -> OpenStudy | None:
+    """The newest finished study with the same images, training and bank, from which `forecast` can tell the cost."""
+    return next((OpenStudy(store, r) for r in store.results("Study") if r.spec().bank == study.bank), None)
+
+
+def added(finished: OpenStudy, study: Study) -> dict[str, Forecast]:
+    """What each of BESIDE adds to a study that has all of them, over its plans alone: the single algorithms, then the
+    controls beside those, and the retrained models, which every study has. Raises BadValue where `forecast` does.
+    """
+    alone, beside, whole = (
+        forecast(finished, study.but(unlearners=unlearners, controls=controls))
+        for unlearners, controls in (((), False), (study.unlearners, False), (study.unlearners, True))
+    )
+    forget = pack(study.forget.choose(finished.known))
+    references = [study.training.but(seed=a + s, without=forget) for a in (0, AGAIN) for s in range(study.seeds)]
+    missing = sum(finished.store.find(training) is None for training in references)
+    groups = -(-missing // trained_together(study.training, finished.data))
+    seconds = _training_seconds(finished) * missing / min(engines.at_once(), max(1, groups))
+    megabytes = _size(finished.run_result("retrained", 0)) * missing
+    retrained = Forecast(missing, 0, 0, len(references) - missing, seconds, seconds, seconds, (), megabytes)
+    return {"singles": _more(beside, alone), "controls": _more(whole, beside), "retrained": retrained}
+
+
+def _more(with_it: Forecast, without: Forecast) -> Forecast:
+    summed = ("trainings", "trials", "runs", "reused", "seconds", "fastest", "slowest", "megabytes")
+    return replace(with_it, **{name: getattr(with_it, name) - getattr(without, name) for name in summed})
+
+
+def forget_size(spec: Spec) -> int | None:
+    """How many images a spec asks to forget, where it says so by itself; None where its rule has to look at them."""
+    rule = getattr(spec, "forget", None)
+    named = rule if isinstance(rule, str) else getattr(rule, "named", None)
+    if named is None:
+        return getattr(rule, "size", None)
+    try:
+        return len(unpack(named, MOST))
+    except BadValue:
+        return None
 
 
 def _trainings(study: Study, forget: str, grid: list[Tuning]) -> list[Training]:
     """Every model that the study trains from scratch, outside its bank."""
     seeds = range(study.seeds)
-    originals = [study.training.but(seed=s) for s in seeds]
+    originals = [] if study.training.weights else [study.training.but(seed=s) for s in seeds]
     retrained = [study.training.but(seed=a + s, without=forget) for a in (0, AGAIN) for s in seeds]
     pairs = [(seed, without) for search in grid for seed in search.seeds for without in ("", search.forget)]
-    judges = [study.training.but(seed=seed, without=without) for seed, without in pairs]
+    judges = [study.bank.training.but(seed=seed, without=without) for seed, without in pairs]
     return list(dict.fromkeys([*originals, *retrained, *judges]))
 
 
@@ -102,14 +171,36 @@ def _steps(unlearner: Unlearner) -> tuple[Unlearner, ...]:
 
 def _seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
     """(3,) seconds of one run: expected, fastest, slowest. Leaving the model as it is takes none."""
-    measured, total = _seconds_per_epoch(finished), np.zeros(3)
+    measured, total, factor = _seconds_per_epoch(finished), np.zeros(3), spread(finished)
     for step in _steps(unlearner):
         if isinstance(step, Retrain):
-            total += _training_seconds(finished)
+            total += _training_seconds(finished) * np.array([1.0, 1 / factor, factor])
         elif hasattr(step, "epochs"):
             seen = measured.get(type(step)) or [s for times in measured.values() for s in times] or [0.0]
-            total += step.epochs * np.array([np.median(seen), min(seen), max(seen)])
+            middle = np.median(seen)
+            total += step.epochs * np.array([middle, min(*seen, middle / factor), max(*seen, middle * factor)])
     return total
+
+
+def spread(finished: OpenStudy) -> float:
+    """By which factor runs like those of a finished study may be faster or slower than the median: see `spread_of`."""
+    return spread_of(list(_seconds_per_epoch(finished).values()))
+
+
+def spread_of(measured: list[list[float]]) -> float:
+    """The factor, at least 1, within which one more run lies with chance 0.9 of the middle of those of its kind, by the
+    spread of the logarithms that all kinds share; few runs have a wide one.
+
+    Runs of one stack share their seconds, so equal ones are a single observation. Where no kind has two it is UNKNOWN,
+    and never more, because many runs together spread less than one.
+    """
+    kinds = [np.log(sorted(set(times))) for times in measured if min(times, default=0) > 0]
+    freedom = sum(len(times) - 1 for times in kinds)
+    if not freedom:
+        return UNKNOWN
+    variance = sum(((times - times.mean()) ** 2).sum() for times in kinds) / freedom
+    each = np.mean([len(times) for times in kinds if len(times) > 1])
+    return float(min(UNKNOWN, np.exp(stdtrit(freedom, 0.95) * np.sqrt(variance * (1 + 1 / each)))))
 
 
 @lru_cache(maxsize=8)
@@ -129,3 +220,36 @@ def _training_seconds(finished: OpenStudy) -> float:
     """Mean seconds of training one model. Models trained side by side share their time, so only the mean tells."""
     references = finished.table[finished.table["method"].isin(["retrained", "retrained-again"])]
     return float(references["seconds"].mean())
+
+
+def _size(result: Result) -> float:
+    """Megabytes of a result on the disk."""
+    return sum(size for size, _ in result.manifest()["files"].values()) / 1e6
+
+
+def _megabytes(finished: OpenStudy, unlearner: Unlearner) -> float:
+    """Megabytes of one run: those of the finished study's run of the same kind, else of a model and its logits, which
+    a plan keeps after each step too.
+    """
+    if type(unlearner) in (sizes := _sizes(finished)):
+        return sizes[type(unlearner)]
+    files = finished.run_result("retrained", 0).manifest()["files"]
+    weights, logits = (files[f"{name}.safetensors"][0] / 1e6 for name in ("weights", "logits"))
+    return weights + logits * (1 + len(getattr(unlearner, "parts", ())))
+
+
+@lru_cache(maxsize=8)
+def _sizes(finished: OpenStudy) -> dict[type, float]:
+    """Megabytes of one run of each algorithm that the finished study ran by itself."""
+    singles = dict.fromkeys(finished.table.loc[finished.table["kind"] == "single", "method"])
+    pairs = zip(finished.spec.unlearners, singles, strict=True)
+    return {type(unlearner): _size(finished.run_result(method, 0)) for unlearner, method in pairs}
+
+
+@lru_cache(maxsize=8)
+def _peak(finished: OpenStudy) -> tuple[float, str]:
+    """The most megabytes that a run of the finished study took, and on which device."""
+    lines = finished.table[finished.table["kind"] != "reference"]
+    results = [finished.run_result(line.method, line.seed) for line in lines.itertuples()]
+    most = max((result.json("cost")["peak_megabytes"] for result in results), default=0.0)
+    return float(most), results[0].manifest()["device"] if results else "cpu"

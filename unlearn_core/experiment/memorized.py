@@ -26,7 +26,7 @@ class Unbanked:
 def bank_of(training: Training, models: int, stop_at: float = 0.0) -> Bank | Unbanked:
     """The bank of so many models; 0 = none. Raises BadValue for fewer than a bank has."""
     if not models:
-        return Unbanked(training.but(seed=0, without=""))
+        return Unbanked(training.afresh.but(seed=0, without=""))
     return Bank(training=training, models=models, stop_at=stop_at)
 
 

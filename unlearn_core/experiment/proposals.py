@@ -1,7 +1,8 @@
-"""Which plans a search tries next: those of a grid, or what Optuna makes of the scores so far.
+"""What to try: what fits a part and what stored runs suggest for it; and the plans that a search tries next, those of
+a grid or what Optuna makes of the scores so far.
 
-A round is a pure function of the search and of what the rounds before it found, so a search that is started again asks
-for the same plans and finds their results in the store.
+A round of a search is a pure function of the search and of what the rounds before it found, so a search that is
+started again asks for the same plans and finds their results in the store.
 """
 
 from __future__ import annotations
@@ -9,14 +10,260 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice, permutations, product
 
 import numpy as np
 
-from unlearn_core.experiment import tuning
+import unlearn_core.experiment.tuning as tuning
+from unlearn_core import evaluation
+from unlearn_core.evaluation import Estimate
+from unlearn_core.experiment.stages import Run, request_of
+from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.params import BadValue
+from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan
-from unlearn_core.unlearning import Unlearner
+from unlearn_core.unlearning import ALGORITHMS, Unlearner
 from unlearn_core.unlearning.ends.original import Original
+
+# Stored runs speak for a part where the mean scores of both lie no further apart than this.
+ALIKE = 0.1
+# A lead in ToW smaller than this, and inside the spread between seeds, is not worth running an algorithm for.
+AS_GOOD = 0.02
+
+
+# -- one part of a plan ------------------------------------------------------------------------------------------------
+
+
+def unfit(finished: OpenStudy, plan: Plan, rows: np.ndarray) -> dict[str, dict[str, str]]:
+    """For each part of a plan on these rows that has images: the names in ALGORITHMS that cannot run on it at its place
+    in the order, each with the reason, one sentence. Needs the scores that the plan cuts by.
+    """
+    parts = finished.refine(plan, rows)
+    rum = plan.but(low=Original(), medium=Original(), high=Original()).resolve(parts)
+    request = request_of(finished.store, Run(training=finished.spec.training, forget=pack(rows), unlearner=rum))
+    found, each = {}, rum.rows(request)
+    for number, part in enumerate(rum.parts):
+        asked, found[part.name] = rum.request_of(number, each, request), {}
+        for name, cls in ALGORITHMS.items():
+            try:
+                cls().refuse(asked)
+                if cls.ensemble and number < len(rum.parts) - 1:
+                    raise BadValue(f"{cls.title} gives several models that vote, so it can only come last.")
+            except BadValue as error:
+                found[part.name][name] = str(error)
+    return found
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What stored runs suggest for a part, and what choosing the runner-up in its place would cost.
+
+    `tow` is the suggestion's ToW with a part alike in the place of the forget set, over `tow.n` original models: what
+    was forgotten from one and the same model is not independent, so of its `runs` stored runs, in `studies` studies,
+    those of one model are averaged first. `left` is that of leaving the images as they are and `ceiling` that of a
+    second retrained model, both means over the same models. `lead` is suggestion minus rival, on the same images of
+    the same models. `seconds` are means of a run. `alike` says whether there were parts within ALIKE; else it is the
+    nearest part of the study itself.
+    """
+
+    unlearner: Unlearner
+    tow: Estimate
+    seconds: float
+    left: float
+    ceiling: float
+    rival: Unlearner | None
+    rival_tow: Estimate | None
+    rival_seconds: float | None
+    lead: Estimate | None
+    studies: int
+    alike: bool
+    runs: int
+
+
+# What was forgotten from an original model: the keys of that model and of the one retrained without it, and the part.
+Case = tuple[str, str, str]
+
+
+class _Evidence:
+    """The ToW of one way to forget, by what was forgotten from which model. A stored run counts once, however many
+    studies it stands in.
+    """
+
+    def __init__(self) -> None:
+        self.runs: dict[Case, dict[str, float]] = {}
+        self.seconds: dict[str, float] = {}  # of each run
+        self.studies: set[str] = set()
+
+    def hear(self, study: OpenStudy, part: str, method: str) -> None:
+        """Take in what a study measured of one of its methods on a part."""
+        results, seconds = (study.table.pivot(index="seed", columns="method", values=v) for v in ("result", "seconds"))
+        rows, given = pack(study.parts[part]), study.spec.training.weights
+        for seed, tow in enumerate(study.part_tow(method, part)):
+            if tow is not None:
+                original, retrained, run = results.loc[seed, ["original", "retrained", method]]
+                case = given or original, retrained, rows  # a given original is one model, kept once for each seed
+                self.runs.setdefault(case, {}).setdefault(run, tow)
+                self.seconds.setdefault(run, 0.0 if method == "original" else float(seconds.loc[seed, method]))
+                self.studies.add(study.key)
+
+    @property
+    def cases(self) -> dict[Case, float]:
+        return {case: float(np.mean(list(of.values()))) for case, of in self.runs.items()}
+
+    @property
+    def tow(self) -> Estimate:
+        return _over_models(self.cases)
+
+    def less(self, other: _Evidence) -> Estimate:
+        """This minus another, over the models from which both forgot the same images."""
+        theirs = other.cases
+        return _over_models({case: tow - theirs[case] for case, tow in self.cases.items() if case in theirs})
+
+
+def _over_models(cases: dict[Case, float]) -> Estimate:
+    """The mean over original models, each with the mean of what was forgotten from it."""
+    each: dict[str, list[float]] = {}
+    for (original, *_), value in cases.items():
+        each.setdefault(original, []).append(value)
+    return evaluation.over_seeds([float(np.mean(of)) for of in each.values()])
+
+
+def advice(finished: OpenStudy, score: float, without: Sequence[str] = ()) -> Advice:
+    """What to run on a part whose images score `score` on average: of the algorithms that stored studies ran by
+    themselves, the one that gains most ToW over leaving the images as they are, on the same models; or leaving them,
+    which costs nothing, where that is as good. `without` names algorithms that do not fit.
+
+    A study speaks where it is on the same images, has scores of the same kind, does not take most of a class, and one
+    of its parts is alike: mean scores within ALIKE. Each speaks by its nearest part. Raises BadValue where this study's
+    own set has no part at all.
+    """
+    speaking = [(study, part) for study, part, apart in _nearest(finished, score) if apart <= ALIKE]
+    alike = bool(speaking)
+    return _advised(speaking or [(finished, _own_part(finished, score))], alike, without)
+
+
+def _advised(speaking: Sequence[tuple[OpenStudy, str]], alike: bool, without: Sequence[str]) -> Advice:
+    """What the runs of these studies on these parts suggest."""
+    barred = {ALGORITHMS[name] for name in without}
+    found: dict[Unlearner, _Evidence] = {}
+    again = _Evidence()
+    for study, part in speaking:
+        again.hear(study, part, "retrained-again")
+        for method, unlearner in ({"original": Original()} | _singles(study)).items():
+            if type(unlearner) not in barred:
+                found.setdefault(unlearner, _Evidence()).hear(study, part, method)
+    left = found[Original()]
+    gains = {u: own.less(left) for u, own in found.items() if own.runs}
+    # Ties go to what stands first: leaving the images as they are, then the order of the studies.
+    chosen = max(gains, key=lambda u: gains[u].mean)
+    gap = gains[chosen]
+    if gap.mean < AS_GOOD and not (gap.half_width is not None and gap.mean > gap.half_width):
+        chosen = Original()
+    rival = max((u for u in gains if u != chosen), key=lambda u: gains[u].mean, default=None)
+    own, other = found[chosen], found.get(rival)
+    lead = own.less(other) if other is not None else None
+    return Advice(
+        unlearner=chosen,
+        tow=own.tow,
+        seconds=float(np.mean(list(own.seconds.values()))),
+        left=_on_cases(left, own),
+        ceiling=_on_cases(again, own),
+        rival=rival,
+        rival_tow=other.tow if other is not None else None,
+        rival_seconds=float(np.mean(list(other.seconds.values()))) if other is not None else None,
+        lead=lead if lead is not None and lead.n else None,
+        studies=len(own.studies),
+        alike=alike,
+        runs=len(own.seconds),
+    )
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """A part of a plan that was run: what ran on it, what was suggested before, and the ToW that the whole plan came to
+    with this part in the place of the forget set. `before` goes by the studies that were finished before this one and
+    are still stored; None where none of them had a part alike.
+    """
+
+    part: str
+    ran: Unlearner
+    before: Advice | None
+    achieved: Estimate
+
+    @property
+    def held(self) -> int | None:
+        """Whether what was suggested held where it is what ran: 1 or -1 where the plan came closer to retraining or
+        less close than expected, beyond both intervals together, 0 where they cannot be told apart; else None.
+        """
+        if self.before is None or type(self.before.unlearner) is not type(self.ran):
+            return None
+        spreads = (self.before.tow.half_width, self.achieved.half_width)
+        if None in spreads:
+            return None
+        apart = self.achieved.mean - self.before.tow.mean
+        return int(np.sign(apart)) if abs(apart) > np.hypot(*spreads) else 0
+
+
+@lru_cache(maxsize=8)
+def foretold(finished: OpenStudy, method: str) -> tuple[Foretold, ...]:
+    """For each part of a plan of a finished study, what was suggested before it ran beside what came of it; the study
+    itself has no say, for it would flatter itself. Empty where the plan's parts are not those of the study, on which
+    alone ToW was measured, or the scores that it cuts by are not stored.
+    """
+    methods = finished.table.loc[finished.table["kind"] == "plan", "method"].drop_duplicates()
+    plan = dict(zip(methods, finished.spec.plans, strict=True))[method]
+    if not finished.is_ready(plan.by):
+        return ()
+    parts, scores, found = finished.refine(plan, finished.forget), finished.memorization.scores, []
+    if any(not np.array_equal(rows, finished.parts[part]) for part, rows in parts.items()):
+        return ()
+    barred = unfit(finished, plan, finished.forget)
+    made = finished.result.manifest()["created"]
+    for step in finished.run_result(method, 0).spec().unlearner.parts:
+        near = _nearest(finished, float(scores[parts[step.name]].mean()))
+        earlier = [(s, p) for s, p, apart in near if apart <= ALIKE and s.result.manifest()["created"] < made]
+        before = _advised(earlier, True, tuple(barred[step.name])) if earlier else None
+        tows = [tow for tow in finished.part_tow(method, step.name) if tow is not None]
+        found.append(Foretold(step.name, step.unlearner, before, evaluation.over_seeds(tows)))
+    return tuple(found)
+
+
+def _on_cases(of: _Evidence, asked: _Evidence) -> float:
+    """The mean ToW of one way to forget where another one was run."""
+    return _over_models({case: tow for case, tow in of.cases.items() if case in asked.runs}).mean
+
+
+def _singles(study: OpenStudy) -> dict[str, Unlearner]:
+    """The methods that ran one algorithm on the whole set, with that algorithm as the study gave it."""
+    methods = dict.fromkeys(study.table.loc[study.table["kind"] == "single", "method"])
+    return dict(zip(methods, study.spec.unlearners, strict=True))
+
+
+def _nearest(finished: OpenStudy, score: float) -> Iterator[tuple[OpenStudy, str, float]]:
+    """Studies whose runs may speak for this one, each with its part nearest to this score and how far that is."""
+    spec, labels = finished.spec, finished.labels
+    for result in finished.store.results("Study"):
+        other = finished if result.key == finished.key else OpenStudy(finished.store, result)
+        if other.spec.training.data != spec.training.data or bool(other.spec.models) != bool(spec.models):
+            continue
+        taken, of_all = (np.bincount(y, minlength=len(finished.classes)) for y in (labels[other.forget], labels))
+        if np.any(2 * taken > of_all):
+            continue
+        means = {part: abs(about["memorization"] - score) for part, about in other.summary["parts"].items()}
+        if means:
+            part = min(means, key=means.get)
+            yield other, part, means[part]
+
+
+def _own_part(finished: OpenStudy, score: float) -> str:
+    means = {part: abs(about["memorization"] - score) for part, about in finished.summary["parts"].items()}
+    if not means:
+        raise BadValue("The parts of this study's own set are empty, so nothing can be suggested.")
+    return min(means, key=means.get)
+
+
+# -- plans for a search ------------------------------------------------------------------------------------------------
 
 
 def settings(unlearner: Unlearner, rates: Sequence[float]) -> tuple[Unlearner, ...]:

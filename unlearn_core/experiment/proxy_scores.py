@@ -14,7 +14,7 @@ from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.proxies import PROXIES, from_trajectory, loss_curvature, retrain_on, symmetric_kl
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import Training, pick_device, predict, train
+from unlearn_core.training import Training, numerics, pick_device, predict, train
 
 
 @spec
@@ -89,7 +89,7 @@ def _holdout(store: Store, holdout: Holdout, tell: Tell) -> Result:
         draft.arrays(scores=scores)
         draft.json("course", {"losses": losses})
 
-    return store.remember(holdout, make)
+    return store.remember(holdout, make, device=numerics)
 
 
 def _curvature(store: Store, curvature: Curvature, tell: Tell) -> Result:
@@ -109,7 +109,7 @@ def _curvature(store: Store, curvature: Curvature, tell: Tell) -> Result:
         scores[rows] = total.cpu().numpy()[rows] / training.epochs
         draft.arrays(scores=scores)
 
-    return store.remember(curvature, make)
+    return store.remember(curvature, make, device=numerics)
 
 
 def _settle() -> None:

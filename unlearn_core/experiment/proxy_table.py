@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
-from scipy.stats import spearmanr
 
 from unlearn_core import evaluation
 from unlearn_core.experiment.proxy_scores import proxy_scores, stage
@@ -24,6 +23,7 @@ from unlearn_core.proxies import PROXIES
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Draft, Result, Store
+from unlearn_core.training import numerics
 
 EXACT = "memorization"
 LEVEL = 0.95
@@ -59,6 +59,8 @@ def agreement(exact: np.ndarray, scores: np.ndarray, k: int) -> Agreement:
     Source: Bonett and Wright (2000), "Sample size requirements for estimating Pearson, Kendall and Spearman
     correlations" (the interval, on Fisher's scale).
     """
+    from scipy.stats import spearmanr  # a large library, which a page need not wait for
+
     both = np.isfinite(exact) & np.isfinite(scores)
     exact, scores = exact[both], scores[both]
     overlap = len(np.intersect1d(_highest(exact, k), _highest(scores, k))) / k
@@ -206,7 +208,7 @@ def _proxy_table(store: Store, asked: ProxyTable, tell: Tell) -> Result:
         draft.table(table.astype({c: float for c in table.columns if c != "title"}))
         draft.json("about", {"halves": halves(study), "part_size": part_size(study)})
 
-    return store.remember(asked, make)
+    return store.remember(asked, make, device=numerics)
 
 
 MAKERS[ProxyTable] = _proxy_table

@@ -6,6 +6,7 @@ import numpy as np
 
 from unlearn_core.data import DATASETS
 from unlearn_core.entanglement import EmbeddingSums
+from unlearn_core.experiment.own_weights import there
 from unlearn_core.experiment.stages import dataset, refuse
 from unlearn_core.experiment.study import Study, methods
 from unlearn_core.forget import Known
@@ -30,8 +31,9 @@ def rehearse(store: Store, study: Study) -> tuple[int, int] | None:
     """(images to forget, training images) of a study; None while its images are not on this machine yet.
 
     The rule chooses by made-up scores, so how many it names is right, and which is not. Raises BadValue where the rule,
-    the images or the model do not fit each other.
+    the images or the model do not fit each other, and where a model from elsewhere is not in the store.
     """
+    there(store, study.training)
     data = study.training.data
     row = DATASETS.get(data.name)
     if row is not None and row.fetch is not None and not (store.root / "data" / "builtin" / data.name).is_dir():

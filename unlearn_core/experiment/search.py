@@ -33,7 +33,7 @@ from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Part, Plan, Rum
 from unlearn_core.store import Result, Store
-from unlearn_core.training import Training, recipe
+from unlearn_core.training import Training, numerics, recipe
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
@@ -195,7 +195,7 @@ def _keep(store: Store, trial: PlanTrial, lines: list[dict]) -> Result:
         draft.seconds = sum(line["seconds"] for line in lines)
         draft.table(pd.DataFrame(lines))
 
-    return store.remember(trial, make)
+    return store.remember(trial, make, device=numerics)
 
 
 # -- rounds ------------------------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ def _round(store: Store, asked: SearchRound, tell: Tell) -> Result:
             lines.append(head | words(plan) | means | {"diverged": int(table["diverged"].sum())})
         draft.table(pd.DataFrame(lines)[list(COLUMNS)])
 
-    return store.remember(asked, make)
+    return store.remember(asked, make, device=numerics)
 
 
 def trials_of(store: Store, search: PlanSearch) -> pd.DataFrame:
@@ -262,7 +262,8 @@ def ranked(table: pd.DataFrame) -> pd.DataFrame:
     they run on, then by the order of trial.
     """
     once = table.drop_duplicates("plan")
-    return once.assign(lost=-once["group_tow"].round(9)).sort_values(["lost", "steps", "trial"]).drop(columns="lost")
+    lost = -once["group_tow"].astype(float).round(9)  # before the first trial the column holds objects
+    return once.assign(lost=lost).sort_values(["lost", "steps", "trial"]).drop(columns="lost")
 
 
 def begun(store: Store, bank: Bank, forget: ForgetSet) -> list[PlanSearch]:
@@ -327,7 +328,7 @@ def _search(store: Store, search: PlanSearch, tell: Tell) -> Result:
         draft.table(table)
         draft.json("summary", summary)
 
-    return store.remember(search, make)
+    return store.remember(search, make, device=numerics)
 
 
 def _confirm(store: Store, search: PlanSearch, rows: np.ndarray, chosen: list[Unlearner], tell: Tell):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unlearn_core.experiment.forecast import spread
 from unlearn_core.experiment.search import PlanSearch, trials_of
 from unlearn_core.experiment.study import AGAIN
 from unlearn_core.experiment.tuning import TUNING
@@ -20,13 +21,16 @@ from unlearn_core.unlearning import Unlearner
 @dataclass(frozen=True)
 class SearchCost:
     """Work that is still to be done: `trials` plans to try, `trainings` models to train from scratch, `runs` to confirm
-    the best plans, and `seconds` for all of it, going by the mean run of each algorithm in a finished study.
+    the best plans, and `seconds` for all of it, going by the mean run of each algorithm in a finished study; they may
+    be off by `factor` either way. `at_once` is how many processes share it.
     """
 
     trials: int
     trainings: int
     runs: int
     seconds: float
+    factor: float = 1.0
+    at_once: int = 1
 
 
 def search_cost(finished: OpenStudy, search: PlanSearch) -> SearchCost:
@@ -58,7 +62,7 @@ def search_cost(finished: OpenStudy, search: PlanSearch) -> SearchCost:
     seconds = left / trials * steps * search.tuning_seeds * step
     seconds += search.tuning_seeds * sum(_seconds(measured, u) for group in space.choices for u in group)
     seconds += runs * len(names) * step + len(missing) * _training_seconds(finished)
-    return SearchCost(left, len(missing), runs, float(seconds))
+    return SearchCost(left, len(missing), runs, float(seconds), spread(finished))
 
 
 def _trainings(search: PlanSearch, forget: str) -> list[Training]:
@@ -66,7 +70,8 @@ def _trainings(search: PlanSearch, forget: str) -> list[Training]:
     reported = [*range(search.seeds), *(TUNING + s for s in range(search.tuning_seeds))]
     originals = [search.training.but(seed=s) for s in reported]
     again = [search.training.but(seed=AGAIN + s, without=forget) for s in seeds]
-    return [*originals, *(t.but(without=forget) for t in originals), *again]
+    trained_here = [] if search.training.weights else originals
+    return [*trained_here, *(t.but(without=forget) for t in originals), *again]
 
 
 def _seconds_per_epoch(finished: OpenStudy) -> dict[type, float]:

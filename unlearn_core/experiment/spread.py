@@ -35,8 +35,15 @@ def spread(store: Store, groups: Iterable[Sequence[Spec]], tell: Tell = silent) 
         make(tasks[0], tell)
     elif tasks:
         with engine() as workers:
-            for _ in workers.map(make, tasks, tell):
+            for _ in workers.map(make, tasks, tell, halves):
                 pass
+
+
+def halves(task: dict) -> list[dict]:
+    """A task as two of half as many specs; one spec stays whole."""
+    specs = task["specs"]
+    middle = (len(specs) + 1) // 2
+    return [task | {"specs": part} for part in (specs[:middle], specs[middle:]) if part]
 
 
 def found(store: Store, spec: Spec) -> Result:

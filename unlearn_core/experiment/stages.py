@@ -7,8 +7,8 @@ through it. Stages in files of their own (bank.py, tuning.py, ...) enter themsel
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
 from itertools import count
 
 import numpy as np
@@ -20,6 +20,7 @@ from unlearn_core.data import Data, Dataset, Images
 from unlearn_core.engines import engine
 from unlearn_core.ensembles import goes_stacked, stack_size, train_members
 from unlearn_core.entanglement import EmbeddingSums
+from unlearn_core.experiment.own_weights import GONE, OwnWeights, arrays_of
 from unlearn_core.experiment.spread import found, spread
 from unlearn_core.models import Classifier, Ensemble, new_model, voters
 from unlearn_core.params import BadValue, Spec, param, spec
@@ -33,13 +34,14 @@ from unlearn_core.training import (
     Training,
     embed,
     learning_rate,
+    numerics,
     pick_device,
     predict,
     steps_of,
     train,
     use_threads,
 )
-from unlearn_core.unlearning import Request, Unlearned, Unlearner
+from unlearn_core.unlearning import Original, Request, Unlearned, Unlearner
 from unlearn_core.unlearning.request import Batch, Fresh, History
 
 SPLITS = ("train", "validation", "test")
@@ -91,7 +93,9 @@ def train_all(store: Store, trainings: Iterable[Training], tell: Tell = silent) 
     trainings = list(trainings)
     alike = defaultdict(list)
     for training in dict.fromkeys(trainings):
-        if store.find(training) is None:
+        if training.weights:
+            fulfil(store, training, tell)
+        elif store.find(training) is None:
             n = len(dataset(store, training.data, tell).train.y)
             alike[training.but(seed=0, without=""), len(training_rows(training, n))].append(training)
     groups = []
@@ -114,7 +118,9 @@ def _train_together(store: Store, trainings: Sequence[Training], tell: Tell) -> 
     rows = [training_rows(training, len(images.train.y)) for training in trainings]
     members = train_members(shared, images, rows, [training.seed for training in trainings], tell)
     return [
-        store.remember(training, partial(_write_trained, trained=trained, images=images), device=device_name())
+        store.remember(
+            training, partial(_write_trained, trained=trained, images=images), device=made_on(trained.together)
+        )
         for training, trained in zip(trainings, members, strict=True)
     ]
 
@@ -143,12 +149,32 @@ def all_logits(model: Classifier, images: Dataset) -> dict[str, np.ndarray]:
 
 
 def _training(store: Store, training: Training, tell: Tell) -> Result:
-    return train_all(store, [training], tell)[0]
+    return _taken(store, training, tell) if training.weights else train_all(store, [training], tell)[0]
+
+
+def _gone(store: Store, wanted: OwnWeights, tell: Tell) -> Result:
+    raise BadValue(GONE)
+
+
+def _taken(store: Store, training: Training, tell: Tell) -> Result:
+    """A model that was trained elsewhere in the place of one trained here: the same one for every seed."""
+    arrays, images = arrays_of(store, training), dataset(store, training.data, tell)
+    asked = fulfil(store, training.but(seed=0), tell).arrays("logits") if training.seed else None
+
+    def make(draft: Draft) -> None:
+        draft.arrays("weights", **arrays)
+        draft.arrays("logits", **(asked or all_logits(_classifier(store, training, arrays), images)))
+
+    return store.remember(training, make, device=numerics)
 
 
 def load_model(store: Store, training: Training, result: Result) -> Classifier:
     """The classifier whose weights a Training or Run result holds, an ensemble included, in eval mode."""
-    state = {k: torch.from_numpy(v) for k, v in result.arrays("weights").items()}
+    return _classifier(store, training, result.arrays("weights"))
+
+
+def _classifier(store: Store, training: Training, arrays: dict[str, np.ndarray]) -> Classifier:
+    state = {k: torch.from_numpy(v) for k, v in arrays.items()}
     images, members = dataset(store, training.data), voters(state)
     models = [new_model(training.model, images, 0, training.width) for _ in range(members or 1)]
     model = Ensemble(models) if members else models[0]
@@ -162,8 +188,9 @@ def outputs(store: Store, data: Data, result: Result, split: str) -> Outputs:
     return Outputs(result.arrays("logits")[split], getattr(dataset(store, data), split).y.numpy())
 
 
-def device_name() -> str:
-    return pick_device().type
+def made_on(together: int) -> Callable[[], dict]:
+    """What is recorded of a model that so many went through one pass with."""
+    return lambda: numerics() | {"together": together}
 
 
 # -- embeddings --------------------------------------------------------------------------------------------------------
@@ -176,7 +203,7 @@ def _embedding(store: Store, spec: Embedding, tell: Tell) -> Result:
         model, images = load_model(store, spec.training, trained), dataset(store, spec.training.data)
         draft.arrays(train=embed(model, images.train), test=embed(model, images.test))
 
-    return store.remember(spec, make, device=device_name())
+    return store.remember(spec, make, device=numerics)
 
 
 def embedding_sums(store: Store, training: Training, tell: Tell = silent) -> EmbeddingSums:
@@ -197,7 +224,7 @@ def _map(store: Store, spec: Map, tell: Tell) -> Result:
         ):
             draft.arrays(name, train=xy[:n], test=xy[n:])
 
-    result = store.remember(spec, make)
+    result = store.remember(spec, make, device=numerics)
     tell("map", 1, 1)
     return result
 
@@ -228,7 +255,15 @@ def request_of(store: Store, run: Run) -> Request:
 
 def refuse(store: Store, training: Training, rows: np.ndarray, unlearner: Unlearner) -> None:
     """Raises BadValue, one sentence, where an algorithm cannot be asked to forget these rows."""
-    unlearner.refuse(request_of(store, Run(training=training, forget=pack(rows), unlearner=unlearner)))
+    unlearner.refuse(_question(store, training, pack(rows)))
+
+
+@lru_cache(maxsize=4)  # all algorithms are asked the same, and a page asks them all
+def _question(store: Store, training: Training, forget: str) -> Request:
+    images = dataset(store, training.data)
+    unseen = Batch(*images.validation) if len(images.validation.y) else None
+    run = Run(training=training, forget=forget, unlearner=Original())  # by whom does not matter yet
+    return _request(run, images, images.train, unseen, {}, silent)  # nothing has to be on the device yet
 
 
 def _on_device(images: Dataset, shown: slice = slice(None)) -> tuple[Images, Batch | None]:
@@ -244,20 +279,23 @@ def _request(
     def after(name: str, model: Classifier) -> None:
         steps[name] = all_logits(model, images)
 
-    forget = unpack(run.forget, len(images.train.y))
+    forget, trained_on = unpack(run.forget, len(images.train.y)), training_rows(run.training, len(images.train.y))
+    if len(never := np.setdiff1d(forget, trained_on)):
+        raise BadValue(f"Row {never[0]} was left out of the training, so there is nothing to forget.")
     return Request(
         x=on_device.x,
         y=on_device.y,
         forget=forget,
-        retain=others(forget, len(images.train.y)),
+        retain=np.setdiff1d(trained_on, forget),
         classes=len(images.classes),
         seed=run.seed,
         tell=tell,
         after=after,
         recipe=partial(_fresh, run.training, images),
         validation=validation,
-        # Steps with differential privacy are none that an algorithm could go through again.
-        history=None if run.training.noise else _history(run.training, images, tell),
+        # Steps with differential privacy are none that an algorithm could go through again, and those taken elsewhere
+        # are not known.
+        history=None if run.training.noise or run.training.weights else _history(run.training, images, tell),
         corrected=None if images.true_labels is None else torch.from_numpy(images.true_labels).to(on_device.y),
     )
 
@@ -272,7 +310,7 @@ def _fresh(
     epochs: int | None = None,
 ) -> Fresh:
     """The Recipe of a training."""
-    training = training.but(seed=seed, without="", epochs=epochs or training.epochs)
+    training = training.afresh.but(seed=seed, without="", epochs=epochs or training.epochs)
     if start is None:
         model = next(train_members(training, images, rows[None], [seed], tell)).model
     else:
@@ -324,7 +362,7 @@ def _run_together(store: Store, runs: Sequence[Run], tell: Tell) -> list[Result]
                 draft.arrays(f"step{i}", **logits)
             draft.json("cost", vars(unlearned.cost) | {"plan": list(steps)})
 
-        found.append(store.remember(run, make, device=device_name()))
+        found.append(store.remember(run, make, device=numerics))
     return found
 
 
@@ -334,7 +372,7 @@ def _run(store: Store, run: Run, tell: Tell) -> Result:
 
 # -- the one door ------------------------------------------------------------------------------------------------------
 
-MAKERS = {Training: _training, Embedding: _embedding, Map: _map, Run: _run}
+MAKERS = {OwnWeights: _gone, Training: _training, Embedding: _embedding, Map: _map, Run: _run}
 # Kinds that many of are made faster together than one after the other.
 TOGETHER = {Training: _train_together, Run: _run_together}
 

@@ -18,7 +18,7 @@ import pandas as pd
 from unlearn_core import evaluation
 from unlearn_core.data import Data
 from unlearn_core.ensembles import Bank
-from unlearn_core.experiment.attributes import known, refine, target
+from unlearn_core.experiment.attributes import cutter, known, target
 from unlearn_core.experiment.bank import bank_columns, bank_stability
 from unlearn_core.experiment.measures import Shadows, Target, measure
 from unlearn_core.experiment.memorized import Unbanked, bank_of, memorization_of
@@ -42,7 +42,7 @@ from unlearn_core.progress import Tell
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan, Rum, same_everywhere, shuffled, vanilla
 from unlearn_core.store import Result, Store
-from unlearn_core.training import Training, promise, recipe
+from unlearn_core.training import Training, numerics, promise, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 
 # Second retrained models have seeds from here on; reported ones are 0, 1, ..., those for tuning lie between.
@@ -133,8 +133,10 @@ def methods(store: Store, study: Study, rows: np.ndarray, best: dict[Unlearner, 
         name = name if not number else f"{name}-no-{number + 1}"
         found[name] = Method(name, title, kind, tuple(unlearners))
 
+    cut = cutter(store, study.bank)
+
     def resolved(plan: Plan) -> Rum:
-        return plan.resolve(refine(store, study.bank, plan, rows))
+        return plan.resolve(cut(plan, rows))
 
     seeds = range(study.seeds)
     for unlearner in study.unlearners:
@@ -248,7 +250,7 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
         trained = int(bank_stability(bank)["members"].iloc[-1]) if bank else 0
         draft.json("summary", summary(study, table, rows, goal, memorized, trained, sums, best, seconds))
 
-    return store.remember(study, make)
+    return store.remember(study, make, device=numerics)
 
 
 def summary(

@@ -23,7 +23,7 @@ from unlearn_core.params import Spec, param, params, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import pack
 from unlearn_core.store import Result, Store
-from unlearn_core.training import Training
+from unlearn_core.training import Training, numerics
 from unlearn_core.unlearning import Unlearner
 
 TUNING = 100_000  # seeds from here on are those of models that only choose
@@ -142,7 +142,7 @@ def _tuning(store: Store, search: Tuning, tell: Tell) -> Result:
             lines.append(head | {"seed": search.seeds[i]} | row)
         draft.table(pd.DataFrame(lines))
 
-    return store.remember(search, make)
+    return store.remember(search, make, device=numerics)
 
 
 MAKERS[Tuning] = _tuning

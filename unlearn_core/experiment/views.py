@@ -10,28 +10,26 @@ from functools import cached_property, lru_cache
 import numpy as np
 import pandas as pd
 
-from unlearn_core import evaluation
+import unlearn_core.experiment.attributes as attributes
+from unlearn_core import evaluation, room
 from unlearn_core.data import Dataset
 from unlearn_core.entanglement import EmbeddingSums, Entanglement
-from unlearn_core.experiment import attributes
 from unlearn_core.experiment.bank import bank_columns, bank_stability
 from unlearn_core.experiment.measures import Shadows, Target
 from unlearn_core.experiment.memorized import memorization_of
+from unlearn_core.experiment.own_weights import about_original
 from unlearn_core.experiment.proxy_scores import is_ready, proxy_scores
-from unlearn_core.experiment.stages import Map, Run, dataset, embedding_sums, fulfil
-from unlearn_core.experiment.study import Study
+from unlearn_core.experiment.stages import Map, Run, dataset, embedding_sums, fulfil, outputs
+from unlearn_core.experiment.study import Study, searches
+from unlearn_core.experiment.tuning import chosen
 from unlearn_core.forget import Known
 from unlearn_core.memorization import Memorization
 from unlearn_core.params import BadValue
 from unlearn_core.proxies import PROXIES
 from unlearn_core.rum import PARTS, Plan
-from unlearn_core.store import Result, Store
+from unlearn_core.store import KEY, Result, Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
-from unlearn_core.unlearning.ends.original import Original
-
-# A lead in ToW smaller than this, and inside the spread between seeds, is not worth running an algorithm for.
-AS_GOOD = 0.02
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,17 @@ CONFIDENCE = ScoreWords(
 )
 
 
+def accuracies(store: Store, training: Training) -> dict[str, tuple[float, int]] | None:
+    """Of the training and the test images ("train", "test") the share that the model of a training gets right, 0 to 1,
+    and how many there are; None where what it says of them is not stored.
+    """
+    result = store.find(training)
+    if result is None:
+        return None
+    said = {split: outputs(store, training.data, result, split) for split in ("train", "test")}
+    return {split: (evaluation.accuracy(o.logits, o.labels), len(o.labels)) for split, o in said.items()}
+
+
 @dataclass(frozen=True)
 class Listed:
     """One finished study in a list."""
@@ -72,27 +81,29 @@ class Listed:
     forget: int
     seeds: int
     methods: int
+    given: bool  # whether the original is a model from elsewhere
 
 
 def studies(store: Store) -> list[Listed]:
     """All finished studies, the newest first, from their small files alone."""
-    found = []
-    for result in store.results("Study"):
-        spec, summary = result.spec(), result.json("summary")
-        created, methods = result.manifest()["created"], len(summary["tow"])
-        found.append(
-            Listed(result.key, spec.name, created, spec.training.data.name, summary["forget"], spec.seeds, methods)
-        )
-    return found
+    return [_line(result) for result in store.results("Study")]
+
+
+@lru_cache(maxsize=10_000)  # a store hands out the same result while its files are the same
+def _line(result: Result) -> Listed:
+    spec, summary = result.spec(), result.json("summary")
+    created, methods = result.manifest()["created"], len(summary["tow"])
+    of = spec.training.data.name, summary["forget"], spec.seeds
+    return Listed(result.key, spec.name, created, *of, methods, bool(spec.training.weights))
 
 
 def contents(store: Store) -> pd.DataFrame:
     """What the store holds: kind, results (how many) and megabytes, the largest first."""
     lines = []
     for kind in store.kinds():
-        folders = [place for place in (store.root / "results" / kind).iterdir() if place.is_dir()]
-        size = sum(file.stat().st_size for place in folders for file in place.iterdir())
-        lines.append({"kind": kind, "results": len(folders), "megabytes": size / 1e6})
+        held = [size for name, size in room.sizes(store.root / "results" / kind).items() if KEY.fullmatch(name)]
+        if held:
+            lines.append({"kind": kind, "results": len(held), "megabytes": sum(held) / 1e6})
     table = pd.DataFrame(lines, columns=["kind", "results", "megabytes"])
     return table.sort_values("megabytes", ascending=False, ignore_index=True)
 
@@ -112,24 +123,6 @@ class SetFacts:
     memorization_error: float | None
     lost: tuple[str, ...]
     entanglement: Entanglement
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """The algorithm for one part, the best of the others, and what that rests on.
-
-    `tow`, `rival_tow` and `ceiling` (one retrained model against another) are ToW with the part in the place of the
-    forget set, means over `seeds` seeds. `apart` says whether suggestion and rival differ by more than the spread
-    between seeds; None where there are too few seeds to say.
-    """
-
-    unlearner: Unlearner
-    tow: float
-    rival: Unlearner | None
-    rival_tow: float | None
-    apart: bool | None
-    ceiling: float
-    seeds: int
 
 
 class OpenStudy:
@@ -181,6 +174,11 @@ class OpenStudy:
         """What its scores are called on the screen."""
         return MEMORIZATION if self.spec.models else CONFIDENCE
 
+    @property
+    def about_original(self) -> str:
+        """What must be said beside its numbers where the original was trained elsewhere, "" where it was not."""
+        return about_original(self.spec.training, self.summary["accuracy"])
+
     @cached_property
     def stability(self) -> pd.DataFrame | None:
         """How stable the bank's scores were as it grew, as in bank.bank_stability; None without a bank."""
@@ -215,10 +213,11 @@ class OpenStudy:
         """One line per method and seed with all measured numbers; `kind` is reference, single, plan or control."""
         return self.result.table()
 
+    @lru_cache(maxsize=64)  # noqa: B019 - an open study lives as long as its cache
     def means(self, metric: str) -> pd.DataFrame:
         """Per method, in the study's order: title, kind, mean, half_width of the 95 % t-interval over seeds, and
         `distinguishable` from the ceiling (one retrained model against another); None where there are too few seeds
-        to say.
+        to say. Read-only: it is kept.
         """
         ceiling = self._values("retrained-again", metric)
         lines = []
@@ -241,6 +240,19 @@ class OpenStudy:
     def target(self) -> Target:
         return Target(self.labels, self.data.test.y.numpy(), self.forget, self.parts)
 
+    @cached_property
+    def best(self) -> dict[Unlearner, Unlearner]:
+        """Each algorithm of the study as it was given -> with the settings that its search chose; without those that
+        had nothing to choose.
+        """
+        found = {given: (s, self.store.find(s)) for given, s in searches(self.store, self.spec, self.forget).items()}
+        return {given: chosen(search, done.table()) for given, (search, done) in found.items() if done is not None}
+
+    @cached_property
+    def settings(self) -> dict[type[Unlearner], Unlearner]:
+        """The single algorithms of the study with the settings that they ran with."""
+        return {type(given): self.best.get(given, given) for given in reversed(self.spec.unlearners)}
+
     # -- outputs of single models --------------------------------------------------------------------------------------
 
     def run_result(self, method: str, seed: int) -> Result:
@@ -256,6 +268,7 @@ class OpenStudy:
         """(N, K) logits of one model on "train", "validation" and "test"."""
         return self.run_result(method, seed).arrays("logits")
 
+    @lru_cache(maxsize=64)  # noqa: B019 - an open study lives as long as its cache
     def margins(self, method: str, seed: int) -> dict[str, np.ndarray]:
         """Logit-scaled confidence of one model on the forget images (in the order of `forget`) and the test images
         ("held_out").
@@ -330,43 +343,8 @@ class OpenStudy:
         """The parts that a run of this plan would cut these rows into."""
         return attributes.parts(plan, rows, self.known, self.proxy)
 
-    def nearest_part(self, rows: np.ndarray) -> str:
-        """The part of the study's own forget set whose mean memorization is nearest to that of these rows."""
-        scores = self.memorization.scores
-        there = {name: abs(scores[own].mean() - scores[rows].mean()) for name, own in self.parts.items() if len(own)}
-        return min(there, key=there.get)
-
-    @lru_cache(maxsize=3)  # noqa: B019 - an open study lives as long as its cache
-    def suggestion(self, part: str) -> Suggestion:
-        """What to run on the "low", "medium" or "high" part, going by this study's own runs on its whole forget set:
-        the algorithm with the best mean ToW there, or leaving the model as it is, which costs nothing, where that is as
-        good. Raises BadValue where the part is empty.
-
-        Source: ToW of Zhao et al. (2024), arXiv:2406.01257, which also guards the kept and the test images.
-        """
-        if not len(self.parts[part]):
-            raise BadValue(f"The {part} part of this study's forget set is empty.")
-        singles = dict.fromkeys(self.table.loc[self.table["kind"] == "single", "method"])
-        candidates = {"original": Original()} | dict(zip(singles, self.spec.unlearners, strict=True))
-        values = {name: self._part_tow(name, part) for name in (*candidates, "retrained-again")}
-        means = {name: evaluation.over_seeds(v).mean for name, v in values.items()}
-        chosen = max(candidates, key=lambda name: means[name])
-        gap = evaluation.paired_difference(values[chosen], values["original"])
-        if gap.mean < AS_GOOD and not (gap.half_width is not None and gap.mean > gap.half_width):
-            chosen = "original"
-        rival = max((name for name in candidates if name != chosen), key=lambda name: means[name], default=None)
-        gap = evaluation.paired_difference(values[chosen], values[rival]) if rival else None
-        return Suggestion(
-            unlearner=candidates[chosen],
-            tow=means[chosen],
-            rival=candidates[rival] if rival else None,
-            rival_tow=means[rival] if rival else None,
-            apart=None if gap is None or gap.half_width is None else abs(gap.mean) > gap.half_width,
-            ceiling=means["retrained-again"],
-            seeds=gap.n if gap else len(values[chosen]),
-        )
-
-    def _part_tow(self, method: str, part: str) -> list[float | None]:
+    def part_tow(self, method: str, part: str) -> list[float | None]:
+        """ToW of a method on each seed, with a part of the study's own set in the place of the forget set."""
         names = {"forget": f"{part}_accuracy", "retain": "retain_accuracy", "test": "test_accuracy"}
         by_seed = [self.table[self.table["method"] == name].set_index("seed") for name in (method, "retrained")]
         pairs = [[{k: t.loc[seed, c] for k, c in names.items()} for t in by_seed] for seed in range(self.spec.seeds)]

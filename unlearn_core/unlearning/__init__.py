@@ -3,7 +3,8 @@ is a new file and a row here.
 
 Beside the groups lies what they share: what is asked (request.py), what every algorithm is (base.py), those that go
 down a loss (descent.py) and how many of them run side by side (stacked.py); gradients.py, distances.py and layers.py
-are their tools.
+are their tools. own.py adds files from a folder of one's own where the environment names one, and check.py holds such a
+file to what every algorithm promises.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from unlearn_core.unlearning.history.mini_unlearning import MiniUnlearning
 from unlearn_core.unlearning.influence.first_order import FirstOrder
 from unlearn_core.unlearning.influence.second_order import SecondOrder
 from unlearn_core.unlearning.membership.remi import Remi
+from unlearn_core.unlearning.own import load_folder
 from unlearn_core.unlearning.perturb.fisher import Fisher
 from unlearn_core.unlearning.perturb.lfssd import LFSSD
 from unlearn_core.unlearning.perturb.lra_npp import LraNpp
@@ -116,6 +118,10 @@ ALGORITHMS: dict[str, type[Unlearner]] = {
     # wrappers
     "uwc": UWC,
 }
+BUILT_IN = tuple(ALGORITHMS)
+# The files of UNLEARN_ALGORITHMS, loaded in every process that knows the algorithms, workers included.
+OWN, OWN_FAULT = load_folder(ALGORITHMS)
+ALGORITHMS |= {own.name: own.algorithm for own in OWN if own.algorithm is not None}
 
 
 def unlearn_together(unlearners, originals, requests) -> list[Unlearned]:
@@ -136,4 +142,15 @@ def unlearn_together(unlearners, originals, requests) -> list[Unlearned]:
     return [done[i] for i in range(len(unlearners))]
 
 
-__all__ = ["ALGORITHMS", "Cost", "GradientUnlearner", "Request", "Unlearned", "Unlearner", "unlearn_together"]
+__all__ = [
+    "ALGORITHMS",
+    "BUILT_IN",
+    "OWN",
+    "OWN_FAULT",
+    "Cost",
+    "GradientUnlearner",
+    "Request",
+    "Unlearned",
+    "Unlearner",
+    "unlearn_together",
+]

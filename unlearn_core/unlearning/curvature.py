@@ -11,6 +11,7 @@ import torch
 from torch.func import functional_call, grad, jvp
 from torch.nn import functional as F
 
+from unlearn_core.unlearning.gradients import flat
 from unlearn_core.unlearning.layers import NORMS, layers
 from unlearn_core.unlearning.request import Batch
 
@@ -34,12 +35,12 @@ class MeanLoss:
 
     def gradient(self, batch: Batch) -> torch.Tensor:
         """(P,) of the mean loss over a batch."""
-        return _flat(grad(self._value)(self.parameters, batch))
+        return flat(grad(self._value)(self.parameters, batch).values())
 
     def product(self, batch: Batch, v: torch.Tensor) -> torch.Tensor:
         """(P,) H v, H the Hessian of the mean loss over a batch."""
         slope = grad(self._value)
-        return _flat(jvp(lambda at: slope(at, batch), (self.parameters,), (self.parts(v),))[1])
+        return flat(jvp(lambda at: slope(at, batch), (self.parameters,), (self.parts(v),))[1].values())
 
     def parts(self, v: torch.Tensor) -> dict[str, torch.Tensor]:
         """The vector as one tensor for each parameter."""
@@ -58,10 +59,6 @@ def statistics_untouched(model: torch.nn.Module) -> Iterator[None]:
     finally:
         for module in tracking:
             module.track_running_stats = True
-
-
-def _flat(parts: dict[str, torch.Tensor]) -> torch.Tensor:
-    return torch.cat([part.flatten() for part in parts.values()])
 
 
 def conjugate_gradients(product: Product, b: torch.Tensor, iterations: int, tolerance: float = 1e-6) -> torch.Tensor:

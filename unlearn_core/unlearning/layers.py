@@ -29,6 +29,12 @@ def last_blocks(model: nn.Module, k: int) -> set[str]:
     return {name for name, p in model.named_parameters() if id(p) in own or len(children) <= k}
 
 
+def only_last_blocks(model: nn.Module, k: int) -> dict[str, torch.Tensor]:
+    """name -> bool tensor: all weights of the last k blocks and the head, none of the others."""
+    chosen = last_blocks(model, k)
+    return {name: torch.full_like(p, name in chosen, dtype=torch.bool) for name, p in model.named_parameters()}
+
+
 @torch.no_grad()
 def start_afresh(module: nn.Module, generator: torch.Generator) -> None:
     """Draw all weights of a module anew, each layer as torch starts it, from this source of random numbers."""

@@ -9,6 +9,7 @@ import torch
 
 from unlearn_core.params import param
 from unlearn_core.unlearning.descent import GradientUnlearner
+from unlearn_core.unlearning.gradients import flat
 from unlearn_core.unlearning.request import Request
 
 
@@ -37,7 +38,7 @@ class Replayed(GradientUnlearner):
 
 def vector(model: torch.nn.Module) -> torch.Tensor:
     """(P,) all weights of a model, a copy."""
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
+    return flat(p.detach() for p in model.parameters())
 
 
 def count_replayed(cost, rows, request: Request) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from unlearn_core.params import param, spec
 from unlearn_core.unlearning.descent import GradientUnlearner
-from unlearn_core.unlearning.layers import last_blocks
+from unlearn_core.unlearning.layers import only_last_blocks
 
 
 @spec
@@ -25,5 +25,4 @@ class CFk(GradientUnlearner):
     bn: str = param("frozen", choices=("train", "frozen"), help="whether BatchNorm statistics follow the batches")
 
     def mask(self, original, request, cost):
-        chosen = last_blocks(original, self.k)
-        return {name: p.new_full(p.shape, name in chosen).bool() for name, p in original.named_parameters()}
+        return only_last_blocks(original, self.k)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from unlearn_core.params import param, spec
 from unlearn_core.unlearning.descent import GradientUnlearner
 from unlearn_core.unlearning.draws import generator
-from unlearn_core.unlearning.layers import last_blocks, start_afresh
+from unlearn_core.unlearning.layers import last_blocks, only_last_blocks, start_afresh
 
 
 @spec
@@ -26,8 +26,7 @@ class EUk(GradientUnlearner):
     k: int = param(1, 0, 100, help="blocks before the head that start afresh; 0 = the head alone")
 
     def mask(self, original, request, cost):
-        chosen = last_blocks(original, self.k)
-        return {name: p.new_full(p.shape, name in chosen).bool() for name, p in original.named_parameters()}
+        return only_last_blocks(original, self.k)
 
     def begin(self, model, original, request, cost):
         chosen, draws = last_blocks(model, self.k), generator(request)

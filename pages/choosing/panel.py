@@ -1,0 +1,106 @@
+"""Your forget set in numbers, while it is being chosen, each beside random sets of the same size."""
+
+from __future__ import annotations
+
+from html import escape as safe  # class names come from data, and Plotly reads a little HTML
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.choosing import brush
+from pages.shared import chosen_set, forget_builder, state, theme
+from pages.shared.text import escape, images
+from unlearn_core.evaluation import METRICS
+from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.set_numbers import SetNumbers, describe
+from unlearn_core.experiment.views import SetFacts
+
+CENTERS = {
+    "all": "Mean of all training images (the paper's text)",
+    "midpoint": "Midpoint of the two sets (the released code)",
+}
+
+
+def draw(study: OpenStudy, chosen: np.ndarray) -> str:
+    """The set in numbers, beside the study's own and random ones. Returns where entanglement is measured from."""
+    st.subheader(f"Your set: {images(len(chosen))}")
+    # The share of the random reference is the same from either centre; only the score itself changes.
+    said, own = describe(study, chosen), describe(study, study.forget).facts
+    facts, same = said.facts, chosen_set.is_own(study, chosen)
+
+    def metric(label: str, value: float, other: float, place: float, word: str, help: str) -> None:
+        delta = None if same else f"{value - other:+.2f}"
+        st.metric(label, f"{value:.2g}", delta, delta_color="off", help=help)
+        st.caption(f"more {word} than **{place:.0%}** of random sets")
+
+    left, right = st.columns([2, 3])
+    with left:
+        about = f"Mean score: {study.score_words.ends}. {_reference(said, facts.images)}"
+        name = study.score_words.name
+        word = "memorized" if study.spec.models else "unsure"
+        metric(name.capitalize(), facts.memorization, own.memorization, said.memorization_percentile, word, about)
+    with right:
+        es, other = facts.entanglement, own.entanglement.share_of_random
+        about = f"{METRICS['entanglement'].help} Here as a share of a random set of the same size, which reads 1. "
+        about += _reference(said, said.measured_on)
+        metric("Entanglement, × random", es.share_of_random, other, es.percentile, "entangled", about)
+    if not same:
+        shared = len(np.intersect1d(chosen, study.forget))
+        st.caption(f"Grey: difference to the study's own set of {images(own.images)}; {shared:,} images are in both.")
+    if facts.lost:
+        names = ", ".join(escape(name) for name in facts.lost[:5])
+        st.warning(f"Most of class {names} is in the set: a model retrained without it hardly knows the class.")
+    brush.draw(study, chosen)
+    _classes(study, facts)
+    with st.container(horizontal=True):
+        for step, can in ((chosen_set.undo, chosen_set.can_undo), (chosen_set.redo, chosen_set.can_redo)):
+            icon = f":material/{step.__name__}:"
+            st.button(step.__name__.capitalize(), icon=icon, disabled=not can(study), on_click=step, args=(study,))
+        if st.button("Plan with this set", type="primary", icon=":material/account_tree:"):
+            state.go("pages/plan.py")
+    return _score(study, chosen)
+
+
+def _reference(said: SetNumbers, size: int) -> str:
+    """What the random sets are that a number is measured on."""
+    sets = f"Measured on {said.random_sets} random sets of {images(size)}"
+    return f"{sets}." if size == said.facts.images else f"{sets}, brought to {said.facts.images:,} by calculation."
+
+
+def _score(study: OpenStudy, chosen: np.ndarray) -> str:
+    with st.expander("About the entanglement score"):
+        center = st.radio(
+            "Distances are measured from", list(CENTERS), format_func=CENTERS.get, key="center", bind="query-params"
+        )
+        said = describe(study, chosen, center)
+        st.caption(
+            f"Of {said.random_sets} random sets of {images(len(chosen))}, "
+            f"{said.facts.entanglement.percentile:.0%} have a lower score. The score grows with the size of the set, "
+            "so sets of different sizes are compared by their share of a random set, the same from either centre."
+        )
+        forget_builder.download(study, chosen)
+    return center
+
+
+def _classes(study: OpenStudy, facts: SetFacts) -> None:
+    fig, said = _classes_chart(study, facts.per_class.tobytes())
+    theme.show(fig, alt=f"How many images of each class are in the set: {said}")
+
+
+@theme.kept
+def _classes_chart(study: OpenStudy, per_class: bytes) -> tuple[go.Figure, str]:
+    """The chart and what it shows in words."""
+    counts, names = np.frombuffer(per_class, np.int64), [safe(name) for name in study.classes]
+    shown = np.argsort(-counts, kind="stable")[:10] if len(counts) > 12 else np.arange(len(counts))
+    title = f"{counts.min():,} to {counts.max():,} images of each class"
+    fig = theme.figure(title, "", "", height=52 + 17 * len(shown))
+    colour, _ = theme.ROLES["forget"]
+    fig.add_bar(
+        x=counts[shown], y=[names[i] for i in shown], orientation="h", marker_color=colour,
+        text=counts[shown], textposition="outside", cliponaxis=False, hoverinfo="skip",
+    )  # fmt: skip
+    fig.update_xaxes(visible=False)
+    fig.update_yaxes(autorange="reversed", type="category", showgrid=False, title=None)
+    fig.update_layout(margin={"l": 8, "r": 28, "t": 40, "b": 4}, bargap=0.25)
+    return fig, ", ".join(f"{names[i]} {counts[i]}" for i in shown)

@@ -1,0 +1,151 @@
+"""Image by image: how sure each model is of the label, who is furthest from retraining, and a new set made of them."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from pages.shared import address, chosen_set, numbers
+from pages.shared import comparison_words as words
+from pages.shared import text as t
+from pages.shared.text import escape
+from unlearn_core.experiment import each_image
+
+GROUPS = {"forget": "Forgotten images", "retain": "Kept images: collateral damage"}
+# Lines with thumbnails are heavy: of more images than this, those furthest from retraining are shown.
+MOST = 200
+SIDE = 48  # pixels of a thumbnail
+NUMBER = st.column_config.NumberColumn
+
+
+def draw(study, picked: list[str]) -> None:
+    """One of the methods picked, on the forgotten or the kept images."""
+    st.subheader("Image by image")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        method = address.choice(st.segmented_control, "Method", words.titles(study, picked), "of", required=True)
+        group = address.choice(st.segmented_control, "Images", GROUPS, "images", required=True)
+    table = each_image.images(study, method, group)
+    if table.empty:
+        st.info("There are no such images.")
+        return
+    st.markdown(in_words(study, method, table))
+    shown = table.head(MOST)
+    chosen = selected(study, group, shown)
+    st.caption(caption(study, group, table))
+    buttons(study, chosen)
+
+
+def in_words(study, method: str, table: pd.DataFrame) -> str:
+    """How many images stand out from the noise, on which side, and how far the furthest is."""
+    title, out, first = escape(words.title_of(study, method)), table[table["stands_out"]], table.iloc[0]
+    above, below = int((out["gap"] > 0).sum()), int((out["gap"] < 0).sum())
+    far = (
+        f"row {first['row']}, class {escape(first['class'])}: {first['original']:.2f} → {first['unlearned']:.2f}, "
+        f"retrained {first['retrained']:.2f}"
+    )
+    if out.empty:
+        return (
+            f"No single one of {t.images(len(table))} can be told from the noise of retraining under **{title}**. "
+            f"The furthest is {far}."
+        )
+    return (
+        f"**{title}** is surer of {above} and less sure of {below} of {t.images(len(table))} than retrained models, "
+        f"beyond the spread of seeds and the noise between two retrained ones. The furthest is {far}."
+    )
+
+
+def caption(study, group: str, table: pd.DataFrame) -> str:
+    """How the table is read."""
+    first = f"The {MOST} furthest from retraining of {t.images(len(table))}. " if len(table) > MOST else ""
+    near = (
+        "Nearest: the forgotten image closest in the embedding of the original model, which may have nothing to do "
+        "with it. "
+    )
+    seeds = f"means over {study.spec.seeds} seeds" if study.spec.seeds > 1 else "one seed"
+    return (
+        f"{first}Probability of the image's own label, {seeds}. {near if group == 'retain' else ''}A line without a "
+        "tick cannot be told from the noise: its 95 % interval holds 0, or two retrained models lie as far apart on "
+        "some image. Select lines at their left end."
+    )
+
+
+def selected(study, group: str, table: pd.DataFrame) -> np.ndarray:
+    """The table; the rows of the lines that are selected in it."""
+    shown = table.assign(
+        picture=[picture(study.pixels[row]) for row in table["row"]],
+        gap=[numbers.spread(*pair, signed=True) for pair in zip(table["gap"], table["half_width"], strict=True)],
+    )
+    columns = {
+        "picture": st.column_config.ImageColumn("Image", width=60),
+        "row": NUMBER("Row", format="%d"),
+        "class": "Class",
+        "part": st.column_config.TextColumn("Part", help=f"By {study.score_words.name}."),
+        "original": NUMBER("Original", format="%.2f", help="Probability of the label under the original model."),
+        "unlearned": NUMBER("Unlearned", format="%.2f", help="The same under the unlearned model."),
+        "retrained": NUMBER("Retrained", format="%.2f", help="The same under the model retrained without the set."),
+        "gap": st.column_config.TextColumn("Difference", help="Unlearned minus retrained, seed by seed."),
+        "noise": NUMBER("Noise", format="%+.2f", help="The same difference for a second retrained model."),
+        "stands_out": st.column_config.CheckboxColumn("Beyond noise"),
+        "still_right": NUMBER("Right", format="percent", help="Seeds whose unlearned model gets it right."),
+    }
+    if group == "retain":
+        del columns["part"]
+        rows, distances = each_image.nearest_forgotten(study, table["row"].to_numpy())
+        shown = shown.assign(near=rows, near_picture=[picture(study.pixels[row]) for row in rows], distance=distances)
+        columns |= {
+            "near_picture": st.column_config.ImageColumn("Nearest", width=60, help="The nearest forgotten image."),
+            "near": NUMBER("Its row", format="%d"),
+            "distance": NUMBER("Distance", format="%.2f"),
+        }
+    picked = st.dataframe(
+        shown,
+        column_order=list(columns),
+        column_config=columns,
+        hide_index=True,
+        height=420,
+        row_height=44,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"compare.images.{group}",
+    )
+    lines = [line for line in picked.selection.rows if line < len(table)]
+    return np.sort(table["row"].to_numpy()[lines])
+
+
+def buttons(study, chosen: np.ndarray) -> None:
+    """What can be done with the lines selected."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            f"Make these {len(chosen)} my forget set" if len(chosen) else "Make these my forget set",
+            disabled=not len(chosen),
+            on_click=chosen_set.combine,
+            args=(study, chosen, "replace"),
+            icon=":material/select_check_box:",
+            help="It is then used on Explore and Plan. The finished study stays as it is.",
+        )
+        st.button(
+            "Add them to my forget set",
+            disabled=not len(chosen),
+            on_click=chosen_set.combine,
+            args=(study, chosen, "add"),
+            icon=":material/add:",
+        )
+        count = len(chosen_set.rows(study))
+        st.page_link("pages/explore.py", label=f"Your set: {t.images(count)}", icon=":material/scatter_plot:")
+
+
+def picture(pixels: np.ndarray) -> str:
+    """An image (C, H, W) uint8 as an address that holds it, enlarged in sharp squares."""
+    image = np.moveaxis(pixels, 0, -1)
+    image = image[..., 0] if image.shape[-1] == 1 else image[..., :3]
+    sheet = Image.fromarray(image)
+    if max(sheet.size) < SIDE:
+        sheet = sheet.resize((SIDE, SIDE), Image.Resampling.NEAREST)
+    kept = io.BytesIO()
+    sheet.save(kept, "PNG")
+    return "data:image/png;base64," + base64.b64encode(kept.getvalue()).decode()

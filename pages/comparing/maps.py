@@ -1,0 +1,102 @@
+"""Two maps in one frame: where the images lie under the original, and where they went under a method or retraining."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.comparing import twin_maps
+from pages.shared import access, address, numbers, progress, recorded, state, theme
+from pages.shared import comparison_words as words
+from pages.shared.text import escape, images
+from unlearn_core.experiment import shared_map as made
+
+KINDS = {"pca": "PCA", "umap": "UMAP"}
+RIGHT = {"unlearned": "The method", "retrained": "The retrained model"}
+SHOWN = {
+    "forget": "To forget",
+    "forgotten": "Forgotten",
+    "recognised": "Still recognised",
+    "damage": "Collateral damage",
+    "all": "All",
+}
+ABOUT = {
+    "forget": "the images to forget",
+    "forgotten": "images to forget that the unlearned model now gets wrong",
+    "recognised": "images to forget that the unlearned model still gets right",
+    "damage": "kept images that the original gets right and the unlearned model wrong",
+    "all": "all training images",
+}
+
+
+def draw(study, picked: list[str]) -> None:
+    """One of the methods picked."""
+    st.subheader("Where the images moved")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        method = address.choice(st.segmented_control, "Method", words.titles(study, picked), "of", required=True)
+        kind = address.choice(st.segmented_control, "Map", KINDS, "plane", required=True)
+    found = made.finished(study, method, kind)
+    if found is None:
+        progress.live("compare.maps", lambda: _offer(study, method, kind))
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        shown = address.choice(st.segmented_control, "Highlight", SHOWN, "highlight", required=True)
+        right = address.choice(st.segmented_control, "On the right", RIGHT, "right", required=True)
+    st.markdown(in_words(study, found))
+    rows, beyond = found.shown[shown], found.beyond(right)
+    title = (
+        f"{images(len(rows))} highlighted, {int(beyond[rows].sum()):,} moved further than retraining moves kept ones"
+    )
+    name = words.title_of(study, method) if right == "unlearned" else "Retrained"
+    fig, left_out = twin_maps.draw(title, found, rows, right, name)
+    theme.show(fig, alt=f"{title}. {in_words(study, found).replace('*', '')}")
+    st.caption(caption(found, shown, left_out))
+
+
+def _offer(study, method: str, kind: str) -> None:
+    """The button that has the map made, or how far it is."""
+    asked = made.asked(study, method, kind)
+    if progress.under_way(asked):
+        return
+    st.markdown(
+        f"This lays {escape(words.title_of(study, method))}, its original and two retrained models over each other, "
+        f"for each of {study.spec.seeds} seeds."
+    )
+    if recorded.start("Make this map", type="primary", icon=":material/map:"):
+        access.submit(state.store(), asked)
+        st.rerun()
+
+
+def in_words(study, found: made.Moved) -> str:
+    """How far forgotten and kept images moved, as multiples of what retraining moves the kept ones by."""
+    own = {group: times(found.times_kept("unlearned", group)) for group in ("forget", "retain")}
+    return (
+        f"**{escape(words.title_of(study, found.method))}**: median movement of the images to forget "
+        f"**{own['forget']}** (by retraining: {times(found.times_kept('retrained', 'forget'))}); median movement of "
+        f"the kept images **{own['retain']}** (by retraining: 1). At 1 an image moved as far as retraining moves a "
+        "kept one."
+    )
+
+
+def times(found) -> str:
+    """A multiple with its interval: 1.3 ± 0.2."""
+    if not numbers.known(found.mean):
+        return "not measurable"
+    half = f" ± {found.half_width:.1f}" if numbers.known(found.half_width) else ""
+    return f"{found.mean:.1f}{half}"
+
+
+def caption(found: made.Moved, shown: str, left_out: str) -> str:
+    """How the maps are read, and what of them is computed how."""
+    study, beyond = found.study, {right: found.beyond(right) for right in RIGHT}
+    kept, forget = study.target.retain, study.forget
+    share = {right: f"{own[forget].mean():.0%} and {own[kept].mean():.0%}" for right, own in beyond.items()}
+    return (
+        f"Highlighted: {ABOUT[shown]}. {left_out}The map is made once, from the original's features; those of the "
+        "other models are turned and shifted to lie on it best on the kept images, which changes no distance between "
+        f"them. Arrows: images that moved further, in the full space, than retraining moves {made.BEYOND:.0%} of the "
+        f"kept ones. So did, of the forgotten and of the kept images, {share['unlearned']} under "
+        f"{escape(words.title_of(study, found.method))} and {share['retrained']} under retraining. Original, unlearned "
+        "and retrained model have the same first weights; two retrained models with different ones lie "
+        f"{times(found.times_kept('floor', 'retain'))} times as far apart on kept images, so they are no measure here. "
+        f"Places and arrows are those of the first seed, the multiples are over {study.spec.seeds} seeds."
+    )

@@ -1,0 +1,196 @@
+"""Who came closest to retraining, what the plan brings, and where: all methods of a study by one metric."""
+
+from __future__ import annotations
+
+from html import escape as html
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.shared import address, dot_plot, numbers, steps_chart, theme
+from pages.shared import comparison_words as words
+from unlearn_core.experiment import audit
+from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.proposals import foretold
+from unlearn_core.experiment.views import NO_RATIO
+
+
+def draw(study, picked: list[str]) -> None:
+    """All methods, whatever is picked."""
+    by_metric(study)
+    what_the_plan_brings(study)
+    part_by_part(study)
+    step_by_step(study)
+    if not study.spec.models:
+        st.caption(NO_RATIO)
+
+
+def by_metric(study) -> None:
+    """The methods by one metric, and plain ToW beside it."""
+    labels = {name: about.label for name, about in core.COLUMNS.items()}
+    metric = address.choice(st.selectbox, "Metric", labels, "metric", width=480)
+    about, order = core.COLUMNS[metric], core.ranked(study, metric)
+    st.caption(f"{about.help} {numbers.direction(about).capitalize()}.")
+    if metric == "lira_auc" and not study.spec.models:
+        st.info(NO_RATIO)
+        return
+    if not order["mean"].notna().any():
+        st.info(f"{about.label}: {audit.attack(study, core.ORIGINAL, 'confidence').found_at(0.01).why}.")
+        return
+    theme.show(*_metric_chart(study, metric))
+    st.caption(
+        f"Bars: 95 % intervals over {study.spec.seeds} seeds. Grey and ≈ mark what cannot be told from one retrained "
+        f"model against another, which is not the same as equal. {words.why_group_tow(study)}"
+    )
+
+
+@theme.kept
+def _metric_chart(study, metric: str) -> tuple[go.Figure, str]:
+    """The chart and what it shows in words."""
+    about, order = core.COLUMNS[metric], core.ranked(study, metric)
+    best = order.iloc[0]["title"]
+    title = {
+        "better": f"{best} has the highest {numbers.short(about)}",
+        "worse": f"{best} has the lowest {numbers.short(about)}",
+        "closer_to_retrain": f"{best} is nearest to retraining: {numbers.short(about)}",
+    }[about.direction]
+    names = words.marked(study, order.index).values()
+    marked = [t if d is not False else f"{t} ≈" for t, d in zip(names, order["distinguishable"], strict=True)]
+    panels = [panel(study, metric), panel(study, "group_tow" if metric == "tow" else "tow")]
+    said = "; ".join(
+        f"{title}: {numbers.spread(mean, half)}"
+        for title, mean, half in order[["title", "mean", "half_width"]].itertuples(index=False)
+    )
+    return dot_plot.draw(html(title), order.assign(title=marked), panels), f"{title}. {said}"
+
+
+def panel(study, metric: str) -> dot_plot.Panel:
+    """One metric of all methods, with the value to reach and the original's."""
+    means, about = study.means(metric), core.COLUMNS[metric]
+    if about.direction == "closer_to_retrain":
+        target = dot_plot.Line(means.loc[core.RETRAINED, "mean"], "retrained", "retrained")
+    else:
+        target = dot_plot.Line(means.loc[core.CEILING, "mean"], "retrained", "one retrained model against another")
+    original = dot_plot.Line(means.loc[core.ORIGINAL, "mean"], "original", "original")
+    name = f"{numbers.short(about)} ({numbers.direction(about)})"
+    return dot_plot.Panel(name, means.assign(inside=means["distinguishable"].eq(False)), (target, original))
+
+
+def what_the_plan_brings(study) -> None:
+    """A plan against the best single algorithm and its own controls."""
+    means = study.means("group_tow")
+    plans = list(means.index[means["kind"] == "plan"])
+    if not plans:
+        return
+    st.subheader("What the plan brings")
+    plan = plans[0]
+    if len(plans) > 1:
+        plan = address.choice(st.selectbox, "Plan", words.titles(study, plans), "plan", width=320)
+    drawn = _rivals_chart(study, plan)
+    if drawn is None:
+        st.info("This study ran neither single algorithms nor controls to compare the plan with.")
+        return
+    theme.show(*drawn)
+    st.caption(
+        "Differences on the same seeds, with 95 % intervals. “Shuffled” runs the same algorithms on parts drawn at "
+        "random: what the plan has over it comes from parts that are alike. “RUM^F” runs one algorithm on every part, "
+        "“no parts” as many epochs of it at once. Grey intervals hold 0. The intervals are over "
+        "seeds on this one forget set and say nothing about others."
+    )
+    what_was_expected(study, plan)
+
+
+def what_was_expected(study, plan: str) -> None:
+    """What stored runs suggested for each part before the plan ran, beside what it came to."""
+    found = foretold(study, plan)
+    if not any(each.before for each in found):
+        return
+    st.markdown("**What was suggested before it ran, and what came of it**")
+    st.dataframe(
+        pd.DataFrame([words.expected(each) for each in found]),
+        column_config={
+            "Expected": st.column_config.TextColumn(help="ToW of the suggested algorithm alone, from earlier runs."),
+            "Came to": st.column_config.TextColumn(help="ToW of the whole plan, with this part as the forget set."),
+        },
+        hide_index=True,
+    )
+    st.caption(
+        "Closeness to retraining (ToW), part by part. Expected goes by the studies stored before this one that are "
+        "still there, never by this one; a plan runs other parts too, so it may differ from an algorithm alone. Where "
+        "earlier studies forgot these very images, they flatter themselves a little."
+    )
+
+
+@theme.kept
+def _rivals_chart(study, plan: str) -> tuple[go.Figure, str] | None:
+    """The chart and what it shows in words; None where a plan has no rivals."""
+    found = core.plan_against_rivals(study, plan)
+    if not found:
+        return None
+    means = study.means("group_tow")
+    heads = means.loc[[v.second for v in found], ["title", "kind"]].assign(title=lambda t: "against " + t["title"])
+    values = pd.DataFrame([vars(v.difference) for v in found], index=heads.index)
+    values["inside"] = [core.side_of_zero(v.difference) == 0 for v in found]
+    above, below = (sum(core.side_of_zero(v.difference) == side for v in found) for side in (1, -1))
+    title = (
+        f"{words.title_of(study, plan)} is closer to retraining than {above} of its {len(found)} rivals and further "
+        f"from it than {below}, beyond the spread of seeds"
+    )
+    axis = "Difference in group ToW (above 0: the plan is closer)"
+    said = "; ".join(f"{heads.loc[v.second, 'title']}: {numbers.estimate(v.difference, True)}" for v in found)
+    return dot_plot.draw(html(title), heads, [dot_plot.Panel(axis, values)], zero=True), f"{title}. {said}"
+
+
+def part_by_part(study) -> None:
+    """The accuracy on each part, method by method."""
+    st.subheader("Part by part")
+    theme.show(*_parts_chart(study))
+    st.caption(
+        "Grey cannot be told from one retrained model against another with so few seeds. "
+        f"{words.known_anyway(study)} {words.relabelling(study)}"
+    )
+
+
+@theme.kept
+def _parts_chart(study) -> tuple[go.Figure, str]:
+    """The chart and what it shows in words."""
+    order, panels, nearest = core.ranked(study, "group_tow"), [], {}
+    for part in (p for p, rows in study.parts.items() if len(rows)):
+        means = study.means(f"{part}_accuracy")
+        nearest[part] = words.nearest(study, f"{part}_accuracy")
+        lines = [
+            dot_plot.Line(means.loc[core.RETRAINED, "mean"], "retrained", "retrained"),
+            dot_plot.Line(means.loc[core.ORIGINAL, "mean"], "original", "original"),
+        ]
+        near = means.assign(inside=means["distinguishable"].eq(False))
+        panels.append(dot_plot.Panel(f"Accuracy, {part} part", near, tuple(lines)))
+    same = len(set(nearest.values())) == 1
+    title = "No method is nearest to retraining on every part"
+    if same:
+        title = f"{next(iter(nearest.values()))} is nearest on every part"
+    said = ", ".join(f"{name} on the {part} part" for part, name in nearest.items())
+    order = order.assign(title=list(words.marked(study, order.index).values()))
+    return dot_plot.draw(html(title), order, panels, one_scale=True), f"{title}. Nearest: {said}."
+
+
+def step_by_step(study) -> None:
+    """A plan's accuracies on each part after each of its steps."""
+    runs = core.plans_with_steps(study)
+    if not runs:
+        return
+    st.subheader("Step by step")
+    method = address.choice(st.selectbox, "Plan or control", words.titles(study, runs), "steps", width=320)
+    theme.show(*_steps_chart(study, method))
+
+
+@theme.kept
+def _steps_chart(study, method: str) -> tuple[go.Figure, str]:
+    """The chart and what it shows in words."""
+    steps = core.steps(study, method)
+    worst = steps.loc[steps[steps["step"] == steps["step"].max()]["gap"].abs().idxmax()]
+    side = "above" if worst["gap"] > 0 else "below"
+    name = words.title_of(study, method)
+    title = f"{name} ends {abs(worst['gap']):.2f} {side} retraining on the {worst['part']} part"
+    said = "; ".join(f"{s.what}: {s.part} part {s.mean:.2f}" for s in steps.itertuples(index=False))
+    return steps_chart.draw(html(title), steps), f"{title}. {said}"

@@ -1,0 +1,155 @@
+"""Every metric on the chosen method, beside what a perfect run and the original read."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from pages.evidence import offer
+from pages.shared import address, downloads, numbers, theme
+from pages.shared.comparison_words import title_of
+from pages.shared.text import escape
+from unlearn_core.attacks import ATTACKS
+from unlearn_core.evaluation import METRICS
+from unlearn_core.experiment.tiers.overview import verdict
+
+WHERE = {
+    "": "whole model",
+    "forget": "forgotten",
+    "retain": "kept",
+    "test": "test",
+    "shadows": "all images of the shadows",
+}
+# Shares of the lines on screen: name in the address -> title and which lines.
+SHARES = {
+    "off": ("Different from retraining", lambda t: t["side"].isin([1, -1])),
+    "whole": ("Whole set", lambda t: t["on"].isin(["", "forget"])),
+    "parts": ("Part by part", lambda t: ~t["on"].isin(WHERE)),
+    "others": ("Kept and test images", lambda t: t["on"].isin(["retain", "test"])),
+    "all": ("All", lambda t: t["metric"].notna()),
+}
+
+
+def draw(study, method: str, top) -> None:
+    """`top` is the place for what it comes to."""
+    found = offer.obtain(study, method, 1)
+    if found is None:
+        return
+    table = found.table()
+    with top:
+        st.markdown(in_words(title_of(study, method), table))
+    share = address.choice(
+        st.segmented_control, "Show", {n: t for n, (t, _) in SHARES.items()}, "show", default="whole", required=True
+    )
+    shown = table[SHARES[share][1](table)]
+    if shown.empty:
+        st.info("No number lies beyond the noise of retraining on all seeds.")
+    else:
+        more = st.toggle("Original, difference and noise floor too", key="more", bind="query-params")
+        _table(shown, more)
+    st.caption(
+        "Means with 95 % intervals over seeds; of shadow models over blocks of three, of single deletions over these, "
+        "and of many models the span of 40 ways to split the retrained ones. A perfect run reads what retrained models "
+        "read. Where two models are compared it is always with a second retrained one of another seed, so these "
+        "numbers differ a little from those of Compare, which compares within a seed. A number is called different "
+        "where the whole interval of its difference to retraining misses 0 and the difference exceeds the noise floor: "
+        "the most that one retrained model may differ from another."
+    )
+    downloads.buttons(table, f"audit-{found.key[:8]}")
+
+
+def in_words(title: str, table: pd.DataFrame) -> str:
+    """How many numbers tell the method from retraining, and in which way."""
+    judged = table[table["side"].notna()]
+    off = judged[judged["side"] != 0]
+    kinds = off["says"].value_counts()
+    said = ", ".join(f"{count} {_way(way)}" for way, count in kinds.items())
+    expected = round(0.05 * len(judged))
+    if off.empty:
+        return f"None of {len(judged)} numbers tells **{escape(title)}** from retraining beyond the noise of the seeds."
+    return (
+        f"**{len(off)} of {len(judged)}** numbers tell **{escape(title)}** from retraining: {said}. By chance alone it "
+        f"would be at most about {expected}. Many of them measure nearly the same, so count kinds, not numbers."
+    )
+
+
+def _way(says: str) -> str:
+    return {
+        "remembers more than retraining": "say that it remembers more",
+        "over-unlearned": "say that it is over-unlearned",
+        "worse than retraining": "are worse",
+        "better than retraining": "are better",
+        "above retraining": "lie above",
+        "below retraining": "lie below",
+    }[says]
+
+
+def name(metric: str, by: str) -> str:
+    """What was measured, on the screen; short where it also says by which attack."""
+    if not by:
+        return METRICS[metric].label
+    return f"{numbers.short(METRICS[metric])}: {ATTACKS[by].label if by in ATTACKS else by}"
+
+
+def _reading(value: float, low: float, high: float) -> str:
+    """A value with the ends of its interval, where it has one."""
+    return numbers.spread(value, None) if pd.isna(low) else f"{numbers.spread(value, None)} ({low:.2f} to {high:.2f})"
+
+
+def _beside(says: str) -> str:
+    """A verdict below a head that says beside what."""
+    for long, short in {
+        "not told from retraining": "not told apart",
+        " than retraining": "",
+        " retraining": "",
+    }.items():
+        says = says.replace(long, short)
+    return says
+
+
+def _table(table: pd.DataFrame, more: bool) -> None:
+    """What matters of each line, as wide as the page; the rest where `more` is asked for."""
+    shown = pd.DataFrame(
+        {
+            "what": [name(m, b) for m, b in zip(table["metric"], table["by"], strict=True)],
+            "on": [WHERE.get(on, f"{on} part") for on in table["on"]],
+        }
+    )
+    for kind in ("unlearned", "retrained"):
+        ends = zip(table[kind], table[f"{kind}_low"], table[f"{kind}_high"], strict=True)
+        shown[kind] = [_reading(*each) for each in ends]
+    shown["says"] = [_beside(verdict(line)) for _, line in table.iterrows()]
+    if more:
+        ends = zip(table["original"], table["original_low"], table["original_high"], strict=True)
+        shown["original"] = [_reading(*each) for each in ends]
+        gaps = zip(table["gap"], table["gap_half_width"], strict=True)
+        shown["gap"] = [numbers.spread(*each, signed=True) for each in gaps]
+        shown["floor"] = [numbers.spread(f, None) for f in table["floor"]]
+    grey = "#9CA3AF" if theme.is_dark() else "#6B7280"
+    like = [s == 0 for s in table["side"]]
+    styled = shown.style.apply(lambda row: [f"color: {grey}" if like[row.name] else ""] * len(row), axis=1)
+    st.dataframe(
+        styled,
+        column_config={
+            "what": st.column_config.TextColumn("What", width=226),
+            "on": st.column_config.TextColumn("Images", width=92),
+            "unlearned": st.column_config.TextColumn("Unlearned", width=138),
+            "retrained": st.column_config.TextColumn(
+                "Retrained", width=138, help="The target: what a perfect run reads."
+            ),
+            "says": st.column_config.TextColumn(
+                "Beside retraining",
+                width=216,
+                help="On which side of the retrained models it lies, where that can be told. “As the original is”: the "
+                "original cannot be told from them either, so the number sees nothing here.",
+            ),
+            "original": st.column_config.TextColumn(
+                "Original",
+                help="Before unlearning: where it cannot be told from retraining either, the number sees nothing here.",
+            ),
+            "gap": st.column_config.TextColumn("Difference", help="Unlearned minus retrained, paired by seed."),
+            "floor": st.column_config.TextColumn("Noise floor", help="The most that two retrained models may differ."),
+        },
+        hide_index=True,
+        height="content" if len(shown) <= 24 else 640,
+    )

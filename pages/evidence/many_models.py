@@ -1,0 +1,171 @@
+"""Many unlearned models beside many retrained ones: can the two distributions be told apart?"""
+
+from __future__ import annotations
+
+from html import escape as html
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.evidence import image_densities, offer
+from pages.shared import address, legend, numbers, state, theme, thumbnails
+from pages.shared.comparison_words import title_of
+from pages.shared.text import escape
+from unlearn_core.evaluation import METRICS
+from unlearn_core.experiment.tiers.distribution import margins
+from unlearn_core.experiment.tiers.overview import SPLITS
+
+MOST = 16
+WHERE = {"": "whole model", "forget": "forgotten", "retain": "kept", "test": "test"}
+
+
+def draw(study, method: str, top) -> None:
+    """`top` is the place for what it comes to."""
+    found = offer.obtain(study, method, 3)
+    if found is None:
+        return
+    table, images, count = found.table(), found.table("many_models"), found.spec().models
+    lines = table[table["unit"] == SPLITS]
+    with top:
+        st.markdown(in_words(title_of(study, method), lines, count))
+    epsilons(images)
+    st.caption(
+        f"{count} models of each kind, each unlearned model from an original of its own. The strongest of up to "
+        "100,000 attacks counts, so even retrained models against other retrained ones do not read 0, and the "
+        "forgetting quality of a perfect run is far below 1. What is proved (right) holds with 95 % confidence for "
+        "each image by itself; with few models little can be proved."
+    )
+    st.subheader("In numbers")
+    in_numbers(lines)
+    exposed(study, images)
+    one_image(study, method, found, images)
+
+
+def in_words(title: str, lines: pd.DataFrame, count: int) -> str:
+    """Forgetting quality beside its ceiling, and how many images are told apart."""
+    whole = lines[lines["on"].isin(["forget", ""])].set_index("metric")
+    quality, apart, shift = (whole.loc[m] for m in ("forgetting_quality", "told_apart", "margin_shift"))
+    if quality["side"] == 0 and apart["side"] == 0:
+        says = "cannot be told from retrained ones"
+    else:
+        says = {1: "remember", -1: "over-unlearn", 0: "treat otherwise than retrained ones"}[shift["side"]]
+    return (
+        f"{count} models unlearned by **{escape(title)}** **{says}** "
+        f"{'' if says.startswith('cannot') else 'the forgotten images on average'}: "
+        f"forgetting quality F {quality['unlearned']:.2f}, where retrained models against each other read "
+        f"{_span(quality)} (not 1) and originals {quality['original']:.2f}. A simple test tells "
+        f"{apart['unlearned']:.0%} of the images apart; by chance it would be {_span(apart, percent=True)}."
+    )
+
+
+def _span(line: pd.Series, percent: bool = False) -> str:
+    low, high = line["retrained_low"], line["retrained_high"]
+    return f"{low:.0%} to {high:.0%}" if percent else f"{low:.2f} to {high:.2f}"
+
+
+def epsilons(images: pd.DataFrame) -> None:
+    """Histograms of epsilon over the forget images: as attacks read it, and as it is proved."""
+    left, right = st.columns(2)
+    for place, name, title in (
+        (left, "epsilon", "Epsilon as the strongest attack reads it"),
+        (right, "proved", "Epsilon as it is proved"),
+    ):
+        values = {kind: images[f"{kind}_{name}"].dropna().clip(upper=8) for kind in ("unlearned", "retrained")}
+        edges = np.arange(0, 8.5, 0.5)
+        fig = theme.figure(title, "epsilon (8 stands for 8 and more)", "Images", height=320)
+        for kind, own in values.items():
+            count = np.histogram(own, edges)[0]
+            fig.add_scatter(
+                x=np.repeat(edges, 2),
+                y=np.r_[0, np.repeat(count, 2), 0],
+                mode="lines",
+                line={"color": theme.model_colour(kind), "dash": theme.DASHES[kind], "width": 2.5},
+                fill="tozeroy" if kind == "unlearned" else None,
+                fillcolor="rgba(230, 159, 0, 0.18)",
+                name={"unlearned": "unlearned", "retrained": "retrained against retrained"}[kind],
+                hovertemplate="%{y} images<extra></extra>",
+            )
+        medians = "; ".join(f"median {kind} {own.median():.2f}" for kind, own in values.items() if len(own))
+        with place:
+            theme.show(legend.below(fig), alt=f"{title}: histogram over {len(images)} forget images; {medians}.")
+
+
+def in_numbers(lines: pd.DataFrame) -> None:
+    shown = pd.DataFrame(
+        {
+            "what": [METRICS[m].label for m in lines["metric"]],
+            "on": [WHERE.get(on, f"{on} part") for on in lines["on"]],
+            "unlearned": [numbers.spread(v, None) for v in lines["unlearned"]],
+            "retrained": [_span(line) for _, line in lines.iterrows()],
+            "original": [numbers.spread(v, None) for v in lines["original"]],
+            "says": list(lines["says"]),
+        }
+    )
+    st.dataframe(
+        shown,
+        column_config={
+            "what": st.column_config.TextColumn("What", width=380),
+            "on": "Images",
+            "unlearned": "Unlearned",
+            "retrained": st.column_config.TextColumn(
+                "Retrained", help="The span of 40 ways to split the retrained models in two: what a perfect run reads."
+            ),
+            "original": "Original",
+            "says": "Reads",
+        },
+        hide_index=True,
+        height=420,
+    )
+
+
+def exposed(study, images: pd.DataFrame) -> None:
+    st.subheader("Images that are told apart best")
+    worst = images.sort_values(["unlearned_klom", "row"], ascending=[False, True]).head(MOST)
+    labels = [
+        (f"row {row}", f"KLoM {klom:.1f}") for row, klom in zip(worst["row"], worst["unlearned_klom"], strict=True)
+    ]
+    st.markdown(
+        f"By KLoM, the distance of the two distributions of margins (at most 11.5); retrained models against each "
+        f"other read {images['retrained_klom'].quantile(0.95):.1f} at the 95th percentile here."
+    )
+    thumbnails.show(
+        study.pixels[worst["row"]],
+        labels,
+        alt="Images told apart best: " + "; ".join(f"{row}, {rest}" for row, rest in labels),
+        across=8,
+    )
+
+
+@st.cache_resource(max_entries=4)
+def _margins(root: str, audit: str) -> dict[str, np.ndarray]:
+    store = state.store()
+    wanted = store.open("Audit", audit).spec().distribution
+    rows = wanted.subject.target(store).forget
+    return {kind: margins(store.find(wanted), kind)[:, rows] for kind in ("original", "unlearned", "retrained")}
+
+
+@st.fragment
+def one_image(study, method: str, found, images: pd.DataFrame) -> None:
+    """The margin of one image under all models of each kind."""
+    st.subheader("One image")
+    ranked = images.sort_values(["unlearned_klom", "row"], ascending=[False, True])
+    names = {str(r.row): f"row {r.row}, KLoM {r.unlearned_klom:.1f}" for r in ranked.itertuples()}
+    row = int(address.choice(st.selectbox, "Image", names, "image", width=260))
+    said, place = _margins(str(state.store().root), found.key), list(images["row"]).index(row)
+    samples = {role: table[:, place] for role, table in said.items()}
+    line = images.iloc[place]
+    title = (
+        f"Row {row}, class {study.classes[study.labels[row]]}: epsilon {line['unlearned_epsilon']:.1f}, "
+        f"proved {line['unlearned_proved']:.1f}"
+    )
+    left, right = st.columns([1, 4], vertical_alignment="center")
+    with left:
+        thumbnails.show(study.pixels[[row]], [(f"row {row}", line["part"])], alt=f"Image of row {row}", across=1)
+    with right:
+        names = {"original": "original", "unlearned": title_of(study, method), "retrained": "retrained"}
+        theme.show(
+            image_densities.draw(html(title), samples, names),
+            alt=f"{title}. Mean margins: "
+            + ", ".join(f"{names[role]} {numbers.spread(values.mean(), None)}" for role, values in samples.items()),
+        )

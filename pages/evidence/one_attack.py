@@ -1,0 +1,249 @@
+"""One attack on the chosen method: before and after, part by part, in numbers, and the images at most risk."""
+
+from __future__ import annotations
+
+from html import escape as html
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared import address, distributions, numbers, risk_by_part, roc_chart, theme, thumbnails
+from pages.shared import audit_words as words
+from pages.shared.comparison_words import title_of
+from pages.shared.folds import fold
+from pages.shared.text import escape
+from unlearn_core.evaluation import METRICS
+from unlearn_core.experiment import audit, telling
+from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.views import NO_RATIO
+
+# Rates of false alarms at which an attack is asked what it finds.
+RATES = {"TPR@0.1%FPR": 0.001, "TPR@1%FPR": 0.01, "TPR@10%FPR": 0.1}
+
+
+def draw(study, method: str, top) -> None:
+    """`top` is the place for what the attack comes to."""
+    statistic, part, seeds = choices(study)
+    verdict = audit.judge(study, method, statistic, part, seeds)
+    parts = [audit.judge(study, method, statistic, p, seeds) for p in parts_of(study)]
+    with top:
+        st.markdown(words.result(title_of(study, method), verdict, statistic))
+        warnings = [words.over_unlearned(verdict, statistic), words.no_power(verdict)]
+        warnings.append(words.hidden(verdict, parts, statistic))
+        st.caption(words.in_the_report(telling.told(study, method)))
+        if promised := words.privacy(study):
+            st.markdown(promised)
+        if any(warnings):
+            st.warning("\n\n".join(filter(None, warnings)))
+    before_and_after(study, method, statistic, verdict)
+    by_part(study, method, statistic, tuple(parts))
+    numbers_of_the_attack(study, method, verdict)
+    st.subheader(numbers.short(METRICS["mia_efficacy"]), help=METRICS["mia_efficacy"].help)
+    found, target = (audit.efficacy(study, m, seeds) for m in (method, core.RETRAINED))
+    st.markdown(words.efficacy(found, target))
+    images_at_risk(study, method, part, seeds)
+
+
+def choices(study) -> tuple[str, str, tuple[int, ...]]:
+    """Which attack, on which images, over which seeds (none = all)."""
+    attacks = audit.statistics(study)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        statistic = address.choice(
+            st.selectbox,
+            "Attack",
+            {name: attack.label for name, attack in attacks.items()},
+            "attack",
+            default=audit.default_statistic(study),
+            help="\n".join(f"- **{a.label}**: {a.help}" for a in attacks.values()),
+            width=310,
+        )
+        parts = {p: "all parts" if p == "all" else f"{p} part" for p in parts_of(study)}
+        part = address.choice(st.selectbox, "Images", parts, "part", width=130)
+        seeds = {"all": "all"} | {str(s): f"only {s}" for s in audit.all_seeds(study)}
+        seed = address.choice(st.selectbox, "Seeds", seeds, "seed", width=100)
+    if not study.spec.models:
+        st.caption(NO_RATIO)
+    return statistic, part, () if seed == "all" else (int(seed),)
+
+
+def parts_of(study) -> list[str]:
+    return ["all", *(part for part, rows in study.parts.items() if len(rows))]
+
+
+@st.fragment
+def before_and_after(study, method: str, statistic: str, verdict: audit.Verdict) -> None:
+    """The score's distributions with a threshold, and the ROC."""
+    st.subheader("Before and after")
+    edges, _ = _histograms(statistic, verdict)
+    options, usual = audit.thresholds(edges), verdict.audited.threshold_at(0.1)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        cut = st.select_slider(
+            "Threshold of the attacker",
+            options,
+            value=min(options, key=lambda t: abs(t - usual)),
+            key=f"threshold_{statistic}",
+            bind="query-params",
+            width=380,
+        )
+        typed = st.number_input(
+            "or typed",
+            value=None,
+            placeholder="any score",
+            format="%g",
+            key=f"typed_{statistic}",
+            bind="query-params",
+            width=160,
+            help="A score from which on the attacker says member; emptied, the slider counts again.",
+        )
+        cut = cut if typed is None else typed
+        unseen = st.toggle("Unseen images", value=True, key="unseen", bind="query-params")
+        logs = st.toggle("Logarithmic ROC", key="log", bind="query-params")
+    says = words.at_threshold(cut, verdict.audited, verdict.original, verdict.retrained)
+    st.markdown(says)
+    left, right = st.columns(2)
+    with left:
+        fig, said = _distributions(study, method, statistic, verdict, cut, unseen)
+        theme.show(fig, alt=f"{said} {says.replace('*', '')}")
+    with right:
+        theme.show(*_curves(study, method, verdict, cut, logs))
+    seeds = len(verdict.audited.seeds)
+    st.caption(
+        f"{len(verdict.audited.rows)} forgotten images and {verdict.audited.unseen} unseen ones "
+        f"({words.unseen(statistic)}) per model; {seeds} model{'s' if seeds > 1 else ''} of each kind. The histograms "
+        "pool the models, and their outermost bars hold everything beyond. ROC curves are "
+        + ("means over seeds with 95 % intervals. " if seeds > 1 else "of one model each. ")
+        + f"AUC: {METRICS['auc'].help[0].lower()}{METRICS['auc'].help[1:]}"
+    )
+
+
+def _histograms(statistic: str, verdict: audit.Verdict) -> tuple:
+    scores = {role: model.members for role, model in _models(verdict).items()} | {"unseen": verdict.audited.others}
+    return audit.histograms(scores, audit.is_ratio(statistic))
+
+
+@theme.kept
+def _distributions(study, method: str, statistic: str, verdict: audit.Verdict, cut: float, unseen: bool) -> tuple:
+    """The histograms with the threshold, and what they show in words."""
+    names, (edges, shares) = names_of(study, method), _histograms(statistic, verdict)
+    shown = {role: share for role, share in shares.items() if unseen or role != "unseen"}
+    title = f"{words.images(verdict).capitalize()}: {words.says(verdict, statistic)}"
+    fig = distributions.draw(html(title), edges, shown, names, cut, audit.is_ratio(statistic))
+    return fig, f"{title}. Histograms of the score: {', '.join(names[r] for r in shown)}."
+
+
+@theme.kept
+def _curves(study, method: str, verdict: audit.Verdict, cut: float, logs: bool) -> tuple:
+    """The ROC with the threshold, and what it shows in words."""
+    names, models = names_of(study, method), _models(verdict)
+    title = f"AUC {verdict.audited.success.value:.2f}, target {verdict.retrained.success.value:.2f}"
+    said = "; ".join(f"{names[role]} AUC {numbers.interval(m.success)}" for role, m in models.items())
+    return roc_chart.draw(title, models, names, verdict.audited.at(cut), logs), f"{title}. ROC curves: {said}"
+
+
+def _models(verdict: audit.Verdict) -> dict[str, audit.Attacked]:
+    return {"original": verdict.original, "unlearned": verdict.audited, "retrained": verdict.retrained}
+
+
+def names_of(study, method: str) -> dict[str, str]:
+    title = title_of(study, method)
+    return {"original": "original", "unlearned": title, "retrained": "retrained", "unseen": "unseen images"}
+
+
+def by_part(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, ...]) -> None:
+    """The same attack on each part."""
+    st.subheader("Part by part")
+    theme.show(*_parts(study, method, statistic, verdicts))
+    st.caption(words.floors(verdicts))
+
+
+@theme.kept
+def _parts(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, ...]) -> tuple:
+    """The chart and what it shows in words."""
+    title = words.parts(verdicts, statistic)
+    read = [
+        f"{v.part}: {numbers.interval(v.audited.success)}, retrained {numbers.interval(v.retrained.success)}"
+        for v in verdicts
+    ]
+    return risk_by_part.draw(html(title), verdicts, names_of(study, method)), f"{title}. AUC on {'; '.join(read)}."
+
+
+def numbers_of_the_attack(study, method: str, verdict: audit.Verdict) -> None:
+    """The attack on four models, among them the ceiling."""
+    st.subheader("The attack in numbers")
+    models = {
+        "Original (is there anything to find?)": verdict.original,
+        title_of(study, method): verdict.audited,
+        "Retrained (the target)": verdict.retrained,
+        "Retrained again (the ceiling)": verdict.again,
+    }
+    lines = [
+        {
+            "Model": name,
+            "AUC": numbers.interval(model.success),
+            "AUC, resampled": numbers.interval(model.resampled),
+        }
+        | {head: cell(model.found_at(alpha)) for head, alpha in RATES.items()}
+        for name, model in models.items()
+    ]
+    help = {
+        "AUC": METRICS["auc"].help,
+        "AUC, resampled": "The interval from drawing the models again and then their images, a bootstrap. With few "
+        "seeds it is too narrow where seeds differ much: believe the wider of the two.",
+        "TPR@1%FPR": METRICS["tpr_at_1_fpr"].help,
+    }
+    st.dataframe(
+        pd.DataFrame(lines),
+        column_config={head: st.column_config.TextColumn(head, help=text) for head, text in help.items()},
+        hide_index=True,
+    )
+    rates = {head: verdict.audited.found_at(alpha) for head, alpha in RATES.items()}
+    seeds = len(verdict.audited.seeds)
+    unit = f"over {seeds} seeds" if seeds > 1 else "over images (DeLong), so they speak of these models only"
+    st.caption(
+        f"95 % intervals {unit}. "
+        + "".join(f"{head} is {rate.why}. " for head, rate in rates.items() if rate.value is None)
+        + "An attack that fails is no proof that anything was deleted: it shows the least that leaks, never the most."
+    )
+
+
+def cell(found) -> str:
+    return numbers.MISSING if found.value is None else numbers.interval(found)
+
+
+def images_at_risk(study, method: str, part: str, seeds: tuple[int, ...]) -> None:
+    """The images that still look most like members, whatever attack is chosen."""
+    st.subheader("Images at most risk")
+    if not study.spec.models:
+        st.info("Single images are told apart by the likelihood ratio, and no bank of models was trained for it.")
+        return
+    risky = audit.at_risk(study, method, part, seeds)
+    kept = int((risky["unlearned"] > 0).sum())
+    st.markdown(
+        f"The {len(risky)} forgotten images that {escape(title_of(study, method))} treats most like training images, "
+        f"by likelihood ratio. {kept} of them are above 0: nearer to models that saw them than to models that did not."
+    )
+    labels = [(f"row {r.row}", f"{r.label}: {round(r.unlearned, 1) + 0.0:+.1f}") for r in risky.itertuples()]
+    thumbnails.show(
+        study.pixels[risky["row"]],
+        labels,
+        alt="The images at most risk: " + "; ".join(f"{row}, {rest}" for row, rest in labels),
+        across=8,
+    )
+    with fold("at-risk", "Scores of these images") as box:
+        if not box.open:
+            return
+        st.dataframe(
+            risky,
+            column_config={
+                "row": "Row",
+                "label": "Class",
+                "part": "Part",
+                "unlearned": st.column_config.NumberColumn("After", format="%.2f"),
+                "original": st.column_config.NumberColumn("Original", format="%.2f"),
+                "retrained": st.column_config.NumberColumn(
+                    "Retrained", format="%.2f", help="An image as high here gives nothing away."
+                ),
+            },
+            hide_index=True,
+            width="content",
+        )

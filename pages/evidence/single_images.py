@@ -1,0 +1,254 @@
+"""What single images give away to an attacker with shadow models, beside what an attack on all images at once sees."""
+
+from __future__ import annotations
+
+from html import escape as html
+
+import pandas as pd
+import streamlit as st
+
+from pages.evidence import image_densities, offer
+from pages.shared import address, legend, numbers, state, theme, thumbnails
+from pages.shared.comparison_words import title_of
+from pages.shared.text import escape
+from unlearn_core.experiment.tiers.per_example import Observed
+
+MOST = 24
+WAYS = {
+    "last layer": "class, from the last layer",
+    "probes": "class, from images the original is sure of",
+    "among all": "image, by its features (AUC)",
+    "within the class": "image among its class, by its features (AUC)",
+    "gradient matching": "image, reconstructed by gradient matching (AUC)",
+}
+ATTACKERS = {"per example": "knows each image", "population": "one rule for all images"}
+QUESTIONS = {
+    "u_lira_efficacy_auc": "Unlearned or never trained on it? (efficacy)",
+    "u_lira_privacy_auc": "Forgot it or never saw it? (privacy)",
+}
+
+
+def draw(study, method: str, top) -> None:
+    """`top` is the place for what it comes to."""
+    found = offer.obtain(study, method, 2)
+    if found is None:
+        return
+    table, spec = found.table(), found.spec()
+    asked = table[table["metric"].isin(QUESTIONS)]
+    if asked["unlearned"].isna().all():
+        st.info(escape(asked["why"].iloc[0]))
+        return
+    images = found.table("images")
+    lines = table[table["metric"].isin(QUESTIONS) & (table["on"] == "forget")].set_index(["metric", "by"])
+    with top:
+        st.markdown(in_words(title_of(study, method), lines))
+    attackers_chart(lines)
+    st.caption(
+        f"{spec.shadows} shadow models: each image was unlearned by {spec.shadows // 3} of them, kept by as many, and "
+        "never seen by as many. The forget images stand beside two others each, of the same class and as hard to "
+        "learn, so every shadow forgets a set like the audited one. No model judges itself; intervals are over blocks "
+        "of three shadows. Before forgetting the same attack reads the bars of the original: its power."
+    )
+    st.subheader("Image by image")
+    against_never_seen(images)
+    st.caption(
+        "Above the line models are surer of an image that they were made to forget than models that never saw it: it "
+        "is remembered. Below it the image is over-unlearned. Both give it away."
+    )
+    exposed(study, images)
+    deletions(table)
+    one_image(study, found, images)
+
+
+def in_words(title: str, lines: pd.DataFrame) -> str:
+    """What the attacker who knows each image finds, and what the other one misses."""
+    single, together = (lines.loc[("u_lira_efficacy_auc", by)] for by in ATTACKERS)
+    hidden = single["unlearned"] - together["unlearned"]
+    more = single["side"] and single["unlearned_low"] > single["original_high"]
+    worse = ": the forgetting itself gives it away more than remembering did" if more else ""
+    says = "cannot be told" if single["side"] == 0 else "can be told"
+    gap = (
+        f" One rule for all images reads only {together['unlearned']:.2f}: it would hide most of this."
+        if hidden > 0.05 and single["side"]
+        else f" One rule for all images reads {together['unlearned']:.2f}."
+    )
+    return (
+        f"For an attacker with shadow models, what **{escape(title)}** leaves **{says}** from never having trained on "
+        f"the image: AUC {_reading(single)} where two models that never saw it read {single['retrained']:.2f} and the "
+        f"original {single['original']:.2f}{worse}.{gap}"
+    )
+
+
+def _reading(line: pd.Series) -> str:
+    return f"{line['unlearned']:.2f} ({line['unlearned_low']:.2f} to {line['unlearned_high']:.2f})"
+
+
+def attackers_chart(lines: pd.DataFrame) -> None:
+    """Both attackers on both questions: the unlearned models, the original and the ceiling."""
+    title = "The attacker who knows each image against one rule for all"
+    fig = theme.figure(title, "Attack success (AUC); a perfect run reads 0.5", "", height=300)
+    ink = fig.layout.font.color
+    rows = [(metric, by) for metric in QUESTIONS for by in ATTACKERS]
+    for role, shape in (("original", "triangle-up"), ("unlearned", "circle"), ("retrained", "star")):
+        values = [lines.loc[row, role] for row in rows]
+        ends = [(lines.loc[row, f"{role}_low"], lines.loc[row, f"{role}_high"]) for row in rows]
+        fig.add_scatter(
+            x=values,
+            y=list(range(len(rows))),
+            error_x={
+                "array": [high - v for v, (_, high) in zip(values, ends, strict=True)],
+                "arrayminus": [v - low for v, (low, _) in zip(values, ends, strict=True)],
+                "color": ink,
+                "thickness": 1.2,
+                "width": 3,
+            },
+            mode="markers",
+            marker={"symbol": shape, "size": 12, "color": theme.model_colour(role), "line": {"color": ink, "width": 1}},
+            name={"original": "before forgetting", "retrained": "never saw it, twice"}.get(role, role),
+            hovertemplate="%{x:.3f}<extra></extra>",
+        )
+    fig.add_vline(0.5, line={"color": ink, "dash": "dot", "width": 1})
+    ticks = [f"{QUESTIONS[metric]}<br><i>{ATTACKERS[by]}</i>" for metric, by in rows]
+    fig.update_yaxes(tickvals=list(range(len(rows))), ticktext=ticks, range=[len(rows) - 0.5, -0.5], automargin=True)
+    said = "; ".join(f"{QUESTIONS[m]} {ATTACKERS[b]}: {_reading(lines.loc[(m, b)])}" for m, b in rows)
+    theme.show(legend.below(fig), alt=f"{title}. {said}.")
+
+
+def against_never_seen(images: pd.DataFrame) -> None:
+    """Each forget image by its mean margin in models that never saw it, and in models that unlearned it."""
+    above = int((images["unlearned"] > images["never_seen"]).sum())
+    title = f"{above} of {len(images)} images are remembered on average, {len(images) - above} lie below"
+    fig = theme.figure(title, "Mean margin in models that never saw it", "Mean margin after unlearning it", height=420)
+    both = pd.concat([images["unlearned"], images["never_seen"]])
+    ends = [both.min(), both.max()]
+    fig.add_scatter(
+        x=ends,
+        y=ends,
+        mode="lines",
+        line={"color": fig.layout.font.color, "dash": "dashdot", "width": 1},
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    for part, own in images.groupby("part", sort=False):
+        colour = theme.part_colour(part) if part in theme.PARTS else theme.model_colour("unlearned")
+        fig.add_scatter(
+            x=own["never_seen"],
+            y=own["unlearned"],
+            mode="markers",
+            marker={
+                "color": colour,
+                "size": 8,
+                "symbol": {"low": "circle", "medium": "square", "high": "diamond"}.get(part, "circle"),
+                "line": {"width": 0.5, "color": fig.layout.font.color},
+            },
+            name=f"{html(part)} part" if part else "forgotten images",
+            text=[f"row {row}: {auc:.2f}" for row, auc in zip(own["row"], own["auc"], strict=True)],
+            hovertemplate="%{text} told apart (AUC)<br>never seen %{x:.1f}, unlearned %{y:.1f}<extra></extra>",
+        )
+    theme.show(legend.below(fig), alt=f"{title}. Scatter of mean margins, never seen against unlearned.")
+
+
+def exposed(study, images: pd.DataFrame) -> None:
+    """Thumbnails of those that the audited models give away most."""
+    st.subheader("Images at most risk")
+    shift = (images["unlearned"] - images["never_seen"]).abs()
+    worst = images.assign(shift=shift).sort_values(["auc", "shift"], ascending=False).head(MOST)
+    beyond = int((images["auc"] > 0.7).sum())
+    st.markdown(
+        f"{beyond} of {len(images)} forgotten images read above 0.7. These are the {len(worst)} whose unlearned models "
+        "are told best from models that never saw them. Each line: how well (AUC; of single images 0.3 to 0.7 is "
+        "chance), and whether it is remembered (+) or over-unlearned (−)."
+    )
+    shift = worst["unlearned"] - worst["never_seen"]
+    labels = [
+        (f"row {row}", f"{auc:.2f}, {'+' if by > 0 else '-'}{abs(by):.1f}")
+        for row, auc, by in zip(worst["row"], worst["auc"], shift, strict=True)
+    ]
+    thumbnails.show(
+        study.pixels[worst["row"]],
+        labels,
+        alt="The images at most risk: " + "; ".join(f"{row}, {rest}" for row, rest in labels),
+        across=8,
+    )
+    with st.expander("All forget images"):
+        st.dataframe(
+            images,
+            column_config={
+                "row": "Row",
+                "part": "Part",
+                "auc": st.column_config.NumberColumn("Told apart (AUC)", format="%.2f"),
+                "p_member": st.column_config.NumberColumn(
+                    "Was unlearned",
+                    format="%.2f",
+                    help="Chance that the audited models unlearned it, even odds before.",
+                ),
+                "retrained_p_member": st.column_config.NumberColumn("Same, retrained", format="%.2f"),
+                "remembered": st.column_config.NumberColumn("Margin before", format="%.1f"),
+                "unlearned": st.column_config.NumberColumn("Margin after", format="%.1f"),
+                "never_seen": st.column_config.NumberColumn("Margin never seen", format="%.1f"),
+            },
+            hide_index=True,
+        )
+
+
+def deletions(table: pd.DataFrame) -> None:
+    """What someone reads who has the model before and after the deletion of a single image."""
+    st.subheader("Deletions read from two models")
+    lines = table[table["metric"].isin(["inversion_label_accuracy", "inversion_retrieval"])]
+    if lines["unlearned"].isna().all():
+        st.info(escape(next((w for w in lines["why"] if w), "This could not be measured.")))
+        return
+    st.markdown(
+        "Someone who has the model before and after one image is deleted may read from the difference what was "
+        "deleted: its class, or the image itself among 1,000 candidates. The control is a model that was trained on "
+        "without any deletion, of which nothing can be read; a single step up the loss of the image must be read."
+    )
+    ends = [(kind, f"{kind}_low", f"{kind}_high") for kind in ("unlearned", "retrained", "original")]
+    shown = pd.DataFrame({"what": [WAYS.get(by, by) for by in lines["by"]]})
+    for kind, low, high in ends:
+        values = zip(lines[kind], lines[low], lines[high], strict=True)
+        shown[kind] = [f"{v:.2f} ({a:.2f} to {b:.2f})" if numbers.known(v) else numbers.MISSING for v, a, b in values]
+    shown["says"] = [
+        {1: "can be read", 0: "not told from the control"}.get(side, "below the control" if side == -1 else "")
+        for side in lines["side"]
+    ]
+    heads = {"what": "Read", "unlearned": "Unlearned", "retrained": "Control", "original": "One step up", "says": ""}
+    st.dataframe(shown, column_config=heads, hide_index=True)
+    st.caption(
+        "Means over deletions with 95 % intervals; the same images are deleted by each. Told from the control where "
+        "the interval of the difference, deletion by deletion, misses 0."
+    )
+
+
+@st.cache_resource(max_entries=4)
+def _shadows(root: str, audit: str) -> Observed:
+    store = state.store()
+    return Observed.of(store.find(store.open("Audit", audit).spec().per_example))
+
+
+@st.fragment
+def one_image(study, found, images: pd.DataFrame) -> None:
+    """What the shadows say of one image before, after and without it."""
+    st.subheader("One image")
+    ranked = images.sort_values(["auc", "row"], ascending=[False, True])
+    names = {str(r.row): f"row {r.row}, told apart {r.auc:.2f}" for r in ranked.itertuples()}
+    row = int(address.choice(st.selectbox, "Image", names, "image", width=260))
+    seen = _shadows(str(state.store().root), found.key)
+    place = list(seen.rows[: seen.forget]).index(row)
+    samples = {
+        "original": seen.remembered[:, place],
+        "unlearned": seen.unlearned[:, place],
+        "retrained": seen.never_seen[:, place],
+    }
+    line = images[images["row"] == row].iloc[0]
+    title = f"Row {row}, class {study.classes[study.labels[row]]}: told apart with AUC {line['auc']:.2f}"
+    left, right = st.columns([1, 4], vertical_alignment="center")
+    with left:
+        thumbnails.show(study.pixels[[row]], [(f"row {row}", line["part"])], alt=f"Image of row {row}", across=1)
+    with right:
+        names = {"original": "before forgetting it", "unlearned": "after", "retrained": "never saw it"}
+        theme.show(
+            image_densities.draw(html(title), samples, names),
+            alt=f"{title}. Mean margins: "
+            + ", ".join(f"{names[role]} {numbers.spread(values.mean(), None)}" for role, values in samples.items()),
+        )

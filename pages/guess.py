@@ -1,0 +1,141 @@
+import streamlit as st
+
+from pages.shared import address, frame, state, thumbnails
+from pages.shared.comparison_words import title_of, titles
+from pages.shared.text import escape
+from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.guessing import PAIRS, Pair, attack_hits, opposite_wins, pairs
+
+
+def draw() -> None:
+    st.title("Guess")
+    study = state.study()
+    if study is None:
+        frame.empty_state("The game")
+        return
+    st.markdown(
+        "Two images: the model was trained on one of them, and never saw the other. **Which one was it trained on?** "
+        "All you get is how sure the model is of each. That is what a membership attack does."
+    )
+    ranked = core.ranked(study, "group_tow")
+    names, plans = titles(study, ranked.index), ranked.index[ranked["kind"] == "plan"]
+    default = plans[0] if len(plans) else ""
+    method = address.choice(st.selectbox, "Second half with", names, "method", default=default, width=260)
+    game = _game(study, method)
+    asked, answers = game["pairs"], game["answers"]
+    if len(answers) < len(asked):
+        _ask(study, game, method)
+    else:
+        _result(study, game, method)
+
+
+def _game(study: OpenStudy, method: str) -> dict:
+    """The pairs and the answers so far; another study or method is another game."""
+    key = f"{study.key}.{method}"
+    game = st.session_state.get("guess")
+    if game is None or game["of"] != key:
+        turn = 0 if game is None else game["turn"] + 1
+        few = min(len(study.forget), len(study.data.test.y)) // 2 * 2  # as many in each half
+        asked = pairs(study, (core.ORIGINAL, method), turn, max(2, min(2 * PAIRS, few)))
+        game = st.session_state["guess"] = {"of": key, "turn": turn, "pairs": asked, "answers": []}
+    return game
+
+
+def _half(game: dict) -> int:
+    return len(game["pairs"]) // 2
+
+
+def _ask(study: OpenStudy, game: dict, method: str) -> None:
+    number, half = len(game["answers"]), _half(game)
+    first = number < half
+    model = core.ORIGINAL if first else method
+    pair: Pair = game["pairs"][number]
+    whose = "the original model, before anything was forgotten" if first else escape(title_of(study, method))
+    st.subheader(f"Pair {number + 1} of {len(game['pairs'])}: {whose}")
+    if number:
+        st.caption(_last(game))
+    tiles = [study.pixels[pair.row], study.data.test.x[pair.stranger].numpy()]
+    classes = [study.classes[study.labels[pair.row]], study.classes[int(study.data.test.y[pair.stranger])]]
+    if not pair.left:
+        tiles, classes = tiles[::-1], classes[::-1]
+    columns = st.columns([2, 2, 3])
+    sides = zip(columns, ("Left", "Right"), tiles, classes, pair.shown(model), strict=False)
+    for column, side, tile, name, sure in sides:
+        with column, st.container(border=True):
+            thumbnails.show(tile[None], [(name, "")], alt=f"{side} image, class {name}", across=1)
+            st.markdown(f"The model is **{_percent(sure)}** sure of its label.")
+            st.button(f"{side} one", key=f"guess.{side}", on_click=_answer, args=(side == "Left",), width="stretch")
+
+
+def _percent(sure: float) -> str:
+    return "over 99.9 %" if sure > 0.999 else f"{100 * sure:.1f} %"
+
+
+def _answer(left: bool) -> None:
+    st.session_state["guess"]["answers"].append(left)
+
+
+def _last(game: dict) -> str:
+    number = len(game["answers"]) - 1
+    right = game["answers"][number] == game["pairs"][number].left
+    side = "left" if game["pairs"][number].left else "right"
+    return f"{'Right' if right else 'Wrong'}: the {side} one of the last pair was trained on. {_score(game)}"
+
+
+def _score(game: dict) -> str:
+    hits = sum(a == p.left for a, p in zip(game["answers"], game["pairs"], strict=False))
+    return f"{hits} of {len(game['answers'])} so far."
+
+
+def _result(study: OpenStudy, game: dict, method: str) -> None:
+    half = _half(game)
+    st.subheader("How you did")
+    halves = (core.ORIGINAL, slice(half)), (method, slice(half, None))
+    for column, (model, part) in zip(st.columns(2), halves, strict=True):
+        asked, answers = game["pairs"][part], game["answers"][part]
+        hits = sum(a == p.left for a, p in zip(answers, asked, strict=True))
+        with column:
+            help = "Blind guessing gets half of the pairs on average."
+            st.metric(escape(title_of(study, model)), f"{hits} of {len(asked)}", help=help)
+            won = attack_hits(asked, model)
+            opposite = f", the opposite rule {len(asked) - won:g}" if 2 * won < len(asked) else ""
+            st.caption(
+                f"“The surer one was trained on” gets {won:g} of {len(asked)} of these pairs{opposite}; "
+                f"guessing blindly, {len(asked) / 2:g}."
+            )
+    auc = study.means("attack_auc")["mean"]
+    st.markdown(
+        f"Over all pairs of a forget image and a test image that attack is right for **{auc[core.ORIGINAL]:.0%}** of "
+        f"them with the original, **{auc[method]:.0%}** with {escape(title_of(study, method))} and "
+        f"**{auc[core.RETRAINED]:.0%}** with a model retrained without the images, which is the value to reach: not "
+        f"50 %, and not as low as possible. Means over {study.spec.seeds} seeds."
+    )
+    if told := _opposite(study, method):
+        st.markdown(told)
+    with st.container(horizontal=True):
+        st.button("Play again", icon=":material/replay:", type="primary", on_click=_again)
+        st.page_link("pages/audit.py", label="What stronger attacks find", icon=":material/policy:")
+
+
+def _opposite(study: OpenStudy, method: str) -> str:
+    """With which models the rule turned round is the better one, as a sentence; empty where with neither."""
+    won = opposite_wins(study, tuple(dict.fromkeys((core.ORIGINAL, method, core.RETRAINED))))
+    shares = [f"**{won[m]:.0%}** with {escape(title_of(study, m))}" for m in won if m != core.RETRAINED]
+    if not shares:
+        return ""
+    text = "The opposite rule wins here: “the less sure one was trained on” is right for "
+    if core.RETRAINED in won:
+        beside = f"and, as the images are harder than most, for {won[core.RETRAINED]:.0%} with a retrained model too"
+    else:
+        beside = "and does not win with a retrained model"
+        if core.ORIGINAL not in won:
+            beside += ", so the images stand out by what was done to forget them"
+    return f"{text}{' and '.join(shares)}, {beside}."
+
+
+def _again() -> None:
+    st.session_state["guess"]["of"] = ""
+
+
+frame.page(draw)

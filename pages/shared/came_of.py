@@ -1,0 +1,20 @@
+"""What came of a finished study, as a line of a list."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.shared import numbers, state
+from pages.shared.text import escape
+from unlearn_core.experiment.outcome import outcome
+
+
+def draw(study: str) -> None:
+    """The two numbers that a study is looked for by, beside those of retrained models; nothing where it is gone."""
+    if (found := outcome(state.store(), study)) is not None:
+        retrained = f" (retrained {numbers.estimate(found.target)})" if numbers.known(found.target.mean) else ""
+        st.caption(
+            f"{escape(found.title)}: group ToW **{numbers.estimate(found.closeness)}** (two retrained models "
+            f"{numbers.estimate(found.ceiling)}); true-positive rate at 1 % false positives "
+            f"**{numbers.estimate(found.exposure)}**{retrained}."
+        )

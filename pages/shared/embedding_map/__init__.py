@@ -1,0 +1,143 @@
+"""The map of all images, drawn by a component of its own: points go to the browser once, lines come back.
+
+Streamlit sends what a component is given as a whole, so it comes in six parts: the points, which stay as they are; the
+news (which images are in the set); the card of one image; pictures of those on screen, where they are few; the image
+that was clicked on; and the rest of the page, which follows when hands rest. All but the points travel on wires that
+the map in the browser listens to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import chosen_set, theme
+from pages.shared.embedding_map import blob, card, strokes, thumbs
+from pages.shared.text import images
+from unlearn_core.experiment import OpenStudy
+
+HERE = Path(__file__).parent
+KINDS = {"umap": "UMAP", "pca": "PCA"}
+
+
+def _read(*names: str) -> str:
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
+
+
+_map = st.components.v2.component(
+    "embedding_map",
+    html=_read("map.html"),
+    css=_read("map.css"),
+    js=_read("draw.js", "pictures.js", "line.js", "outbox.js", "map.js"),
+)
+_wire = st.components.v2.component("embedding_map_wire", js=_read("wire.js"))
+
+
+def draw(study: OpenStudy, kind: str) -> str:
+    """Draw the points, and change the set in hand as a line on the map asks: call this before the set is read. Returns
+    a sentence where a line came to nothing, "" otherwise.
+    """
+    if "map.points" not in st.session_state:
+        strokes.visit()
+    places, data = blob.of_study(study, study.key, kind, theme.is_dark())
+    event = _map(key="map.points", data=data, on_change_change=_heard)
+    return strokes.apply(study, places, event.change)
+
+
+def news(study: OpenStudy, chosen: np.ndarray) -> None:
+    """Tell the map which images are in the set."""
+    mask = np.zeros(len(study.labels), bool)
+    mask[chosen] = True
+    # Counted, so that a line that changed nothing is answered too, and taken off the map.
+    st.session_state["map.told"] = st.session_state.get("map.told", 0) + 1
+    head = {
+        "told": st.session_state["map.told"], "heard": strokes.heard(), "version": chosen_set.version(study),
+        "forget": len(chosen), "title": title(study, chosen), "label": label(study, chosen),
+        "colour": st.query_params.get("colour", "role"),
+    }  # fmt: skip
+    _send("news", head, np.packbits(mask, bitorder="little"))
+
+
+@st.fragment(key="map.card")
+def cards(study: OpenStudy) -> None:
+    """Answer, apart from the rest of the page, what the map asks about single images."""
+    found = card.of_image(study, st.session_state.pop("map.looked", None))
+    head, picture = found or ({}, np.zeros(0, np.uint8))
+    _send("look", head | {"id": study.key}, picture, on_look_change=_looked, on_colour_change=_coloured)
+
+
+@st.fragment(key="map.thumbs")
+def pictures(study: OpenStudy) -> None:
+    """Answer which images lie where few points are on screen, all that are new to the map in one picture."""
+    found = thumbs.of_images(study, st.session_state.pop("map.wanted", None))
+    head, picture = found or ({}, np.zeros(0, np.uint8))
+    _send("thumbs", head | {"id": study.key}, picture, on_want_change=_wanted)
+
+
+@st.fragment(key="map.rest")
+def rest(study: OpenStudy, drawn: int) -> None:
+    """Have the whole page drawn again when the set was changed on the map since, and hands rest; `drawn` is the
+    version of the set that the page shows. A fragment, because what a fragment asks for waits until others are done: a
+    click elsewhere on the page, not yet heard, would be lost to a page that is drawn anew.
+    """
+    event = _send("rest", {"version": drawn}, on_again_change=_heard)
+    if event.again is not None and chosen_set.version(study) != drawn:
+        st.rerun()
+
+
+def picks() -> None:
+    """Hear which image is clicked on: its number goes into the address as `near`. Draw it where that is shown."""
+    _send("pick", {}, on_pick_change=_picked)
+
+
+def title(study: OpenStudy, chosen: np.ndarray) -> str:
+    """What the map shows, in one line."""
+    counts = np.bincount(study.labels[chosen], minlength=len(study.classes))
+    most, present = int(counts.argmax()), int((counts > 0).sum())
+    if present == 1:
+        whole = "The one image" if len(chosen) == 1 else f"All {images(len(chosen))}"
+        return f"{whole} to forget {'is' if len(chosen) == 1 else 'are'} of class {study.classes[most]}"
+    return (
+        f"{len(chosen):,} images to forget, from {present} of {len(counts)} classes, "
+        f"most from class {study.classes[most]} ({counts[most]:,})"
+    )
+
+
+def label(study: OpenStudy, chosen: np.ndarray) -> str:
+    """What the map shows, for those who cannot see it."""
+    return (
+        f"Map of {len(study.labels):,} training images, of which {len(chosen):,} are to be forgotten, and "
+        f"{len(study.data.test.y):,} held-out test images. {title(study, chosen)}."
+    )
+
+
+def _send(part: str, head: dict, body: np.ndarray | None = None, **events):  # noqa: ANN202 - Streamlit does not name the type
+    columns = () if body is None else (body,)
+    return _wire(key=f"map.{part}", data=blob.framed({"map": blob.NAME, "part": part} | head, *columns), **events)
+
+
+def _looked() -> None:
+    st.session_state["map.looked"] = st.session_state["map.look"].look
+
+
+def _wanted() -> None:
+    st.session_state["map.wanted"] = st.session_state["map.thumbs"].want
+
+
+def _picked() -> None:
+    near = st.session_state["map.pick"].pick
+    if isinstance(near, int) and not isinstance(near, bool):
+        st.query_params["near"] = str(near)
+
+
+def _coloured() -> None:
+    """The colours change in the browser alone; a link to the page still brings them back."""
+    colour = st.session_state["map.look"].colour
+    if isinstance(colour, str) and colour in blob.COLOURS:
+        st.query_params["colour"] = colour
+
+
+def _heard() -> None:
+    """Streamlit reports only what somebody listens to."""

@@ -1,0 +1,131 @@
+// -- reading what Python framed ---------------------------------------------------------------------------------------
+
+function unframe(data) {
+  const length = new DataView(data.buffer, data.byteOffset, 4).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(data.subarray(4, 4 + length)));
+  // A copy, because typed arrays of two bytes must begin at an even place.
+  const body = data.slice(4 + length).buffer;
+  let at = 0;
+  const column = (Kind, count) => {
+    const found = new Kind(body, at, count);
+    at += Math.ceil((count * Kind.BYTES_PER_ELEMENT) / 4) * 4;
+    return found;
+  };
+  const Label = head.classes.length <= 256 ? Uint8Array : Uint16Array;
+  return {
+    ...head,
+    x: column(Int16Array, head.all),
+    y: column(Int16Array, head.all),
+    label: column(Label, head.all),
+    guessed: column(Label, head.all),
+    memorization: column(Uint8Array, head.train),
+    confidence: column(Uint8Array, head.all),
+    forget: new Uint8Array(head.train),
+  };
+}
+
+// -- colours: 32-bit words as a canvas stores them ---------------------------------------------------------------------
+
+const channels = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+const word = ([r, g, b], alpha = 255) => ((alpha << 24) | (b << 16) | (g << 8) | r) >>> 0;
+const FADED = word([138, 143, 152], 51); // a fifth
+const UNKNOWN = word([138, 143, 152], 150);
+
+function ramp(stops) {
+  const known = stops.map(channels);
+  return Uint32Array.from({ length: 256 }, (_, i) => {
+    const place = (i / 255) * (known.length - 1);
+    const from = Math.min(Math.floor(place), known.length - 2);
+    return word(known[from].map((c, k) => Math.round(c + (known[from + 1][k] - c) * (place - from))));
+  });
+}
+
+// What a point's colour is, by its number; `role` is drawn without asking.
+function colouring(points, by) {
+  const { colours } = points;
+  if (by === "class") {
+    const shades = colours.classes.map((hex) => word(channels(hex)));
+    return (i) => shades[points.label[i] % shades.length];
+  }
+  if (by === "correct") {
+    const right = word(channels(colours.roles.retain));
+    const wrong = word(channels(colours.wrong));
+    return (i) => (points.guessed[i] === points.label[i] ? right : wrong);
+  }
+  const shades = ramp(colours.scale);
+  if (by === "confidence") return (i) => shades[points.confidence[i]];
+  return (i) => (i < points.train ? shades[points.memorization[i]] : UNKNOWN);
+}
+
+// -- shapes: offsets from the middle, each whole or half, so that edges look smooth ------------------------------------
+
+function stamp(shape, radius) {
+  const reach = Math.ceil(radius + 1);
+  const offsets = [];
+  for (let dy = -reach; dy <= reach; dy++) {
+    for (let dx = -reach; dx <= reach; dx++) {
+      const r = Math.hypot(dx, dy);
+      let cover;
+      if (shape === "ring") cover = 1 - Math.abs(r - radius);
+      else if (shape === "cross") cover = r > radius * 1.5 ? 0 : radius / 2.4 + 0.6 - Math.abs(Math.abs(dx) - Math.abs(dy)) / 1.4;
+      else cover = radius + 0.5 - r;
+      if (cover > 0.25) offsets.push([dx, dy, cover >= 0.7]);
+    }
+  }
+  return { reach, offsets };
+}
+
+// -- all points as pixels ----------------------------------------------------------------------------------------------
+
+function paint(context, points, view, by, faded) {
+  const { width, height } = context.canvas;
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const ratio = view.ratio;
+  const small = points.all > 20000 ? 1.1 : points.all > 3000 ? 1.6 : 2.4;
+  const grown = Math.min(2, Math.max(1, Math.sqrt(view.scale / view.fitted)));
+  const shapes = Object.fromEntries(
+    [["dot", small], ["ring", small * 1.1], ["cross", small * 1.4]].map(([shape, radius]) => {
+      const { reach, offsets } = stamp(shape, radius * grown * ratio);
+      return [shape, { reach, steps: Int32Array.from(offsets, ([dx, dy]) => dy * width + dx), whole: Uint8Array.from(offsets, (o) => o[2]) }];
+    }),
+  );
+  const put = (i, { reach, steps, whole }, colour) => {
+    const px = Math.round((points.x[i] * view.scale + view.left) * ratio);
+    const py = Math.round((view.top - points.y[i] * view.scale) * ratio);
+    if (px < reach || py < reach || px >= width - reach || py >= height - reach) return;
+    const at = py * width + px;
+    const pale = ((colour & 0xffffff) | ((colour >>> 25) << 24)) >>> 0; // half as opaque
+    for (let k = 0; k < steps.length; k++) {
+      if (whole[k]) pixels[at + steps[k]] = colour;
+      else if (!pixels[at + steps[k]]) pixels[at + steps[k]] = pale;
+    }
+  };
+  const { roles } = points.colours;
+  const shade = by === "role" ? null : colouring(points, by);
+  const stays = word(channels(roles.retain), 200);
+  const heldOut = word(channels(roles["held-out"]), 200);
+  const leaves = word(channels(roles.forget));
+  for (let i = 0; i < points.train; i++) {
+    if (!points.forget[i]) put(i, shapes.dot, faded ? FADED : shade ? shade(i) : stays);
+  }
+  for (let i = points.train; i < points.all; i++) put(i, shapes.ring, faded ? FADED : shade ? shade(i) : heldOut);
+  for (let i = 0; i < points.train; i++) if (points.forget[i]) put(i, shapes.cross, shade ? shade(i) : leaves);
+  context.putImageData(image, 0, 0);
+}
+
+// -- which point is near ------------------------------------------------------------------------------------------------
+
+function nearest(points, view, x, y, reach) {
+  const gx = (x - view.left) / view.scale;
+  const gy = (view.top - y) / view.scale;
+  let best = -1;
+  let least = (reach / view.scale) ** 2;
+  for (let i = 0; i < points.all; i++) {
+    const dx = points.x[i] - gx;
+    const dy = points.y[i] - gy;
+    const d = dx * dx + dy * dy;
+    if (d <= least) [best, least] = [i, d];
+  }
+  return best;
+}

@@ -1,0 +1,28 @@
+"""Parts of a page that are folded away: nothing in them is computed or sent before they are opened."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+NAMES = (
+    "stability", "proxies", "forecast", "everything", "search", "saved", "beside", "low", "medium", "high", "at-risk",
+    "images", "studies", "trash",
+)  # fmt: skip
+
+
+def key(name: str) -> str:
+    """Where the session holds whether this one of NAMES is open."""
+    return f"open.{name}"
+
+
+def fold(name: str, label: str, icon: str | None = None, expanded: bool = False):  # noqa: ANN201 - Streamlit does not name the type
+    """An expander; draw what belongs in it where its `open` says so."""
+    return st.expander(label, expanded, key=key(name), icon=icon, on_change="rerun")
+
+
+def counts(box, key: str) -> bool:
+    """Whether to draw what asks for something in this fold: once it was open something may have been changed in it,
+    which counts when it is closed again too. `key` says for how long: another one begins anew.
+    """
+    st.session_state[key] = st.session_state.get(key, False) or box.open
+    return st.session_state[key]

@@ -1,0 +1,213 @@
+"""What is to be expected of each algorithm on the set in hand before anything is run, as other sets teach it."""
+
+from __future__ import annotations
+
+from html import escape as html
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.shared import access, cost_words, landscape_chart, law_words, progress, recorded, state, theme
+from pages.shared.folds import fold
+from pages.shared.text import duration, escape
+from unlearn_core.evaluation import METRICS
+from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.difficulty import Difficulty, difficulty
+from unlearn_core.experiment.landscape import PREVIEW, Landscape, landscape_for, landscapes
+from unlearn_core.experiment.landscape_cost import LandscapeCost, landscape_cost
+from unlearn_core.experiment.landscape_sets import Seen, facts_of, is_seen, seen
+from unlearn_core.experiment.reach import Reach, planned
+from unlearn_core.params import BadValue, key
+from unlearn_core.store import Store
+
+SETS = {PREVIEW: f"Preview: {PREVIEW} sets", 240: "240 sets"}
+# Parts of a landscape hold what a model says of a set as a whole.
+PLAIN = (
+    "In plain ToW, forgetting some images too much and others too little cancels; Compare and *Try everything* rank by "
+    "group ToW, part by part, where it does not, so the order there can be another."
+)
+LINES = 3  # algorithms in the chart unless told
+SOME = 6  # rows of the table that are seen without scrolling
+
+
+def draw(study: OpenStudy, rows: np.ndarray) -> None:
+    """The section of the Plan page: the forecast for these rows, or what it takes to have one."""
+    found = landscapes(state.store(), study.spec.bank)
+    with fold("forecast", "What to expect before you run", ":material/query_stats:", bool(found)) as box:
+        if not box.open:
+            return
+        if not found:
+            st.markdown(
+                "Forget sets differ in how hard they are. The landscape runs the quick algorithms on many sets of "
+                "these images, designed to differ, and learns from them what yours will read."
+            )
+            _offer(study, rows, list(SETS))
+            return
+        taught, sets = difficulty(found[0]), found[0].spec().sets
+        facts = _facts(study, rows)
+        try:
+            table = taught.forecast(facts)
+        except BadValue as refused:
+            st.info(f"No forecast for this set. {escape(str(refused))}", icon=":material/block:")
+        else:
+            st.markdown(_sentence(table))
+            _table(table)
+            if taught.twins:
+                st.caption(_twins(taught))
+            _chart(study, taught, facts, table)
+        st.markdown(law_words.law(taught, study))
+        st.caption(law_words.basis(taught))
+        if sets < max(SETS):
+            _offer(study, rows, [n for n in SETS if n > sets])
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _seen(bank: str, _study: OpenStudy) -> Seen:
+    """Kept by what the bank is, whose models a landscape goes by, whatever the original of the study is."""
+    return seen(_study.store, _study.spec.bank)
+
+
+# -- no landscape yet --------------------------------------------------------------------------------------------------
+
+
+def _offer(study: OpenStudy, rows: np.ndarray, sizes: list[int]) -> None:
+    """What a landscape costs, whether it would speak of these rows, and the button that has it measured."""
+    sets = st.segmented_control("How many sets", sizes, default=sizes[0], format_func=SETS.get, key="landscape.sets")
+    store = state.store()
+    try:
+        asked = landscape_for(store, study.spec.bank, sets or sizes[0])
+    except BadValue as error:
+        st.info(escape(str(error)))
+        return
+    if progress.under_way(asked):
+        return
+    if is_seen(store, study.spec.bank):
+        facts = _facts(study, rows)
+        reaches = {n: _planned(key(asked.but(sets=n)), study, asked.but(sets=n)) for n in sizes}
+        for sentence in _covers({n: reach.why_not(facts, "they") for n, reach in reaches.items()}):
+            st.markdown(sentence)
+    cost = _cost(study.key, key(asked), study, asked)
+    st.markdown(_how_much(store, cost))
+    if recorded.start("Measure the landscape", icon=":material/landscape:", key="landscape.start"):
+        access.submit(store, asked, cost_words.about(store, cost))
+        st.switch_page("pages/runs.py", query_params={"study": study.key})
+
+
+def _facts(study: OpenStudy, rows: np.ndarray) -> dict[str, float]:
+    return facts_of(_seen(repr(study.spec.bank), study), rows)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _planned(asked: str, _study: OpenStudy, _wanted: Landscape) -> Reach:
+    """Kept by the key of the landscape: all its sets are drawn."""
+    return planned(_seen(repr(_study.spec.bank), _study), _wanted)
+
+
+def _covers(whys: dict[int, str]) -> list[str]:
+    """Whether so many sets would tell of the set in hand, given why each number would not."""
+    told = []
+    for why in dict.fromkeys(whys.values()):
+        sets = " or ".join(str(n) for n in whys if whys[n] == why)
+        if why:
+            text = (
+                f":material/block: Your set would lie **outside** what {sets} sets cover, so it would have no forecast"
+            )
+            told.append(f"{text}: {escape(why)}.")
+        else:
+            text = f":material/check: Your set would lie **inside** what {sets} sets cover"
+            told.append(f"{text}, so it would have a forecast.")
+    return told
+
+
+@st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
+def _cost(finished: str, asked: str, _study: OpenStudy, _wanted: Landscape) -> LandscapeCost:
+    """Kept for half a minute, by the keys of study and landscape: it looks for every stored part."""
+    return landscape_cost(_study, _wanted)
+
+
+def _how_much(store: Store, cost: LandscapeCost) -> str:
+    text = (
+        f":material/schedule: {cost_words.how_long(cost_words.about(store, cost))}, {cost_words.WITH}: "
+        f"{cost.trainings:,} models to train and {cost.runs:,} unlearning runs on "
+        f"{cost.sets:,} sets.{cost_words.queue(store)}"
+    )
+    return f"{text} For {cost.guessed} algorithms never run here the time is guessed." if cost.guessed else text
+
+
+# -- the forecast ------------------------------------------------------------------------------------------------------
+
+
+def _sentence(table: pd.DataFrame) -> str:
+    """What is expected to come closest, and how many cannot be told from it before they are run."""
+    best = table.iloc[0]
+    level = int((table["high"].iloc[1:] >= best["tow"]).sum())
+    text = (
+        f"On a set like this, **{escape(best['title'])}** is expected to come closest to retraining: plain ToW "
+        f"**{best['tow']:.2f}** ({best['low']:.2f} to {best['high']:.2f})."
+    )
+    if level:
+        text += f" The intervals of {level} of {len(table) - 1} others reach as high: only a run can tell them apart."
+    else:
+        text += f" No interval of the {len(table) - 1} others reaches as high."
+    return f"{text} {PLAIN}"
+
+
+def _twins(taught: Difficulty) -> str:
+    groups = [
+        " and ".join(escape(taught.titles[name]) for name in (first, *others)) for first, others in taught.twins.items()
+    ]
+    return f"Counted once, because on every set here they read the same: {'; '.join(groups)}."
+
+
+def _table(table: pd.DataFrame) -> None:
+    def between(name: str, low: str, high: str, sign: str = "") -> list[str]:
+        values = zip(table[name], table[low], table[high], strict=True)
+        return [f"{a:{sign}.2f} ({b:{sign}.2f} to {c:{sign}.2f})".replace("-", "\u2212") for a, b, c in values]
+
+    lines = {
+        "Algorithm": table["title"],
+        "ToW": between("tow", "low", "high"),
+        "Attack": between("auc_gap", "auc_gap_low", "auc_gap_high", "+"),
+        "Time": [duration(s) for s in table["seconds"]],
+        "Off by": [f"{e:.3f} (mean: {m:.3f})" for e, m in zip(table["error"], table["of_mean"], strict=True)],
+    }
+    st.dataframe(
+        pd.DataFrame(lines),
+        hide_index=True,
+        height=36 * (SOME + 1),
+        column_config={
+            "ToW": st.column_config.TextColumn("Closeness (plain ToW)", help=METRICS["tow"].help),
+            "Attack": st.column_config.TextColumn(
+                "Attack, beside retraining",
+                help="AUC of the confidence attack minus that on the retrained model; 0 is the target. Above 0 the "
+                "attack finds more than after retraining; below 0 the images stand out the other way.",
+            ),
+            "Time": st.column_config.TextColumn("Time", help="Median seconds of a run, many side by side."),
+            "Off by": st.column_config.TextColumn(
+                "ToW off by", help="Mean error on sets that were held out, and that of saying the mean each time."
+            ),
+        },
+        alt="Expected closeness to retraining and attack gap of each algorithm, with 90 % intervals.",
+    )
+
+
+def _chart(study: OpenStudy, taught: Difficulty, facts: dict[str, float], table: pd.DataFrame) -> None:
+    names = st.multiselect(
+        "In the chart",
+        list(table.index),
+        default=list(table.index[:LINES]),
+        format_func=taught.titles.get,
+        max_selections=landscape_chart.MOST,
+        key=f"landscape.lines.{study.key[:8]}",
+        persist_state="session",
+    )
+    if not names:
+        return
+    title = "Expected of sets of the size and class mix of yours; dotted: your set"
+    alt = "; ".join(f"{taught.titles[n]} {table.loc[n, 'tow']:.2f} on this set" for n in names)
+    theme.show(landscape_chart.draw(taught, facts, names, html(title)), alt=f"{title}. {alt}.", key="landscape.chart")
+    st.caption(
+        "Along a line one of the two changes and the other stays. Confidence during training hangs on both, so it "
+        "changes along the line as it does between measured sets."
+    )

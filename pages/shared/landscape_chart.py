@@ -1,0 +1,67 @@
+"""Closeness to retraining against what makes a set hard, as a landscape foretells it: a line and a band each."""
+
+from __future__ import annotations
+
+from html import escape
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from pages.shared import legend, theme
+from unlearn_core.experiment.difficulty import Difficulty
+from unlearn_core.experiment.law import FACTORS
+
+AXES = {"memorization": "Mean memorization of the set", "entanglement": "Entanglement (1 = like a random set)"}
+DASHES = ("solid", "dash", "dot", "dashdot")
+COLOURS = ("#3f90da", "#ffa90e", "#832db6", "#94a4a2")
+LIFTED = {"#832db6": "#C58AE8"}
+MOST = len(DASHES)  # more bands hide each other
+
+
+def draw(taught: Difficulty, facts: dict[str, float], names: list[str], title: str) -> go.Figure:
+    """ToW of these algorithms, at most MOST, as one factor changes and size, class mix and the other factor stay as in
+    `facts`; a dotted line stands where the set itself is.
+    """
+    fig = theme.figure(title, "", "", height=420)
+    grid, ink = fig.layout.xaxis.gridcolor, fig.layout.font.color
+    make_subplots(rows=1, cols=len(FACTORS), shared_yaxes=True, horizontal_spacing=0.05, figure=fig)
+    for column, factor in enumerate(FACTORS, start=1):
+        for i, name in enumerate(names[:MOST]):
+            _line(fig, taught, facts, name, factor, i, column)
+        fig.add_vline(facts[factor], line={"color": ink, "width": 1, "dash": "dot"}, row=1, col=column)
+        fig.update_xaxes(title=AXES[factor], gridcolor=grid, zeroline=False, row=1, col=column)
+    fig.update_yaxes(gridcolor=grid, zeroline=False)
+    fig.update_yaxes(title="Closeness (ToW)", row=1, col=1)
+    return legend.below(fig)
+
+
+def _line(fig: go.Figure, taught: Difficulty, facts: dict, name: str, factor: str, i: int, column: int) -> None:
+    along = taught.along(name, factor, facts)
+    if along.empty:
+        return
+    colour = LIFTED.get(COLOURS[i], COLOURS[i]) if theme.is_dark() else COLOURS[i]
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    fig.add_scatter(
+        x=[*along["at"], *along["at"][::-1]],
+        y=[*along["high"], *along["low"][::-1]],
+        fill="toself",
+        fillcolor=f"rgba({red},{green},{blue},0.13)",
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+        legendgroup=name,
+        row=1,
+        col=column,
+    )
+    fig.add_scatter(
+        x=along["at"],
+        y=along["tow"],
+        mode="lines",
+        line={"color": colour, "width": 2.5, "dash": DASHES[i]},
+        name=escape(taught.titles[name]),
+        legendgroup=name,
+        showlegend=column == 1,
+        hovertemplate="%{x:.2f}: %{y:.3f}",
+        row=1,
+        col=column,
+    )

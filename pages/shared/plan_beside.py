@@ -1,0 +1,121 @@
+"""The RUM workbench: what runs beside the plan, so that there is something to hold it against, at what cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import algorithms, chosen_set, cost_words, plan_editor
+from pages.shared.folds import counts, fold
+from pages.shared.forms import form
+from unlearn_core.experiment import OpenStudy, Study
+from unlearn_core.experiment.forecast import Forecast, added
+from unlearn_core.params import key
+from unlearn_core.rum import Plan
+from unlearn_core.unlearning import ALGORITHMS, Unlearner
+
+
+def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> Study | None:
+    """The study that the button would run; None, with the reason on screen, where there is none. What may be chosen is
+    folded away, with what is chosen as its label.
+    """
+    settled = plan_editor.is_settled(study)
+    place = f"beside.{study.key[:8]}{'.settled' * settled}"
+    start = study.spec.but(
+        name=study.spec.name.removesuffix(", planned") + ", planned",
+        forget=chosen_set.spec(study, rows),
+        plans=(plan,),
+        tuning_seeds=0 if settled else study.spec.tuning_seeds,
+    )
+    with fold("beside", f"What runs beside it: {_summary(study, place)}", ":material/balance:") as box:
+        if counts(box, f"{place}.seen"):
+            return _asked(study, start, place, settled)
+    return start.but(unlearners=_unlearners(study, start, _own(study)))
+
+
+def _summary(study: OpenStudy, place: str) -> str:
+    """What is chosen now, in a few words."""
+    held = st.session_state
+    singles = len(held.get(f"{place}.singles", _own(study))) if held.get(f"{place}.alone", True) else 0
+    controls = "the controls, " if held.get(f"{place}.controls", study.spec.controls) else ""
+    seeds = held.get(f"{place}.seeds", study.spec.seeds)
+    return (
+        f"{singles or 'no'} single algorithm{'s' * (singles != 1)}, {controls}retrained models, on {seeds} "
+        f"seed{'s' * (seeds != 1)}"
+    )
+
+
+def _own(study: OpenStudy) -> list[str]:
+    """The single algorithms that the study ran."""
+    ran = {type(unlearner) for unlearner in study.spec.unlearners}
+    return [name for name, cls in ALGORITHMS.items() if cls in ran and name in algorithms.SINGLE]
+
+
+def _unlearners(study: OpenStudy, asked: Study, singles: list[str]) -> tuple[Unlearner, ...]:
+    """Where no rates are to be chosen, those that were chosen before are the fair ones."""
+    settings = plan_editor.usual if asked.tuning_seeds else plan_editor.tuned
+    return tuple(settings(study, ALGORITHMS[name]) for name in singles)
+
+
+def _asked(study: OpenStudy, start: Study, place: str, settled: bool) -> Study | None:
+    """The study as the widgets have it; None where a value cannot be used."""
+    alone, singles, costs = _baselines(study, place)
+    name = st.text_input(
+        "Name of the study", start.name, max_chars=60, key=f"{place}.name", persist_state="session", width=420
+    )
+    if settled:
+        st.caption("The plan keeps the learning rates that were found, and the single algorithms those of the study.")
+    asked = form(Study, place, start, ("seeds", "tuning_seeds"))
+    if asked is None:
+        return None
+    asked = asked.but(name=name.strip() or study.spec.name)
+    unlearners = _unlearners(study, asked, singles)
+    _told(study, asked.but(unlearners=unlearners, controls=True), costs)
+    return asked.but(unlearners=unlearners if alone else (), controls=st.session_state[f"{place}.controls"])
+
+
+def _baselines(study: OpenStudy, place: str) -> tuple[bool, list[str], dict]:
+    """Three checkboxes with room for what each costs; whether the single algorithms run, and which."""
+    costs = {}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        alone = st.checkbox(
+            "One algorithm for the whole set", True, key=f"{place}.alone", persist_state="session",
+            help="The same set without a plan. The best of these is the plan's hardest rival.",
+        )  # fmt: skip
+        costs["singles"] = st.empty()
+    singles = st.multiselect(
+        "Single algorithms, each on the whole set",
+        algorithms.SINGLE,
+        default=_own(study),
+        format_func=algorithms.label,
+        key=f"{place}.singles",
+        persist_state="session",
+        label_visibility="collapsed",
+        disabled=not alone,
+    )
+    if not singles or not alone:
+        st.caption("Without a single algorithm Compare has nothing to hold the plan against.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.checkbox(
+            "Shuffled parts, one method for all parts, no parts", study.spec.controls, key=f"{place}.controls",
+            persist_state="session", help="The controls of the plan: what cutting the set is worth by itself.",
+        )  # fmt: skip
+        costs["controls"] = st.empty()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.checkbox(
+            "Retrained models", True, disabled=True, key=f"{place}.retrained",
+            help="Always there: two for each seed, which never saw the set. All others are held against them.",
+        )  # fmt: skip
+        costs["retrained"] = st.empty()
+    return alone and bool(singles), singles, costs
+
+
+def _told(study: OpenStudy, whole: Study, costs: dict) -> None:
+    for name, forecast in _added(study.key, key(whole), study, whole).items():
+        costs[name].caption(cost_words.added(forecast))
+
+
+@st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
+def _added(finished: str, asked: str, _study: OpenStudy, _whole: Study) -> dict[str, Forecast]:
+    """Kept for half a minute, by the keys of both studies: it looks for every stored result."""
+    return added(_study, _whole)

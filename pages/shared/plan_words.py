@@ -1,0 +1,66 @@
+"""Which plan is on screen, in words made from the plan itself, and where stored runs speak for something else."""
+
+from __future__ import annotations
+
+from pages.shared import plan_editor
+from pages.shared.text import escape
+from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.proposals import Advice
+from unlearn_core.rum import PARTS, Plan
+from unlearn_core.unlearning.ends.original import Original
+
+
+def same(one: Plan, other: Plan) -> bool:
+    """Whether two plans run the same, whatever they are called."""
+    return one.but(name=other.name) == other
+
+
+def on_screen(study: OpenStudy, plan: Plan) -> str:
+    """Whose plan is shown, and what was changed in it."""
+    begun = plan_editor.start(study)
+    own = study.spec.plans[0] if study.spec.plans else None
+    if own is not None and same(begun, own):
+        whose = "the study's own plan"
+    elif same(begun, Plan()):
+        whose = "the plan that everybody begins with"
+    else:
+        whose = f"“{escape(begun.name)}”, another plan than the study's own"
+    if same(plan, begun):
+        return f"On screen is {whose}: {steps(plan)}."
+    return f"On screen is {whose}, with changes in {_listed(changed(begun, plan))}: {steps(plan)}."
+
+
+def steps(plan: Plan) -> str:
+    """What runs on which part, in order; low to high is the paper's."""
+    said = ", then ".join(f"{part} with {escape(getattr(plan, part).title)}" for part in plan.order)
+    said = said.replace(f"with {Original.title}", "left as it is")
+    return said + (", in the paper's order" if plan.order == PARTS else "")
+
+
+def changed(before: Plan, now: Plan) -> list[str]:
+    """What two plans differ in: the parts, the cuts, the order, what is kept meanwhile."""
+    found = [f"the {part} part" for part in PARTS if getattr(before, part) != getattr(now, part)]
+    fields = {
+        "the cuts": ("by", "cut_by", "low_cut", "high_cut", "control", "seed"),
+        "the order": ("order",),
+        "the images to keep": ("exclude_all",),
+    }
+    return found + [what for what, names in fields.items() if any(getattr(before, n) != getattr(now, n) for n in names)]
+
+
+def against(plan: Plan, told: dict[str, Advice | str]) -> str:
+    """Where stored runs suggest another algorithm than the plan runs; empty where they suggest nothing."""
+    speaking = {part: of for part, of in told.items() if isinstance(of, Advice) and of.alike}
+    said = [
+        f"{'leave' if isinstance(of.unlearner, Original) else escape(of.unlearner.title) + ' for'} the {part} part"
+        + " as it is" * isinstance(of.unlearner, Original)
+        for part, of in speaking.items()
+        if type(of.unlearner) is not type(getattr(plan, part))
+    ]
+    if said:
+        return f"**Stored runs suggest otherwise**: {_listed(said)}. The button above takes that."
+    return "Its algorithms are those that stored runs suggest." if speaking else ""
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

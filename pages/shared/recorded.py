@@ -1,0 +1,60 @@
+"""Studies that came in a file: opened from one, marked as such, and only read."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.shared import access, state
+from pages.shared.text import escape
+from unlearn_core.experiment.bundle import import_bundle, recorded
+from unlearn_core.params import BadValue
+from unlearn_core.store import StoreError
+
+MEGABYTES = 500  # of an uploaded file, which the server holds in memory
+READ_ONLY = "This study came in a file, so no work is started on it here."
+
+
+def on_screen() -> dict | None:
+    """When the study of the address was imported; None where it was run here, or where there is none."""
+    return recorded(state.store(), st.query_params.get("study", ""))
+
+
+def mark() -> None:
+    """Say of the study on screen that it was not run here, where that is so."""
+    if (note := on_screen()) is not None:
+        st.caption(
+            f":material/inventory_2: **Recorded study.** It came in a file on {escape(note['imported'][:10])} and was "
+            "not run here: it can be read, and no work is started on it."
+        )
+
+
+def start(label: str, *, disabled: bool = False, **how) -> bool:
+    """A button that starts work on the study on screen; where that is only read, it is off and a sentence says why."""
+    only_read = on_screen() is not None
+    pressed = access.button(label, disabled=disabled or only_read, **how)
+    if only_read:
+        st.caption(f":material/inventory_2: {READ_ONLY}")
+    return pressed
+
+
+def upload() -> None:
+    """A file of a study, checked and placed in the store as a whole or not at all, and then opened."""
+    with st.expander("Open a study from a file", icon=":material/upload_file:"):
+        with st.form("bundle", border=False):
+            file = st.file_uploader(
+                "A .zip file that Report or `bundle export` wrote", "zip", max_upload_size=MEGABYTES
+            )
+            asked = access.button("Open this file", widget=st.form_submit_button)
+        if not asked:
+            return
+        if file is None:
+            st.info("Choose a file first.")
+            return
+        try:
+            access.need("runner")
+            with st.spinner("Checking every file in it"):
+                found = import_bundle(state.store(), file)
+        except (BadValue, StoreError) as error:
+            st.error(escape(str(error)))
+        else:
+            state.open_study(found)

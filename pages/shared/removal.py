@@ -1,0 +1,168 @@
+"""Removing finished studies, and the trash: what is in it, the way back, and away for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from pages.shared import access, came_of, folds, state
+from pages.shared.text import ago, escape
+from unlearn_core import jobs, removal, trash
+from unlearn_core.experiment import studies
+from unlearn_core.params import BadValue
+from unlearn_core.room import in_words
+from unlearn_core.store import StoreError
+from unlearn_core.trash import Entry
+
+PER_PAGE = 8
+ASKED = "removal.asked"  # in the session: the key of the study that is about to be removed
+EMPTYING = "trash.emptying"  # in the session: whether the trash is about to be emptied
+SAID = "trash.said"
+KINDS = {"Study": "study", "Job": "record of a job", "Plan": "saved plan"}
+AGES = {0: "Everything", 7: "Older than a week", 30: "Older than a month"}
+
+
+def button(study: str) -> None:
+    """Remove a finished study: asks first, below."""
+    if access.button(
+        "Remove", "admin", key=f"remove.{study}", type="tertiary",
+        help="Says first what would go and what stays. It can be undone.",
+    ):  # fmt: skip
+        st.session_state[ASKED] = study
+        st.rerun()
+
+
+def confirm(study: str, listed: bool = True) -> None:
+    """What removing this study would move, where that was asked for; `listed` where a job of it stands on the list."""
+    if st.session_state.get(ASKED) != study:
+        return
+    try:
+        leaving = removal.plan(state.store(), study)
+    except (BadValue, StoreError) as error:
+        del st.session_state[ASKED]
+        st.error(escape(str(error)))
+        return
+    st.markdown(
+        f":material/delete: **Remove {escape(leaving.name)}?** {escape(leaving.says)} You can undo it under Trash, "
+        "until somebody empties the trash."
+    )
+    with st.container(horizontal=True):
+        if access.button("Move to the trash", "admin", key=f"removal.go.{study}", type="primary"):
+            _do(lambda: _removed(study))
+        if listed and access.button("Only take it off this list", "admin", key=f"removal.row.{study}"):
+            _do(lambda: _off_the_list(study))
+        if st.button("Keep it", key=f"removal.keep.{study}"):
+            _do(lambda: "")
+
+
+def others() -> None:
+    """Finished studies that no job stands for on the list: from a file, or made by a command."""
+    store = state.store()
+    found = [study for study in studies(store) if jobs.get(store, study.key) is None]
+    if not found:
+        return
+    count = f"{len(found)} finished {'study' if len(found) == 1 else 'studies'}"
+    with folds.fold("studies", f"{count} without a job on record", ":material/science:") as box:
+        if not box.open:
+            return
+        page = st.pagination(-(-len(found) // PER_PAGE), key="studies.page") if len(found) > PER_PAGE else 1
+        for each in found[(page - 1) * PER_PAGE : page * PER_PAGE]:
+            with st.container(border=True):
+                name, buttons = st.columns((7, 3), vertical_alignment="center")
+                name.markdown(
+                    f"**{escape(each.name)}** #{each.key[:4]}  \n{escape(each.dataset)}: {each.forget:,} images to "
+                    f"forget, {each.seeds} seeds, finished {escape(each.created[:10])}"
+                )
+                with buttons.container(horizontal=True, horizontal_alignment="right"):
+                    if st.button("Open", key=f"studies.open.{each.key}", icon=":material/open_in_new:"):
+                        state.open_study(each.key)
+                    button(each.key)
+                came_of.draw(each.key)
+                confirm(each.key, listed=False)
+
+
+def draw() -> None:
+    """What is in the trash, folded away; nothing where nothing was ever removed."""
+    found = trash.entries(state.store())
+    if said := st.session_state.pop(SAID, ""):
+        st.caption(f":material/info: {escape(said)}")
+        st.session_state[folds.key("trash")] = True  # so that the way back is in sight
+    if not found:
+        return
+    size = in_words(sum(entry.bytes for entry in found))
+    with folds.fold("trash", f"Trash ({len(found):,}, {size})", ":material/delete:") as box:
+        if not box.open:
+            return
+        st.caption("What was removed waits here until somebody empties the trash. Nothing is emptied by itself.")
+        page = st.pagination(-(-len(found) // PER_PAGE), key="trash.page") if len(found) > PER_PAGE else 1
+        for entry in found[(page - 1) * PER_PAGE : page * PER_PAGE]:
+            _line(entry)
+        _empty(found)
+
+
+def _line(entry: Entry) -> None:
+    by = f" by {escape(entry.by)}" if entry.by not in ("", access.LOCAL) else ""
+    kind = KINDS.get(entry.kind, entry.kind or "not known").capitalize()
+    about = f"{entry.results:,} results, {in_words(entry.bytes)}, " if entry.results else ""
+    with st.container(border=True, key=f"trash.{entry.id}"):
+        name, buttons = st.columns((7, 3), vertical_alignment="center")
+        name.markdown(f"**{escape(entry.title)}**  \n{escape(kind)}, {about}removed {ago(entry.removed)}{by}")
+        with buttons.container(horizontal=True, horizontal_alignment="right"):
+            if access.button("Undo", "admin", key=f"trash.undo.{entry.id}", icon=":material/undo:"):
+                _do(lambda: _restored(entry.id))
+
+
+def _empty(found: list[Entry]) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        days = st.selectbox("What to empty", list(AGES), format_func=AGES.get, key="trash.age", width=220)
+        if access.button("Empty the trash", "admin", key="trash.empty", icon=":material/delete_forever:"):
+            st.session_state[EMPTYING] = True
+    if not st.session_state.get(EMPTYING):
+        return
+    gone = trash.older(found, days)
+    size = in_words(sum(entry.bytes for entry in gone))
+    count = f"**{len(gone):,} of {len(found):,}** in the trash"
+    st.markdown(f"{count}, {size}, will be gone for good. This cannot be undone.")
+    with st.container(horizontal=True):
+        if access.button("Empty for good", "admin", key="trash.gone", type="primary", disabled=not gone):
+            _do(lambda: _emptied(days))
+        if st.button("Keep them", key="trash.keep"):
+            _do(lambda: "")
+
+
+def _do(what: Callable[[], str]) -> None:
+    """Do it, and say what it returns beside the list as it then is."""
+    try:
+        said = what()
+    except (BadValue, StoreError) as error:
+        said = str(error)
+    for name in (ASKED, EMPTYING):
+        st.session_state.pop(name, None)
+    st.session_state[SAID] = said
+    st.rerun()
+
+
+def _removed(study: str) -> str:
+    access.need("admin")
+    leaving, _ = removal.remove(state.store(), study, by=access.who())
+    if st.query_params.get("study") == study:
+        del st.query_params["study"]  # another one is shown from now on
+    return f"{leaving.name} is in the trash, {in_words(leaving.bytes)}."
+
+
+def _off_the_list(job: str) -> str:
+    access.need("admin")
+    jobs.forget_job(state.store(), job, by=access.who())
+    return "It is off the list; its results stay in the store."
+
+
+def _restored(entry: str) -> str:
+    access.need("admin")
+    return removal.restore(state.store(), entry)
+
+
+def _emptied(days: int) -> str:
+    access.need("admin")
+    count, size = trash.empty(state.store(), days)
+    return f"{count:,} {'removal is' if count == 1 else 'removals are'} gone for good, {in_words(size)}."

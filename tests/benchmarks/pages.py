@@ -1,0 +1,84 @@
+"""How long a page takes and what it weighs: `python tests/benchmarks/pages.py STORE [ROUNDS]`, a finished study there.
+
+Prints a JSON line a page: seconds and bytes down of the first visit in a fresh browser, and of coming back to it by a
+click when everything it shows was shown before (the middle of ROUNDS, 3 unless told), with bytes up and down; then the
+memory of the server after the first round and after the last, which should be the same. Needs a Chromium. Not a test:
+times depend on the machine, and on what else it does.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import psutil
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.benchmarks.in_browser import Counted, serve  # noqa: E402
+from tests.browser.conftest import CHROMIUM, FLAGS, settle  # noqa: E402
+
+NAMES = ("Explore", "Plan", "Runs", "Compare", "Audit", "Report", "Guess")
+# In the page itself, from the click of the pointer on: what drives the browser first waits until a link stands still.
+CLICKED = "document.addEventListener('click', () => { window.clicked = performance.now() }, true)"
+DRAWN = """title => document.querySelector('h1')?.innerText === title
+    && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'
+    && (performance.now() - window.clicked) / 1000"""
+
+
+def visit(page: Page, title: str) -> float:
+    """Seconds from the click to a page that stands."""
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
+    seconds = page.wait_for_function(DRAWN, arg=title, timeout=120_000, polling=5).json_value()
+    page.wait_for_timeout(1500)
+    return seconds
+
+
+def main(store: str, rounds: int = 3) -> None:
+    server, url = serve(ROOT / "app.py", UNLEARN_STORE=store)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            page = browser.new_page(viewport={"width": 1280, "height": 720})
+            counted = Counted(page)
+            page.goto(url)
+            settle(page)
+            page.evaluate(CLICKED)
+            page.wait_for_timeout(2000)
+            print(json.dumps({"page": "Start", "first_bytes_down": counted.since()[1]}))
+            first = {}
+            for name in NAMES:
+                first[name] = visit(page, name), counted.since()[1]
+            back, megabytes = {name: [] for name in NAMES}, []
+            for _ in range(rounds):
+                megabytes.append(round(psutil.Process(server.pid).memory_info().rss / 1e6))
+                for name in NAMES:
+                    seconds = visit(page, name)
+                    back[name].append((seconds, *counted.since()))
+            for name in NAMES:
+                seconds, up, down = (statistics.median(each) for each in zip(*back[name], strict=True))
+                print(
+                    json.dumps(
+                        {
+                            "page": name,
+                            "first_seconds": round(first[name][0], 2),
+                            "first_bytes_down": first[name][1],
+                            "seconds": round(seconds, 3),
+                            "bytes_up": up,
+                            "bytes_down": down,
+                        }
+                    )
+                )
+            megabytes.append(round(psutil.Process(server.pid).memory_info().rss / 1e6))
+            print(json.dumps({"visits": (rounds + 1) * len(NAMES), "megabytes": [megabytes[0], megabytes[-1]]}))
+        finally:
+            server.kill()
+            server.wait()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -1,0 +1,47 @@
+"""The map alone, with as many made-up points as the address says: what the browser tests and a benchmark open."""
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import embedding_map
+from pages.shared.embedding_map import blob
+from unlearn_core.lasso import inside
+
+
+@st.cache_resource
+def made_up(n: int) -> tuple[np.ndarray, bytes]:
+    """Ten round clusters; a sixth of the points is held out."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, n)
+    angle = labels * (2 * np.pi / 10)
+    xy = blob.on_grid(np.c_[np.cos(angle), np.sin(angle)] * 4 + rng.normal(size=(n, 2)))
+    train = n * 5 // 6
+    data = blob.points(
+        xy,
+        labels,
+        labels,
+        rng.random(train),
+        rng.random(n),
+        id=str(n),
+        classes=list("abcdefghij"),
+        score="memorization",
+    )
+    return xy[:train], data
+
+
+@st.fragment
+def shown(n: int) -> None:
+    places, data = made_up(n)
+    event = embedding_map._map(key="map.points", data=data, on_change_change=lambda: None)
+    mask = inside(places, event.change["line"]) if event.change else np.arange(len(places)) < 100
+    st.session_state["told"] = st.session_state.get("told", 0) + 1
+    head = {
+        "told": st.session_state["told"], "heard": event.change["n"] if event.change else 0, "version": 0,
+        "forget": int(mask.sum()), "title": "", "label": "", "colour": "role",
+    }  # fmt: skip
+    embedding_map._send("news", head, np.packbits(mask, bitorder="little"))
+    st.markdown(f"{int(mask.sum())} inside")
+
+
+st.set_page_config(layout="wide")
+shown(int(st.query_params.get("n", 50_000)))

@@ -1,0 +1,67 @@
+"""Choosing under a real hand: the brush on the histogram, the crosses of the images, a click on the map."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import painted, settle
+from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.experiment.set_numbers import brushed, histogram
+from unlearn_core.store import Store
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+
+def test_brush_cross_and_click(page, look, filled_store):
+    store = Store(filled_store)
+    study = OpenStudy.open(store, studies(store)[0].key)
+    page.goto(f"{look}/explore")
+    painted(page)
+    heading, chart = page.get_by_role("heading", name=re.compile("^Your set:")), page.locator(".st-key-brush")
+    expect(chart.locator(".barlayer .bars")).to_have_count(2)
+    settle(page)
+
+    # From the middle of the map's second bar with images to beyond the last one.
+    counts = histogram(study, study.forget)
+    first = [i for i, count in enumerate(counts.everyone) if count][1]
+    expected = len(brushed(study, counts.middles[first] - 0.01, 2))
+    chart.scroll_into_view_if_needed()
+    bars = chart.locator(".barlayer .bars").first.locator(".point")
+    box = chart.locator(".plotbg, .bglayer, .nsewdrag").last.bounding_box()
+    left = bars.nth(first).bounding_box()
+    page.mouse.move(left["x"] + 1, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] / 2 + 3, steps=6)
+    page.mouse.up()
+    expect(heading).to_have_text(re.compile(f"{expected:,} image"))
+    expect(page.locator("canvas.field")).to_have_attribute("aria-label", re.compile(f"of which {expected} are"))
+    settle(page)
+    expect(heading).to_have_text(
+        re.compile(f"{expected:,} image")
+    )  # the chart was drawn anew, and that cleared nothing
+
+    # The grid follows when hands rest; its crosses take images out, and the map knows.
+    expect(page.get_by_text(re.compile(f"of {expected} images: row number"))).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Take row")).first.click()
+    expect(heading).to_have_text(re.compile(f"{expected - 1:,} image"))
+    expect(page.locator("canvas.field")).to_have_attribute("aria-label", re.compile(f"of which {expected - 1} are"))
+    settle(page)
+
+    # A click on a point asks about its image and changes nothing.
+    field = page.locator("canvas.field")
+    field.scroll_into_view_if_needed()
+    place = field.evaluate(
+        """canvas => { const shown = canvas.closest(".map").shown, { x, y } = shown.points, { scale, left, top } =
+        shown.view; return [x[3] * scale + left, top - y[3] * scale]; }"""
+    )
+    corner = field.bounding_box()
+    page.mouse.click(corner["x"] + place[0], corner["y"] + place[1])
+    expect(page.get_by_role("heading", name=re.compile("^Why it is entangled"))).to_be_visible()
+    page.wait_for_url(re.compile(r"near=\d+"))
+    expect(heading).to_have_text(re.compile(f"{expected - 1:,} image"))
+    page.get_by_role("button", name=re.compile("which kept images lie nearest")).nth(1).click()
+    row = (
+        page.get_by_role("button", name=re.compile("which kept images lie nearest")).nth(1).get_attribute("aria-label")
+    )
+    expect(page.get_by_text(re.compile(rf"nearest to row {re.search(r'[0-9]+', row)[0]} \("))).to_be_visible()

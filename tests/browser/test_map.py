@@ -1,0 +1,287 @@
+"""The map under a real hand: 50,000 points alone, and the lasso on Explore."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ROOT, answers, painted, settle
+from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.store import Store
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+# What is on the canvas: how many pixels are of each colour, and the share of them that is seen.
+PIXELS = """canvas => {
+  const counts = {};
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  for (let i = 0; i < data.length; i += 4) {
+    if (data[i + 3]) { const key = data.slice(i, i + 4).join(); counts[key] = (counts[key] ?? 0) + 1; }
+  }
+  return counts;
+}"""
+FORGET = "213,94,0,255"
+
+
+class Frames:
+    """What goes over the page's websocket."""
+
+    def __init__(self, page: Page):
+        self.up, self.down = [], []
+        page.on("websocket", self._watch)
+
+    def _watch(self, socket) -> None:
+        socket.on("framesent", lambda frame: self.up.append(len(frame)))
+        socket.on("framereceived", lambda frame: self.down.append(len(frame)))
+
+    def clear(self) -> None:
+        self.up.clear()
+        self.down.clear()
+
+
+def lasso(page: Page, *corners: tuple[float, float], key: str | None = None, steps: int = 6) -> None:
+    """Draw a line through places given as shares of the map's width and height."""
+    box = page.locator("canvas.field").bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    if key:
+        page.keyboard.down(key)
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=steps)
+    page.mouse.up()
+    if key:
+        page.keyboard.up(key)
+
+
+@pytest.fixture(scope="module")
+def alone_server(tmp_path_factory):
+    """The address of a server of the map alone, and its log."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    file = tmp_path_factory.mktemp("alone") / "alone.log"
+    log = file.open("wb")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "tests/browser/map_alone.py", "--server.port", str(port)],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=log, stderr=log,
+    )  # fmt: skip
+    answers(f"http://127.0.0.1:{port}")
+    yield f"http://127.0.0.1:{port}", file
+    server.kill()
+    server.wait()
+    log.close()
+
+
+@pytest.fixture
+def alone(alone_server):
+    """The address of the map alone; the log of its server must hold no traceback."""
+    url, log = alone_server
+    yield url
+    assert "Traceback" not in log.read_text()
+
+
+def test_fifty_thousand_points(page, alone):
+    frames = Frames(page)
+    page.goto(f"{alone}/?n=50000")
+    field = page.locator("canvas.field")
+    expect(page.get_by_text("100 inside")).to_be_visible()
+    painted(page)
+    assert sum(frames.down) <= 10 * 50_000
+
+    frames.clear()
+    lasso(page, (0.3, 0.3), (0.7, 0.3), (0.7, 0.7), (0.3, 0.7))
+    expect(page.get_by_text("100 inside")).to_have_count(0)
+    settle(page)
+    said = int(page.get_by_text("inside").inner_text().split()[0])
+    assert said > 1000 and sum(frames.up) <= 2000 and sum(frames.down) < 25_000
+
+    frames.clear()
+    seen = field.evaluate(PIXELS)
+    page.get_by_role("button", name="Class", exact=True).click()
+    page.get_by_role("button", name="Zoom in").click()
+    field.press("ArrowLeft")
+    page.wait_for_timeout(600)
+    assert field.evaluate(PIXELS) != seen and FORGET in seen and FORGET not in field.evaluate(PIXELS)
+    assert sum(frames.up) == sum(frames.down) == 0
+    assert float(page.locator("[data-painted]").get_attribute("data-painted")) < 500
+
+
+def test_fingers(chromium, alone):
+    """One finger draws, two move and zoom, a tap asks for the image that is nearest."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 720}, has_touch=True)
+    page = context.new_page()
+    page.goto(f"{alone}/?n=3000")
+    painted(page)
+    hand, field = context.new_cdp_session(page), page.locator("canvas.field")
+    box = field.bounding_box()
+
+    def touch(kind: str, *fingers: tuple[float, float]) -> None:
+        points = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in fingers]
+        hand.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    before = field.evaluate("canvas => canvas.closest('.map').shown.view.scale")
+    touch("touchStart", (0.45, 0.5), (0.55, 0.5))
+    for i in range(1, 6):
+        touch("touchMove", (0.45 - 0.04 * i, 0.5), (0.55 + 0.04 * i, 0.5))
+    touch("touchEnd")
+    assert field.evaluate("canvas => canvas.closest('.map').shown.view.scale") > 2 * before
+    expect(page.get_by_text("100 inside")).to_be_visible()  # nothing was drawn
+
+    page.get_by_role("button", name="Fit").tap()
+    touch("touchStart", (0.3, 0.3))
+    for x, y in ((0.5, 0.3), (0.7, 0.3), (0.7, 0.5), (0.7, 0.7), (0.5, 0.7), (0.3, 0.7)):
+        touch("touchMove", (x, y))
+    touch("touchEnd")
+    expect(page.get_by_text("100 inside")).to_have_count(0)
+    settle(page)
+    assert int(page.get_by_text("inside").inner_text().split()[0]) > 100
+    assert page.evaluate("scrollY") == 0
+    context.close()
+
+
+def test_a_line_with_many_corners_is_sent_with_few(page, alone):
+    frames = Frames(page)
+    page.goto(f"{alone}/?n=3000")
+    painted(page)
+    frames.clear()
+    angles = np.linspace(0, 2 * np.pi, 140)
+    wave = 0.3 + 0.06 * np.sin(35 * angles)
+    lasso(page, *zip(0.5 + wave * np.cos(angles), 0.5 + wave * np.sin(angles), strict=True), steps=1)
+    expect(page.get_by_text("100 inside")).to_have_count(0)
+    assert 500 < sum(frames.up) <= 2000
+
+
+def test_moves_that_a_busy_browser_tells_as_one_are_all_corners(page, alone):
+    page.goto(f"{alone}/?n=3000")
+    painted(page)
+    box = page.locator("canvas.field").bounding_box()
+    shares = ((0.7, 0.3), (0.7, 0.7), (0.3, 0.7))
+    corners = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in shares]
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
+    page.mouse.down()
+    page.locator("canvas.field").evaluate(
+        """(canvas, corners) => {
+          const move = ([clientX, clientY], coalescedEvents = []) =>
+            new PointerEvent("pointermove", { clientX, clientY, coalescedEvents, pointerId: 1 });
+          canvas.dispatchEvent(move(corners.at(-1), corners.map((corner) => move(corner))));
+        }""",
+        corners,
+    )
+    page.mouse.up()
+    expect(page.get_by_text("100 inside")).to_have_count(0)
+    settle(page)
+    assert int(page.get_by_text("inside").inner_text().split()[0]) > 1000
+
+
+def test_the_lasso_on_explore(page, look, filled_store):
+    study = OpenStudy.open(Store(filled_store), studies(Store(filled_store))[0].key)
+    page.goto(f"{look}/explore")
+    painted(page)
+    field, heading = page.locator("canvas.field"), page.get_by_role("heading", name=re.compile("^Your set:"))
+    field.scroll_into_view_if_needed()
+    label = re.compile(rf"Map of {len(study.labels)} training images, of which {len(study.forget)} are")
+    expect(field).to_have_attribute("aria-label", label)
+    own = heading.inner_text()
+
+    # A part of the map: a set that keeps some images, and a sentence and parts below that know it.
+    lasso(page, (0.02, 0.02), (0.6, 0.02), (0.6, 0.98), (0.02, 0.98))
+    expect(heading).not_to_have_text(own)
+    first = int(re.search(r"([\d,]+) image", heading.inner_text())[1].replace(",", ""))
+    expect(page.get_by_text(f"Your forget set of {first:,} images")).to_be_visible()
+    expect(page.get_by_text(re.compile(rf"Low: {-(-first // 3):,} images|Low: {first // 3:,} images"))).to_be_visible()
+    assert "forget=" in page.url or first > 200
+
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    lasso(page, (0.2, 0.2), (0.5, 0.2), (0.5, 0.8), (0.2, 0.8), key="Alt")
+    expect(heading).not_to_have_text(re.compile(f"{first:,} image"))
+    fewer = heading.inner_text()
+    assert int(re.search(r"([\d,]+) image", fewer)[1].replace(",", "")) < first
+    field.press("Control+z")
+    expect(heading).to_have_text(re.compile(f"{first:,} image"))
+    field.press("Control+y")
+    expect(heading).to_have_text(fewer)
+
+    lasso(page, (0.012, 0.012), (0.03, 0.012), (0.03, 0.03))
+    nobody = page.get_by_text("No image lies inside that line.")
+    expect(nobody).to_be_visible()
+    page.wait_for_timeout(1500)  # longer than the rest of the page takes to follow
+    expect(nobody).to_be_visible()
+    expect(heading).to_have_text(fewer)
+
+
+def test_no_step_is_lost(page, look):
+    page.goto(f"{look}/explore?forget=2,4,6-9")
+    painted(page)
+    field, heading = page.locator("canvas.field"), page.get_by_role("heading", name=re.compile("^Your set:"))
+    seen = [heading.inner_text()]
+    for edge in (0.6, 0.4, 0.3):
+        field.scroll_into_view_if_needed()
+        lasso(page, (0.02, 0.02), (edge, 0.02), (edge, 0.98), (0.02, 0.98))
+        expect(heading).not_to_have_text(seen[-1])
+        settle(page)
+        seen.append(heading.inner_text())
+    for key, last in ("z", seen[0]), ("y", seen[-1]):  # faster than they are drawn
+        for _ in range(3):
+            field.press(f"Control+{key}")
+        expect(heading).to_have_text(last)
+    # A moment after a step the whole page is drawn anew.
+    for i, wait in enumerate((0, 5, 10, 20, 40, 80)):
+        settle(page)
+        field.evaluate(
+            """(canvas, [step, wait, tab]) => { canvas.closest(".map").shown.outbox.put({ step });
+            setTimeout(() => document.querySelectorAll("[role=tab]")[tab].click(), wait); }""",
+            [("undo", "redo")[i % 2], wait, (i + 1) % 3],
+        )
+        expect(heading).to_have_text(seen[(-2, -1)[i % 2]])
+
+
+def test_a_resting_pointer_shows_the_image(page, look):
+    page.goto(f"{look}/explore?colour=class")
+    painted(page)
+    expect(page.get_by_role("button", name="Class", exact=True)).to_have_attribute("aria-pressed", "true")
+    field = page.locator("canvas.field")
+    field.scroll_into_view_if_needed()
+    box, place = field.bounding_box(), field.evaluate(
+        """canvas => { const shown = canvas.closest(".map").shown, { x, y } = shown.points, { scale, left, top } =
+        shown.view; return [x[3] * scale + left, top - y[3] * scale]; }"""
+    )  # fmt: skip
+    page.mouse.move(box["x"] + place[0] - 3, box["y"] + place[1])
+    page.mouse.move(box["x"] + place[0], box["y"] + place[1], steps=2)
+    card = page.locator(".card")
+    expect(card).to_be_visible()
+    expect(card).to_contain_text(re.compile(r"(row|held-out image) \d+"))
+    assert card.locator("img").evaluate("async i => { await i.decode(); return i.naturalWidth; }") == 8
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    expect(card).to_be_hidden()
+    page.get_by_role("button", name="Right or wrong").click()
+    page.wait_for_url(re.compile("colour=correct"))
+
+
+def test_where_few_points_are_on_screen_their_images_are_drawn(page, look, filled_store):
+    traffic = Frames(page)
+    page.goto(f"{look}/explore")
+    painted(page)
+    field, shown = page.locator("canvas.field"), page.locator(".map")
+    field.scroll_into_view_if_needed()
+    expect(shown).to_have_attribute("data-pictures", "0")  # all points are many
+    traffic.clear()
+    # Around one image, so near that few others are left.
+    field.evaluate(
+        """canvas => { const map = canvas.closest(".map").shown, { x, y } = map.points, { scale, left, top } = map.view;
+        map.zoom(12, x[3] * scale + left, top - y[3] * scale); }"""
+    )
+    expect(shown).to_have_attribute("data-pictures", re.compile(r"^[1-9]\d*$"))
+    tile = field.evaluate(
+        """canvas => { const { tiles } = canvas.closest(".map").shown;
+        const { bitmap, width, height } = tiles.values().next().value;
+        return [tiles.size, bitmap.width >= width, width, height]; }"""
+    )
+    assert tile[0] < 300 and tile[1:] == [True, 8, 8]
+    assert len(traffic.up) == 1 and sum(traffic.up) < 4000
+    page.get_by_role("button", name="Fit", exact=True).click()
+    expect(shown).to_have_attribute("data-pictures", "0")

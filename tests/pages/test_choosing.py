@@ -1,0 +1,156 @@
+"""Choosing on Explore: the brush, the images of the set, the neighbours of one, and sets worth a look."""
+
+import io
+import json
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+
+from pages.choosing import brush, image_grid, set_images
+from pages.shared import chosen_set
+from unlearn_core.experiment import recommended
+from unlearn_core.experiment.set_numbers import brushed, describe, neighbours, ordered
+from unlearn_core.rows import unpack
+
+
+def words(at) -> str:
+    return "\n".join(e.value for e in (*at.markdown, *at.caption))
+
+
+def in_hand(at, study) -> np.ndarray:
+    return unpack(at.query_params["forget"], len(study.labels)) if "forget" in at.query_params else study.forget
+
+
+def heads(at) -> list[dict]:
+    """What components were given, each without its columns."""
+    sent = [c.proto.bytes for c in at.get("bidi_component")]
+    return [json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]) for data in sent]
+
+
+def grid(at) -> dict:
+    return next(head for head in heads(at) if "items" in head)
+
+
+@pytest.fixture
+def session(monkeypatch):
+    """A session of a page, without a page."""
+    kept, address = {}, {}
+    monkeypatch.setattr(st, "session_state", kept)
+    monkeypatch.setattr(st, "query_params", address)
+    return kept
+
+
+@pytest.mark.parametrize("mode", ["replace", "add", "subtract"])
+def test_a_brush_changes_the_set(session, study, mode):
+    named = brushed(study, 0.5, 1.0)
+    brush.apply(study, [0.5, 1.0], mode)
+    expected = {"replace": named, "add": np.union1d(study.forget, named), "subtract": np.setdiff1d(study.forget, named)}
+    assert chosen_set.rows(study, settled=False).tolist() == expected[mode].tolist() and not session.get(brush.SAID)
+    chosen_set.undo(study)
+    assert chosen_set.is_own(study, chosen_set.rows(study, settled=False))
+
+
+@pytest.mark.parametrize(
+    ("ends", "mode"),
+    [(None, "replace"), ([], "replace"), (["a", "b"], "replace"), ([float("nan"), 1], "replace"), (7, "add"),
+     ([0.2, 0.9], "erase"), ([5, 6], "replace"), ([-9, 9], "replace"), ([float("inf"), 0], "add")],
+)  # fmt: skip
+def test_a_brush_that_names_nothing_changes_nothing(session, study, ends, mode):
+    brush.apply(study, ends, mode)
+    assert "Your set stays as it was" in session[brush.SAID]
+    assert chosen_set.is_own(study, chosen_set.rows(study, settled=False))
+
+
+def test_a_chart_that_is_drawn_anew_clears_nothing(session, study):
+    session[brush.CHART] = SimpleNamespace(selection=SimpleNamespace(box=[]))
+    brush._dragged(study)
+    assert chosen_set.version(study) == 0 and brush.SAID not in session
+
+
+def test_numbers_stand_beside_random_sets(open_page, filled_store, study):
+    at, said = open_page("explore", filled_store), describe(study, study.forget)
+    assert f"more memorized than **{said.memorization_percentile:.0%}** of random sets" in words(at)
+    assert f"more entangled than **{said.facts.entanglement.percentile:.0%}** of random sets" in words(at)
+    assert any(f"200 random sets of {len(study.forget)} images" in m.help for m in at.metric)
+
+
+def test_the_images_of_the_set_stand_in_order(open_page, filled_store, study):
+    at = open_page("explore", filled_store)
+    rows, values = ordered(study, study.forget, "memorization")
+    assert [item["row"] for item in grid(at)["items"]] == rows[:24].tolist()
+    assert grid(at)["items"][0]["line"] == f"class {study.classes[study.labels[rows[0]]]}\n{values[0]:.2f}"
+    assert f"1 to 24 of {len(rows)} images" in words(at)
+    at = open_page("explore", filled_store, sort="loss")
+    assert [item["row"] for item in grid(at)["items"]] == ordered(study, study.forget, "loss")[0][:24].tolist()
+
+
+def test_an_image_is_taken_out(session, study):
+    row = int(study.forget[3])
+    set_images.take_out(study, row)
+    assert chosen_set.rows(study, settled=False).tolist() == np.setdiff1d(study.forget, [row]).tolist()
+    assert session[set_images.CHANGED]
+    version = chosen_set.version(study)
+    for nothing in (None, "3", 2.0, True, -1, 10**9, [3]):
+        set_images.take_out(study, nothing)
+    assert chosen_set.version(study) == version
+
+
+def test_the_last_image_stays(session, study, monkeypatch):
+    said = []
+    monkeypatch.setattr(st, "warning", said.append)
+    chosen_set.change(study, np.array([5]))
+    set_images.take_out(study, 5)
+    assert chosen_set.rows(study, settled=False).tolist() == [5] and "stays as it was" in said[0]
+
+
+def test_neighbours_of_the_image_in_the_address(open_page, filled_store, study):
+    row = int(study.forget[0])
+    near = neighbours(study, row, study.forget)
+    at = open_page("explore", filled_store, near=str(row))
+    assert f"nearest to **row {row}** (class {study.classes[study.labels[row]]}, in your set)" in words(at)
+    assert f"**{near.alike * 8:.0f} are of its class**" in words(at)
+
+
+@pytest.mark.parametrize("near", ["", "x", "-1", "9" * 30, "1.5"])
+def test_an_address_that_names_no_image_asks_nothing(open_page, filled_store, near):
+    at = open_page("explore", filled_store, near=near)
+    assert not [s for s in at.subheader if "entangled" in s.value] and not at.error
+
+
+def test_a_held_out_image_has_nothing_to_forget(open_page, filled_store, study):
+    at = open_page("explore", filled_store, near=str(len(study.labels)))
+    assert "held-out image" in words(at)
+    assert "does not exist" in words(open_page("explore", filled_store, near="99999999"))
+
+
+def test_what_is_worth_a_look_is_one_press_away(open_page, filled_store, study):
+    at = open_page("explore", filled_store, change="Recommended")
+    found, left_out = recommended.recommended(study)
+    for one in found:
+        assert f"**{one.title}: {len(one.rows)} image" in words(at)
+    captions = [c.value for c in at.caption]
+    assert all(why in captions for why in left_out)
+    at.button(key=f"recommended.{len(found) - 1}").click().run()
+    assert in_hand(at, study).tolist() == found[-1].rows.tolist()
+
+
+def test_a_picture_of_many_images_holds_each_in_its_place():
+    grey = np.random.default_rng(0).integers(0, 256, (11, 1, 8, 8)).astype(np.uint8)
+    data, width, height = image_grid.sprite(grey)
+    sheet = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+    assert (width, height) == (8, 8) and sheet.shape == (16, 64)
+    assert np.array_equal(sheet[8:16, 16:24], grey[10, 0])
+
+
+def test_two_hundred_images_are_a_small_picture():
+    # As smooth as photographs are: noise through a mean over neighbours.
+    noise = np.random.default_rng(0).normal(128, 160, (200, 3, 36, 36))
+    smooth = np.mean([noise[:, :, i : i + 32, j : j + 32] for i in range(5) for j in range(5)], axis=0)
+    data, *_ = image_grid.sprite(np.clip(smooth, 0, 255).astype(np.uint8))
+    assert len(data) <= 75_000 and re.match(rb"RIFF", data)
+    large, width, height = image_grid.sprite(np.zeros((2, 3, 300, 200), np.uint8))
+    assert max(width, height) == image_grid.LARGEST and len(large) < 2000

@@ -1,0 +1,74 @@
+"""The deeper views of the Audit page on a finished audit of all tiers: what they say is what was measured."""
+
+import json
+
+import pytest
+from audit_story import METHOD
+
+
+@pytest.fixture(scope="module")
+def audited(audit_story, tmp_path_factory):
+    """The folder of a store with an audit of every tier, and its overview."""
+    found = audit_story.copied(tmp_path_factory.mktemp("evidence") / "store")
+    return found.store.root, found.store.find(found.wanted)
+
+
+@pytest.mark.parametrize("show", ["off", "whole", "parts", "others", "all"])
+def test_all_numbers_lists_what_was_measured(open_page, audited, show):
+    root, result = audited
+    at = open_page("audit", root, method=METHOD, evidence="numbers", show=show)
+    assert not at.error and not at.exception
+    table, shown = result.table(), at.dataframe[0].value
+    judged = table[table["side"].notna()]
+    off = judged[judged["side"] != 0]
+    assert f"**{len(off)} of {len(judged)}** numbers tell **Random" in at.markdown[0].value
+    expected = {"all": len(table), "off": len(off), "others": table["on"].isin(["retain", "test"]).sum()}
+    assert len(shown) == expected.get(show, len(shown)) and len(shown) > 0
+    # What matters is on the first screen, narrow enough for it; the rest is a switch away.
+    assert list(shown.columns) == ["what", "on", "unlearned", "retrained", "says"]
+    assert not shown["says"].str.contains("retraining").any()
+    wide = json.loads(at.dataframe[0].proto.columns)
+    assert sum(wide[column]["width"] for column in shown.columns) <= 820
+    at.toggle(key="more").set_value(True).run()
+    assert list(at.dataframe[0].value.columns) == [*shown.columns, "original", "gap", "floor"]
+    assert at.dataframe[0].value[list(shown.columns)].equals(shown)
+
+
+def test_single_images_sets_the_two_attackers_beside_each_other(open_page, audited):
+    root, result = audited
+    at = open_page("audit", root, method=METHOD, evidence="images")
+    assert not at.error and not at.exception
+    lines = result.table().set_index(["metric", "on", "by"])
+    single, together = (
+        lines.loc[("u_lira_efficacy_auc", "forget", by), "unlearned"] for by in ("per example", "population")
+    )
+    said = at.markdown[0].value
+    assert f"AUC {single:.2f} (" in said and f"{together:.2f}" in said
+    images = result.table("images")
+    assert at.selectbox(key="address.image").value in set(images["row"].astype(str))
+    chosen = str(images["row"].iloc[3])
+    at.selectbox(key="address.image").select(chosen).run()
+    assert not at.exception and at.query_params["image"] == chosen
+    assert {"class, from the last layer", "image, reconstructed by gradient matching (AUC)"} <= {
+        text for frame in at.dataframe for text in frame.value.get("what", [])
+    }
+
+
+def test_many_models_says_what_a_perfect_run_reads(open_page, audited):
+    root, result = audited
+    at = open_page("audit", root, method=METHOD, evidence="models")
+    assert not at.error and not at.exception
+    quality = result.table().set_index(["metric", "on", "by"]).loc[("forgetting_quality", "forget", "")]
+    said = at.markdown[0].value
+    assert f"F {quality['unlearned']:.2f}" in said
+    assert f"{quality['retrained_low']:.2f} to {quality['retrained_high']:.2f} (not 1)" in said
+
+
+@pytest.mark.parametrize("view", ["numbers", "images", "models", "kept"])
+def test_without_evidence_its_cost_is_said_before_it_is_collected(open_page, filled_store, view):
+    at = open_page("audit", filled_store, method="fine-tune", evidence=view)
+    assert not at.error and not at.exception
+    assert [b.label for b in at.button] == ["Collect this evidence"]
+    # Everything that the first tiers ask was made by the study; how long the measuring takes nobody knows yet.
+    words = "All models are there already. How long measuring" if view in ("numbers", "kept") else "models to train and"
+    assert any(words in m.value for m in at.markdown)

@@ -1,0 +1,158 @@
+"""What to expect before a run, and everything on one set, on the Plan page."""
+
+import shutil
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pages.shared import forecast_panel, law_words
+from pages.shared.try_everything import plan_of
+from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil, studies
+from unlearn_core.experiment.difficulty import Difficulty, difficulty
+from unlearn_core.experiment.landscape_sets import Seen, facts_of, seen
+from unlearn_core.experiment.reach import planned
+from unlearn_core.experiment.try_everything import attempts, board
+from unlearn_core.store import Store
+from unlearn_core.unlearning import FineTune, NegGrad
+
+
+@pytest.fixture
+def plan_page(open_page):
+    return partial(open_page, "plan")
+
+
+@pytest.fixture(scope="module")
+def mapped(filled_store, filled_study, tmp_path_factory) -> Store:
+    """The small study with a landscape of its images."""
+    root = tmp_path_factory.mktemp("mapped") / "store"
+    shutil.copytree(filled_store, root)
+    few = (FineTune(epochs=2), NegGrad(epochs=1))
+    shared = {"training": filled_study.training, "models": filled_study.models, "originals": 2}
+    fulfil(Store(root), Landscape(**shared, unlearners=few, sets=32, sizes=(20, 40)))
+    return Store(root)
+
+
+def words(at) -> str:
+    return "\n".join(e.value for e in (*at.markdown, *at.caption, *at.info))
+
+
+def button(at, label: str):
+    return next(b for b in at.button if b.label == label)
+
+
+def test_without_a_landscape_the_panel_says_what_one_costs_and_starts_it(plan_page, filled_store, study, submitted):
+    at = plan_page(filled_store)
+    assert "96 models to train and 960 unlearning runs on 48 sets" in words(at)
+    button(at, "Measure the landscape").click().run()
+    (asked,) = submitted
+    assert isinstance(asked, Landscape) and asked.bank == study.spec.bank and asked.sets == 48
+
+
+def test_whether_the_set_in_hand_would_be_covered_is_said_before_anything_is_measured(plan_page, filled_store):
+    said = words(plan_page(filled_store, forget="0-299"))
+    outside = "Your set would lie **outside** what 48 or 240 sets cover, so it would have no forecast: "
+    assert f"{outside}its number of images is 300, while they have 20 to 120." in said
+    said = words(plan_page(filled_store, forget="0-59"))  # images in no order: much like a random set
+    assert "Your set would lie **inside** what" in said and "240 sets cover, so it would have a forecast." in said
+
+
+def test_the_sizes_of_a_landscape_are_told_apart_where_they_differ():
+    told = forecast_panel._covers({48: "its *size* is 9", 240: ""})
+    assert "**outside** what 48 sets cover" in told[0] and r"its \*size\* is 9." in told[0]
+    assert "**inside** what 240 sets cover" in told[1] and len(told) == 2
+    assert len(forecast_panel._covers({48: "", 240: ""})) == 1
+
+
+def test_what_is_foretold_of_the_reach_is_what_is_measured(mapped):
+    found = next(mapped.results("Landscape"))
+    spec, taught = found.spec(), difficulty(found)
+    about = seen(mapped, spec.bank)
+    reach = planned(about, spec)
+    pd.testing.assert_frame_equal(reach.facts, taught.facts, check_names=False)
+    for rows in (np.arange(300), np.arange(0, 630, 23), np.arange(40)):
+        facts = facts_of(about, rows)
+        assert bool(reach.why_not(facts)) == bool(taught.outside(facts))
+    # Sets of a small landscape are the first of a large one, and none of these lies outside of itself.
+    larger = planned(about, spec.but(sets=64))
+    pd.testing.assert_frame_equal(larger.facts.head(32), reach.facts)
+    assert sum(not larger.why_not(line) for line in larger.facts.to_dict("records")) == 64
+
+
+def test_the_forecast_of_the_set_in_hand(plan_page, mapped):
+    at = plan_page(mapped.root)
+    study = OpenStudy.open(mapped, studies(mapped)[0].key)
+    facts = facts_of(
+        Seen(study.labels, study.memorization.scores, -study.proxy("confidence"), study.sums), study.forget
+    )
+    taught = difficulty(next(mapped.results("Landscape")))
+    if taught.outside(facts):
+        assert "No forecast for this set" in words(at)
+    else:
+        best = taught.forecast(facts).iloc[0]
+        assert (
+            f"**{best['title']}** is expected to come closest to retraining: plain ToW **{best['tow']:.2f}**"
+            in words(at)
+        )
+        assert "rank by group ToW" in words(at)
+    assert "The law here, between sets alike in number of images, number of classes and largest share" in words(at)
+    assert "95 % over 2 original models" in words(at) and "this is a preview" in words(at)
+
+
+def test_a_set_unlike_all_others_is_refused_with_the_reason(plan_page, mapped):
+    at = plan_page(mapped.root, forget="0-299")
+    assert "No forecast for this set" in words(at) and "number of images is 300" in words(at)
+    assert "The law here" in words(at)  # what was learned of other sets stays
+
+
+def test_what_counts_once_and_what_cannot_be_told_is_said(mapped):
+    table = next(mapped.results("Landscape")).table()
+    words = SimpleNamespace(score_words=SimpleNamespace(name="memorization"))
+    twin = table[table["algorithm"] == "neggrad"].assign(algorithm="twin", title="Twin *of it*")
+    taught = Difficulty(pd.concat([table, twin], ignore_index=True).assign(entanglement=0.5, size=20.0))
+    assert forecast_panel._twins(taught).endswith(r"read the same: NegGrad and Twin \*of it\*.")
+    law = law_words.law(taught, words)
+    assert "For entanglement nothing can be told" in law and "of 2 algorithms" in law  # and not of 3
+    assert law.startswith("**The law here, between sets alike in number of classes and largest share of a class.**")
+    assert "Not held fixed, because it is the same in all sets or follows from the rest: number of images" in (
+        law_words.basis(taught)
+    )
+
+
+def test_everything_is_asked_for_with_what_the_study_found(plan_page, filled_store, study, submitted):
+    at = plan_page(filled_store)
+    button(at, "Try everything").click().run()
+    (asked,) = submitted
+    assert isinstance(asked, TryEverything) and asked.forget == study.spec.forget and asked.bank == study.spec.bank
+    assert study.run_result("random-label", 0).spec().unlearner in asked.unlearners
+    own = study.spec.plans[0]
+    assert asked.plans[0] == own.but(
+        high=study.best.get(own.high, own.high), medium=study.best.get(own.medium, own.medium)
+    )
+    assert asked.seeds == 3
+
+
+def test_what_is_finished_is_on_the_board_and_can_be_taken_over(plan_page, filled_store, submitted, tmp_path):
+    shutil.copytree(filled_store, tmp_path / "own")
+    store = Store(tmp_path / "own")
+    at = plan_page(store.root)
+    button(at, "Try everything").click().run()
+    (asked,) = submitted
+    todo = attempts(store, asked)
+    for tried in (todo[0], todo[1], next(t for t in todo if t.title == "NegGrad")):
+        fulfil(store, tried.attempt)
+
+    at = plan_page(store.root)
+    table = board(store, todo)
+    best = table[table["kind"] != "reference"].iloc[0]
+    assert f"**{best['title']}** is closest to retraining so far" in words(at)
+    which = next(s for s in at.selectbox if s.key == "everything.which")
+    assert len(which.options) == 2
+    number = next(i for i, t in enumerate(todo) if t.title == "NegGrad")
+    which.set_value(number).run()
+    button(at, "Use as plan").click().run()
+    plan = plan_of(todo[number])
+    assert plan.low == plan.high == todo[number].attempt.unlearner
+    assert "NegGrad on 10 low, then NegGrad on 10 medium, then NegGrad on 10 high" in at.markdown[0].value

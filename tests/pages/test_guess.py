@@ -1,0 +1,115 @@
+"""The guess game: fair pairs, answers that stay out of the address, and scores that are those of the core."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from unlearn_core.experiment import OpenStudy, guessing
+from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.guessing import Pair, attack_hits, opposite_wins, pairs
+from unlearn_core.params import BadValue
+
+
+def test_pairs_are_fair_and_the_same_for_a_seed(study):
+    found = pairs(study, ("original",), seed=3)
+    assert found == pairs(study, ("original",), seed=3) != pairs(study, ("original",), seed=4)
+    assert len({p.row for p in found}) == len({p.stranger for p in found}) == len(found) == 10
+    assert np.isin([p.row for p in found], study.forget).all()
+    unseen = study.data.test.y.numpy()
+    assert all(study.labels[p.row] == unseen[p.stranger] for p in found)
+
+
+def test_both_sides_come_up(study):
+    left = [p.left for seed in range(20) for p in pairs(study, ("original",), seed)]
+    assert 0.35 < np.mean(left) < 0.65
+
+
+def test_too_few_images_are_refused(study):
+    with pytest.raises(BadValue, match="The game needs 31 images"):
+        pairs(study, ("original",), 0, 31)
+
+
+def test_the_attack_is_scored_by_who_is_surer():
+    asked = [Pair(0, 0, True, {"m": (0.9, 0.2)}), Pair(1, 1, False, {"m": (0.1, 0.2)}), Pair(2, 2, True, {"m": (1, 1)})]
+    assert attack_hits(asked, "m") == 1.5
+    assert [p.shown("m") for p in asked] == [(0.9, 0.2), (0.2, 0.1), (1, 1)]
+
+
+def test_the_surer_one_wins_as_often_as_the_attack_of_the_study_says(study):
+    # Over all forget images and many draws, the share of right pairs is the attack's AUC but for the draw of partners.
+    asked = [p for seed in range(40) for p in pairs(study, ("original",), seed)]
+    auc = study.table.query("method == 'original' and seed == 0")["attack_auc"].iloc[0]
+    assert attack_hits(asked, "original") / len(asked) == pytest.approx(auc, abs=0.1)
+
+
+def test_the_opposite_rule_wins_where_the_attack_does_worse_than_chance(study):
+    known, table = OpenStudy(study.store, study.result), study.table.copy()
+    for method, value in {"original": 0.8, "fine-tune": 0.3, "retrained": 0.499}.items():
+        of_it = table["method"] == method
+        table.loc[of_it, "attack_auc"] = value + 0.001 * table.loc[of_it, "seed"]
+    known.__dict__["table"] = table
+    won = opposite_wins(known, ("original", "fine-tune", "retrained"))
+    assert won == {"fine-tune": pytest.approx(0.699)}  # at 0.5 no rule wins
+    assert opposite_wins(known, ("original",)) == {}
+    asked = [p for seed in range(40) for p in pairs(study, ("original",), seed)]
+    turned = [replace(p, sure={"original": p.sure["original"][::-1]}) for p in asked]
+    assert attack_hits(turned, "original") == len(asked) - attack_hits(asked, "original")
+
+
+@pytest.mark.parametrize(
+    ("won", "said"),
+    [
+        (
+            {"fine-tune": 0.7, "retrained": 0.699},
+            "for **70%** with Fine-tune, and, as the images are harder than most, ",
+        ),
+        (
+            {"original": 0.6, "fine-tune": 0.7},
+            "for **60%** with Original and **70%** with Fine-tune, and does not win with a retrained model.",
+        ),
+        ({"fine-tune": 0.7}, "win with a retrained model, so the images stand out by what was done to forget them."),
+        ({"retrained": 0.7}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_page_says_where_the_opposite_rule_wins(open_page, filled_store, monkeypatch, won, said):
+    monkeypatch.setattr(guessing, "opposite_wins", lambda study, methods: won)
+    at = open_page("guess", filled_store, method="fine-tune")
+    while len(at.subheader) and at.subheader[0].value.startswith("Pair"):
+        at.button(key="guess.Left").click().run()
+    told = [m.value for m in at.markdown if m.value.startswith("The opposite rule wins here")]
+    assert said in told[0] if said else told == []
+
+
+def test_a_game_from_first_to_last(open_page, filled_store):
+    at = open_page("guess", filled_store)
+    for number in range(20):
+        assert at.subheader[0].value.startswith(f"Pair {number + 1} of 20")
+        assert set(at.query_params) <= {"study", "method"}
+        answer = at.session_state["guess"]["pairs"][number].left
+        at.button(key="guess.Left" if answer else "guess.Right").click().run()
+    assert [m.value for m in at.metric] == ["10 of 10", "10 of 10"]
+    assert [m.label for m in at.metric][0] == "Original"
+    at.button[-1].click().run()
+    assert at.subheader[0].value.startswith("Pair 1 of 20") and at.session_state["guess"]["turn"] == 1
+
+
+def test_wrong_answers_count_for_nothing(open_page, filled_store, study):
+    at = open_page("guess", filled_store)
+    for number in range(20):
+        answer = at.session_state["guess"]["pairs"][number].left
+        at.button(key="guess.Right" if answer else "guess.Left").click().run()
+        if number == 0:
+            assert at.caption[-1].value.startswith("Wrong: ") or any("Wrong: " in c.value for c in at.caption)
+    assert [m.value for m in at.metric] == ["0 of 10", "0 of 10"]
+    auc = study.means("attack_auc")["mean"]
+    said = next(m.value for m in at.markdown if m.value.startswith("Over all pairs"))
+    assert f"**{auc[core.ORIGINAL]:.0%}**" in said and f"**{auc[core.RETRAINED]:.0%}**" in said
+
+
+def test_another_method_is_another_game(open_page, filled_store):
+    at = open_page("guess", filled_store)
+    at.button(key="guess.Left").click().run()
+    at.selectbox(key="address.method").set_value("fine-tune").run()
+    assert at.session_state["guess"]["answers"] == [] and at.query_params["method"] == "fine-tune"

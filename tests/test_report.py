@@ -1,0 +1,499 @@
+"""The report: its numbers are the core's own, its words follow them, and the file needs nothing else."""
+
+import base64
+import io
+import json
+import re
+import shlex
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from unlearn_core import report
+from unlearn_core.cli import app
+from unlearn_core.evaluation import METRICS, Estimate, over_seeds
+from unlearn_core.experiment import Audit, OpenStudy, audit, fulfil, studies
+from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.bundle import export, import_bundle
+from unlearn_core.experiment.tiers.overview import verdict
+from unlearn_core.experiment.tiers.subject import subject_of_method
+from unlearn_core.params import BadValue, build, plain
+from unlearn_core.report import charts, sections, words
+from unlearn_core.store import Store
+
+NESTED = ("meta", "img", "link", "br", "line", "rect", "path", "circle", "polyline")
+
+
+@pytest.fixture(scope="module")
+def study(filled_store):
+    store = Store(filled_store)
+    return OpenStudy.open(store, studies(store)[0].key)
+
+
+@pytest.fixture(scope="module")
+def unbanked(unbanked_store):
+    store = Store(unbanked_store)
+    return OpenStudy.open(store, studies(store)[0].key)
+
+
+class Page(HTMLParser):
+    """The page as a reader meets it: text, tags in order, and what is inside each."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags, self.words, self.open = [], [], []
+        self.feed(html)
+        self.text = " ".join(" ".join(self.words).split())
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in NESTED:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module", params=report.AUDIENCES)
+def written(request, study):
+    return report.write(study, request.param)
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_fetched_from_anywhere(written):
+    page = Page(written)
+    assert not re.search(r"https?:|url\(|@import|javascript:", written)
+    names = [(name, value) for _, attrs in page.tags for name, value in attrs.items()]
+    assert all(value.startswith("data:image/png;base64,") for name, value in names if name in ("src", "srcset"))
+    assert not [n for n, _ in names if n.startswith("on") or n in ("href", "action", "xlink:href")]
+    assert not page.all("script") and not page.all("link") and not page.all("iframe")
+    policy = next(m["content"] for m in page.all("meta") if "http-equiv" in m)
+    assert policy.startswith("default-src 'none'")
+
+
+def test_it_can_be_read_without_seeing_it(written):
+    page = Page(written)
+    assert page.all("html") == [{"lang": "en"}]
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert len(page.all("img")) >= 6 and all(len(img["alt"]) > 10 for img in page.all("img"))
+    described = page.all("title")[1:], page.all("desc")
+    for svg, title, text in zip(page.all("svg"), *described, strict=True):
+        assert svg["role"] == "img" and svg["aria-labelledby"] == f"{title['id']} {text['id']}"
+    assert len({t["id"] for t in described[0]}) == len(described[0])
+    assert page.all("th") and all(th["scope"] in ("row", "col") for th in page.all("th"))
+
+
+def test_print_is_always_light_and_on_a4(written):
+    assert "@page { size: A4" in written and "@media screen and (prefers-color-scheme: dark)" in written
+    assert "prefers-color-scheme" not in written.replace("@media screen and (prefers-color-scheme: dark)", "")
+
+
+def test_the_same_study_gives_the_same_file(study):
+    assert report.write(study, "technical") == report.write(study, "technical")
+
+
+def test_names_from_data_are_text(study):
+    evil = '<script>alert("x")</script>&"\'{{ 7 * 7 }}'
+    hostile = OpenStudy.open(study.store, study.key)
+    hostile.spec = study.spec.but(name=evil)
+    hostile.table = study.table.assign(
+        title=[t if m != "rum" else evil for m, t in study.table[["method", "title"]].to_numpy()]
+    )
+    for audience in report.AUDIENCES:
+        page = Page(report.write(hostile, audience))
+        assert not page.all("script") and evil in page.text and "49" not in page.all("title")[0]
+
+
+# -- its numbers -------------------------------------------------------------------------------------------------------
+
+
+def test_the_headline_is_the_plan_else_the_nearest(study):
+    assert report.headline(study) == "rum"
+    without = OpenStudy.open(study.store, study.key)
+    without.table = study.table[study.table["kind"] != "plan"]
+    assert report.headline(without) == core.ranked(without, "group_tow").index[0]
+    assert report.methods(study) == list(core.ranked(study, "group_tow").index)
+
+
+def test_the_numbers_of_a_statement_are_those_of_compare_and_audit(study):
+    forgotten, kept, attacked = words.statements(study, "rum")
+    for reading, metric in zip(
+        (*forgotten.readings, *kept.readings),
+        ("forget_accuracy", "low_accuracy", "medium_accuracy", "high_accuracy", "retain_accuracy", "test_accuracy"),
+        strict=True,
+    ):
+        means, gap = study.means(metric), core.versus(study, "rum", "retrained", metric).difference
+        assert reading.method == words.spread(means.loc["rum", "mean"], means.loc["rum", "half_width"])
+        assert reading.retrained == words.spread(means.loc["retrained", "mean"], means.loc["retrained", "half_width"])
+        assert reading.difference == words.estimate(gap, signed=True)
+        each = core.by_seed(study, metric)
+        within = words.margin((each["retrained-again"] - each["retrained"]).tolist())
+        assert reading.margin == words.spread(within)
+        assert reading.side == words.place(gap, within, worse_only=reading in kept.readings)
+    for reading, part in zip(attacked.readings, ("all", "low", "medium", "high"), strict=True):
+        found = audit.judge(study, "rum", audit.default_statistic(study), part)
+        assert reading.difference == words.estimate(found.apart, signed=True)
+        assert reading.method.startswith(f"{found.audited.success.value:.2f} (")
+        assert (reading.side or 0) == found.side  # what an attack finds is what the Audit page says
+        within = words.margin(np.subtract(found.again.aucs, found.retrained.aucs))
+        assert reading.side != 0 or abs(found.apart.mean) + found.apart.half_width <= within
+
+
+def test_every_number_of_the_table_is_that_of_compare(study):
+    text = Page(report.write(study, "technical")).text
+    table = core.everything(study)
+    for metric in sections.TABLE:
+        for name in table.index:
+            assert words.spread(table.loc[name, metric], table.loc[name, f"{metric}_half_width"]) in text
+    es = study.about(study.forget).entanglement
+    assert f"{es.share_of_random:.2g} of that of a random set" in text
+    assert (
+        study.key in text and study.data.fingerprint() in text and study.result.manifest()["versions"]["torch"] in text
+    )
+
+
+def test_another_method_is_another_report(study):
+    rum, other = (Page(report.write(study, method=m)).text for m in ("rum", "random-label"))
+    means = study.means("group_tow").loc["random-label"]
+    assert (
+        "Report on Random-label" in other and words.spread(means["mean"], means["half_width"]) in other and rum != other
+    )
+
+
+@pytest.mark.parametrize(("asked", "says"), [({"audience": "boss"}, "audience"), ({"method": "retrained"}, "method")])
+def test_what_cannot_be_reported_is_one_sentence(study, asked, says):
+    with pytest.raises(BadValue, match=says):
+        report.write(study, **asked)
+
+
+def test_thumbnails_are_the_images(study):
+    shown = sections._asked(study, 3)["thumbnails"]
+    for part, tiles in shown.items():
+        scores = study.memorization.scores
+        assert len(tiles) == 3 and f"{scores[study.parts[part]].max():.2f}" in tiles[0]["words"]
+        for tile in tiles:
+            row = int(re.match(r"Row (\d+)", tile["words"]).group(1))
+            pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(tile["png"]))))
+            assert np.array_equal(pixels, study.pixels[row][0])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_images_of_any_depth_become_a_png(channels):
+    tile = np.random.default_rng(0).integers(0, 256, (channels, 5, 4), dtype=np.uint8)
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(sections.png(tile)))))
+    assert np.array_equal(pixels, tile[0] if channels < 3 else np.moveaxis(tile[:3], 0, -1))
+
+
+# -- its verdicts ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("apart", "within", "side", "not_worse"),
+    [
+        ((0.3, 0.1), 0.15, 1, 1),
+        ((-0.3, 0.1), 0.15, -1, -1),
+        ((0.02, 0.03), 0.05, 0, 0),  # the end of the interval is the end of the margin
+        ((0.02, 0.031), 0.05, None, 0),
+        ((-0.02, 0.031), 0.05, None, None),
+        ((-0.233, 0.259), 0.01, None, None),  # wrecked in some seeds: not told from 0, and far from equal
+        ((-0.02, 0.005), 0.05, 0, 0),  # a difference, and smaller than that of two retrained models
+        ((-0.06, 0.02), 0.05, None, None),
+        ((0.3, None), 0.1, None, None),
+        ((None, None), 0.1, None, None),
+        ((0.3, 0.1), None, None, None),
+    ],
+)
+def test_like_retraining_needs_the_whole_interval_within_the_margin(apart, within, side, not_worse):
+    assert words.place(Estimate(*apart, 3), within) == side
+    assert words.place(Estimate(*apart, 3), within, worse_only=True) == not_worse
+
+
+def test_the_margin_is_how_far_two_retrained_models_lie_apart():
+    assert words.margin([0.0, 0.0, 0.0]) == words.SMALLEST and words.margin([0.0, 1e-4, -1e-4]) == words.SMALLEST
+    assert words.margin([0.01, -0.01]) == words.margin([0.01, 0.01]) == pytest.approx(0.043027, abs=1e-5)
+    assert words.margin([0.1]) is words.margin([0.1, None]) is None and words.margin([0.5, -0.5]) == words.LARGEST
+    # Of pairs of retrained models about 95 of 100 lie no further apart, however few pairs it is estimated from.
+    draws = np.random.default_rng(0).normal(0, 0.015, (4000, 6, 2)) @ [1, -1]
+    for n in (2, 5):
+        within = np.array([words.margin(own) for own in draws[:, :n]])
+        assert (np.abs(draws[:, 5]) <= within).mean() == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_retrained_model_reads_as_one_and_more_seeds_do_not_change_that():
+    """The margin does not shrink as seeds are added, so what is equal is found to be, and ever more surely."""
+    rng, share = np.random.default_rng(1), []
+    for n in (3, 5, 20):
+        x = rng.normal(0.9, 0.008, (1000, n, 3))
+        gap, floor = x[..., 0] - x[..., 1], x[..., 2] - x[..., 1]
+        share.append(
+            np.mean([words.place(over_seeds(g), words.margin(f)) == 0 for g, f in zip(gap, floor, strict=True)])
+        )
+    assert share == sorted(share) and share[0] > 0.5 and share[-1] > 0.99
+
+
+def test_a_wrecked_model_is_not_kept(study):
+    """Kept images of some seeds lost: the interval is so wide that it holds 0, and nothing is said to be kept."""
+    torn = OpenStudy.open(study.store, study.key)
+    table = study.table.copy()
+    lost = (table["method"] == "rum") & (table["seed"] > 0)
+    for metric in ("retain_accuracy", "test_accuracy", "low_accuracy", "medium_accuracy", "high_accuracy"):
+        table.loc[lost, metric] = table.loc[lost, metric] * [0.95, 0.5]
+    torn.table = table
+    assert core.side_of_zero(core.versus(torn, "rum", "retrained", "retain_accuracy").difference) == 0
+    forgotten, kept, _ = words.statements(torn, "rum")
+    assert (kept.mark, kept.verdict) == ("unknown", "Cannot be told") and forgotten.mark != "good"
+    for reading in kept.readings:
+        assert f"differs by {reading.difference} (margin {reading.margin})" in kept.says
+    table.loc[table["method"] == "rum", "retain_accuracy"] = [0.5, 0.51, 0.52]
+    said = words.statements(torn, "rum")[1]
+    assert (said.mark, said.verdict) == ("bad", "No") and "worse than a retrained model on kept images" in said.says
+
+
+PARTS = ("low", "medium", "high")
+
+
+@pytest.mark.parametrize(
+    ("sides", "power", "mark", "verdict"),
+    [
+        ((0, 0, 0), 1, "good", "Like retraining"),
+        ((0, 0, 0), 0, "unknown", "Cannot be told"),
+        ((0, 0, 1), 1, "bad", "Not enough"),
+        ((-1, 0, 0), 1, "bad", "Too much"),
+        ((-1, 0, 1), 1, "bad", "Unevenly"),
+        ((0, 0, 0), None, "unknown", "Cannot be told"),
+        ((0, None, 0), 1, "unknown", "Cannot be told"),
+        ((1, None, 0), 1, "bad", "Not enough"),
+        ((None, None, None), 1, "unknown", "Cannot be told"),
+    ],
+)
+def test_forgetting_is_judged_on_both_sides(study, monkeypatch, sides, power, mark, verdict):
+    def reading(_, method, metric, what):
+        part = metric.removesuffix("_accuracy")
+        side = power if method == "original" else dict(zip(PARTS, sides, strict=True)).get(part, 0)
+        return words.Reading(what, "", "", "+0.020 ± 0.030", "0.040", side)
+
+    monkeypatch.setattr(words, "_reading", reading)
+    said = words._forgotten(study, "rum")
+    assert (said.mark, said.verdict) == (mark, verdict)
+    assert ("over-unlearned" in said.says) == (verdict == "Too much")
+    assert ("medium part" in said.says) == (sides[1] is None or verdict == "Like retraining")
+    assert ("0.040" in said.says) == (verdict == "Like retraining" or (None in sides and said.mark == "unknown"))
+
+
+@pytest.mark.parametrize(
+    ("sides", "mark", "verdict"),
+    [
+        ((0, 0), "good", "Yes"),
+        ((1, 0), "good", "Yes"),
+        ((0, -1), "bad", "No"),
+        ((None, -1), "bad", "No"),
+        ((0, None), "unknown", "Cannot be told"),
+        ((None, None), "unknown", "Cannot be told"),
+    ],
+)
+def test_keeping_is_judged_on_one(study, monkeypatch, sides, mark, verdict):
+    given = dict(zip(("retain_accuracy", "test_accuracy"), sides, strict=True))
+    monkeypatch.setattr(
+        words, "_reading", lambda _, m, metric, what, worse_only: words.Reading(what, "", "", "", "", given[metric])
+    )
+    said = words._kept(study, "rum")
+    assert (said.mark, said.verdict) == (mark, verdict)
+
+
+@pytest.mark.parametrize(
+    ("whole", "high", "wide", "power", "mark", "verdict"),
+    [
+        (0.0, 0.0, 0.02, 0.3, "good", "No"),
+        (0.2, 0.0, 0.02, 0.3, "bad", "Yes"),
+        (-0.2, 0.0, 0.02, 0.3, "bad", "Yes"),
+        (0.0, -0.2, 0.02, 0.3, "bad", "Yes, part by part"),
+        (0.0, 0.0, 0.9, 0.3, "unknown", "Cannot be told"),
+        (0.2, 0.0, 0.9, 0.3, "unknown", "Cannot be told"),
+        (0.0, 0.0, 0.02, 0.0, "unknown", "Cannot be told"),
+        (0.0, 0.0, 0.02, 0.05, "unknown", "Cannot be told"),
+    ],
+)
+def test_an_attack_is_judged_on_both_sides(study, monkeypatch, whole, high, wide, power, mark, verdict):
+    honest = audit.judge
+
+    def judge(about, method, statistic, part):
+        apart = {"all": whole, "high": high}.get(part, 0.0)
+        small = {"floor": Estimate(0.0, 0.01, 3), "power": Estimate(power, 0.01, 3)}
+        return replace(honest(about, method, statistic, part), apart=Estimate(apart, wide, 3), **small)
+
+    monkeypatch.setattr(audit, "judge", judge)
+    said = words._attacked(study, "rum")
+    assert (said.mark, said.verdict) == (mark, verdict)
+    assert ("over-unlearned" in said.says) == (whole < 0 or high < 0)
+    assert ("proves nothing" in said.says) == (power < 0.1)
+    assert (said.says.count("± 0.900") == 4) == (wide == 0.9)
+
+
+def test_of_one_seed_nothing_is_told(study):
+    single = OpenStudy.open(study.store, study.key)
+    single.spec, single.table = study.spec.but(seeds=1), study.table[study.table["seed"] == 0]
+    assert {s.mark for s in words.statements(single, "rum")} == {"unknown"}
+    said = Page(report.write(single)).text
+    assert "Measured on one seed" in said and "Fewer than three seeds" in said
+    assert {r.margin for s in words.statements(single, "rum") for r in s.readings} == {"not known"}
+
+
+def test_the_margin_is_stated(study, written):
+    text = Page(written).text
+    assert "95 of 100 pairs of retrained models lie apart, but at least 0.010 and at most 0.100" in text
+    if "technical" in written.split("<body")[1][:40]:
+        assert all(reading.margin in text for s in words.statements(study, "rum") for reading in s.readings)
+
+
+def test_an_icon_never_stands_alone(written):
+    assert len(re.findall(r'<p class="answer"><span aria-hidden="true">[✓✗?]</span>[A-Z]', written)) == 3
+
+
+def test_words_that_promise_too_much_are_not_used(written, unbanked):
+    for text in (Page(written).text, Page(report.write(unbanked, "technical")).text):
+        assert not re.search(r"!|guarantee|securely|fully forgotten", text.replace("Study.json", ""))
+        for said in ("No certificate", "One forget set, one dataset", "none is corrected", "shadow models"):
+            assert said in text
+
+
+def test_without_a_bank_it_says_so(unbanked):
+    text = Page(report.write(unbanked, "technical")).text
+    assert "Mean unsureness" in text and "No bank of models was trained" in text and "LiRA" not in text
+
+
+# -- evidence and provenance -------------------------------------------------------------------------------------------
+
+
+def test_an_audit_is_told_and_a_missing_one_named(study, tmp_path):
+    store = Store(shutil.copytree(study.store.root, tmp_path / "store"))
+    before = Page(report.write(OpenStudy.open(store, study.key), "technical")).text
+    assert "No audit of RUM is in the store" in before and "distribution : Can many unlearned models" in before
+    opened = OpenStudy.open(store, study.key)
+    result = fulfil(store, Audit(subject=subject_of_method(opened, "rum"), tier=0))
+    after = Page(report.write(opened, "technical")).text
+    assert "tier “instant”" in after and "instant : What do one" not in after and "distribution : Can many" in after
+    for _, line in result.table().iterrows():
+        assert verdict(line) in after and METRICS[line["metric"]].label in after
+    assert f"of {result.json('summary')['compared']} numbers" in after
+    # It goes along in a file, and the report is the same in another store but for where the study comes from.
+    export(store, study.key, tmp_path / "b.zip")
+    other = Store(tmp_path / "other")
+    import_bundle(other, tmp_path / "b.zip")
+    there = report.write(OpenStudy.open(other, study.key), "technical")
+    assert "A recorded study, imported from a file" in there
+    assert re.sub(r" A recorded study[^<]*", "", there) == report.write(opened, "technical")
+
+
+def test_the_command_of_the_report_runs_the_study_again(study, tmp_path, monkeypatch):
+    """The file and the command as they are printed, in a store that has lost the study and its runs."""
+    page = report.write(study, "technical")
+    words_of = Page(page).text
+    given = json.loads(re.search(r'{ "spec": "Study".*}', words_of).group())
+    assert build(given) == study.spec and given == plain(study.spec)
+    root = shutil.copytree(study.store.root, tmp_path / "store")
+    shutil.rmtree(root / "results" / "Study")
+    shutil.rmtree(root / "results" / "Run")
+    (tmp_path / "study.json").write_text(json.dumps(given))
+    command = re.search(r"python -m unlearn_core study study\.json --store \./store", words_of).group()
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, shlex.split(command)[3:])
+    assert done.exit_code == 0, done.stderr
+    again = OpenStudy.open(Store(root), json.loads(done.stdout.splitlines()[-1])["study"])
+    assert again.key == study.key and again.summary["tow"] == pytest.approx(study.summary["tow"], abs=1e-6)
+    # The other command writes this very report again.
+    command = shlex.split(re.search(r"python -m unlearn_core report .*? --audience technical", words_of).group())[3:]
+    written = CliRunner().invoke(app, command)
+    assert written.exit_code == 0, written.stderr
+    fresh = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert fresh == report.write(again, "technical", "rum")
+
+
+def run(*args):
+    done = CliRunner().invoke(app, [str(a) for a in args])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_the_commands(study, tmp_path):
+    code, said, _ = run("report", study.key, "-o", tmp_path / "r.html", "--store", study.store.root)
+    assert code == 0 and json.loads(said)["method"] == "rum"
+    assert (tmp_path / "r.html").read_text(encoding="utf-8") == report.write(study)
+    code, said, about = run("bundle", "export", study.key, "-o", tmp_path / "b.zip", "--store", study.store.root)
+    assert code == 0 and json.loads(said)["results"] > 30 and "come with the program" in about
+    code, said, _ = run("bundle", "import", tmp_path / "b.zip", "--store", tmp_path / "s")
+    assert code == 0 and json.loads(said) == {"study": study.key, "name": study.spec.name, "recorded": True}
+    for wrong in (
+        ("report", study.key),
+        ("report", study.key, "-o", tmp_path / "no" / "r.html"),
+        ("report", study.key, "-o", tmp_path / "r.html", "--audience", "all"),
+        ("bundle", "export", study.key),
+        ("bundle", "import", tmp_path / "r.html"),
+        ("bundle", "import", tmp_path / "nothing"),
+    ):
+        code, said, about = run(*wrong, "--store", study.store.root)
+        assert (code, said) == (2, "") and re.fullmatch(r"[^\n]+\.\n", about)
+
+
+# -- charts ------------------------------------------------------------------------------------------------------------
+
+
+def places(svg, tag):
+    return [attrs for name, attrs in Page(str(svg)).tags if name == tag]
+
+
+def test_dots_stand_where_their_numbers_are():
+    dots = [
+        charts.Dot("a", 0.0, 0.1),
+        charts.Dot("b", 1.0, None),
+        charts.Dot("c", 0.25, 0.0),
+        charts.Dot("d", None, None),
+    ]
+    svg = charts.dot_plot("T", "axis", dots)
+    xs = [float(c["cx"]) for c in places(svg, "circle")]
+    assert len(xs) == 3 and (xs[2] - xs[0]) / (xs[1] - xs[0]) == pytest.approx(0.25, abs=0.01)
+    first = next(line for line in places(svg, "line") if line["class"] == "interval")
+    assert (float(first["x1"]) + float(first["x2"])) / 2 == pytest.approx(xs[0], abs=0.1)
+    assert "d: not measurable" in svg and "a: 0.000 ± 0.100" in svg
+
+
+def test_bars_are_as_long_as_their_numbers():
+    bars = [float(r["width"]) for r in places(charts.bars("T", "s", [("a", 4.0, "4 s"), ("b", 1.0, "1 s")]), "rect")]
+    assert bars[0] / bars[1] == pytest.approx(4, abs=0.05)
+
+
+def test_outlines_are_as_high_as_their_shares():
+    shares = {"original": np.array([0.5, 0.5, 0.0]), "retrained": np.array([0.0, 0.25, 0.75])}
+    svg = charts.distributions("T", "s", np.arange(4.0), shares, {n: n for n in shares})
+    heights = [172 - float(p.split(",")[1]) for p in places(svg, "polyline")[1]["points"].split()[1:-1:2]]
+    assert heights == pytest.approx([0, 160 / 3, 160], abs=0.1)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-9, -3.0, 1e6])
+def test_a_chart_of_one_value_can_be_drawn(value):
+    svg = str(charts.dot_plot("T", "axis", [charts.Dot("a", value, None)], [charts.Line(value, "x", "retrained")]))
+    assert "nan" not in svg and "inf" not in svg
+
+
+def test_charts_escape_names():
+    assert "<b>" not in str(
+        charts.dot_plot("<b>", "<b>", [charts.Dot("<b>", 1.0, None)], [charts.Line(0.5, "<b>", "x")])
+    )

@@ -1,0 +1,153 @@
+"""U-LiRA asked about each block of shadow models, with what the other blocks know: who judges was not there.
+
+In a block every example was unlearned by one model and never seen by another. `unlearned` and `unseen` (T, n) are the
+logit-scaled confidences in these two, block by block. A whole block is left out of its own judgement, so the two are
+judged by the same distributions, of which neither is a part: guessing reads exactly 0.5 on average. (Leaving out only
+the model that is judged does not: each example's own mean then leans away from it, and guessing reads 0.43 with 16
+blocks.)
+
+Source: Hayes et al. (2024), arXiv:2403.01218, for the attack; the blocks are this project's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import stdtrit
+
+from unlearn_core.attacks.lira import LIMIT, log_density
+from unlearn_core.attacks.roc import Measured, auc, roc, tpr_at_fpr
+from unlearn_core.attacks.u_lira import FLOOR, population_log_odds
+from unlearn_core.params import BadValue
+
+FEWEST = 3  # blocks: two leave a single observation a side, which has no deviation
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Scores (T, n) of the examples a model unlearned (`members`) and of the same ones in a model that never saw them
+    (`others`), block by block; higher = more likely unlearned.
+    """
+
+    members: np.ndarray
+    others: np.ndarray
+
+    @cached_property
+    def aucs(self) -> list[float]:
+        """(T,) AUC over the examples of each block; a perfect unlearner reads 0.5 on average."""
+        return [auc(m, o) for m, o in zip(self.members, self.others, strict=True)]
+
+
+def per_example(unlearned: np.ndarray, unseen: np.ndarray, variance: str = "each") -> Trials:
+    """The attack with a distribution for every example. `variance` as in u_lira.u_lira.
+
+    Raises BadValue for fewer than three blocks, tables of other shapes and confidences that are not finite.
+    """
+    sides = _pair(unlearned, unseen)
+    known, spreads = _known(sides, variance)
+
+    def ratio(phi: np.ndarray) -> np.ndarray:
+        densities = [log_density(phi, mean, spread) for mean, spread in zip(known, spreads, strict=True)]
+        return np.clip(densities[0] - densities[1], -LIMIT, LIMIT)
+
+    return Trials(*(ratio(phi) for phi in sides))
+
+
+def over_blocks(values: Sequence[float], level: float = 0.95) -> Measured:
+    """Mean of a number that was taken block by block, such as the AUC, with its interval.
+
+    Every block is judged by what the others know, so their values are not independent, and Student's interval holds the
+    truth in only 82 % of cases. Here its variance is that of one value times 1 / T + 1 / (T - 1).
+    Source: Nadeau, Bengio (2003), "Inference for the Generalization Error", Machine Learning 52.
+    """
+    values = np.asarray(values, np.float64)
+    blocks = len(values)
+    mean = float(values.mean())
+    if blocks < 2:
+        return Measured(mean, why="one block has no interval")
+    half = stdtrit(blocks - 1, (1 + level) / 2) * values.std(ddof=1) * math.sqrt(1 / blocks + 1 / (blocks - 1))
+    return Measured(mean, float(mean - half), float(mean + half), "interval over blocks of shadow models")
+
+
+def tpr_over_blocks(trials: Trials, alpha: float, resamples: int = 300, seed: int = 0) -> Measured:
+    """Share of the members found at a share `alpha` of false alarms, all blocks in one, with its 95 % interval.
+
+    One block seldom has the non-members that a small alpha needs; all together may. The interval is that of drawing
+    whole blocks again, a bootstrap, and widened like that of `over_blocks`. None, with the reason, where even all
+    blocks have too few.
+    """
+    whole = tpr_at_fpr(trials.members.ravel(), trials.others.ravel(), alpha)
+    blocks = len(trials.members)
+    if whole.value is None or blocks < 2:
+        return whole
+    drawn = np.random.default_rng(seed).integers(blocks, size=(resamples, blocks))
+    again = [roc(trials.members[d].ravel(), trials.others[d].ravel()).tpr_at(alpha) for d in drawn]
+    wider = math.sqrt(1 + blocks / (blocks - 1))
+    low, high = (whole.value + wider * (end - whole.value) for end in np.quantile(again, [0.025, 0.975]))
+    # Where nothing or everything is found all blocks agree, though others need not: never narrower than for one model.
+    low, high = max(0.0, min(float(low), whole.low)), min(1.0, max(float(high), whole.high))
+    return Measured(whole.value, low, high, "bootstrap over blocks of shadow models")
+
+
+def example_aucs(unlearned: np.ndarray, unseen: np.ndarray, variance: str = "each") -> np.ndarray:
+    """(n,) AUC of the attack on each example: of the pairs of a model that unlearned it and one that never saw it, the
+    share in which the first scores higher, ties counting half. Both are left out of the distributions that judge them.
+
+    0 to 1; a perfect unlearner reads 0.5 on average, and 0.3 to 0.7 on most single examples with 16 blocks. Raises
+    BadValue as `per_example` does.
+    """
+    sides = _pair(unlearned, unseen)
+    known, spreads = _known(sides, variance)
+    wins = np.zeros(sides[0].shape[1])
+    for own, own_mean, own_spread in zip(sides[0], known[0], spreads[0], strict=True):
+        # One model that unlearned them against all that never saw them.
+        ratios = [
+            log_density(phi, own_mean, own_spread) - log_density(phi, known[1], spreads[1]) for phi in (own, sides[1])
+        ]
+        wins += ((ratios[0] > ratios[1]) + (ratios[0] == ratios[1]) / 2).mean(axis=0)
+    return wins / len(sides[0])
+
+
+def population(unlearned: np.ndarray, unseen: np.ndarray) -> Trials:
+    """One attacker for all examples: the logistic regression of u_lira.population_log_odds, taught by other blocks.
+
+    Raises BadValue as `per_example` does.
+    """
+    sides = _pair(unlearned, unseen)
+    members, others = (np.empty(x.shape) for x in sides)
+    for block in range(len(members)):
+        taught = [np.delete(x, block, axis=0) for x in sides]
+        members[block], others[block] = (population_log_odds(x[block], *taught) for x in sides)
+    return Trials(members, others)
+
+
+def _known(sides: list[np.ndarray], variance: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Means and deviations (T, n) of each side without the block of the row, the deviations not below the floor."""
+    means, squares = zip(*(_without_own(x) for x in sides), strict=True)
+    least = FLOOR * np.sqrt(np.mean([s.mean(axis=1, keepdims=True) for s in squares], axis=0))
+    if variance == "pooled":
+        squares = [np.broadcast_to(s.mean(axis=1, keepdims=True), s.shape) for s in squares]
+    return list(means), [np.maximum(np.sqrt(s), least) for s in squares]
+
+
+def _without_own(phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance (T, n) of each example over the blocks other than the row's."""
+    apart = phi - phi.mean(axis=0)
+    left = len(phi) - 1
+    variance = ((apart**2).sum(axis=0) - apart**2 * (len(phi) / left)) / left
+    return phi.mean(axis=0) - apart / left, np.maximum(variance, 0)
+
+
+def _pair(unlearned: np.ndarray, unseen: np.ndarray) -> list[np.ndarray]:
+    sides = [np.asarray(x, np.float64) for x in (unlearned, unseen)]
+    if sides[0].ndim != 2 or sides[0].shape != sides[1].shape:
+        raise BadValue("Both tables of confidences have one row a block and one column an example.")
+    if len(sides[0]) < FEWEST:
+        raise BadValue(f"The attack needs at least {FEWEST} blocks of shadow models, not {len(sides[0])}.")
+    if not all(np.isfinite(x).all() for x in sides):
+        raise BadValue("A confidence is not finite, so the attack cannot be judged.")
+    return sides

@@ -1,0 +1,46 @@
+"""bundle: a finished study as one file, out of one store and into another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unlearn_core.cli.frame import StoreOption, answer, open_store, say
+from unlearn_core.cli.studies import KeyArgument, open_study
+
+app = typer.Typer(no_args_is_help=True, help="A finished study as one file, out of one store and into another.")
+
+
+@app.command("export")
+def export_(
+    study: KeyArgument = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="The .zip file to write.")] = None,
+    store: StoreOption = None,
+) -> None:
+    """Write a study with every result that is needed to look at it."""
+    from unlearn_core.experiment.bundle import export
+    from unlearn_core.params import BadValue
+
+    if out is None:
+        raise BadValue("Say where the study is to be written: -o study.zip.")
+    found = open_study(store, study)
+    written = export(found.store, found.key, out)
+    say(written.images)
+    answer({"study": found.key, "written": str(out)} | vars(written))
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .zip file that bundle export wrote.")],
+    store: StoreOption = None,
+) -> None:
+    """Check a file and place its study in the store, marked as recorded; a file with any fault places nothing."""
+    from unlearn_core.experiment import OpenStudy
+    from unlearn_core.experiment.bundle import import_bundle, recorded
+
+    root = open_store(store)
+    study = import_bundle(root, file)
+    found = OpenStudy.open(root, study)
+    answer({"study": study, "name": found.spec.name, "recorded": recorded(root, study) is not None})

@@ -1,0 +1,150 @@
+"""Which results belong to a study, and how they lie in its file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from unlearn_core.data import DATASETS
+from unlearn_core.ensembles import Bank
+from unlearn_core.experiment.bank import BankPart, bank_stability, parts_of
+from unlearn_core.experiment.comparison import CEILING
+from unlearn_core.experiment.equal_retention import EqualRetention
+from unlearn_core.experiment.forget_sets import KeptSet, names_of
+from unlearn_core.experiment.landscape import Landscape, landscapes
+from unlearn_core.experiment.layers import LayerCka
+from unlearn_core.experiment.memorized import bank_of
+from unlearn_core.experiment.proxy_scores import Curvature, Holdout, stage
+from unlearn_core.experiment.proxy_table import ProxyTable
+from unlearn_core.experiment.shared_map import SharedMap, asked
+from unlearn_core.experiment.stages import Embedding, Map, Run
+from unlearn_core.experiment.stream import Stream
+from unlearn_core.experiment.study import Study, searches
+from unlearn_core.experiment.tiers import Audit, deepest
+from unlearn_core.experiment.tiers.distribution import Distribution
+from unlearn_core.experiment.tiers.per_example import PerExample
+from unlearn_core.experiment.tiers.subject import subject_of_method
+from unlearn_core.experiment.tuning import Tuning
+from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.params import BadValue, Spec, key
+from unlearn_core.proxies import PROXIES
+from unlearn_core.store import KEY, Result, Store, below
+from unlearn_core.training import Training
+
+FORMAT = 1
+KINDS = {
+    kind.__name__: kind
+    for kind in (
+        Study, Training, Run, Bank, BankPart, Map, Embedding, Tuning, Holdout, Curvature, EqualRetention, ProxyTable,
+        Audit, PerExample, Distribution, LayerCka, SharedMap, Stream, Landscape, KeptSet,
+    )
+}  # fmt: skip
+# Kinds of results that stay behind, and why. A study that came in a file is read and goes on with nothing.
+_ITS_LINES = "the audit that was made of it holds its lines"
+_ITS_TABLE = "the landscape that was made of it holds its table"
+_FURTHER = "it says what else could be run, and nothing is run on a study that came in a file"
+_ELSEWHERE = "a model from elsewhere is no part of a study, even where it is held against the same retrained models"
+_ON_THAT_MACHINE = "it names files of the machine where images were taken in; the images go along by themselves"
+LEFT = {
+    "Instant": _ITS_LINES, "Relearned": _ITS_LINES, "Inversion": _ITS_LINES,
+    "LandscapeSets": _ITS_TABLE, "LandscapePart": _ITS_TABLE,
+    "PlanSearch": _FURTHER, "SearchRound": _FURTHER, "PlanTrial": _FURTHER,
+    "TryEverything": _FURTHER, "Attempt": _FURTHER,
+    "OwnWeights": _ELSEWHERE, "Judged": _ELSEWHERE,
+    "AddedImages": _ON_THAT_MACHINE,
+}  # fmt: skip
+MAPS = ("pca", "umap")
+DATA_FILES = ("about.json", "images.safetensors")
+RECORDED = "recorded"  # the note in the folder of a study that came in a file
+
+
+def named(folder: Path) -> str:
+    """A result folder in a sentence."""
+    return f"{folder.parent.name} {folder.name[:8]}"
+
+
+def needed(study: OpenStudy) -> list[Result]:
+    """The results without which a study cannot be looked at. Raises BadValue where one of them is missing."""
+    spec, store = study.spec, study.store
+    lines = study.table[["kind", "result"]].drop_duplicates()
+    found = [study.result]
+    found += [store.open("Training" if kind == "reference" else "Run", result) for kind, result in lines.to_numpy()]
+    wanted: list[Spec] = [Map(training=spec.training), Embedding(training=spec.training), spec.training]
+    if spec.models:
+        bank = bank_of(spec.training, spec.models, spec.stop_at)
+        found.append(_there(store, bank))
+        trained = int(bank_stability(found[-1])["members"].iloc[-1])
+        wanted += [part for part in parts_of(bank) if part.first < trained]
+    return list({r.folder: r for r in [*found, *(_there(store, each) for each in wanted)]}.values())
+
+
+def _there(store: Store, spec: Spec) -> Result:
+    if (result := store.find(spec)) is None:
+        raise BadValue(f"The study is not whole: its {type(spec).__name__} {key(spec)[:8]} is missing.")
+    return result
+
+
+def welcome(study: OpenStudy) -> list[Result]:
+    """What was made about a study later and is there: searches, proxies, equal retention, its layers and maps, the
+    landscapes of its training, its forget set in several requests, audits of its methods, and sets that have a name.
+    """
+    store, spec = study.store, study.spec
+    wanted: list[Spec] = [*searches(store, spec, study.forget).values()]
+    wanted += [EqualRetention(study=spec), ProxyTable(study=spec), LayerCka(study=spec)]
+    wanted += [result.spec() for result in landscapes(store, spec.bank)]
+    wanted += [stream for r in store.results("Stream") if _asks_for(stream := r.spec(), study)]
+    wanted += [store.open("KeptSet", kept).spec() for kept in names_of(store, spec.training.data)]
+    wanted += [stage(spec.training, name) for name in PROXIES]
+    for method in dict.fromkeys(study.table["method"]):
+        audit = None if method == CEILING else deepest(store, subject_of_method(study, method))
+        if audit is not None:
+            made = audit.spec()
+            wanted += [made, made.per_example, made.distribution]
+    own = dict.fromkeys(study.table.loc[study.table["kind"] != "reference", "method"])
+    wanted += [asked(study, method, kind) for method in own for kind in MAPS]
+    return [result for result in map(store.find, dict.fromkeys(wanted)) if result is not None]
+
+
+def _asks_for(stream: Stream, study: OpenStudy) -> bool:
+    """Whether a stream asks for the study's own set, with the same models."""
+    if belongs(stream, study.spec) and (stream.models, stream.stop_at) == (study.spec.models, study.spec.stop_at):
+        return np.array_equal(np.sort(np.concatenate(stream.rows(len(study.labels)))), study.forget)
+    return False
+
+
+def belongs(spec: Spec, study: Study) -> bool:
+    """Whether a result of this spec can be part of a study: it is about its training, or a set of its images."""
+    if isinstance(spec, Study):
+        return spec == study
+    if isinstance(spec, (EqualRetention, ProxyTable, LayerCka, SharedMap)):
+        return spec.study == study
+    if isinstance(spec, KeptSet):
+        return spec.data == study.training.data
+    if isinstance(spec, (Audit, PerExample, Distribution)):
+        return spec.subject.training == study.training
+    training = spec if isinstance(spec, Training) else spec.training
+    return training.but(seed=0, without="") in (study.training, study.training.afresh)
+
+
+def recorded(store: Store, study_key: str) -> dict | None:
+    """When a study was imported from a file (`imported`, UTC); None for one that was run here."""
+    if not KEY.fullmatch(study_key):
+        return None
+    note = below(store.root, "results", "Study", study_key, f"{RECORDED}.json")
+    if not note.is_file():
+        return None
+    return json.loads(note.read_text())
+
+
+def where_images_are(data: dict) -> str:
+    """One sentence on where the images of a bundle come from, where `data` is what its sheet says of them."""
+    name, row = data["name"], DATASETS.get(data["name"])
+    if row is None and data["included"]:
+        return f"The file holds your own images, {name}: pass it on only where they may go."
+    if row is None:
+        return f"The images of {name} are too large for the file: add them under this name before you import it."
+    if row.fetch is None:
+        return f"The images of {name} need no room in the file: they come with the program."
+    return f"The images of {name} are not in the file: they are downloaded when the study is first opened."

@@ -1,0 +1,87 @@
+"""A study of a store -> one file."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from unlearn_core.data import DATASETS, kept
+from unlearn_core.data.own import place_of
+from unlearn_core.experiment.bundle.contents import DATA_FILES, FORMAT, named, needed, welcome, where_images_are
+from unlearn_core.experiment.forget_sets import names_of
+from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.params import BadValue
+from unlearn_core.store import Store, StoreError, digest_of, find_fault, flush
+
+IMAGES_BYTES = 64 << 20  # a person's own images go along up to this size
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: the number of results, the bytes of the file, and one sentence on where its images are."""
+
+    results: int
+    bytes: int
+    images: str
+
+
+def export(store: Store, study_key: str, path: str | Path) -> Exported:
+    """Write a finished study to one .zip file, whole or not at all; a file of this name is replaced.
+
+    Raises StoreError where there is no such study or the file cannot be written, and BadValue where a result it needs
+    is missing or damaged.
+    """
+    path, study = Path(path), OpenStudy.open(store, study_key)
+    found = list({r.folder: r for r in [*needed(study), *welcome(study)]}.values())
+    for result in found:
+        if (fault := find_fault(result.folder, deep=True)) is not None:
+            raise BadValue(f"The study cannot be written to a file: {named(result.folder)} is damaged ({fault}).")
+        try:
+            result.spec()  # nobody could import what this version cannot read
+        except BadValue as error:
+            raise BadValue(f"The study cannot be written to a file: {error}") from error
+    images, data = _images(store, study)
+    there = {f"{r.folder.parent.name}/{r.key}": digest_of(r.folder / "manifest.json") for r in found}
+    names = names_of(store, study.spec.training.data)
+    sheet = {
+        "format": FORMAT,
+        "study": study.key,
+        "name": study.spec.name,
+        "results": there,
+        "data": data,
+        "names": {kept: about for kept, about in names.items() if f"KeptSet/{kept}" in there},
+    }
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+            archive.writestr("bundle.json", json.dumps(sheet, indent=1))
+            for result in found:
+                for name in ("manifest.json", *result.manifest()["files"]):
+                    archive.write(result.folder / name, f"results/{result.folder.parent.name}/{result.key}/{name}")
+            for file in images:
+                archive.write(file, f"data/{file.name}")
+        flush(aside)
+        os.replace(aside, path)
+    except OSError as error:
+        raise StoreError(f"The file {path} cannot be written: {error.strerror}.") from error
+    finally:
+        aside.unlink(missing_ok=True)
+    return Exported(len(found), path.stat().st_size, where_images_are(data))
+
+
+def _images(store: Store, study: OpenStudy) -> tuple[list[Path], dict]:
+    """A person's own images, where they are small enough to go along, and what is said of the dataset."""
+    name = study.spec.training.data.name
+    if name in DATASETS:
+        return [], {"name": name, "fingerprint": "", "included": False}
+    place = place_of(name, store.root / "data")
+    if place is None:
+        raise BadValue(f"The images of {name} are not in this store, so the study cannot be written to a file.")
+    files = [place / file for file in DATA_FILES]
+    small = sum(file.stat().st_size for file in files) <= IMAGES_BYTES
+    data = {"name": name, "fingerprint": kept.about(place)["fingerprint"], "included": small}
+    return (files if small else []), data

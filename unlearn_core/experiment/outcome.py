@@ -1,0 +1,54 @@
+"""What came of a finished study, in the two numbers that a list has room for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from unlearn_core.evaluation import Estimate, over_seeds
+from unlearn_core.store import Result, Store, StoreError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The study's first plan, or the algorithm that came closest to retraining where it has none (`title`): group ToW
+    and the true-positive rate at 1 % false positives, means over seeds with 95 % intervals; and the same of what they
+    are held against, a second retrained model and the retrained one. A mean is None where it is not measurable.
+    """
+
+    title: str
+    closeness: Estimate
+    ceiling: Estimate
+    exposure: Estimate
+    target: Estimate
+
+
+def outcome(store: Store, study_key: str) -> Outcome | None:
+    """Of the finished study with this key; None where there is none that this version can read."""
+    try:
+        return _outcome(store.open("Study", study_key).folder)
+    except (StoreError, OSError, LookupError):
+        return None
+
+
+@lru_cache(maxsize=10_000)  # a finished study never changes
+def _outcome(folder: Path) -> Outcome:
+    table = Result(folder).table()
+
+    def of(method: str, column: str) -> Estimate:
+        return over_seeds(table.loc[table["method"] == method, column].tolist())
+
+    own = table[table["kind"] == "plan"]
+    if own.empty:
+        singles = table[table["kind"] == "single"]
+        means = singles.groupby("method", sort=False)["group_tow"].mean()
+        own = singles[singles["method"] == (means.idxmax() if means.notna().any() else singles["method"].iloc[0])]
+    first = own.iloc[0]
+    return Outcome(
+        first["title"],
+        of(first["method"], "group_tow"),
+        of("retrained-again", "group_tow"),
+        of(first["method"], "tpr_at_1_fpr"),
+        of("retrained", "tpr_at_1_fpr"),
+    )

@@ -1,0 +1,158 @@
+"""What can be said of a forget set while it is still being chosen: quick enough to follow a hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from scipy.special import log_softmax
+
+from unlearn_core.entanglement import RANDOM_SETS
+from unlearn_core.experiment.views import OpenStudy, SetFacts
+from unlearn_core.params import BadValue
+from unlearn_core.rows import others
+
+BIN = 0.05
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many images score how much: `middles` (b,) of bins as wide as BIN, one of them at 0, and the images in each,
+    `everyone` (b,) and `chosen` (b,). Bins run from the lowest score of all images to the highest.
+    """
+
+    middles: np.ndarray
+    everyone: np.ndarray
+    chosen: np.ndarray
+
+
+NEARLY_ALL = 0.95
+
+
+@dataclass(frozen=True)
+class SetNumbers:
+    """A forget set beside random ones. `facts` is what can be said of it; `memorization_percentile` is the share (0 to
+    1) of `random_sets` random sets of the same size whose images are less memorized on average, as
+    `facts.entanglement.percentile` is of those that are less entangled; the latter were drawn with `measured_on` images
+    and, where that is another size, their scores brought to the set's.
+    """
+
+    facts: SetFacts
+    memorization_percentile: float
+    random_sets: int
+    measured_on: int
+
+    @property
+    def apart(self) -> bool:
+        """Whether the set is less entangled than nearly all random sets of its size."""
+        return self.facts.entanglement.percentile <= 1 - NEARLY_ALL
+
+    @property
+    def stands_out(self) -> tuple[str, ...]:
+        """By which of "memorization" and "entanglement" the set exceeds nearly all random sets of its size."""
+        shares = {"memorization": self.memorization_percentile, "entanglement": self.facts.entanglement.percentile}
+        return tuple(name for name, share in shares.items() if share >= NEARLY_ALL)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Images that are kept and lie nearest to one image: `rows` and `distances` (k,), the nearest first, the share
+    `alike` of them (0 to 1) that are of its class, and `usual`, the median distance of it to all images that are kept.
+    """
+
+    rows: np.ndarray
+    distances: np.ndarray
+    alike: float
+    usual: float
+
+
+def describe(study: OpenStudy, rows: np.ndarray, center: str = "all") -> SetNumbers:
+    """Size, classes, mean memorization and entanglement of any set of training rows but all of them, each beside random
+    sets of the same size. On large data quicker than OpenStudy.about, whose reference is drawn for every size.
+    """
+    memorized, own, of_all = study.memorization, study.labels[rows], study.labels
+    per_class, there = (np.bincount(y, minlength=len(study.classes)) for y in (own, of_all))
+    error, mean = memorized.standard_error, float(memorized.scores[rows].mean())
+    facts = SetFacts(
+        images=len(rows),
+        per_class=per_class,
+        memorization=mean,
+        memorization_error=float(error[rows].mean()) if error is not None else None,
+        lost=tuple(study.classes[c] for c in np.flatnonzero(2 * per_class > there)),
+        entanglement=study.sums.describe(rows, center, quick=True),
+    )
+    # Rounded, because the mean of the very same scores may differ in its last digit by their order.
+    lower = np.round(random_means(study, len(rows)), 9) < round(mean, 9)
+    return SetNumbers(facts, float(lower.mean()), RANDOM_SETS, study.sums.quick_size(len(rows)))
+
+
+def random_means(study: OpenStudy, size: int) -> np.ndarray:
+    """(RANDOM_SETS,) mean memorization of seeded random sets of this size; drawn once for each size of a study."""
+    known = _means.setdefault(study, {})
+    if size not in known:
+        scores, rng = study.memorization.scores, np.random.default_rng([size, 0xE6])
+        known[size] = np.array([rng.choice(scores, size, replace=False).mean() for _ in range(RANDOM_SETS)])
+    return known[size]
+
+
+_means: WeakKeyDictionary[OpenStudy, dict[int, np.ndarray]] = WeakKeyDictionary()
+
+
+def histogram(study: OpenStudy, rows: np.ndarray) -> Histogram:
+    """All training images and these by memorization."""
+    bins = _bin(study.memorization.scores)
+    first, count = int(bins.min()), int(np.ptp(bins)) + 1
+    everyone, chosen = (np.bincount(b - first, minlength=count) for b in (bins, bins[rows]))
+    return Histogram((first + np.arange(count)) * BIN, everyone, chosen)
+
+
+def brushed(study: OpenStudy, start: float, end: float) -> np.ndarray:
+    """(k,) int64 rows in the bins whose middle lies between two places on the axis of the histogram, in either order;
+    where it holds no middle, those of the bin in which the brush has its own. Raises BadValue where there is no image.
+    """
+    low, high = sorted((float(start), float(end)))
+    first, last = int(np.ceil(low / BIN - 1e-9)), int(np.floor(high / BIN + 1e-9))
+    if first > last:
+        first = last = int(_bin(np.array((low + high) / 2)))
+    found = np.flatnonzero((first <= (bins := _bin(study.memorization.scores))) & (bins <= last))
+    if not len(found):
+        raise BadValue(f"No image scores {low:.2f} to {high:.2f}.")
+    return found
+
+
+def _bin(scores: np.ndarray) -> np.ndarray:
+    """The number of the bin of each score; bin 0 is around 0."""
+    return np.floor(np.round(scores / BIN + 0.5, 6)).astype(np.int64)
+
+
+# -- single images -----------------------------------------------------------------------------------------------------
+
+
+def ordered(study: OpenStudy, rows: np.ndarray, by: str) -> tuple[np.ndarray, np.ndarray]:
+    """((k,) rows, (k,) values), the highest first, ties by row: by "memorization", or by "loss", the cross-entropy of
+    the first original model on the image in nats. Raises BadValue for another order.
+    """
+    if by == "memorization":
+        values = study.memorization.scores[rows]
+    elif by == "loss":
+        values = -log_softmax(study.logits("original", 0)["train"][rows], axis=1)
+        values = np.take_along_axis(values, study.labels[rows, None], axis=1)[:, 0]
+    else:
+        raise BadValue("Images are ordered by memorization or by loss.")
+    order = np.lexsort((rows, -np.round(values, 9)))
+    return rows[order], values[order]
+
+
+def neighbours(study: OpenStudy, row: int, chosen: np.ndarray, count: int = 8) -> Neighbours:
+    """The images nearest to training image `row` in embedding space among those that are not `chosen` and not itself.
+    Raises BadValue where there is no such training image, or none is left beside it.
+    """
+    if not 0 <= row < len(study.labels):
+        raise BadValue(f"Row {row} does not exist: the training images are numbered 0 to {len(study.labels) - 1}.")
+    among = np.setdiff1d(others(chosen, len(study.labels)), [row])
+    if not len(among):
+        raise BadValue("No other image is kept.")
+    rows, distances = study.sums.nearest(row, among, count)
+    alike = float((study.labels[rows] == study.labels[row]).mean())
+    return Neighbours(rows, distances, alike, float(np.median(study.sums.distances(row, among))))

@@ -1,0 +1,284 @@
+"""A finished study out of the store: what goes with it, what stays because something else needs it, and the way back.
+
+What a result is about is read off its spec as it is written, so that results of other versions of the program count
+too. A study leads to the models of its table; to all that is about its own images to forget or about itself, such as
+audits; and to what is about its training alone, such as the bank, the map and the searches for learning rates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from unlearn_core import jobs, room, trash
+from unlearn_core.experiment.forget_sets import give_back
+from unlearn_core.rows import pack, unpack
+from unlearn_core.store import KEY, Result, Store, StoreError
+from unlearn_core.trash import Entry
+
+# What people gave is no part of a study: sets that they kept, images they took in, and models from elsewhere with
+# what was said of them.
+STAYS = ("KeptSet", "OwnWeights", "Judged", "AddedImages")
+# Finished work that stands for itself: what it rests on stays, wherever it is about other images than the study.
+WORK = ("Study", "Audit", "Stream", "PlanSearch", "TryEverything", "Judged")
+# Seeds of models that only choose settings, and of shadow models and those of a landscape: they and what was run on
+# them belong to a training, whatever they were kept from.
+OF_THE_TRAINING = range(100_000, 200_000), range(300_000, 400_000)
+MOST = 10_000_000  # training images that there may be
+
+
+@dataclass(frozen=True)
+class About:
+    """What a result is about: its training (seed and left-out rows aside), the rows or rules of its images to forget,
+    all of them first, none where it is about the training alone, and the study that it names.
+    """
+
+    training: str = ""
+    sets: tuple[str, ...] = ()
+    study: str = ""
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """What removing a study moves: `places` in the store, the study first and the record of its job among them, how
+    many results of each of `kinds`, and their bytes; and what stays because it is `shared`: places, bytes, and the
+    names of what needs them.
+    """
+
+    study: str
+    name: str
+    places: tuple[str, ...]
+    shared: tuple[str, ...]
+    kinds: dict[str, int]
+    bytes: int
+    shared_bytes: int
+    needed_by: tuple[str, ...]
+
+    @property
+    def results(self) -> int:
+        return sum(self.kinds.values())
+
+    @property
+    def says(self) -> str:
+        """What goes and what stays, in one or two sentences."""
+        said = f"{_results(self.results)} go to the trash, {room.in_words(self.bytes)}."
+        if self.shared:
+            named = ", ".join(self.needed_by[:3]) + (" and others" if len(self.needed_by) > 3 else "")
+            size = room.in_words(self.shared_bytes)
+            said += f" {_results(len(self.shared))} stay because others need them too ({named}), {size}."
+        return said
+
+
+def _results(count: int) -> str:
+    return f"{count:,} result{'' if count == 1 else 's'}"
+
+
+def plan(store: Store, study_key: str) -> Leaving:
+    """What removing this finished study would move. Raises StoreError where there is none, or a job needs it now."""
+    study, first = store.open("Study", study_key), f"results/Study/{study_key}"
+    busy = list(_under_way(store))
+    if any(study_key in (job, about.study) for job, about, _ in busy):
+        raise StoreError("A job that is under way needs this study: wait until it is finished, or cancel it first.")
+    everything = dict(_everything(store))
+    mine = _reach(study, everything)
+    led = {place: about for place, about in everything.items() if _leads(mine, place, about)} | {first: About()}
+    others = list(_others(store, everything, led, mine.training))
+    needed: dict[str, str] = {}
+    for place, about in led.items():
+        if place != first and about.study != study_key:
+            names = [title for _, own, title in busy if own.training == about.training]
+            names += [name for reach, name in others if _leads(reach, place, about)]
+            if names:
+                needed[place] = names[0]
+    going = [first, *(place for place in led if place != first and place not in needed)]
+    size = {place: _bytes(store, place) for place in led}
+    record = [f"jobs/{study_key}"] if (store.root / "jobs" / study_key).is_dir() else []
+    return Leaving(
+        study=study_key,
+        name=_name(study.folder),
+        places=(first, *record, *going[1:]),
+        shared=tuple(needed),
+        kinds=dict(Counter(place.split("/")[1] for place in going)),
+        bytes=sum(size[place] for place in going),
+        shared_bytes=sum(size[place] for place in needed),
+        needed_by=tuple(dict.fromkeys(needed.values())),
+    )
+
+
+def remove(store: Store, study_key: str, by: str = "local") -> tuple[Leaving, Entry]:
+    """Move a finished study to the trash, with what nothing else needs and the record of its job.
+
+    Raises StoreError where there is no such study, or a job needs it now; and where the disk refuses, and then all is
+    where it was. What a command or a job that begins at this very moment finds missing, it makes anew.
+    """
+    leaving = plan(store, study_key)
+    return leaving, trash.move(store, "Study", leaving.name, leaving.places, rests_on=leaving.shared, by=by)
+
+
+def restore(store: Store, entry: str) -> str:
+    """Bring back what an entry of the trash holds, and say in a sentence or two what came back. Raises StoreError."""
+    found = next((each for each in trash.entries(store) if each.id == entry), None)
+    if found is not None and found.note:
+        if give_back(store, found):
+            return f"The set has its name {found.title} again."
+        return (
+            f"The set or its name {found.title} has been used anew, and that stays; the trash still holds the old one."
+        )
+    done = trash.restore(store, entry)
+    said = [f"{done.title} is back." if done.back else f"Nothing of {done.title} came back."]
+    if again := len(done.there_again):
+        said.append(f"{again:,} of its parts had been made anew: these stay, and the trash still holds the old ones.")
+    if done.missing:
+        said.append(f"{_results(len(done.missing))} that it rests on are gone, and are made anew when they are needed.")
+    return " ".join(said)
+
+
+# -- what leads to what ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a study, or other work, leads to: itself, these models, and what is about its training and these sets, or
+    about its training at all where `whole`.
+    """
+
+    key: str
+    training: str
+    sets: frozenset[str]
+    models: frozenset[str] = frozenset()
+    whole: bool = False
+
+
+def _leads(reach: Reach, place: str, about: About) -> bool:
+    _, kind, key = place.split("/")
+    if kind in STAYS or (kind == "Study" and key != reach.key):
+        return False
+    if about.study:
+        return about.study == reach.key
+    if key == reach.key or key in reach.models:
+        return True
+    if not about.training or about.training != reach.training:
+        return False
+    return reach.whole or not about.sets or about.sets[0] in reach.sets
+
+
+def _reach(study: Result, everything: dict[str, About]) -> Reach:
+    """Of a study that cannot be read, of another version of the program for example, all that is of its training."""
+    about = _about(study.folder)
+    try:
+        models = frozenset(study.table()["result"])
+        sets = {*about.sets, _short(pack(study.arrays()["forget"]))}
+    except Exception:  # whatever a reader of tables or arrays makes of another version's files
+        return Reach(study.key, about.training, frozenset(), whole=True)
+    for other in everything.values():  # requests in a row that end with its set, and the models on their way there
+        if other.training == about.training and len(other.sets) > 1 and other.sets[0] in sets:
+            sets |= set(other.sets)
+    return Reach(study.key, about.training, frozenset(sets), models)
+
+
+def _others(
+    store: Store, everything: dict[str, About], led: dict[str, About], training: str
+) -> Iterator[tuple[Reach, str]]:
+    """All other work on this training, which must find what it leads to, and its names."""
+    for place, about in everything.items():
+        _, kind, key = place.split("/")
+        if kind in WORK and place not in led and about.training == training:
+            folder = store.root / place
+            if kind == "Study":
+                yield _reach(Result(folder), everything), _name(folder)
+            else:
+                yield Reach(key, about.training, frozenset(about.sets)), _name(folder)
+
+
+def _under_way(store: Store) -> Iterator[tuple[str, About, str]]:
+    """Key, what it is about and title of each job that is not at its end."""
+    for job in jobs.listing(store):
+        if job.active:
+            with suppress(OSError, ValueError, LookupError, TypeError):
+                spec = json.loads((store.root / "jobs" / job.key / "job.json").read_text())["spec"]
+                yield job.key, _read(spec), job.title
+
+
+# -- what a spec is about ----------------------------------------------------------------------------------------------
+
+
+def _everything(store: Store) -> Iterator[tuple[str, About]]:
+    for kind in store.kinds():
+        for folder in (store.root / "results" / kind).iterdir():
+            if KEY.fullmatch(folder.name):
+                yield f"results/{kind}/{folder.name}", _about(folder)
+
+
+@lru_cache(maxsize=100_000)  # a key is the checksum of a spec, so what it is about never changes
+def _about(folder: Path) -> About:
+    try:
+        return _read(json.loads((folder / "spec.json").read_text()))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return About()  # nothing leads there by it
+
+
+def _read(spec: dict) -> About:
+    """What a spec is about, as it is written."""
+    if (training := _find(spec, "Training")) is None:
+        return About()
+    named = _find({k: v for k, v in spec.items() if k == "study"}, "Study")
+    alike = {k: v for k, v in training.items() if k not in ("seed", "without", "weights")}
+    return About(_short(alike), tuple(map(_short, _sets(spec))), "" if named is None else _short(named))
+
+
+def _sets(spec: dict) -> list:
+    """The rows, or the rule for them, that a spec is about: all of them first, and those of its requests so far."""
+    kind, about = spec["spec"], spec.get("subject") or spec.get("search") or spec
+    if kind in ("Tuning", "PlanTrial"):
+        return []
+    if kind in ("Training", "Run") and any(_find(spec, "Training")["seed"] in seeds for seeds in OF_THE_TRAINING):
+        return []
+    if kind == "Run" and spec["forget"].isdigit():  # an audit deletes many images, each by itself
+        return []
+    if kind == "Training":
+        return [spec["without"]] if spec["without"] else []
+    if kind == "Stream":
+        so_far = [pack([*_rows(spec["requests"][: i + 1])]) for i in range(len(spec["requests"]))]
+        return so_far[::-1]
+    forget = about.get("forget")
+    if isinstance(forget, dict) and forget.get("spec") == "Picked":
+        forget = forget["named"]
+    return [] if forget is None else [forget]
+
+
+def _rows(requests: Iterable[str]) -> Iterator[int]:
+    for text in requests:
+        yield from unpack(text, MOST).tolist()
+
+
+def _find(data: object, kind: str) -> dict | None:
+    """The first spec of a kind, as it is written, in or below this."""
+    if isinstance(data, dict) and data.get("spec") == kind:
+        return data
+    inside = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return next((found for each in inside if (found := _find(each, kind)) is not None), None)
+
+
+def _short(value: object) -> str:
+    """A checksum, as long as a key: of a spec it is the key."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _name(folder: Path) -> str:
+    """What a result is called, as far as it can be read."""
+    with suppress(OSError, ValueError, AttributeError):
+        if name := json.loads((folder / "spec.json").read_text()).get("name"):
+            return str(name)
+    return f"{folder.parent.name} {folder.name[:8]}"
+
+
+def _bytes(store: Store, place: str) -> int:
+    _, kind, key = place.split("/")
+    return room.sizes(store.root / "results" / kind).get(key, 0)

@@ -1,0 +1,46 @@
+"""Numbers in words, the same on pages, in reports and on the command line: no more digits than they carry."""
+
+from __future__ import annotations
+
+import math
+
+from unlearn_core.evaluation import Estimate
+
+MISSING = "not measurable"
+
+
+def known(value: float | None) -> bool:
+    """Whether there is a value: neither None nor NaN."""
+    return value is not None and not math.isnan(value)
+
+
+def spread(mean: float | None, half_width: float | None = None, signed: bool = False) -> str:
+    """A mean with the half width of its interval: 0.904 ± 0.023."""
+    if not known(mean):
+        return MISSING
+    rounded = round(mean, 3) + 0.0  # no minus sign before a zero
+    shown = f"{rounded:{'+' if signed and rounded else ''}.3f}".replace("-", "−")
+    return f"{shown} ± {half_width:.3f}" if known(half_width) else shown
+
+
+def estimate(found: Estimate, signed: bool = False) -> str:
+    """An estimate over seeds with its interval."""
+    return spread(found.mean, found.half_width, signed)
+
+
+def duration(seconds: float | None) -> str:
+    """A time span: less than 0.1 s, 0.4 s, 12 s, 1 min 12 s, 2 h 3 min, 5 days."""
+    if not known(seconds):
+        return "not known"
+    whole = round(seconds)
+    if seconds < 0.1:
+        return "less than 0.1 s" if seconds > 0 else "0 s"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} days"
