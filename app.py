@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+import pages.shared.loaded  # noqa: F401 - the first of ours, see there
 from pages.shared import access, frame
 
 st.set_page_config(page_title="Unlearning workbench", page_icon=":material/ink_eraser:", layout="wide")

@@ -1,5 +1,6 @@
 import streamlit as st
 
+import pages.shared.loaded  # noqa: F401 - the first of ours, see there
 from pages.evidence import all_numbers, kept_images, many_models, one_attack, requests_in_a_row, single_images
 from pages.shared import address, frame, state
 from pages.shared.comparison_words import titles

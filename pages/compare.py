@@ -1,5 +1,6 @@
 import streamlit as st
 
+import pages.shared.loaded  # noqa: F401 - the first of ours, see there
 from pages.comparing import all_numbers, classes, images, layers, maps, picks, predictions, ranking, trade_off
 from pages.shared import address, cost_words, frame, state
 from pages.shared import comparison_words as words

@@ -1,5 +1,6 @@
 import streamlit as st
 
+import pages.shared.loaded  # noqa: F401 - the first of ours, see there
 from pages.shared import address, frame, state, thumbnails
 from pages.shared.comparison_words import title_of, titles
 from pages.shared.text import escape

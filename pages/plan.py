@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+import pages.shared.loaded  # noqa: F401 - the first of ours, see there
 from pages.shared import (
     access,
     chosen_set,

@@ -1,5 +1,6 @@
 import streamlit as st
 
+import pages.shared.loaded  # noqa: F401 - the first of ours, see there
 from pages.shared import address, frame, report_preview, state
 from pages.shared.comparison_words import titles
 from pages.shared.report_downloads import buttons

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+import pages.shared.loaded  # noqa: F401 - the first of ours, see there
 from pages.shared import access, came_of, cost_words, frame, plan_glyph, progress, removal, state
 from pages.shared.text import ago, duration, escape, images
 from unlearn_core import jobs, room, trash

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+import pages.shared.loaded  # noqa: F401 - the first of ours, see there
 from pages.shared import access, frame, idea, new_study, own_algorithms, own_model, progress, recorded, state, theme
 from pages.shared.text import duration, escape
 from unlearn_core import jobs

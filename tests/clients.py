@@ -1,9 +1,10 @@
-"""Several people at one server at once, without browsers: python tests/clients.py [CLIENTS] [SECONDS]
+"""Several people at one server at once, without browsers: python -m tests.clients [CLIENTS] [SECONDS]
 
 Each speaks what a browser speaks (Streamlit's messages over its websocket), goes from page to page with a study of its
 own in the address, and starts and cancels jobs that all of them see. Prints one JSON object: page runs, what was wrong
 with them (an exception, an error on the page, the title of another page, the study of another client), clicks, seconds
-a run, and the memory of the server after a third of the time and at the end.
+a run, and the memory of the server after a third of the time and at the end. The time runs from when the last of them
+has seen its first page, for a server that was just started first reads its modules.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -71,20 +73,27 @@ class Client:
         self.wrong: list[str] = []
         self.clicks = 0
 
-    def go_on(self, until: float) -> None:
+    def go_on(self, all_there: threading.Barrier, seconds: float) -> None:
         where = f"ws://{self.address}/_stcore/stream"
         try:
             with connect(
                 where, origin=f"http://{self.address}", subprotocols=["streamlit"], max_size=None
             ) as self.line:
+                self.visit()
+                all_there.wait(timeout=2 * WAIT)
+                until = time.monotonic() + seconds
                 while time.monotonic() < until:
-                    page = self.random.choice(list(PAGES))
-                    seen = self.run(page)
-                    self.check(page, seen)
-                    if page == "runs":
-                        self.click(seen)
+                    self.visit()
         except Exception as error:
             self.wrong.append(f"{type(error).__name__}: {error}"[:300])
+
+    def visit(self) -> None:
+        """Any page; where it is the one with jobs, a button too."""
+        page = self.random.choice(list(PAGES))
+        seen = self.run(page)
+        self.check(page, seen)
+        if page == "runs":
+            self.click(seen)
 
     def run(self, page: str, pressed: str = "") -> list:
         """The elements of a page after one run; `pressed` is the id of a button."""
@@ -139,10 +148,12 @@ def together(root: Path, clients: int, seconds: float) -> dict:
     try:
         address, process = url.removeprefix("http://"), psutil.Process(server.pid)
         people = [Client(address, *list(studies.items())[i % len(studies)], seed=i) for i in range(clients)]
-        until = time.monotonic() + seconds
-        threads = [threading.Thread(target=person.go_on, args=(until,)) for person in people]
+        all_there = threading.Barrier(clients + 1)
+        threads = [threading.Thread(target=person.go_on, args=(all_there, seconds)) for person in people]
         for thread in threads:
             thread.start()
+        with suppress(threading.BrokenBarrierError):  # what kept one of them away is among what was wrong
+            all_there.wait(timeout=2 * WAIT)
         time.sleep(seconds / 3)
         before = process.memory_info().rss / 1e6
         for thread in threads:

@@ -4,7 +4,7 @@ from tests.clients import together
 
 
 def test_ten_clients_at_once(tmp_path, capsys):
-    found = together(tmp_path / "store", clients=10, seconds=20)
+    found = together(tmp_path / "store", clients=10, seconds=12)
     with capsys.disabled():
         print(found | {"wrong": len(found["wrong"])})
     assert found["wrong"] == []
