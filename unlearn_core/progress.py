@@ -7,6 +7,7 @@ how a computation is stopped: nothing between two calls is left half done, becau
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 Tell = Callable[[str, int, int], None]
@@ -18,3 +19,17 @@ class Cancelled(Exception):
 
 def silent(stage: str, done: int, total: int) -> None:
     """Tell nobody."""
+
+
+def until(tell: Tell, minutes: float | None) -> Tell:
+    """`tell`, which cancels the work at its first call after so many minutes; None = never."""
+    if minutes is None:
+        return tell
+    end = time.monotonic() + 60 * minutes
+
+    def told(stage: str, done: int, total: int) -> None:
+        tell(stage, done, total)
+        if time.monotonic() > end:
+            raise Cancelled
+
+    return told

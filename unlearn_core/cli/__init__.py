@@ -8,6 +8,7 @@
     stages.py      train, bank, map
     forgetting.py  forget, unlearn, evaluate
     studies.py     example, study, forecast, compare, calibrate, suggest, proxies
+    paper.py       study paper
     audit.py       audit
     search.py      tune
     stream.py      stream

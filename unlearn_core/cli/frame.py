@@ -16,12 +16,14 @@ import typer
 from typer.core import TyperGroup
 
 from unlearn_core.params import BadField, BadValue, Spec
-from unlearn_core.progress import Tell
+from unlearn_core.progress import Cancelled, Tell, until
 
 if TYPE_CHECKING:
     from unlearn_core.store import Result, Store
 
 SAY_EVERY = 10.0  # seconds between two lines of progress where no bar can be drawn
+GOES_ON = "What was finished is kept, and the same command goes on from there."
+AGAIN = 75  # the exit status by which shells and queues know that there is nothing wrong and more to do
 DRAW_EVERY = 0.1  # seconds between two looks of a bar
 FIELDS = {"train": "images", "test": "test_images"}  # fields of specs for which options are called otherwise
 NARROW = ("key", "kind", "method", "name", "state")  # columns that are never broken over lines
@@ -50,7 +52,9 @@ class Commands(TyperGroup):
         except (typer.TyperException, typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except KeyboardInterrupt:
-            raise Failure("Stopped. What was finished is kept, and the same command goes on from there.", 130) from None
+            raise Failure(f"Stopped. {GOES_ON}", 130) from None
+        except Cancelled:
+            raise Failure(f"The minutes are over. {GOES_ON}", AGAIN) from None
         except Exception as error:
             if ctx.params["debug"]:
                 traceback.print_exc()
@@ -93,15 +97,17 @@ def open_store(folder: Path | None) -> Store:
     return Store(folder or default_root())
 
 
-def obtain(store: Store, spec: Spec) -> tuple[Result, bool]:
-    """The result of a spec, made now with progress on stderr where it is missing; and whether it was there already."""
+def obtain(store: Store, spec: Spec, minutes: float | None = None) -> tuple[Result, bool]:
+    """The result of a spec, made now with progress on stderr where it is missing; and whether it was there already.
+    Raises Cancelled after so many minutes.
+    """
     if (found := store.find(spec)) is not None:
         say("The result was there already, so nothing was computed.")
         return found, True
     from unlearn_core.experiment import fulfil
 
     with progress() as tell:
-        return fulfil(store, spec, tell), False
+        return fulfil(store, spec, until(tell, minutes)), False
 
 
 # -- stderr ------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from unlearn_core.cli import paper
 from unlearn_core.cli.frame import StoreOption, answer, obtain, open_store, say, show
 from unlearn_core.cli.options import read_spec
 from unlearn_core.params import BadValue, plain
@@ -27,7 +28,10 @@ def example(
 
 
 def study(
-    source: Annotated[str | None, typer.Argument(help="JSON file of a study, or the key of a finished one.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Argument(help="JSON file of a study, the key of a finished one, or the word paper: all of the paper's."),
+    ] = None,
     show: Annotated[
         str | None,
         typer.Option(metavar="SOURCE", help="Print the study as JSON instead: a file, a key, or the word example."),
@@ -42,12 +46,26 @@ def study(
             help="Weights of a model you trained, which is the original then; it must have the study's architecture.",
         ),
     ] = None,
+    dataset: Annotated[str, typer.Option(help="study paper: a built-in dataset, or what to call that of --data.")] = (
+        "CIFAR-10"
+    ),
+    data: Annotated[
+        Path | None, typer.Option(help="study paper: your copy of the images, a folder or a parquet file.")
+    ] = None,
+    scale: Annotated[str, typer.Option(help="study paper: small (two processor cores) or full (a GPU).")] = "small",
+    seeds: Annotated[int, typer.Option(min=2, help="study paper: how many original models are unlearned.")] = 3,
+    budget_minutes: Annotated[
+        float | None, typer.Option(min=0.0, help="Stop after so many minutes; the same command goes on from there.")
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Run a study. To write one, start from study --show example | python -m json.tool > study.json."""
     if (source is None) == (show is None):
         raise BadValue("Give the JSON file of a study, or --show example to get one to start from.")
     root = open_store(store)
+    if source == "paper":
+        paper.run(root, dataset, data, scale, seeds, budget_minutes)
+        return
     spec = _study(root, show or source)
     if models is not None:
         spec = spec.but(models=models)
@@ -56,7 +74,7 @@ def study(
     if show is not None:
         answer(plain(spec))
     else:
-        _report(root, spec)
+        _report(root, spec, budget_minutes)
 
 
 def _with_weights(store, training, weights: Path):
@@ -79,13 +97,13 @@ def _study(store, source: str):
     return read_spec(Path(source), Study)
 
 
-def _report(store, spec) -> None:
+def _report(store, spec, minutes: float | None = None) -> None:
     from unlearn_core.experiment import OpenStudy
     from unlearn_core.experiment.rehearsal import rehearse
 
     if store.find(spec) is None:
         rehearse(store, spec)  # a request that cannot be met should not first cost a bank
-    result, cached = obtain(store, spec)
+    result, cached = obtain(store, spec, minutes)
     summary = result.json("summary")
     if summary["bank_warning"]:
         say(summary["bank_warning"])

@@ -14,7 +14,7 @@ from unlearn_core.data import Imported, add, own
 from unlearn_core.data.own import asked_by, check, free_place
 from unlearn_core.data.sources import listing, real
 from unlearn_core.experiment.own_images import Overview, overview, reasons_of
-from unlearn_core.experiment.stages import MAKERS
+from unlearn_core.experiment.stages import MAKERS, fulfil
 from unlearn_core.params import Spec, key, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.store import Draft, Result, Store
@@ -93,6 +93,18 @@ def found_in(result: Result) -> Overview:
     skipped = tuple(map(tuple, about["skipped"]))
     about |= {"skipped": skipped, "classes": tuple(about["classes"]), "shape": tuple(about["shape"])}
     return Overview(Imported(**about), result.table(), problems, skipped, reasons_of(skipped))
+
+
+def once(store: Store, source: Path, name: str, tell: Tell) -> Imported:
+    """The images of a source under a name: as they were added from the same files before, or added now. Raises BadValue
+    where the name belongs to others.
+    """
+    there = {mine.name: mine.fingerprint for mine in own(store.root / "data")}
+    for result in store.results("AddedImages"):
+        about, wanted = found_in(result).about, result.spec()
+        if about.name == name and there.get(name) == about.fingerprint and wanted.listing == listing(source):
+            return about
+    return found_in(fulfil(store, ask(store, source, name), tell)).about
 
 
 def added(store: Store) -> list[Overview]:

@@ -1,0 +1,38 @@
+"""study paper: the paper's tables on one dataset, in one command that can be stopped and started again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unlearn_core.cli.frame import answer, progress
+from unlearn_core.cli.options import row_of
+from unlearn_core.progress import Tell, until
+
+
+def run(store, dataset: str, path: Path | None, scale: str, seeds: int, minutes: float | None) -> None:
+    """Every step of the paper's study, from the store where it is there; for so many minutes at most."""
+    from unlearn_core.experiment import fulfil
+    from unlearn_core.experiment.paper import NAMES, SCALES, steps
+
+    row_of(SCALES, scale, "scale")
+    made = []
+    try:
+        with progress() as shown:
+            tell = until(shown, minutes)
+            for step in steps(store, images(store, dataset, path, tell), scale, seeds, tell):
+                cached = store.find(step.spec) is not None
+                result = fulfil(store, step.spec, tell)
+                made.append({"step": step.name, "kind": type(step.spec).__name__, "key": result.key, "cached": cached})
+    finally:
+        answer({"finished": len(made) == len(NAMES), "done": len(made), "of": len(NAMES), "steps": made})
+
+
+def images(store, dataset: str, path: Path | None, tell: Tell):
+    """The images of a built-in dataset, or those of a person's own copy, which are added under a name of their own."""
+    from unlearn_core.data import Data
+    from unlearn_core.experiment.added_images import once
+
+    if path is None:
+        return Data(name=dataset)
+    about = once(store, path, f"{dataset}-files", tell)
+    return Data(name=about.name, fingerprint=about.fingerprint)

@@ -1,0 +1,124 @@
+"""The paper on one dataset, as a list of specs: forget sets of every kind, each forgotten by every algorithm of the
+paper, RUM with its controls and orders, cheaper scores, and what the faults of published code do to the tables.
+
+Each entry is an ordinary spec, made by the functions that the pages use and opened by them, so the whole can stop after
+any result and go on from there. Settings are chosen once for all sets of one size, on models that are not reported.
+
+Source: Zhao et al. (2024), arXiv:2406.01257; for cheaper scores Zhao and Triantafillou (2024), arXiv:2410.16516.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import permutations
+
+from unlearn_core.data import Data
+from unlearn_core.experiment.proxy_table import ProxyTable
+from unlearn_core.experiment.stages import dataset, fulfil
+from unlearn_core.experiment.stream import Stream, deal_requests
+from unlearn_core.experiment.study import SINGLES, Study, short_name
+from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.forget import AtRandom, ByEntanglement, ByMemorization, ForgetSet, OfClass
+from unlearn_core.params import Spec
+from unlearn_core.progress import Tell, silent
+from unlearn_core.rum import PARTS, Plan, same_everywhere
+from unlearn_core.store import Store
+from unlearn_core.training import Training, recipe
+from unlearn_core.unlearning.perturb.woodfisher import WoodFisher
+from unlearn_core.unlearning.push_away.neggrad_plus import NegGradPlus
+from unlearn_core.unlearning.relabel.salun import SalUn
+
+SEEDS = 3
+REQUESTS = 4  # in which the most memorized images are asked for, one after the other
+SINGLE = (*SINGLES, WoodFisher())  # the paper's algorithms
+RUM = Plan()  # the paper's: nothing for what every model knows, then fine-tuning, then relabelling
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the study of the paper is: images, recipe, models of the bank, and images of a forget set."""
+
+    train: int
+    test: int
+    recipe: dict
+    models: int
+    size: int
+
+    def training(self, data: Data) -> Training:
+        return recipe(data.but(train=self.train, test=self.test)).but(**self.recipe)
+
+
+SCALES = {
+    # ResNet-9 of this width gets 99 % of 4,500 images right in 16 epochs; what a model does not fit it cannot forget.
+    "small": Scale(5_000, 2_000, {
+        "model": "resnet9", "width": 12, "epochs": 16, "lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4, "batch": 64,
+        "augment": "none", "precision": "bfloat16",
+    }, models=32, size=150),
+    # The paper's own recipe and sizes; a bank of 100 in place of 400.
+    "full": Scale(0, 0, {
+        "model": "resnet18", "epochs": 30, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "batch": 256,
+        "augment": "none", "precision": "bfloat16",
+    }, models=100, size=3_000),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    """One result of the paper's study; `name` says what it is in the tables."""
+
+    name: str
+    spec: Spec
+
+
+def forget_sets(size: int, label: str) -> dict[str, ForgetSet]:
+    """Every kind of forget set, by name: each level of memorization and of entanglement, a mix, random, one class."""
+    levels = ("low", "medium", "high")
+    return {
+        "mix": ByMemorization(level="mix", size=size),
+        **{f"memorization {level}": ByMemorization(level=level, size=size) for level in levels},
+        **{f"entanglement {level}": ByEntanglement(level=level, size=size) for level in levels},
+        "random": AtRandom(size=size),
+        "one class": OfClass(label=label),
+    }
+
+
+def steps(store: Store, data: Data, scale: str, seeds: int = SEEDS, tell: Tell = silent) -> Iterator[Step]:
+    """All results of the study, in order; the last ones can only be named once those before them are in the store.
+
+    Raises KeyError for a scale that is none of SCALES.
+    """
+    size, training, models = SCALES[scale].size, SCALES[scale].training(data), SCALES[scale].models
+    label = dataset(store, training.data, tell).classes[0]
+    sets = forget_sets(size, label)
+
+    def study(name: str, forget: ForgetSet, unlearners=SINGLE, plans=(), controls: bool = True) -> Step:
+        spec = Study(
+            name=f"Paper, {scale}: {name}", training=training, models=models, forget=forget, unlearners=unlearners,
+            plans=plans, controls=controls, seeds=seeds, tuning_seeds=1,
+        )  # fmt: skip
+        return Step(name, spec)
+
+    mix = study("mix", sets.pop("mix"), plans=(RUM,))
+    yield mix
+    each = {name: study(name, forget) for name, forget in sets.items()}
+    yield from each.values()
+    # RUM with one algorithm for all parts, beside the same without parts and with parts drawn at random.
+    alone = tuple(u for u in SINGLES if hasattr(u, "epochs"))
+    yield study("one algorithm", mix.spec.forget, (), tuple(same_everywhere(RUM, u) for u in alone))
+    others = [order for order in permutations(PARTS) if order != RUM.order]
+    plans = tuple(RUM.but(name=f"RUM {' '.join(order)}", order=order) for order in others)
+    yield study("orders", mix.spec.forget, (), plans, controls=False)
+    yield study("as released", mix.spec.forget, (SalUn(), SalUn(keep="bottom")))
+    yield Step("cheaper scores", ProxyTable(name=f"Paper, {scale}: cheaper scores", study=mix.spec))
+    most = OpenStudy(store, fulfil(store, each["memorization high"].spec, tell))
+    tuned = most.run_result(short_name(NegGradPlus()), 0)
+    yield Step("requests in a row", Stream(
+        name=f"Paper, {scale}: requests in a row", training=training, models=models, seeds=max(2, seeds),
+        requests=deal_requests(most.forget, REQUESTS), unlearner=tuned.spec().unlearner,
+    ))  # fmt: skip
+
+
+# Steps that are no forget set of their own.
+BESIDE = ("one algorithm", "orders", "as released", "cheaper scores", "requests in a row")
+NAMES = (*forget_sets(3, ""), *BESIDE)
