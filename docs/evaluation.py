@@ -186,17 +186,23 @@ def in_words(found: dict) -> str:
     )
 
 
+def why(said: dict[str, str], name: str) -> str:
+    if name not in said:
+        sys.exit(f"No audit has a line for {name}: docs/evaluation.py has to say why, in ELSEWHERE or PARTS.")
+    return said[name]
+
+
 def elsewhere(lines: list[dict]) -> str:
     """What is a function only, and why."""
     rows = [
-        (METRICS[name].label, DIRECTIONS[METRICS[name].direction], ELSEWHERE[name], METRICS[name].source)
+        (METRICS[name].label, DIRECTIONS[METRICS[name].direction], why(ELSEWHERE, name), METRICS[name].source)
         for name in METRICS
         if name not in {line["metric"] for line in lines}
     ]
     known_ones = {f.func if isinstance(f, partial) else f for f in (row.function for row in METRICS.values())}
     functions = {name: getattr(evaluation, name) for name in sorted(evaluation.__all__)}
     parts = [
-        (f"`{name}`", first_sentence(inspect.getdoc(function)), PARTS[name])
+        (f"`{name}`", first_sentence(inspect.getdoc(function)), why(PARTS, name))
         for name, function in functions.items()
         if inspect.isfunction(function) and function not in known_ones
     ]

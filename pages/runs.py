@@ -3,7 +3,7 @@
 import streamlit as st
 
 import pages.shared.loaded  # noqa: F401 - the first of ours, see there
-from pages.shared import access, came_of, cost_words, frame, plan_glyph, progress, removal, state
+from pages.shared import access, came_of, cost_words, frame, outdated, plan_glyph, progress, removal, state
 from pages.shared.text import ago, duration, escape, images
 from unlearn_core import jobs, room, trash
 from unlearn_core.experiment.forecast import forget_size
@@ -18,6 +18,7 @@ MOST_PLANS = 5  # that are spelled out
 def draw() -> None:
     st.title("Runs")
     progress.live("jobs", _jobs)
+    outdated.draw()
     removal.others()
     removal.draw()
     _store()

@@ -232,6 +232,13 @@ def test_a_worker_knows_every_spec():
     assert run.stdout.strip() == "[]"
 
 
+def test_the_experiments_name_every_file_of_theirs():
+    folder = CORE / "experiment"
+    contents = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+    names = [f.name.removesuffix(".py") for f in folder.iterdir() if f.name[0] != "_"]
+    assert [name for name in names if not re.search(rf"\b{name}\b", contents)] == []
+
+
 def test_a_wrong_import_would_be_seen(tmp_path):
     """The reader of imports finds them in functions, under aliases and as names of a package."""
     file = tmp_path / "x.py"

@@ -193,6 +193,19 @@ def _build(data: Any) -> Any:
         raise BadValue(f"{name} is incomplete: {error}.") from error
 
 
+def renewed(data: Any) -> Any:
+    """Plain data of a spec that an earlier version wrote, as this version would write the same values."""
+    if isinstance(data, list):
+        return [renewed(v) for v in data]
+    if not isinstance(data, dict):
+        return data
+    found = {name: renewed(value) for name, value in data.items()}
+    cls, version = SPECS.get(found.get("spec", "")), found.get("version")
+    if cls is not None and isinstance(version, int) and version < cls.version:
+        found["version"] = cls.version
+    return found
+
+
 def canonical(spec: Spec) -> str:
     """The one way a spec is written: sorted keys, no spaces, no NaN."""
     return json.dumps(plain(spec), sort_keys=True, separators=(",", ":"), allow_nan=False)

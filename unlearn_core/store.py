@@ -180,6 +180,13 @@ class Store:
 
     def results(self, kind: str) -> Iterator[Result]:
         """All whole results of a kind that this version can read, newest first; others are left where they are."""
+        return filter(_readable, self._whole(kind))
+
+    def of_other_versions(self, kind: str) -> Iterator[Result]:
+        """The whole results of a kind that only another version of the program can read, newest first."""
+        return (result for result in self._whole(kind) if not _readable(result))
+
+    def _whole(self, kind: str) -> Iterator[Result]:
         folder = self.root / "results" / kind
         ages: dict[Path, float] = {}
         for place in folder.iterdir() if folder.is_dir() else ():
@@ -192,7 +199,7 @@ class Store:
             if looks is None or looks != known:
                 result = self._open(place)
                 self._listed[place] = looks, result
-            if result is not None and _readable(result):
+            if result is not None:
                 yield result
 
     def kind_of(self, result_key: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from unlearn_core.cli import paper
+import unlearn_core.cli.paper as paper
 from unlearn_core.cli.frame import StoreOption, answer, obtain, open_store, say, show
 from unlearn_core.cli.options import read_spec
 from unlearn_core.params import BadValue, plain

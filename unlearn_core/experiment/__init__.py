@@ -1,14 +1,17 @@
 """Where the stages meet and the store is used: the one place that does both.
 
-stages.py      each stage of the data's way as a stored result; fulfil() is the one door
+stages.py      each stage of the data's way as a stored result; fulfil() is the one door; spread.py makes many at once
 equal_retention.py its methods mixed back to one level of accuracy (UWC)
 proxies        cheaper scores: proxy_scores.py makes them, proxy_table.py says what they are worth
 memorized.py   how memorized the images are: by a bank of models, or without one
 attributes.py  what is known of the training images before anything is unlearned
 measures.py    an unlearned model against its retrained reference
 tuning.py      choosing learning rates, on models that are not reported
-search         the best plan: proposals.py says what to try, side_by_side.py tries many at once, search.py confirms
-study.py       one forget set, many ways to forget it, over seeds
+search         the best plan: proposals.py says what to try, side_by_side.py tries many at once, search.py confirms,
+               search_cost.py says what that will take
+study.py       one forget set, many ways to forget it, over seeds; outcome.py what came of it in two numbers;
+               outdated.py those of an earlier version
+paper.py       all of the paper on one dataset, as a list of specs
 stream.py      several requests in a row: does what was forgotten stay forgotten, and who else is exposed
 leaderboard.py all algorithms on three tasks of the digits, and the search for their defaults
 rehearsal.py   whether a study fits its images, before it is run
@@ -23,12 +26,14 @@ predictions.py what models take images for, class by class
 each_image.py  how sure they are of single images
 layers.py      how alike their layers compute
 shared_map.py  where images lie under several models, on one map
-audit.py       attacks on its models
+audit.py       attacks on its models; telling.py what they tell
+shown.py       in which study, and beside which method, any result is looked at
 tiers          an audit of one way of forgetting, as deep as is asked
 bundle         a study as one file, out of one store and into another
 guessing.py    a game: which of two images was the model trained on?
 forecast.py    what the next study will cost, from what this one took
-landscape.py   what algorithms reach on hundreds of forget sets; landscape_sets.py draws these sets
+landscape.py   what algorithms reach on hundreds of forget sets; landscape_sets.py draws these sets,
+               landscape_cost.py says what they will take
 difficulty.py  what to expect of a set that was never run; reach.py of which sets; law.py how closeness goes with what
                a set is
 try_everything.py every algorithm on one forget set, the finished ones first

@@ -1,0 +1,37 @@
+"""Studies that an earlier version of the program finished, before what a study measures had changed.
+
+They are not listed, for their tables lack what pages ask of them. The models they rest on are still good, so the same
+study made by this version trains nothing and is there in seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from unlearn_core.experiment.study import Study
+from unlearn_core.params import BadValue, build, renewed
+from unlearn_core.store import Store
+
+
+@dataclass(frozen=True)
+class Outdated:
+    """A study of an earlier version: its key, and the spec by which this version makes it anew."""
+
+    key: str
+    spec: Study
+
+
+def outdated(store: Store) -> list[Outdated]:
+    """The studies of earlier versions that this one has not made anew yet, the newest first. What it cannot make anew,
+    because a field is gone or came from a later version, is left out.
+    """
+    found = []
+    for result in store.of_other_versions("Study"):
+        try:
+            spec = build(renewed(json.loads((result.folder / "spec.json").read_text())))
+        except BadValue:
+            continue
+        if isinstance(spec, Study) and store.find(spec) is None:
+            found.append(Outdated(result.key, spec))
+    return found
