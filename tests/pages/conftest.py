@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import pages.shared.loaded  # noqa: F401 - seconds, which no single test should wait for
 from pages.shared import folds
 from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, studies

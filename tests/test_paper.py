@@ -1,0 +1,82 @@
+"""The paper's study: every step is there, a budget stops it, and the same command goes on without computing twice."""
+
+import json
+import sys
+
+import pytest
+
+import unlearn_core.experiment.paper as paper
+from unlearn_core.cli import app
+from unlearn_core.cli.frame import AGAIN
+from unlearn_core.data import Data
+from unlearn_core.experiment import OpenStudy
+from unlearn_core.store import Store
+from unlearn_core.unlearning import FineTune, NegGradPlus
+from unlearn_core.unlearning.relabel.salun import SalUn
+
+FEW = (FineTune(epochs=1), NegGradPlus(epochs=1))
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path):
+    """The study on a few digits with two algorithms; the store's folder."""
+    monkeypatch.setitem(paper.SCALES, "small", paper.Scale(300, 100, {"width": 8, "epochs": 3}, models=10, size=12))
+    monkeypatch.setattr(paper, "SINGLE", FEW)
+    monkeypatch.setattr(paper, "SINGLES", FEW)
+    monkeypatch.setenv("UNLEARN_WORKERS", "1")
+    return tmp_path / "store"
+
+
+def run(capsys, monkeypatch, *options):
+    """What `study paper` answers, and its exit status."""
+    monkeypatch.setattr(sys, "argv", ["unlearn_core", "study", "paper", *map(str, options)])
+    with pytest.raises(SystemExit) as ended:
+        app()
+    said = capsys.readouterr()
+    return ended.value.code, json.loads(said.out.splitlines()[-1]) if said.out else None, said.err
+
+
+def test_a_budget_stops_it_and_the_same_command_goes_on(tiny, capsys, monkeypatch):
+    command = "--dataset", "digits", "--seeds", 2, "--store", tiny
+    status, told, said = run(capsys, monkeypatch, *command, "--budget-minutes", 0.005)
+    assert status == AGAIN and not told["finished"] and told["done"] < told["of"]
+    assert "The minutes are over. What was finished is kept" in said
+    status, told, _ = run(capsys, monkeypatch, *command)
+    assert (status or 0) == 0 and told["finished"]
+    assert [step["step"] for step in told["steps"]] == list(paper.NAMES)
+    before = sorted(tiny.glob("results/*/*"))
+    status, again, _ = run(capsys, monkeypatch, *command)
+    assert all(step["cached"] for step in again["steps"])
+    assert [step["key"] for step in again["steps"]] == [step["key"] for step in told["steps"]]
+    assert sorted(tiny.glob("results/*/*")) == before
+
+    keys = {step["step"]: step["key"] for step in told["steps"]}
+    opened = {name: OpenStudy.open(Store(tiny), key) for name, key in keys.items() if name not in paper.BESIDE[3:]}
+    sets = {name: frozenset(study.forget.tolist()) for name, study in opened.items()}
+    assert len({sets[name] for name in paper.NAMES[:8]}) == 8
+    assert {len(rows) for name, rows in sets.items() if name != "one class"} == {12}
+    mean = {n: opened[f"memorization {n}"].memorization.scores[list(sets[f"memorization {n}"])].mean() for n in LEVELS}
+    assert mean["low"] < mean["medium"] < mean["high"]
+    score = {n: opened[f"entanglement {n}"].summary["entanglement"]["score"] for n in LEVELS}
+    assert score["low"] < score["medium"] < score["high"]
+    # All of the same images, and every order of the parts once.
+    assert sets["mix"] == sets["one algorithm"] == sets["orders"] == sets["as released"]
+    orders = {plan.order for name in ("mix", "orders") for plan in opened[name].spec.plans}
+    assert len(orders) == 6
+    # The released code of SalUn lets the weights change that matter least.
+    assert [u.keep for u in opened["as released"].spec.unlearners] == ["top", "bottom"]
+    assert all(isinstance(u, SalUn) for u in opened["as released"].spec.unlearners)
+
+
+LEVELS = ("low", "medium", "high")
+
+
+def test_a_scale_is_refused_by_name(tiny, capsys, monkeypatch):
+    status, told, said = run(capsys, monkeypatch, "--scale", "huge", "--store", tiny)
+    assert status == 2 and told is None and "There is no scale called 'huge'; there are small, full." in said
+
+
+def test_full_is_the_papers_recipe():
+    training = paper.SCALES["full"].training(Data(name="CIFAR-10"))
+    assert (training.model, training.epochs, training.lr, training.batch) == ("resnet18", 30, 0.1, 256)
+    assert (training.data.train, training.data.validation, training.augment) == (0, 0.1, "none")
