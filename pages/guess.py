@@ -22,7 +22,7 @@ def draw() -> None:
     ranked = core.ranked(study, "group_tow")
     names, plans = titles(study, ranked.index), ranked.index[ranked["kind"] == "plan"]
     default = plans[0] if len(plans) else ""
-    method = address.choice(st.selectbox, "Second half with", names, "method", default=default, width=260)
+    method = address.choice(st.selectbox, "Model of the second half", names, "method", default=default, width=260)
     game = _game(study, method)
     asked, answers = game["pairs"], game["answers"]
     if len(answers) < len(asked):
@@ -64,7 +64,7 @@ def _ask(study: OpenStudy, game: dict, method: str) -> None:
     sides = zip(columns, ("Left", "Right"), tiles, classes, pair.shown(model), strict=False)
     for column, side, tile, name, sure in sides:
         with column, st.container(border=True):
-            thumbnails.show(tile[None], [(name, "")], alt=f"{side} image, class {name}", across=1)
+            thumbnails.show(tile[None], [(f"labelled {name}", "")], alt=f"{side} image, class {name}", across=1)
             st.markdown(f"The model is **{_percent(sure)}** sure of its label.")
             st.button(f"{side} one", key=f"guess.{side}", on_click=_answer, args=(side == "Left",), width="stretch")
 

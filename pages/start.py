@@ -86,7 +86,7 @@ def _progress(name: str, kind: str) -> None:
 
 def _finished(others: list) -> None:
     if not others:
-        st.markdown("There is no other one yet. Studies that you finish are listed here.")
+        st.markdown("There is no study of your own yet. Studies that you finish are listed here.")
         return
     listed = {study.key: study for study in others}
     labels = {name: f"{study.name} #{name[:4]}" for name, study in listed.items()}

@@ -187,7 +187,12 @@ def _fits(study: Study) -> bool:
         st.markdown("The images are downloaded first; then it is checked whether the request fits them.")
     else:
         forget, images = ahead
-        st.markdown(f"This forgets **{forget:,} of {images:,}** training images, from {study.seeds} models.")
+        share = study.training.data.validation
+        apart = f" (the other {share:.0%} are set apart for validation)" if share else ""
+        st.markdown(
+            f"This forgets **{forget:,} of {images:,}** training images{apart}, from "
+            f"{study.seeds} original model{'s' if study.seeds > 1 else ''}."
+        )
         _say_cost(study)
         if (promised := _promise(study, forget, images)) is not None:
             st.markdown(promised)

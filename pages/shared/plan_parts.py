@@ -70,9 +70,7 @@ def _algorithm(
     if isinstance(told, Advice):
         badge = f":blue-badge[:material/lightbulb: Suggested: {escape(told.unlearner.title)}]"
         if not told.alike:
-            badge = (
-                f":gray-badge[:material/help: Not suggested: {escape(told.unlearner.title)}, on another kind of part]"
-            )
+            badge = f":gray-badge[:material/help: On another kind of part: {escape(told.unlearner.title)}]"
         st.markdown(badge)
         st.caption(reason(told, study.score_words.name))
     elif told:

@@ -14,7 +14,9 @@ def draw(study: OpenStudy, audience: str, method: str) -> None:
     """The very file that is downloaded. As a data: address its origin is nobody's, so that whatever a name in it says,
     it cannot reach the page around it.
     """
-    st.iframe(_as_address(study, study.key, audience, method), height=900, alt=f"The report, {audience}")
+    # Lower than a small screen, so that its lower edge shows that it scrolls by itself.
+    st.caption("The whole file, as it will be read; it scrolls inside its frame.")
+    st.iframe(_as_address(study, study.key, audience, method), height=560, alt=f"The report, {audience}")
 
 
 @st.cache_resource(ttl=30, max_entries=16, show_spinner=False)
