@@ -9,12 +9,14 @@ import unlearn_core.experiment.paper as paper
 from unlearn_core.cli import app
 from unlearn_core.cli.frame import AGAIN
 from unlearn_core.data import Data
+from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.paper_trends import FINDINGS, verdict
 from unlearn_core.store import Store
 from unlearn_core.unlearning import FineTune, NegGradPlus
 from unlearn_core.unlearning.relabel.salun import SalUn
 
-FEW = (FineTune(epochs=1), NegGradPlus(epochs=1))
+FEW = (FineTune(epochs=1), NegGradPlus(epochs=1), SalUn(epochs=1))
 
 
 @pytest.fixture
@@ -67,8 +69,36 @@ def test_a_budget_stops_it_and_the_same_command_goes_on(tiny, capsys, monkeypatc
     assert [u.keep for u in opened["as released"].spec.unlearners] == ["top", "bottom"]
     assert all(isinstance(u, SalUn) for u in opened["as released"].spec.unlearners)
 
+    # What it shows of the findings: every finding has lines, and one of them by hand.
+    shown = {(line["finding"], line["line"]): line for line in told["trends"]}
+    assert {title for title, _ in shown} == {finding.title for finding in FINDINGS}
+    low, high = (
+        opened[f"entanglement {level}"].table.set_index(["method", "seed"])["tow"] for level in ("low", "high")
+    )
+    line = shown[FINDINGS[0].title, "neggrad-plus"]
+    assert line["mean"] == pytest.approx((low["neggrad-plus"] - high["neggrad-plus"]).mean()) and line["n"] == 2
+    alone, mix = (opened[name].table.set_index(["method", "seed"])["tow"] for name in ("one algorithm", "mix"))
+    line = shown[FINDINGS[5].title, "RUM^F NegGrad+"]
+    assert line["mean"] == pytest.approx((alone["rum-f-neggrad"] - mix["neggrad-plus"]).mean())
+    line = shown[FINDINGS[6].title, "RUM^F NegGrad+"]
+    assert line["mean"] == pytest.approx((alone["rum-f-neggrad"] - alone["rum-f-neggrad-shuffle"]).mean())
+
 
 LEVELS = ("low", "medium", "high")
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "said"),
+    [
+        (0.2, 0.1, "reproduced"),
+        (-0.2, 0.1, "not reproduced"),
+        (0.1, 0.2, "within noise"),
+        (0.1, None, "no interval"),
+        (None, None, "not measured"),
+    ],
+)
+def test_a_finding_is_reproduced_where_its_whole_interval_says_so(mean, half, said):
+    assert verdict(Estimate(mean, half, 3)) == said
 
 
 def test_a_scale_is_refused_by_name(tiny, capsys, monkeypatch):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unlearn_core.cli.frame import answer, progress
+from unlearn_core.cli.frame import answer, progress, show
 from unlearn_core.cli.options import row_of
-from unlearn_core.progress import Tell, until
+from unlearn_core.evaluation import Estimate
+from unlearn_core.progress import Cancelled, Tell, until
+from unlearn_core.words import estimate
 
 
 def run(store, dataset: str, path: Path | None, scale: str, seeds: int, minutes: float | None) -> None:
@@ -15,7 +17,7 @@ def run(store, dataset: str, path: Path | None, scale: str, seeds: int, minutes:
     from unlearn_core.experiment.paper import NAMES, SCALES, steps
 
     row_of(SCALES, scale, "scale")
-    made = []
+    made, stopped = [], None
     try:
         with progress() as shown:
             tell = until(shown, minutes)
@@ -23,8 +25,31 @@ def run(store, dataset: str, path: Path | None, scale: str, seeds: int, minutes:
                 cached = store.find(step.spec) is not None
                 result = fulfil(store, step.spec, tell)
                 made.append({"step": step.name, "kind": type(step.spec).__name__, "key": result.key, "cached": cached})
-    finally:
-        answer({"finished": len(made) == len(NAMES), "done": len(made), "of": len(NAMES), "steps": made})
+    except Cancelled as cancelled:
+        stopped = cancelled
+    head = {"finished": stopped is None, "done": len(made), "of": len(NAMES), "steps": made}
+    answer(head | {"trends": _trends(store, made)})
+    if stopped is not None:
+        raise stopped
+
+
+def _trends(store, made: list[dict]) -> list[dict]:
+    """What the studies that are there show of the paper's findings; as a table on stderr too."""
+    from unlearn_core.experiment import OpenStudy
+    from unlearn_core.experiment.paper_trends import trends
+
+    opened = {step["step"]: OpenStudy.open(store, step["key"]) for step in made if step["kind"] == "Study"}
+    found = [
+        {"finding": trend.title, "line": name, **vars(line), "verdict": trend.verdicts()[name]}
+        for trend in trends(opened)
+        for name, line in trend.lines.items()
+    ]
+    lines = [
+        line | {"difference": estimate(Estimate(line["mean"], line["half_width"], line["n"]), signed=True)}
+        for line in found
+    ]
+    show(lines, False, nothing="", columns=("finding", "line", "difference", "verdict"), err=True)
+    return found
 
 
 def images(store, dataset: str, path: Path | None, tell: Tell):

@@ -11,7 +11,7 @@ search         the best plan: proposals.py says what to try, side_by_side.py tri
                search_cost.py says what that will take
 study.py       one forget set, many ways to forget it, over seeds; outcome.py what came of it in two numbers;
                outdated.py those of an earlier version
-paper.py       all of the paper on one dataset, as a list of specs
+paper.py       all of the paper on one dataset, as a list of specs; paper_trends.py what that shows of its findings
 stream.py      several requests in a row: does what was forgotten stay forgotten, and who else is exposed
 leaderboard.py all algorithms on three tasks of the digits, and the search for their defaults
 rehearsal.py   whether a study fits its images, before it is run

@@ -110,7 +110,7 @@ def steps(store: Store, data: Data, scale: str, seeds: int = SEEDS, tell: Tell =
     plans = tuple(RUM.but(name=f"RUM {' '.join(order)}", order=order) for order in others)
     yield study("orders", mix.spec.forget, (), plans, controls=False)
     yield study("as released", mix.spec.forget, (SalUn(), SalUn(keep="bottom")))
-    yield Step("cheaper scores", ProxyTable(name=f"Paper, {scale}: cheaper scores", study=mix.spec))
+    yield Step("cheaper scores", ProxyTable(study=mix.spec))
     most = OpenStudy(store, fulfil(store, each["memorization high"].spec, tell))
     tuned = most.run_result(short_name(NegGradPlus()), 0)
     yield Step("requests in a row", Stream(

@@ -1,0 +1,237 @@
+"""What the paper's study shows of the paper's findings: each as differences over seeds that should lie above 0.
+
+A finding is split into lines, one an algorithm (or a score, or a level), and every line into its difference on the same
+seeds. Whether it is reproduced is read off the interval alone, the same way for each.
+
+Source: Zhao et al. (2024), arXiv:2406.01257, and Zhao and Triantafillou (2024), arXiv:2410.16516, for the findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+import unlearn_core.experiment.proxy_table as proxy_table
+from unlearn_core.evaluation import Estimate
+from unlearn_core.evaluation.seeds import paired_difference
+from unlearn_core.experiment.study import short_name
+from unlearn_core.experiment.views import OpenStudy
+
+VERDICTS = ("reproduced", "within noise", "not reproduced", "no interval", "not measured")
+RELABELLING = ("random-label", "salun")
+CLOSENESS = "tow"  # as the paper measures it; a study's own group ToW is beside it in the tables
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the paper says, what is measured for it, on which studies, and how."""
+
+    title: str
+    measured: str
+    studies: tuple[str, ...]
+    lines: Callable[..., dict[str, Estimate]]
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A finding of the paper and what stands here: `lines` are differences over seeds, above 0 where it holds."""
+
+    title: str
+    measured: str
+    lines: dict[str, Estimate]
+
+    def verdicts(self) -> dict[str, str]:
+        """One of VERDICTS for each line."""
+        return {name: verdict(line) for name, line in self.lines.items()}
+
+
+def verdict(difference: Estimate) -> str:
+    """Whether a difference that should lie above 0 does: "reproduced" or "not reproduced" where its whole 95 % interval
+    lies on one side, else "within noise".
+    """
+    if difference.mean is None:
+        return "not measured"
+    if difference.half_width is None:
+        return "no interval"
+    if abs(difference.mean) <= difference.half_width:
+        return "within noise"
+    return "reproduced" if difference.mean > 0 else "not reproduced"
+
+
+def trends(opened: Mapping[str, OpenStudy]) -> list[Trend]:
+    """The findings, from the finished studies of paper.steps by name; without lines where a study is missing."""
+    found = []
+    for finding in FINDINGS:
+        there = all(name in opened for name in finding.studies)
+        lines = finding.lines(*(opened[name] for name in finding.studies)) if there else {}
+        found.append(Trend(finding.title, finding.measured, lines))
+    return found
+
+
+def over_seeds(study: OpenStudy, method: str, metric: str = CLOSENESS) -> list[float | None]:
+    """What one method reaches, seed by seed; None where it was not measured."""
+    lines = study.table[study.table["method"] == method].set_index("seed")[metric].reindex(range(study.spec.seeds))
+    return [None if pd.isna(value) else float(value) for value in lines]
+
+
+def _singles(study: OpenStudy) -> list[str]:
+    return list(dict.fromkeys(study.table.loc[study.table["kind"] == "single", "method"]))
+
+
+def _falls(easy: OpenStudy, hard: OpenStudy) -> dict[str, Estimate]:
+    """Closeness on the easy set less that on the hard one."""
+    return {m: paired_difference(over_seeds(easy, m), over_seeds(hard, m)) for m in _singles(easy)}
+
+
+def _falls_but_for_relabelling(low: OpenStudy, high: OpenStudy) -> dict[str, Estimate]:
+    return {name: line for name, line in _falls(low, high).items() if name not in RELABELLING}
+
+
+def _rises_with_relabelling(low: OpenStudy, high: OpenStudy) -> dict[str, Estimate]:
+    return {name: line for name, line in _falls(high, low).items() if name in RELABELLING}
+
+
+def _untouched(low: OpenStudy, high: OpenStudy) -> dict[str, Estimate]:
+    return {"original": paired_difference(over_seeds(low, "original"), over_seeds(high, "original"))}
+
+
+def _memorized(low: OpenStudy, medium: OpenStudy, high: OpenStudy) -> dict[str, Estimate]:
+    means = [float(study.memorization.scores[study.forget].mean()) for study in (low, medium, high)]
+    pairs = {"medium less low": (0, 1), "high less medium": (1, 2)}
+    # One bank, so one number and no interval.
+    return {name: Estimate(means[b] - means[a], None, 1) for name, (a, b) in pairs.items()}
+
+
+def _one_algorithm(rival: Callable[[OpenStudy, OpenStudy, str, str], list]) -> Callable:
+    def lines(alone: OpenStudy, mix: OpenStudy) -> dict[str, Estimate]:
+        found, plans = {}, alone.table[alone.table["kind"] == "plan"].drop_duplicates("method")
+        for plan, (method, title) in zip(
+            alone.spec.plans, plans[["method", "title"]].itertuples(index=False), strict=True
+        ):
+            other = rival(alone, mix, method, short_name(plan.low))
+            found[title] = paired_difference(over_seeds(alone, method), other)
+        return found
+
+    return lines
+
+
+def _without_parts(alone: OpenStudy, mix: OpenStudy, method: str, algorithm: str) -> list:
+    return over_seeds(mix, algorithm)
+
+
+def _parts_at_random(alone: OpenStudy, mix: OpenStudy, method: str, algorithm: str) -> list:
+    """The shuffled control stands behind its plan."""
+    order = list(dict.fromkeys(alone.table["method"]))
+    return over_seeds(alone, next(m for m in order[order.index(method) :] if "-shuffle" in m))
+
+
+def _best(mix: OpenStudy, alone: OpenStudy) -> dict[str, Estimate]:
+    """RUM with its own algorithm for each part, less the best of one algorithm for all; the best is chosen on the same
+    seeds, which flatters it.
+    """
+    means = alone.table[alone.table["kind"] == "plan"].groupby("method", sort=False)[CLOSENESS].mean()
+    return {f"RUM less {means.idxmax()}": paired_difference(over_seeds(mix, "rum"), over_seeds(alone, means.idxmax()))}
+
+
+def _as_good_by_proxy(mix: OpenStudy) -> dict[str, Estimate]:
+    """RUM cut by a cheaper score less RUM cut by memorization, both by group ToW."""
+    if (made := proxy_table.finished(mix)) is None:
+        return {}
+    table = made[0].drop(index=proxy_table.EXACT, errors="ignore")
+    known = table.astype(object).where(table.notna(), None)
+    return {
+        line.title: Estimate(line.difference, line.difference_half_width, mix.spec.seeds) for line in known.itertuples()
+    }
+
+
+def _flattered(mix: OpenStudy) -> dict[str, Estimate]:
+    """By how much more SalUn loses than NegGrad+ when the attack is counted beside the accuracy on the forget set."""
+    loss = {
+        m: [
+            None if None in pair else pair[0] - pair[1]
+            for pair in zip(over_seeds(mix, m), over_seeds(mix, m, "tow_mia"), strict=True)
+        ]
+        for m in ("salun", "neggrad-plus")
+    }
+    return {"SalUn against NegGrad+": paired_difference(loss["salun"], loss["neggrad-plus"])}
+
+
+def _inverted(released: OpenStudy) -> dict[str, Estimate]:
+    """SalUn as its paper means it, less SalUn with the mask of the released code, which is the other way round."""
+    right, inverted = _singles(released)[:2]
+    return {"top less bottom": paired_difference(over_seeds(released, right), over_seeds(released, inverted))}
+
+
+_ENTANGLED = ("entanglement low", "entanglement high")
+_MEMORIZED = ("memorization low", "memorization high")
+_ALONE = ("one algorithm", "mix")
+FINDINGS = (
+    Finding(
+        "The more entangled the forget set, the further from retraining",
+        "ToW at low less ToW at high entanglement",
+        _ENTANGLED,
+        _falls,
+    ),
+    Finding(
+        "The more memorized the forget set, the further from retraining, for most algorithms",
+        "ToW at low less ToW at high memorization",
+        _MEMORIZED,
+        _falls_but_for_relabelling,
+    ),
+    Finding(
+        "Relabelling goes the other way: poor on the least memorized images, strong on the most",
+        "ToW at high less ToW at low memorization",
+        _MEMORIZED,
+        _rises_with_relabelling,
+    ),
+    Finding(
+        "Doing nothing is near retraining on the least memorized images and far from it on the most",
+        "ToW of the original at low less at high memorization",
+        _MEMORIZED,
+        _untouched,
+    ),
+    Finding(
+        "Memorization rises with entanglement",
+        "mean memorization of one level of entanglement less that of the level below",
+        ("entanglement low", "entanglement medium", "entanglement high"),
+        _memorized,
+    ),
+    Finding(
+        "Refining helps: one algorithm part by part is closer than the same on the whole set",
+        "ToW of RUM with one algorithm less ToW of the algorithm",
+        _ALONE,
+        _one_algorithm(_without_parts),
+    ),
+    Finding(
+        "What helps is that parts are alike, not that there are parts",
+        "ToW of RUM with one algorithm less ToW of the same with parts drawn at random",
+        _ALONE,
+        _one_algorithm(_parts_at_random),
+    ),
+    Finding(
+        "An algorithm of its own for each part comes closer than the best single one for all parts",
+        "ToW of RUM less the best ToW of RUM with one algorithm, chosen on the same seeds, which flatters it",
+        ("mix", "one algorithm"),
+        _best,
+    ),
+    Finding(
+        "Cheaper scores refine as well as memorization, or better",
+        "group ToW of RUM by the score less that of RUM by memorization",
+        ("mix",),
+        _as_good_by_proxy,
+    ),
+    Finding(
+        "SalUn is flattered by ToW: with the attack counted it loses more than NegGrad+",
+        "ToW less ToW-MIA, of SalUn less that of NegGrad+",
+        ("mix",),
+        _flattered,
+    ),
+    Finding(
+        "The published code keeps SalUn's least salient weights in place of the most, which costs closeness",
+        "ToW of SalUn as its paper means it less ToW as in the code",
+        ("as released",),
+        _inverted,
+    ),
+)
