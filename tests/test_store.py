@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from unlearn_core import params
+from unlearn_core import store as store_module
 from unlearn_core.forget import AtRandom, OfClass, Picked
 from unlearn_core.params import BadValue, Spec, key, param, spec
 from unlearn_core.store import Result, Store, StoreError, digest_of, find_fault, write_whole
@@ -340,6 +341,43 @@ def test_two_readers_can_meet_the_same_damage(store, monkeypatch):
 
     monkeypatch.setattr(os, "rename", late)
     assert store.find(SPEC) is None
+
+
+def test_what_was_made_good_between_the_look_and_the_move_stays(store, monkeypatch):
+    """Two readers see the same damage, and before the slower one moves it the faster one has had it made anew."""
+    longer(store.remember(SPEC, make).folder)
+    honest, looks = store_module.find_fault, []
+
+    def late(place, **how):
+        found = honest(place, **how)
+        looks.append(found)
+        if len(looks) == 1:
+            Store(store.root).remember(SPEC, make)
+        return found
+
+    monkeypatch.setattr(store_module, "find_fault", late)
+    found = store.find(SPEC)
+    assert looks[0] and found and (found.arrays()["x"] == X).all()
+    assert len(list((store.root / "quarantine").iterdir())) == 1  # the damaged one, and not the whole one
+
+
+def test_damage_that_somebody_is_at_work_on_is_left_to_them(store, monkeypatch):
+    monkeypatch.setattr(store_module, "LOOK_AGAIN", 0.1)
+    folder = store.remember(SPEC, make).folder
+    longer(folder)
+    with store.lock(key(SPEC)):
+        assert store.find(SPEC) is None and folder.is_dir()
+    assert store.find(SPEC) is None and not folder.exists()
+
+
+@pytest.mark.parametrize("read", ["arrays", "table", "json", "manifest", "spec"])
+def test_a_result_that_goes_while_it_is_needed_is_one_sentence(store, read):
+    found = store.remember(SPEC, make)
+    with pytest.raises(FileNotFoundError):  # a file that it never had is the asker's fault
+        found.json("never")
+    shutil.rmtree(found.folder)
+    with pytest.raises(StoreError, match=f"^AtRandom {key(SPEC)[:8]} was removed or set aside while .*is kept.$"):
+        getattr(found, read)(*(["note"] if read == "json" else []))
 
 
 # -- a folder that is no store, a key that is no key -------------------------------------------------------------------

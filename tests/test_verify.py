@@ -498,6 +498,7 @@ def test_a_store_that_cannot_be_mended_says_so(store, monkeypatch):
 
     monkeypatch.setattr("unlearn_core.store.os.rename", refuse)
     monkeypatch.setattr("unlearn_core.store.shutil.rmtree", refuse)
+    monkeypatch.setattr("unlearn_core.store.Store.lock", refuse)  # whose file is made there too
     done = command("--store", store.root, "--mend")
     assert done.exit_code == 1 and "cannot be written to" in done.stderr and snapshot(store.root) == before
 

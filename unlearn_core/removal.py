@@ -115,7 +115,8 @@ def remove(store: Store, study_key: str, by: str = "local") -> tuple[Leaving, En
     """Move a finished study to the trash, with what nothing else needs and the record of its job.
 
     Raises StoreError where there is no such study, or a job needs it now; and where the disk refuses, and then all is
-    where it was. What a command or a job that begins at this very moment finds missing, it makes anew.
+    where it was. Jobs are seen to be at work, commands are not: one that needs what has gone stops with a sentence, and
+    makes it anew when it is started again, as does whatever begins at this very moment.
     """
     leaving = plan(store, study_key)
     return leaving, trash.move(store, "Study", leaving.name, leaving.places, rests_on=leaving.shared, by=by)

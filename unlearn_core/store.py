@@ -21,14 +21,14 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from safetensors.numpy import load_file, save
 
 from unlearn_core import room
@@ -37,6 +37,7 @@ from unlearn_core.params import BadValue, Spec, build, canonical, key, plain
 LAYOUT = 1
 KEY = re.compile(r"[0-9a-f]{32}")
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # no separator, no "..", nothing hidden
+LOOK_AGAIN = 1.0  # seconds that whoever finds a damaged result waits for its lock
 RECORDED = ("torch", "torchvision", "numpy", "scikit-learn", "umap-learn")
 
 
@@ -83,7 +84,9 @@ def plainly(root: Path) -> Iterator[None]:
 
 
 class Result:
-    """One whole result folder, read-only."""
+    """One whole result folder, read-only. Whoever reads it when it was removed or set aside meanwhile is told so by a
+    StoreError.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -95,14 +98,16 @@ class Result:
 
     def manifest(self) -> dict:
         """Versions, seconds, device and checksums: where the result came from, not what it is."""
-        return json.loads((self.folder / "manifest.json").read_text())
+        with self._there():
+            return json.loads((self.folder / "manifest.json").read_text())
 
     def spec(self) -> Spec:
         """What made it. Raises BadValue where this version of the program cannot read it, or would make it anew: then
         whatever is asked of the spec would be of another result.
         """
         if self._spec is None:
-            spec = build(json.loads((self.folder / "spec.json").read_text()))
+            with self._there():
+                spec = build(json.loads((self.folder / "spec.json").read_text()))
             if not isinstance(spec, Spec) or key(spec) != self.key:
                 raise BadValue(
                     f"{self.folder.parent.name} {self.key[:8]} cannot be read: another version of the program made it, "
@@ -112,13 +117,29 @@ class Result:
         return self._spec
 
     def arrays(self, name: str = "arrays") -> dict[str, np.ndarray]:
-        return load_file(self.folder / f"{name}.safetensors")
+        with self._there():
+            return load_file(self.folder / f"{name}.safetensors")
 
     def table(self, name: str = "table") -> pd.DataFrame:
-        return pd.read_parquet(self.folder / f"{name}.parquet")
+        with self._there():
+            return pd.read_parquet(self.folder / f"{name}.parquet")
 
     def json(self, name: str) -> dict:
-        return json.loads((self.folder / f"{name}.json").read_text())
+        with self._there():
+            return json.loads((self.folder / f"{name}.json").read_text())
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
+        """A file that the result never had is another matter than a result that is gone."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            if self.folder.is_dir():
+                raise
+            raise StoreError(
+                f"{self.folder.parent.name} {self.key[:8]} was removed or set aside while it was needed: start again, "
+                "and it is made anew; the rest is kept."
+            ) from error
 
 
 class Draft:
@@ -214,20 +235,32 @@ class Store:
     def _place(self, spec: Spec) -> Path:
         return self.root / "results" / type(spec).__name__ / key(spec)
 
-    def _open(self, place: Path) -> Result | None:
-        if not place.is_dir():
+    def _open(self, place: Path, held: bool = False) -> Result | None:
+        if not place.is_dir() or (find_fault(place) is not None and not self.set_aside(place, held=held)):
             return None
-        if (fault := find_fault(place)) is not None:
-            self.set_aside(place, fault)
-            return None
-        return Result(place)
+        return Result(place) if place.is_dir() else None
 
-    def set_aside(self, place: Path, fault: str) -> bool:
-        """Move a damaged folder to quarantine with a note of what is wrong with it. Returns whether it is gone now:
-        a store that cannot be written to cannot be tidied, and somebody else may have been faster.
+    def set_aside(
+        self,
+        place: Path,
+        look: Callable[[Path], str | None] | None = None,
+        *,
+        lock: str | None = None,
+        held: bool = False,
+    ) -> bool:
+        """Move a damaged folder to quarantine with a note of what is wrong with it: of what `look` says once nobody
+        else can write there, for somebody may have made it good since. Its `lock` is that of its name unless told;
+        `held`: the caller has it, or nobody can. Returns whether nothing damaged is there now: a store that cannot be
+        written to cannot be tidied, whoever has the lock may be about to do it, and somebody may have been faster.
         """
         target = self.root / "quarantine" / f"{place.name}.{uuid.uuid4().hex[:8]}"
-        with suppress(OSError):
+        # Waited for in vain, it is left: whoever asks may have another lock, for which the holder of this one waits.
+        with (
+            suppress(OSError, Timeout),
+            nullcontext() if held else self.lock(lock or place.name).acquire(timeout=LOOK_AGAIN),
+        ):
+            if (fault := (look or find_fault)(place)) is None:
+                return True
             os.rename(place, target)
             if not target.is_symlink():  # which leads into another store, and that stays as it is
                 write_whole(target / "fault.txt", fault)
@@ -244,7 +277,7 @@ class Store:
         if (found := self.find(spec)) is not None:
             return found
         with plainly(self.root), self.lock(key(spec)):
-            if (found := self.find(spec)) is not None:
+            if (found := self._open(self._place(spec), held=True)) is not None:
                 return found
             return self._make(spec, make, device)
 
@@ -313,7 +346,7 @@ def _looks(place: Path) -> tuple | None:
 def _readable(result: Result) -> bool:
     try:
         result.spec()
-    except BadValue:  # made by another version of the program
+    except (BadValue, StoreError):  # made by another version of the program, or gone meanwhile
         return False
     return True
 

@@ -216,8 +216,8 @@ def _bring_back(store: Store, place: str, folder: Path) -> bool:
     """Whether its place was free; a damaged result does not keep a whole one from it."""
     target = store.root / place
     with suppress(Timeout), store.lock(_lock(place)).acquire(timeout=0):
-        if place.startswith("results/") and target.is_dir() and (fault := find_fault(target)) is not None:
-            store.set_aside(target, fault)
+        if place.startswith("results/") and target.is_dir() and find_fault(target) is not None:
+            store.set_aside(target, held=True)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             os.rename(_inside(folder, place), target)

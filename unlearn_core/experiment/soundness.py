@@ -6,11 +6,12 @@ import json
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
-from unlearn_core.store import KEY, Result, Store, find_fault
+from unlearn_core.store import KEY, Result, Store, StoreError, find_fault
 
 
 @dataclass
@@ -83,8 +84,11 @@ def look(store: Store, *, deep: bool = False, mend: bool = False, tell: Tell = s
         if not _held(store, folder.name.partition(".")[0]):
             found.staging.append(folder.name)
     if mend:
-        gone = [store.set_aside(store.root / "results" / kind / key, fault) for kind, key, fault in found.damaged]
-        gone += [store.set_aside(store.root / "jobs" / key, fault) for key, fault in found.jobs]
+        again = partial(_fault, deep=deep)
+        gone = [store.set_aside(store.root / "results" / kind / key, again) for kind, key, _ in found.damaged]
+        for name, _ in found.jobs:  # a folder that no job can have has no lock either
+            lock, held = f"submit-{name}", not KEY.fullmatch(name)
+            gone.append(store.set_aside(store.root / "jobs" / name, _job_fault, lock=lock, held=held))
         found.mended = all(gone)
         with suppress(OSError):
             store.sweep()
@@ -109,7 +113,7 @@ def _fault(place: Path, deep: bool) -> str | None:
 
 
 def _readable(place: Path) -> bool:
-    with suppress(BadValue):
+    with suppress(BadValue, StoreError):  # of another version, or gone meanwhile
         return Result(place).spec() is not None
     return False
 
