@@ -1,5 +1,6 @@
 """What is removed can be brought back whole, and what else needs it never goes; how much a store may take."""
 
+import errno
 import json
 import os
 import shutil
@@ -166,6 +167,41 @@ def test_a_damaged_record_keeps_nothing_from_coming_back(store, record):
     entry = trash.move(store, "Study", "Three", places)
     (store.root / "trash" / entry.id / "record.json").write_text(record)
     assert len(trash.entries(store)) == 1 and trash.restore(store, entry.id).back == 3
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO, errno.EACCES])
+def test_a_record_that_cannot_be_read_is_not_taken_for_none(store, monkeypatch, code):
+    places = three(store)
+    note = trash.keep_note(store, "Name", "Five", {"set": "1" * 32})
+    study, honest = trash.move(store, "Study", "Two", places[:2]), Path.read_text
+
+    def refused(path, *about, **how):
+        if path.name == trash.RECORD:
+            raise OSError(code, os.strerror(code), str(path))
+        return honest(path, *about, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", refused)
+        trash.move(store, "Study", "One", places[2:])  # whoever comes next tidies up
+        assert {entry.title for entry in trash.entries(store)} == {"Its record cannot be read now"}
+        with pytest.raises(StoreError, match="^The record of what was removed cannot be read: "):
+            trash.restore(store, study.id)  # which of them is the first, and what they rest on, is not known
+    assert {entry.id for entry in trash.entries(store)} >= {note.id, study.id}
+    assert trash.restore(store, study.id).back == 2
+
+
+def test_what_a_killed_one_left_is_taken_away_and_no_more(store):
+    """Before its record, before its first thing moved, and after its last came back; a note is no such thing."""
+    three(store)
+    note = trash.keep_note(store, "Name", "Five", {"set": "1" * 32})
+    left = [store.root / "trash" / (digit * 32) for digit in "abcd"]
+    for folder, record in zip(left, (None, '{"first": "results/AtRandom/x"}', '{"note": {"set"', "{}"), strict=True):
+        folder.mkdir()
+        if record is not None:
+            (folder / "record.json").write_text(record)
+    trash.drop(store, "0" * 32)
+    assert [folder.exists() for folder in left] == [False, False, True, True]
+    assert [entry.id for entry in trash.entries(store)] == [note.id]
 
 
 # -- what goes along ---------------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def move(
                 flush(parent)
         except BaseException:
             with suppress(OSError):
-                for place in _backwards(folder):
+                for place in _backwards(folder, things[0]):
                     os.rename(_inside(folder, place), store.root / place)
                 _close(folder)
             raise
@@ -125,14 +125,14 @@ def restore(store: Store, entry: str) -> Restored:
     """
     with _alone(store):
         folder = _folder(store, entry)
-        found, kept = _entry(folder), []
+        record, found, kept = _record(folder), _entry(folder), []
         if not found.things:
             raise _none(entry)
-        below_it = _rests_on(folder)
+        below_it = _rests_on(record)
         for place in below_it:
             if not (store.root / place).exists() and (other := of_place(entries(store), place)) is not None:
                 _bring_back(store, place, store.root / FOLDER / other.id)
-        for place in _backwards(folder):
+        for place in _backwards(folder, record.get("first")):
             if not _bring_back(store, place, folder):
                 kept.append(place)
         for parent in {folder, *((store.root / place).parent for place in found.things)}:
@@ -173,9 +173,19 @@ def _alone(store: Store) -> Iterator[None]:
         (store.root / FOLDER).mkdir(exist_ok=True)
         with store.lock(FOLDER):
             for folder in (store.root / FOLDER).iterdir():
-                if KEY.fullmatch(folder.name) and not (found := _entry(folder)).things and not found.note:
+                if KEY.fullmatch(folder.name) and _is_nothing(folder):
                     shutil.rmtree(folder, ignore_errors=True)
             yield
+
+
+def _is_nothing(folder: Path) -> bool:
+    """Whether none of its things is left. A record that cannot be read may hold a note, which is all there is of it."""
+    names = os.listdir(folder)
+    if any(map(THING.fullmatch, names)):
+        return False
+    with suppress(StoreError):
+        return RECORD not in names or "first" in _record(folder)
+    return False
 
 
 def _begin(store: Store, record: dict) -> Path:
@@ -241,27 +251,35 @@ def _things(folder: Path) -> list[str]:
     return [name.replace(".", "/", 2 if name.startswith("results.") else 1) for name in names]
 
 
-def _backwards(folder: Path) -> list[str]:
-    first = _record(folder).get("first")
+def _backwards(folder: Path, first: object) -> list[str]:
     return sorted(_things(folder), key=lambda place: place == first)
 
 
-def _rests_on(folder: Path) -> list[str]:
-    said = _record(folder).get("rests_on")
+def _rests_on(record: dict) -> list[str]:
+    said = record.get("rests_on")
     named = [place for place in said if isinstance(place, str)] if isinstance(said, list) else []
     return [place for place in named if place.count("/") < 3 and THING.fullmatch(place.replace("/", "."))]
 
 
 def _record(folder: Path) -> dict:
+    """What an entry says of itself. Raises StoreError where the system keeps that from this process, or the disk does:
+    no reason to take it for an entry that says nothing.
+    """
     try:
         record = json.loads((folder / RECORD).read_text())
-    except (OSError, ValueError, RecursionError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}  # the things are there all the same, and say themselves where they belong
+    except OSError as error:
+        raise StoreError(f"The record of what was removed cannot be read: {error.strerror}.") from error
     return record if isinstance(record, dict) else {}
 
 
 def _entry(folder: Path) -> Entry:
-    record, things, size = _record(folder), (), 0
+    things, size = (), 0
+    try:
+        record = _record(folder)
+    except StoreError:  # the others can be seen and brought back all the same
+        record = {"title": "Its record cannot be read now"}
     with suppress(FileNotFoundError):  # it may be on its way out
         things, inside = tuple(_things(folder)), room.sizes(folder)
         size = sum(inside.get(place.replace("/", "."), 0) for place in things)
