@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -225,6 +226,62 @@ def test_somebody_looking_does_not_keep_a_worker_from_its_work(store):
     assert store.find(QUICK) and jobs.find(store, job).state == "done"
 
 
+def test_turns_are_taken_in_the_order_of_asking(store, monkeypatch):
+    """Whoever was submitted first comes first, however late it asks for the machine; the dead hold up nobody."""
+    worked, now = [], time.time()
+
+    def carry_out(store, job):
+        worked.append(job)
+        time.sleep(0.1)
+        jobs._end(store, job, "done", "Finished.")
+
+    def asked(seed, ago):
+        job = record(store, QUICK.but(seed=seed))
+        file = store.root / "jobs" / job / "job.json"
+        write_whole(file, json.dumps(json.loads(file.read_text()) | {"submitted": now - ago}))
+        return job
+
+    monkeypatch.setattr(jobs, "_carry_out", carry_out)
+    asked(0, 9)  # its process is dead
+    order = [asked(1, 8), asked(2, 7), *sorted([asked(3, 6), asked(4, 6)]), asked(5, 5)]
+    workers = [threading.Thread(target=jobs.work, args=(str(store.root), job), daemon=True) for job in order]
+    with store.lock("machine"):
+        for worker, job in zip(reversed(workers), reversed(order), strict=True):
+            worker.start()
+            wait(store, job, lambda job: job.state == "queued")
+    for worker in workers:
+        worker.join(30)
+    assert worked == order
+
+
+def test_a_job_is_starting_while_somebody_starts_it(store, monkeypatch):
+    seen = []
+    monkeypatch.setattr(jobs, "_start", lambda store, job: seen.append(jobs.find(store, job).state))
+    job = jobs.submit(store, QUICK)
+    assert seen == ["starting"] and jobs.find(store, job).state == "interrupted"
+    jobs.resume(store, job)
+    assert seen == ["starting"] * 2
+    jobs.forget_job(store, job)  # whoever removes it has the same lock, and is not taken for one who starts it
+
+
+def test_a_job_is_cancelled_while_somebody_starts_it(store, monkeypatch):
+    processes, begun = [], threading.Event()
+
+    def start(store, job):
+        begun.set()
+        time.sleep(0.3)
+        processes.append(subprocess.Popen(["sleep", "60"]))
+        jobs._write_worker(store, job, processes[0].pid)
+
+    monkeypatch.setattr(jobs, "_start", start)
+    somebody = threading.Thread(target=jobs.submit, args=(store, QUICK))
+    somebody.start()
+    begun.wait(30)
+    assert jobs.cancel(store, key(QUICK)).state == "cancelled"
+    somebody.join()
+    assert processes[0].wait(30) == -9
+
+
 def test_a_worker_cleans_up_after_those_that_died(store):
     (store.root / "staging" / f"{'0' * 32}.dead").mkdir()
     jobs.work(str(store.root), record(store, QUICK))
@@ -352,9 +409,9 @@ def test_a_job_that_was_started_meanwhile_is_not_removed(store, monkeypatch):
     """Whoever waited for the lock looks again."""
     job, honest, looks = record(store, QUICK), jobs.find, []
 
-    def active(store, job):
+    def active(store, job, **how):
         looks.append(job)
-        found = honest(store, job)
+        found = honest(store, job, **how)
         return found if len(looks) == 1 else replace(found, state="starting")
 
     monkeypatch.setattr(jobs, "find", active)

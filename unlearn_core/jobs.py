@@ -18,8 +18,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,87 +27,15 @@ from filelock import Timeout
 
 from unlearn_core import engines, room, trash
 from unlearn_core.engines import EngineError, machine
+from unlearn_core.job import ACTIVE, STARTS, Expected, Job
 from unlearn_core.params import BadValue, Spec, build, key, plain
 from unlearn_core.store import KEY, Store, StoreError, find_fault, free_megabytes, plainly, write_whole
 
 WRITE_EVERY = 0.2  # seconds between two writes of progress
+YIELDS = 0.25  # seconds that one who let another go first waits until it asks again
 STARTING = 30.0  # seconds a new process may take until it holds its lock
-STARTS = "starting"  # the stage before the work itself: a process and its libraries
 START = 4.0  # seconds that it takes, until jobs of this store have said
-ACTIVE = ("starting", "queued", "running")
 GONE = "Its result was damaged and set aside, or removed; starting it again makes it anew."
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What a job was expected to cost when it was submitted: seconds from when it has the machine (all three, in order
-    of what is likely, least and most) and megabytes on the disk.
-    """
-
-    seconds: float
-    fastest: float
-    slowest: float
-    megabytes: float = 0.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is known of a job now.
-
-    `state`: starting, queued (another job has the machine), running, done, failed, cancelled, or interrupted (its
-    process is gone and nothing was said: the machine went down, or it was killed). `message` is one sentence for the
-    screen, `detail` the rest. `stages` lists (name, seconds so far) in the order in which they began; `done` of `total`
-    is the progress of the last. `seconds` have passed since it was submitted; `worked` of them it had the machine, its
-    earlier attempts and its start included, and did not wait: None before that. `expected` is None where nobody said.
-    `by` is who started it: the address of whoever was logged in, or "local".
-    """
-
-    key: str
-    kind: str
-    title: str
-    state: str
-    submitted: float
-    seconds: float
-    stages: tuple[tuple[str, float], ...]
-    done: int
-    total: int
-    message: str
-    detail: str
-    worked: float | None = None
-    expected: Expected | None = None
-    by: str = "local"
-
-    @property
-    def active(self) -> bool:
-        return self.state in ACTIVE
-
-    @property
-    def stage(self) -> str:
-        return self.stages[-1][0] if self.stages else ""
-
-    @property
-    def share(self) -> float | None:
-        """How far the stage is, 0 to 1; None while that is not known."""
-        return min(1.0, self.done / self.total) if self.total else None
-
-    @property
-    def left(self) -> tuple[float, float] | None:
-        """Seconds of work still to go by what was expected, least and most. None where nobody said, where it does not
-        run, and where it takes longer than the most that was expected.
-        """
-        if self.state != "running" or self.expected is None:
-            return None
-        worked = self.worked or 0.0
-        if worked > self.expected.slowest:
-            return None
-        return max(0.0, self.expected.fastest - worked), self.expected.slowest - worked
-
-    @property
-    def stage_left(self) -> float | None:
-        """Seconds until the stage is done if it goes on as so far; None while that cannot be known."""
-        if self.state != "running" or not self.share or self.total < 2:
-            return None
-        return self.stages[-1][1] * (1 - self.share) / self.share
 
 
 def submit(store: Store, spec: Spec, expected: Expected | None = None, by: str = "local") -> str:
@@ -189,14 +116,15 @@ def _room(store: Store, megabytes: float) -> None:
 def _begin(store: Store, job: str, spec: dict, about: dict, megabytes: float = 0.0) -> str:
     folder = store.root / "jobs" / job
     with plainly(store.root), store.lock(f"submit-{job}"):
-        if (there := get(store, job)) is not None and there.active:
+        if (there := get(store, job, held=True)) is not None and there.active:
             return job
         if not (made := _result_exists(store, job, spec)):
             _room(store, megabytes)
         folder.mkdir(exist_ok=True)
-        for stale in ("outcome.json", "progress.json", "worker.json"):
-            (folder / stale).unlink(missing_ok=True)
+        # First, so that whoever looks before the process is written down sees a job of now, which is being started.
         write_whole(folder / "job.json", json.dumps({"spec": spec, "submitted": time.time()} | about))
+        for stale in ("progress.json", "worker.json", "outcome.json"):
+            (folder / stale).unlink(missing_ok=True)
         if made:
             _end(store, job, "done", "The result was there already.")
         else:
@@ -254,10 +182,12 @@ def _read(store: Store, job: str, name: str) -> dict:
     return found if isinstance(found, dict) else {}
 
 
-def find(store: Store, job: str) -> Job:
-    """A job as it stands. Raises StoreError for a key that names none, or whose record cannot be read."""
+def find(store: Store, job: str, *, held: bool = False) -> Job:
+    """A job as it stands. Raises StoreError for a key that names none, or whose record cannot be read. `held`: the
+    caller has the lock of those who start it, so nobody else does.
+    """
     try:
-        found = _find(store, job)
+        found = _find(store, job, held)
         if _sound(found):
             return found
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -275,7 +205,7 @@ def _sound(job: Job) -> bool:
     return sane and all(isinstance(text, str) for text in texts)
 
 
-def _find(store: Store, job: str) -> Job:
+def _find(store: Store, job: str, held: bool) -> Job:
     about = _read(store, job, "job.json") if KEY.fullmatch(job) else {}
     if not about:
         raise _no_job(job)
@@ -285,7 +215,7 @@ def _find(store: Store, job: str) -> Job:
         outcome = _read(store, job, "outcome.json")  # it may have ended between the two looks
     spec = about["spec"]
     stages = tuple((name, seconds) for name, seconds in progress.get("stages", []))
-    state, message = _state(store, job, about, progress, outcome, locked)
+    state, message = _state(store, job, about, progress, outcome, locked, held)
     ended = outcome.get("ended") or (time.time() if state in ACTIVE else progress.get("written", about["submitted"]))
     return Job(
         key=job,
@@ -305,10 +235,10 @@ def _find(store: Store, job: str) -> Job:
     )
 
 
-def get(store: Store, job: str) -> Job | None:
+def get(store: Store, job: str, *, held: bool = False) -> Job | None:
     """The job of this key as it stands, or None; it reads the folder of this one only."""
     with suppress(StoreError):
-        return find(store, job)
+        return find(store, job, held=held)
     return None
 
 
@@ -322,7 +252,9 @@ def _expected(about: dict) -> Expected | None:
     return None
 
 
-def _state(store: Store, job: str, about: dict, progress: dict, outcome: dict, locked: bool) -> tuple[str, str]:
+def _state(
+    store: Store, job: str, about: dict, progress: dict, outcome: dict, locked: bool, held: bool
+) -> tuple[str, str]:
     if outcome:
         if outcome["state"] == "done" and not (store.root / "results" / about["spec"]["spec"] / job).is_dir():
             return "interrupted", GONE
@@ -331,13 +263,18 @@ def _state(store: Store, job: str, about: dict, progress: dict, outcome: dict, l
         return ("running", "") if progress.get("begun") else ("queued", "Waiting until another job is finished.")
     if _result_exists(store, job, about["spec"]):
         return "done", "The result was there already."
-    if _worker(store, job) is not None and time.time() - about["submitted"] < STARTING:
+    if time.time() - about["submitted"] < STARTING and _starts(store, job, held):
         return "starting", "The process is starting."
     why = "The disk is full, so the process" if free_megabytes(store.root) < 1 else "The process"
     return (
         "interrupted",
         f"{why} stopped without a word; what was finished is kept, and resuming goes on from there.",
     )
+
+
+def _starts(store: Store, job: str, held: bool) -> bool:
+    # The process is written down before whoever starts it lets go of their lock, so it is looked for afterwards.
+    return (not held and store.is_locked(f"submit-{job}")) or _worker(store, job) is not None
 
 
 def listing(store: Store) -> list[Job]:
@@ -372,6 +309,9 @@ def cancel(store: Store, job: str) -> Job:
     """Stop a job now. What it had finished stays; returns the job as it then is."""
     if find(store, job).active:
         process = _worker(store, job)
+        if process is None:  # it may be just being started
+            with plainly(store.root), store.lock(f"submit-{job}"):
+                process = _worker(store, job)
         if process is not None:
             family = [process, *process.children(recursive=True)]
             for member in family:
@@ -409,7 +349,7 @@ def forget_job(store: Store, job: str, by: str = "local") -> None:
         plainly(store.root),
         store.lock(f"submit-{job}"),
     ):  # or it could be started anew between the look and the removal
-        if (found := find(store, job)).active:
+        if (found := find(store, job, held=True)).active:
             raise StoreError("This job is still under way: cancel it first.")
         trash.move(store, "Job", found.title, [f"jobs/{job}"], by=by, held=True)
 
@@ -454,13 +394,42 @@ def work(root: str, job: str) -> None:
     store = Store(root)
     try:
         # Whoever looks whether the job runs holds its lock for a moment, so once is not enough.
-        with plainly(store.root), store.lock(f"job-{job}").acquire(timeout=1), store.lock("machine"):
+        with plainly(store.root), store.lock(f"job-{job}").acquire(timeout=1):
             _write_worker(store, job, os.getpid())
-            with suppress(OSError):
-                store.sweep()
-            _carry_out(store, job)
+            with _turn(store, job):
+                with suppress(OSError):
+                    store.sweep()
+                _carry_out(store, job)
     except Timeout:
         return  # another process has this job already
+
+
+@contextmanager
+def _turn(store: Store, job: str) -> Iterator[None]:
+    """The machine, once this job has it and none that was submitted earlier waits for it.
+
+    Whoever asks first when it is free gets a lock, so its order is nobody's: one who has it and finds an earlier one
+    waiting lets it go. Only who has it looks at the others, so while one works, the rest cost next to nothing.
+    """
+    while True:
+        with store.lock("machine"):
+            if not _goes_first(store, job):
+                yield
+                return
+        time.sleep(YIELDS)
+
+
+def _goes_first(store: Store, job: str) -> bool:
+    """Whether a living job that has not worked yet was submitted earlier; of the same moment, the lesser key is."""
+    if (mine := get(store, job)) is None:
+        return False
+    for folder in (store.root / "jobs").iterdir():
+        if folder.name != job and not (folder / "outcome.json").exists():  # most of the others have ended
+            other = get(store, folder.name)
+            waits = other is not None and other.state in ("starting", "queued")
+            if waits and (other.submitted, other.key) < (mine.submitted, mine.key):
+                return True
+    return False
 
 
 def _carry_out(store: Store, job: str) -> None:
