@@ -135,6 +135,44 @@ def test_a_killed_worker_costs_its_own_task_only(two, tmp_path):
     assert dict(two.map(die, tasks)) == {0: 0, 1: 2, 2: 0, 3: 1}
 
 
+def test_a_script_without_a_guard_is_told_so_at_once(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "import os\nfrom pathlib import Path\n"
+        "from engine_tasks import describe\nfrom unlearn_core.engines import engine\n"
+        f"Path({str(tmp_path)!r}, f'run-{{os.getpid()}}').touch()\n"
+        "with engine() as spread:\n    print(len(list(spread.map(describe, range(6)))))\n"
+    )
+    about = {"UNLEARN_ENGINE": "local", "UNLEARN_WORKERS": "2", "UNLEARN_DEVICE": "cpu"}
+    about["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
+
+    def run(**changes):
+        return subprocess.run(
+            [sys.executable, script], env=os.environ | about | changes, capture_output=True, text=True, timeout=60
+        )
+
+    done = run()
+    assert done.returncode == 1 and done.stdout == ""
+    assert "a script must keep its work below `if __name__ ==" in done.stderr.splitlines()[-1]
+    assert len(list(tmp_path.glob("run-*"))) <= 3  # the script itself, and each of two workers once
+    assert run(UNLEARN_ENGINE="here").stdout == "6\n"
+
+
+def test_a_worker_that_cannot_start_after_others_could_is_started_again(two, monkeypatch):
+    assert len(list(two.map(describe, [0]))) == 1
+    two.close()
+    broken = iter([{"PYTHONPATH": "/nowhere", "PYTHONHOME": "/nowhere"}])  # ends with an error before it has begun
+    honest = Local._new_worker
+
+    def new_worker(self):
+        worker = honest(self)
+        worker.environment |= next(broken, {})
+        return worker
+
+    monkeypatch.setattr(Local, "_new_worker", new_worker)
+    assert len(list(two.map(describe, [0]))) == 1 and next(broken, None) is None
+
+
 def test_a_task_that_always_dies_is_given_up_with_one_sentence(two, tmp_path):
     came = []
     (tmp_path / "a").mkdir()

@@ -34,6 +34,10 @@ class EngineError(RuntimeError):
         )
 
 
+class NoStart(EngineError):
+    """No worker can be started, so no other task needs to be tried."""
+
+
 class Lost(Exception):
     """The worker of a task died, so the task can be started again."""
 
@@ -57,7 +61,8 @@ class Engine(ABC):
         `function` stands at the top of a module; tasks and results are small plain values. `tell` hears ("work", done,
         total) over all tasks: how far tasks under way are where the engine can know it, else the finished ones. An
         error in one task does not stop the others: the first one is raised when they are done. Raises EngineError for
-        a task whose workers were killed again and again. Whoever stops taking results stops the work.
+        a task whose workers were killed again and again, and at once where none can be started. Whoever stops taking
+        results stops the work.
 
         `halves` parts a task whose worker was killed, for a system that is short of memory kills the largest process;
         the result of a task that was parted is that of the part that was done last.
@@ -98,6 +103,8 @@ class Workers(Engine):
                             waiting.extendleft((index, part, lost + 1) for part in reversed(parts))
                         else:
                             error = error or EngineError.lost()
+                    except NoStart:
+                        raise
                     except Exception as fault:
                         error = error or fault
                     else:

@@ -20,10 +20,15 @@ from multiprocessing import connection
 from typing import Any
 
 import unlearn_core.engines.machine as machine
-from unlearn_core.engines.base import Engine, Function, Lost, Workers, attempt
+from unlearn_core.engines.base import Engine, Function, Lost, NoStart, Workers, attempt
 from unlearn_core.engines.here import Here
 
 CONTEXT = multiprocessing.get_context("spawn")  # a fork would copy torch's threads and CUDA's state half
+UNGUARDED = (
+    "A worker ended with an error while it was starting, which is told above or in the log: a worker reads the script "
+    'that began it once more, so a script must keep its work below `if __name__ == "__main__":`, or do without '
+    "workers (UNLEARN_ENGINE=here)."
+)
 
 
 def local(workers: int | None) -> Engine:
@@ -43,6 +48,7 @@ class Local(Workers):
         self.gpus = machine.gpus()
         self.idle: list[Worker] = []
         self.busy: list[Worker] = []
+        self.begun = False  # whether a worker has ever come as far as its task
 
     def begin(self, function: Function, task: Any) -> Worker:
         worker = self.idle.pop() if self.idle else self._new_worker()
@@ -69,8 +75,12 @@ class Local(Workers):
 
     def result(self, handle: Worker) -> Any:
         error = handle.future.exception()
+        self.begun = self.begun or any(worker.began.value for worker in self.busy)
         if isinstance(error, BrokenProcessPool):
             self.abandon([handle])
+            # A signal is from outside. Where another worker has begun, the script is not at fault.
+            if not self.begun and handle.exit_code() > 0:
+                raise NoStart(UNGUARDED) from error
             raise Lost from error
         self.busy.remove(handle)
         self.idle.append(handle)
@@ -96,17 +106,25 @@ class Worker:
     """One process, what it is told of its surroundings, and how far it is with its task."""
 
     def __init__(self, environment: dict[str, str], gpu: str | None):
-        self.environment, self.gpu, self.future = environment, gpu, None
+        self.environment, self.gpu = environment, gpu
+        self.process, self.future = None, None
         # Shared memory without a lock: a process that is killed while it writes leaves nothing locked.
-        self.share = CONTEXT.RawValue("d", 0.0)
+        self.share, self.began = CONTEXT.RawValue("d", 0.0), CONTEXT.RawValue("b", 0)
         theirs, self.lifeline = CONTEXT.Pipe(duplex=False)
-        self.pool = ProcessPoolExecutor(1, CONTEXT, initializer=_start, initargs=(theirs, self.share))
+        self.pool = ProcessPoolExecutor(1, CONTEXT, initializer=_start, initargs=(theirs, self.share, self.began))
 
     def begin(self, function: Function, task: Any) -> None:
         self.share.value = 0.0
         # The process is begun by the first task. What it has to know before torch is imported must be there by then.
         with _environment(self.environment):
+            others = multiprocessing.active_children()
             self.future = self.pool.submit(_carry_out, function, task)
+        if self.process is None:
+            self.process = next((p for p in multiprocessing.active_children() if p not in others), None)
+
+    def exit_code(self) -> int:
+        """How a process that is gone ended: below 0 by a signal; 0 also where nobody knows."""
+        return (self.process and self.process.exitcode) or 0
 
 
 @contextmanager
@@ -126,9 +144,9 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
 # -- in the worker's process -------------------------------------------------------------------------------------------
 
 
-def _start(lifeline: connection.Connection, share: Any) -> None:
+def _start(lifeline: connection.Connection, share: Any, began: Any) -> None:
     global _share
-    _share = share
+    _share, began.value = share, True
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent answers it
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 
