@@ -264,6 +264,13 @@ def test_a_job_is_starting_while_somebody_starts_it(store, monkeypatch):
     jobs.forget_job(store, job)  # whoever removes it has the same lock, and is not taken for one who starts it
 
 
+def test_a_job_that_ends_while_it_is_looked_at_is_not_called_interrupted(store, monkeypatch):
+    job = record(store, QUICK)
+    monkeypatch.setattr(jobs, "STARTING", 1000.0)
+    monkeypatch.setattr(jobs, "_worker", lambda store, job: jobs._end(store, job, "failed", "It failed."))
+    assert jobs.find(store, job).message == "It failed."
+
+
 def test_a_job_is_cancelled_while_somebody_starts_it(store, monkeypatch):
     processes, begun = [], threading.Event()
 

@@ -216,6 +216,8 @@ def _find(store: Store, job: str, held: bool) -> Job:
     spec = about["spec"]
     stages = tuple((name, seconds) for name, seconds in progress.get("stages", []))
     state, message = _state(store, job, about, progress, outcome, locked, held)
+    if state == "interrupted" and not outcome and _read(store, job, "outcome.json"):
+        return _find(store, job, held)  # it ended between the last looks
     ended = outcome.get("ended") or (time.time() if state in ACTIVE else progress.get("written", about["submitted"]))
     return Job(
         key=job,
