@@ -9,6 +9,7 @@ import pytest
 from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy, studies
 from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.study import methods
 from unlearn_core.params import BadValue
 from unlearn_core.store import Store
 
@@ -75,17 +76,68 @@ def test_a_plan_meets_the_best_single_algorithm_and_its_controls(study):
     assert {v.second for v in found[1:]} == set(ranked.index[ranked["kind"] == "control"])
 
 
-def test_controls_belong_to_the_plan_they_are_named_after():
-    names = {"rum": "plan", "rum-no-2": "plan", "rum-shuffle": "control", "rum-no-2-shuffle": "control"}
-    names |= {"rum-f-twin": "control"}  # the very runs of its plan
+def listed(study, *names: str, **changes) -> SimpleNamespace:
+    """A study with plans of these names, with its methods as they are named and ordered when it runs."""
+    spec = study.spec.but(plans=tuple(study.spec.plans[0].but(name=name) for name in names), **changes)
     lines = [
-        {"method": m, "kind": k, "seed": s, "group_tow": 0.5 + s, "result": f"{m.replace('-f-twin', '')}{s}"}
-        for m, k in names.items()
+        {"method": m.id, "title": m.title, "kind": m.kind, "seed": s, "group_tow": 0.5, "result": f"{m.id}{s}"}
         for s in range(2)
+        for m in methods(study.store, spec, study.forget, {})
     ]
-    study = SimpleNamespace(table=pd.DataFrame(lines), summary={"plans_against_best_single": []})
-    assert [v.second for v in core.plan_against_rivals(study, "rum")] == ["rum-shuffle"]
-    assert [v.second for v in core.plan_against_rivals(study, "rum-no-2")] == ["rum-no-2-shuffle"]
+    return SimpleNamespace(table=pd.DataFrame(lines), summary={"plans_against_best_single": []})
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("RUM", "RUM"),
+        ("Fine-tune",),  # beside the single algorithm of that name
+        ("RUM F", "RUM"),
+        ("RUM", "RUM F"),
+        ("RUM", "rum"),
+        ("RUM", "RUM shuffle"),
+        ("RUM shuffle", "RUM"),
+        ("RUM no 2", "RUM"),
+        ("Retrained",),
+    ],
+)
+def test_each_plan_has_its_own_controls_whatever_plans_are_called(study, names):
+    made = listed(study, *names)
+    kinds = made.table.drop_duplicates("method").set_index("method")[["title", "kind"]]
+    assert list(kinds["kind"]) == ["single"] * 3 + (["plan"] + ["control"] * 5) * len(names)
+    whole = list(kinds.index)
+    for plan in kinds.index[kinds["kind"] == "plan"]:
+        at = whole.index(plan)
+        assert [v.second for v in core.plan_against_rivals(made, plan)] == whole[at + 1 : at + 6]
+        assert kinds["title"].iloc[at + 1] == f"{kinds['title'][plan]}, shuffled"
+    assert list(core.owners(made)) == list(kinds.index[kinds["kind"] == "control"])
+
+
+def test_a_plan_called_as_another_one_would_be_numbered_takes_no_ones_place(study):
+    made = listed(study, "RUM no 2", "RUM", "RUM", "RUM", controls=False)
+    kinds = made.table.drop_duplicates("method").set_index("method")["kind"]
+    assert list(kinds.index[kinds == "plan"]) == ["rum-no-2", "rum", "rum-no-3", "rum-no-4"]
+
+
+def test_a_control_with_the_very_runs_of_its_plan_is_no_rival(study):
+    made = listed(study, "RUM")
+    twin = made.table["method"] == "rum-f-fine-tune"
+    made.table.loc[twin, "result"] = ["rum0", "rum1"]
+    found = [v.second for v in core.plan_against_rivals(made, "rum")]
+    assert "rum-shuffle" in found and "rum-f-fine-tune" not in found and len(found) == 4
+
+
+def test_no_control_that_repeats_a_single_algorithm_is_looked_at_first(study):
+    """A plan whose only control has as many epochs as a single algorithm, and so the very same runs."""
+    repeated = OpenStudy.open(study.store, study.key)
+    table = repeated.table
+    table = table[(table["kind"] != "control") | (table["method"] == "rum-vanilla-fine-tune")].copy()
+    runs = table.loc[table["method"] == "fine-tune", "result"].to_numpy()
+    table.loc[table["method"] == "rum-vanilla-fine-tune", "result"] = runs
+    repeated.table = table
+    assert core.twins(repeated) == {"rum-vanilla-fine-tune": "fine-tune"}
+    picks = core.default_picks(repeated)
+    assert len(set(picks)) == 3 and "rum" in picks and "rum-vanilla-fine-tune" not in picks
 
 
 def test_gaps_are_distances_to_the_retrained_model_of_the_same_seed(study):

@@ -127,19 +127,25 @@ def plan_against_best_single(study: OpenStudy) -> list[Versus]:
     ]
 
 
+def owners(study: OpenStudy) -> dict[str, str]:
+    """Each control with its plan, in the study's order: the plan that it follows there. Names do not tell, for a name
+    that is taken is numbered, and a plan may be called as another's control is.
+    """
+    found, plan = {}, None
+    for name, kind in study.table.drop_duplicates("method")[["method", "kind"]].itertuples(index=False):
+        if kind == "plan":
+            plan = name
+        elif kind == "control" and plan is not None:
+            found[name] = plan
+    return found
+
+
 def plan_against_rivals(study: OpenStudy, plan: str) -> list[Versus]:
     """A plan against the best single algorithm and then each of its own controls, in group ToW; a control that runs
     the very same (one algorithm on every part, which the plan does too) is no rival.
     """
     rivals = [v.second for v in plan_against_best_single(study) if v.first == plan]
-    kinds = study.table.drop_duplicates("method").set_index("method")["kind"]
-    plans = sorted(kinds.index[kinds == "plan"], key=len, reverse=True)
-    # A control is named after its plan; where one plan's name begins like another's, the longer one owns it.
-    own = [
-        name
-        for name in kinds.index[kinds == "control"]
-        if next((p for p in plans if name.startswith(f"{p}-")), None) == plan
-    ]
+    own = [control for control, owner in owners(study).items() if owner == plan]
     same = twins(study)
     return [versus(study, plan, rival) for rival in [*rivals, *own] if same.get(rival, rival) != same.get(plan, plan)]
 
@@ -173,8 +179,10 @@ def default_picks(study: OpenStudy) -> list[str]:
     picks = [name for names in best.values() for name in names[:1]]
     picks = list(dict.fromkeys([*picks, order.index[0]]))
     if best["plan"] and len(picks) < 3:
-        own = [v.second for v in plan_against_rivals(study, best["plan"][0]) if order["kind"][v.second] == "control"]
-        picks += sorted(own, key=lambda name: not name.endswith("-shuffle"))[:1]
+        own = owners(study)
+        # The first of a plan's controls is the one that shuffles; one that runs what another method runs is not ranked.
+        rivals = [v.second for v in plan_against_rivals(study, best["plan"][0]) if v.second in order.index]
+        picks += [name for name in rivals if name in own][:1]
     return [*picks, *(name for name in order.index if name not in picks)][:3]
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -125,12 +126,14 @@ def searches(store: Store, study: Study, rows: np.ndarray) -> dict[Unlearner, Tu
 
 
 def methods(store: Store, study: Study, rows: np.ndarray, best: dict[Unlearner, Unlearner]) -> list[Method]:
-    """Everything the study runs on its forget set: single algorithms, plans, and the controls of each plan."""
+    """Everything the study runs on its forget set: single algorithms, then the plans, each with its controls right
+    after it, the shuffled one first: it is this order by which a control is known as its plan's.
+    """
     found: dict[str, Method] = {}
 
     def add(name: str, title: str, kind: str, unlearners: Iterable[Unlearner]) -> None:
-        number = sum(1 for m in (*REFERENCES, *found) if m == name or m.startswith(f"{name}-no-"))
-        name = name if not number else f"{name}-no-{number + 1}"
+        numbered = (name if n == 1 else f"{name}-no-{n}" for n in count(1))
+        name = next(each for each in numbered if each not in found and each not in REFERENCES)
         found[name] = Method(name, title, kind, tuple(unlearners))
 
     cut = cutter(store, study.bank)
