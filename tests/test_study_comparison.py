@@ -1,5 +1,6 @@
 """The methods of a finished study beside each other."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,11 +8,12 @@ import pandas as pd
 import pytest
 
 from unlearn_core.evaluation import Estimate
-from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.experiment import OpenStudy, fulfil, studies
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.study import methods
 from unlearn_core.params import BadValue
 from unlearn_core.store import Store
+from unlearn_core.unlearning import KDE
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +180,16 @@ def test_everything_has_every_method_and_the_work_as_a_share_of_retraining(study
     assert frame.loc["retrained", "share_of_work"] == frame.loc["retrained", "share_of_seconds"] == 1
     assert pd.isna(frame.loc["original", "share_of_work"])
     assert core.retraining_seconds(study) > 0
+
+
+def test_work_on_validation_images_is_work(tmp_path, filled_store, filled_study):
+    """KDE warms up on them, and then goes over the kept images."""
+    store, kde = Store(shutil.copytree(filled_store, tmp_path / "store")), KDE(epochs=2, warm_up=3)
+    asked = filled_study.but(name="Work", unlearners=(kde,), plans=(), seeds=1, tuning_seeds=0)
+    study = OpenStudy.open(store, fulfil(store, asked).key)
+    seen = 3 * len(study.data.validation.y) + 2 * len(study.target.retain)
+    retraining = study.spec.training.epochs * len(study.target.retain)
+    assert core.everything(study).loc["kde", "share_of_work"] == pytest.approx(seen / retraining)
 
 
 def test_learning_rates_name_the_algorithms(study):

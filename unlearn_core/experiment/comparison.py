@@ -349,7 +349,9 @@ def retraining_seconds(study: OpenStudy) -> float:
 
 
 def _work(study: OpenStudy, method: str) -> float | None:
-    """Mean number of images that a run put through a backward pass, as a share of retraining."""
+    """Mean number of images, those for validation too, that a run put through a backward pass, as a share of
+    retraining.
+    """
     if method in (RETRAINED, CEILING):
         return 1.0
     if method == ORIGINAL:
@@ -357,7 +359,8 @@ def _work(study: OpenStudy, method: str) -> float | None:
     seeds = study.table[study.table["method"] == method]["seed"]
     costs = [study.run_result(method, int(seed)).json("cost") for seed in seeds]
     retraining = study.spec.training.epochs * len(study.target.retain)
-    return sum(c["forget_gradients"] + c["retain_gradients"] for c in costs) / len(costs) / retraining
+    passes = ("forget_gradients", "retain_gradients", "validation_gradients")
+    return sum(cost[name] for cost in costs for name in passes) / len(costs) / retraining
 
 
 def everything(study: OpenStudy) -> pd.DataFrame:
