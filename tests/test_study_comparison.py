@@ -11,9 +11,10 @@ from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy, fulfil, studies
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.study import methods
+from unlearn_core.experiment.tuning import settings as tried_for
 from unlearn_core.params import BadValue
 from unlearn_core.store import Store
-from unlearn_core.unlearning import KDE
+from unlearn_core.unlearning import KDE, FineTune
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +196,24 @@ def test_work_on_validation_images_is_work(tmp_path, filled_store, filled_study)
 def test_learning_rates_name_the_algorithms(study):
     rates = core.learning_rates(study)
     assert {"Fine-tune", "NegGrad+", "Random-label"} <= set(rates["title"])
-    assert (rates["lr"] > 0).all()
+    assert (rates["lr"] > 0).all() and list(rates["name"]) == list(rates["title"])
+
+
+def test_one_algorithm_with_two_settings_has_two_learning_rates(tmp_path, filled_store, filled_study):
+    store, both = Store(shutil.copytree(filled_store, tmp_path / "store")), (FineTune(epochs=2), FineTune(epochs=1))
+    asked = filled_study.but(name="Two of one", unlearners=both, plans=(), seeds=1)
+    study = OpenStudy.open(store, fulfil(store, asked).key)
+    rates = core.learning_rates(study)
+    ran = [study.run_result(method, 0).spec().unlearner for method in ("fine-tune", "fine-tune-no-2")]
+    assert list(rates["title"]) == ["Fine-tune"] * 2 and list(rates["lr"]) == [u.lr for u in ran]
+    for line, given, used in zip(rates.itertuples(), both, ran, strict=True):
+        assert f"epochs {given.epochs}" in line.settings and line.name == f"Fine-tune ({line.settings})"
+        tried = [u.lr for u in tried_for(given)]
+        assert line.edge == (used.lr in (min(tried), max(tried)))
+    # Without the searches there is what the study itself wrote down.
+    study.best = {}
+    rates = core.learning_rates(study)
+    assert list(rates["name"]) == ["Fine-tune"] and rates["lr"][0] == study.summary["learning_rates"]["fine-tune"]
 
 
 def test_diverged_runs_are_counted():

@@ -109,6 +109,21 @@ def params(cls: type) -> tuple[Param, ...]:
     )
 
 
+def settings(value: Spec) -> str:
+    """The fields of a spec in words: lr 0.01, epochs 5."""
+    said = []
+    for p in params(type(value)):
+        field = getattr(value, p.name)
+        if isinstance(field, Spec):
+            field = f"{getattr(field, 'title', type(field).__name__)} ({settings(field)})"
+        elif isinstance(field, bool):
+            field = "yes" if field else "no"
+        elif isinstance(field, float):
+            field = f"{field:g}"
+        said.append(f"{p.name.replace('_', ' ')} {field}")
+    return ", ".join(said)
+
+
 def _check(p: Param, value: Any) -> None:
     if p.kind in (int, float, bool, str):
         fits = isinstance(value, p.kind) or (p.kind is float and isinstance(value, int))

@@ -110,14 +110,15 @@ def _learning_rates(study) -> None:
             return
         st.markdown(f"Chosen by group ToW on {study.spec.tuning_seeds} other models and on a mixed forget set.")
         st.dataframe(
-            rates,
+            rates[["title", "lr", "edge", "settings"]],
             column_config={
                 "title": "Algorithm",
+                "settings": st.column_config.TextColumn("As given", help="Its settings before a rate was chosen."),
                 "lr": st.column_config.NumberColumn("Learning rate", format="%g"),
                 "edge": st.column_config.CheckboxColumn("Lowest or highest tried"),
             },
             hide_index=True,
             width="content",
         )
-        if edge := [escape(t) for t in rates[rates["edge"]]["title"]]:
+        if edge := [escape(t) for t in rates[rates["edge"]]["name"]]:
             st.markdown(f"At the end of what was tried, so a better one may lie beyond: {', '.join(edge)}.")

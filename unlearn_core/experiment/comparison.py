@@ -14,8 +14,10 @@ import pandas as pd
 from unlearn_core.evaluation import METRICS, Estimate, Metric, over_seeds, paired_difference
 from unlearn_core.evaluation.groups import fairness
 from unlearn_core.evaluation.seeds import ROUNDING
+from unlearn_core.experiment.study import short_name
+from unlearn_core.experiment.tuning import settings as tried_for
 from unlearn_core.experiment.views import OpenStudy
-from unlearn_core.params import BadValue
+from unlearn_core.params import BadValue, settings
 from unlearn_core.rum import PARTS, Rum
 from unlearn_core.unlearning import ALGORITHMS
 
@@ -389,13 +391,22 @@ def everything(study: OpenStudy) -> pd.DataFrame:
 
 
 def learning_rates(study: OpenStudy) -> pd.DataFrame:
-    """The learning rate chosen for each algorithm: `title`, `lr`, and `edge`; empty where nothing was tuned.
+    """The learning rate chosen for each algorithm as it was given; empty where nothing was tuned.
 
-    `edge` says that it is the lowest or the highest that was tried, so that a better one may lie beyond.
+    `title` and `settings`, as given; `name` for a sentence, the title, with the settings where it is there more than
+    once; `lr`; and `edge`: whether it is the lowest or the highest that was tried, so that a better one may lie beyond.
     """
-    edge = study.summary["at_grid_edge"]
-    lines = [
-        {"title": ALGORITHMS[name].title if name in ALGORITHMS else name, "lr": lr, "edge": name in edge}
-        for name, lr in study.summary["learning_rates"].items()
-    ]
-    return pd.DataFrame(lines, columns=["title", "lr", "edge"])
+    lines = []
+    for given, best in study.best.items():
+        tried = tried_for(given)
+        edge = best.lr in (tried[0].lr, tried[-1].lr)
+        lines.append({"title": given.title, "settings": settings(given), "lr": best.lr, "edge": edge})
+    # Where a search is not in the store any more, the study itself still knows a rate for each kind of algorithm.
+    found = {short_name(given) for given in study.best}
+    for name, lr in study.summary["learning_rates"].items():
+        if name not in found:
+            title = ALGORITHMS[name].title if name in ALGORITHMS else name
+            lines.append({"title": title, "settings": "", "lr": lr, "edge": name in study.summary["at_grid_edge"]})
+    rates = pd.DataFrame(lines, columns=["title", "settings", "lr", "edge"]).astype({"edge": bool})
+    name = rates["title"].where(~rates["title"].duplicated(keep=False), rates["title"] + " (" + rates["settings"] + ")")
+    return rates.assign(name=name)

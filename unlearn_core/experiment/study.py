@@ -305,6 +305,7 @@ def summary(
             "after": {n: lira[n]["mean"] for n in measured},
             "retrained": lira["retrained"]["mean"],
         },
+        # One line for each kind of algorithm: `comparison.learning_rates` knows them apart by their searches.
         "learning_rates": {short_name(u): u.lr for u in best.values() if hasattr(u, "lr")},
         "at_grid_edge": [
             short_name(u)

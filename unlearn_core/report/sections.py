@@ -24,7 +24,7 @@ from unlearn_core.experiment.tiers.overview import verdict
 from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import Picked
-from unlearn_core.params import Spec, params, plain
+from unlearn_core.params import plain, settings
 from unlearn_core.rum import Rum
 from unlearn_core.words import duration, estimate, spread
 
@@ -91,21 +91,6 @@ def _rule(study: OpenStudy) -> str:
     )
 
 
-def settings(value: Spec) -> str:
-    """The fields of a spec in words: lr 0.01, epochs 5."""
-    said = []
-    for p in params(type(value)):
-        field = getattr(value, p.name)
-        if isinstance(field, Spec):
-            field = f"{getattr(field, 'title', type(field).__name__)} ({settings(field)})"
-        elif isinstance(field, bool):
-            field = "yes" if field else "no"
-        elif isinstance(field, float):
-            field = f"{field:g}"
-        said.append(f"{p.name.replace('_', ' ')} {field}")
-    return ", ".join(said)
-
-
 def _thumbnails(study: OpenStudy, rows: np.ndarray, most: int) -> list[dict]:
     """The images of a part with the highest scores, as the pages show them."""
     scores = study.memorization.scores
@@ -153,7 +138,7 @@ def _done(study: OpenStudy, method: str) -> dict:
         "plan": isinstance(unlearner, Rum),
         "steps": [{"on": on, "algorithm": u.title, "settings": settings(u) or "none"} for on, u in steps],
         "tuned": len(rates) > 0,
-        "edge": list(rates.loc[rates["edge"], "title"]) if len(rates) else [],
+        "edge": list(rates.loc[rates["edge"], "name"]),
         "kind": study.means("tow").loc[method, "kind"],
     }
 

@@ -306,6 +306,6 @@ def not_claimed(study: OpenStudy, tier: int | None) -> list[str]:
         said.append("No bank of models was trained: images are ranked by the model's confidence during training.")
     if study.summary["bank_warning"]:
         said.append(study.summary["bank_warning"])
-    if study.summary["at_grid_edge"]:
+    if core.learning_rates(study)["edge"].any():
         said.append("Some learning rates lie at the end of what was tried, so a better one may lie beyond.")
     return said
