@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -139,6 +140,12 @@ def test_the_interval_over_seeds_is_students(values, missing):
 
 def test_one_seed_has_no_interval():
     assert ev.over_seeds([0.9, None, math.nan]) == ev.Estimate(0.9, None, 1)
+
+
+def test_a_column_of_a_table_is_plain_numbers_and_none_where_there_is_none():
+    column = pd.Series([1, None, math.nan, pd.NA, np.float32(0.5)], dtype=object)
+    assert ev.values_of(column) == [1.0, None, None, None, 0.5]
+    assert {type(value) for value in ev.values_of(column)} == {float, type(None)}
 
 
 def test_pairs_remove_what_the_seeds_share():

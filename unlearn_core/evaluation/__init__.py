@@ -55,7 +55,14 @@ from unlearn_core.evaluation.perturbation_degree import (
     memory_retention_rate,
 )
 from unlearn_core.evaluation.relearning import anamnesis_index, relearn_time
-from unlearn_core.evaluation.seeds import Estimate, inside_seed_spread, over_seeds, paired_difference, stands_out
+from unlearn_core.evaluation.seeds import (
+    Estimate,
+    inside_seed_spread,
+    over_seeds,
+    paired_difference,
+    stands_out,
+    values_of,
+)
 from unlearn_core.evaluation.weights_apart import (
     linear_cka,
     relative_weight_distance,
@@ -590,6 +597,7 @@ __all__ = [
     "split_half_epsilons",
     "told_apart",
     "total_variation",
+    "values_of",
     "stands_out",
     "tow",
     "tow_mia",

@@ -6,10 +6,11 @@ The unit is the seed. Values that are None or NaN (an empty group in one seed) a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.special import stdtrit
 
 from unlearn_core.params import BadValue
@@ -25,6 +26,11 @@ class Estimate:
     mean: float | None
     half_width: float | None
     n: int
+
+
+def values_of(column: Iterable) -> list[float | None]:
+    """A column of a table as plain numbers, None where there is none (NaN, None or pandas' NA)."""
+    return [None if pd.isna(value) else float(value) for value in column]
 
 
 def over_seeds(values: Sequence[float | None], level: float = 0.95) -> Estimate:

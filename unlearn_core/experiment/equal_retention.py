@@ -52,7 +52,7 @@ def means(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """
     lines = []
     for (method, retention), group in table.groupby(["method", "retention"], sort=False):
-        found = evaluation.over_seeds([None if pd.isna(v) else float(v) for v in group[metric]])
+        found = evaluation.over_seeds(evaluation.values_of(group[metric]))
         lines.append(
             {
                 "method": method,

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from unlearn_core.data import Images
-from unlearn_core.evaluation import linear_cka, over_seeds, paired_difference
+from unlearn_core.evaluation import linear_cka, over_seeds, paired_difference, values_of
 from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED, side_of_zero
 from unlearn_core.experiment.stages import MAKERS, fulfil, load_model
 from unlearn_core.experiment.study import Study
@@ -61,7 +61,7 @@ def means(table: pd.DataFrame, form: str = "debiased") -> pd.DataFrame:
     wide = table.pivot_table(index=["on", "to", "layer", "method"], columns="seed", values=form, dropna=False)
     lines = []
     for (method, layer, on, to), group in table.groupby(["method", "layer", "on", "to"], sort=False):
-        found = over_seeds([None if pd.isna(v) else float(v) for v in group[form]])
+        found = over_seeds(values_of(group[form]))
         own, other = (_values(wide, (on, to, layer, name)) for name in (method, judge[to]))
         side = side_of_zero(paired_difference(own, other)) if other else None
         head = {"method": method, "layer": layer, "name": group["name"].iloc[0], "on": on, "to": to}
@@ -71,7 +71,7 @@ def means(table: pd.DataFrame, form: str = "debiased") -> pd.DataFrame:
 
 
 def _values(wide: pd.DataFrame, place: tuple) -> list[float | None]:
-    return [None if pd.isna(v) else float(v) for v in wide.loc[place]] if place in wide.index else []
+    return values_of(wide.loc[place]) if place in wide.index else []
 
 
 # -- what layers compute -----------------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from unlearn_core import evaluation
 from unlearn_core.data import Data
+from unlearn_core.evaluation import values_of
 from unlearn_core.experiment.attributes import known, target
 from unlearn_core.experiment.audit import attack
 from unlearn_core.experiment.spread import fulfil_all
@@ -91,20 +91,16 @@ def _measured(store: Store, study: Study, tell: Tell) -> dict:
     by_method = {name: g.sort_values("seed") for name, g in table.groupby("method", sort=False)}
     lines = {}
     for name, group in by_method.items():
-        line = {m: vars(evaluation.over_seeds(_numbers(group[m]))) for m in MEANS}
+        line = {m: vars(evaluation.over_seeds(values_of(group[m]))) for m in MEANS}
         found = attack(opened, name, "confidence")
         line |= {rate: vars(found.found_at(alpha)) for rate, alpha in RATES.items()}
         line["closer_than_original"] = vars(
-            evaluation.paired_difference(_numbers(group["group_tow"]), _numbers(by_method["original"]["group_tow"]))
+            evaluation.paired_difference(values_of(group["group_tow"]), values_of(by_method["original"]["group_tow"]))
         )
         stopped = group["diverged_at"].notna().sum() if "diverged_at" in group else 0
         lines[name] = line | {"seconds": float(group["seconds"].mean()), "stopped": int(stopped)}
     summary = result.json("summary")
     return {"forget": summary["forget"], "seeds": study.seeds, "dataset": study.training.data.name, "methods": lines}
-
-
-def _numbers(column: pd.Series) -> list[float | None]:
-    return [None if pd.isna(v) else float(v) for v in column]
 
 
 # -- defaults ----------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import pandas as pd
 from unlearn_core import evaluation
 from unlearn_core.data import Data
 from unlearn_core.ensembles import Bank
+from unlearn_core.evaluation import values_of
 from unlearn_core.experiment.attributes import cutter, known, target
 from unlearn_core.experiment.bank import bank_columns, bank_stability
 from unlearn_core.experiment.measures import Shadows, Target, measure
@@ -265,7 +266,7 @@ def summary(
     es = sums.describe(rows)
 
     def means(metric: str) -> dict[str, dict]:
-        return {name: vars(evaluation.over_seeds(_numbers(group[metric]))) for name, group in table.groupby("method")}
+        return {name: vars(evaluation.over_seeds(values_of(group[metric]))) for name, group in table.groupby("method")}
 
     tow, group_tow, auc, lira = (means(m) for m in ("tow", "group_tow", "attack_auc", "lira_auc"))
     measured = [n for n in tow if n not in REFERENCES]
@@ -288,7 +289,7 @@ def summary(
             if len(r)
         },
         "accuracy": {
-            n: {s: evaluation.over_seeds(_numbers(g[f"{s}_accuracy"])).mean for s in ("forget", "retain", "test")}
+            n: {s: evaluation.over_seeds(values_of(g[f"{s}_accuracy"])).mean for s in ("forget", "retain", "test")}
             for n, g in table.groupby("method")
         },
         "part_gaps": part_gaps(table),
@@ -334,7 +335,7 @@ def part_gaps(table: pd.DataFrame) -> dict[str, dict[str, dict]]:
     for name, group in table.groupby("method"):
         own = group.set_index("seed")
         columns = {part: own[f"{part}_accuracy"] - retrained[f"{part}_accuracy"] for part in PARTS}
-        gaps[name] = {part: vars(evaluation.over_seeds(_numbers(column))) for part, column in columns.items()}
+        gaps[name] = {part: vars(evaluation.over_seeds(values_of(column))) for part, column in columns.items()}
     return gaps
 
 
@@ -356,10 +357,6 @@ def plans_against_best_single(table: pd.DataFrame) -> list[dict]:
 def _finite(value: float | str) -> float | str | None:
     """The value as JSON can say it: an infinite score, of a set whose mean is that of the others, is unknown."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _numbers(column: pd.Series) -> list[float | None]:
-    return [None if pd.isna(v) else float(v) for v in column]
 
 
 MAKERS[Study] = _study

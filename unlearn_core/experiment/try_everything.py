@@ -203,7 +203,7 @@ def board(store: Store, todo: Sequence[Tried]) -> pd.DataFrame:
         for what, group in found.table().groupby("what", sort=False):
             line = {"title": REFERENCES.get(what, tried.title), "kind": tried.kind, "number": number}
             for name in MEASURES:
-                values = [None if pd.isna(v) else float(v) for v in group[name]]
+                values = evaluation.values_of(group[name])
                 told = evaluation.over_seeds([] if what == "retrained" and name.endswith("tow") else values)
                 line |= {name: told.mean, f"{name}_half": told.half_width}
             lines.append(line | {"seconds": float(group["seconds"].mean()), "diverged": int(group["diverged"].sum())})

@@ -234,7 +234,7 @@ class OpenStudy:
 
     def _values(self, method: str, metric: str) -> list[float | None]:
         group = self.table[self.table["method"] == method].sort_values("seed")
-        return [None if pd.isna(v) else float(v) for v in group[metric]]
+        return evaluation.values_of(group[metric])
 
     @cached_property
     def target(self) -> Target:

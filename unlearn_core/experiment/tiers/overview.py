@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from unlearn_core.attacks.blocks import over_blocks
-from unlearn_core.evaluation import METRICS, Estimate, over_seeds, paired_difference
+from unlearn_core.evaluation import METRICS, Estimate, over_seeds, paired_difference, values_of
 from unlearn_core.experiment.comparison import side_of_zero
 
 COLUMNS = ("metric", "on", "by")
@@ -74,7 +74,7 @@ def _with_interval(own: pd.DataFrame | None) -> dict[str, float | None]:
     """The mean of a kind of model and its interval: that of a single value came with it, of splits it is their span."""
     if own is None:
         return {"": None, "_low": None, "_high": None}
-    values = _numbers(own["value"])
+    values = values_of(own["value"])
     found = over_seeds(values)
     if own["unit"].iloc[0] == SPLITS and found.n > 1:
         return {"": found.mean, "_low": min(values), "_high": max(values)}
@@ -83,14 +83,14 @@ def _with_interval(own: pd.DataFrame | None) -> dict[str, float | None]:
         return {"": blocks.value, "_low": blocks.low, "_high": blocks.high}
     if found.half_width is not None:
         return {"": found.mean, "_low": found.mean - found.half_width, "_high": found.mean + found.half_width}
-    low, high = (_numbers(own[name])[0] if name in own else None for name in ("low", "high"))
+    low, high = (values_of(own[name])[0] if name in own else None for name in ("low", "high"))
     return {"": found.mean, "_low": low, "_high": high}
 
 
 def _paired(group: pd.DataFrame) -> Compared:
     """Differences between models of the same seed (or block), with intervals over these."""
     table = group.pivot(index="seed", columns="kind", values="value").sort_index()
-    values = {kind: _numbers(column) for kind, column in table.items()}
+    values = {kind: values_of(column) for kind, column in table.items()}
     blank = [None] * len(table)
     retrained = values.get("retrained", blank)
     gap, power, floor = (
@@ -105,10 +105,10 @@ def _paired(group: pd.DataFrame) -> Compared:
 
 def _among_splits(kinds: dict[str, pd.DataFrame]) -> Compared:
     """One value beside those of many splits of the retrained models: it stands out where it lies beyond all of them."""
-    splits = [v for v in _numbers(kinds["retrained"]["value"]) if v is not None]
+    splits = [v for v in values_of(kinds["retrained"]["value"]) if v is not None]
     gaps, sides = [], []
     for kind in ("unlearned", "original"):
-        value = _numbers(kinds[kind]["value"])[0]
+        value = values_of(kinds[kind]["value"])[0]
         known = value is not None and len(splits) > 0
         gaps.append(Estimate(value - over_seeds(splits).mean if known else None, None, len(splits)))
         sides.append((int(value > max(splits)) - int(value < min(splits))) if known else None)
@@ -118,7 +118,7 @@ def _among_splits(kinds: dict[str, pd.DataFrame]) -> Compared:
 
 def _among_blocks(kinds: dict[str, pd.DataFrame]) -> Compared:
     """Differences between means over blocks of shadow models, each with its own interval."""
-    found = {kind: over_blocks(_numbers(own["value"])) for kind, own in kinds.items()}
+    found = {kind: over_blocks(values_of(own["value"])) for kind, own in kinds.items()}
     target, gaps = found["retrained"], []
     for kind in ("unlearned", "original"):
         half = math.hypot(found[kind].high - found[kind].value, target.high - target.value)
@@ -150,10 +150,6 @@ def _firm(side: int | None, kinds: dict[str, pd.DataFrame]) -> int | None:
         if b
     ]
     return side if all(bound == side for bound in bounds) else None
-
-
-def _numbers(column: pd.Series) -> list[float | None]:
-    return [None if pd.isna(v) else float(v) for v in column]
 
 
 def in_words(metric: str, on: str, side: int | None) -> str:
