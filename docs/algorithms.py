@@ -17,11 +17,11 @@ from tables import SCOPES, first_sentence, plus_minus, table  # noqa: E402
 
 from unlearn_core.cli.frame import progress  # noqa: E402
 from unlearn_core.experiment.leaderboard import leaderboard  # noqa: E402
+from unlearn_core.experiment.study_table import REFERENCES  # noqa: E402
 from unlearn_core.params import params  # noqa: E402
 from unlearn_core.store import Store  # noqa: E402
 from unlearn_core.unlearning import ALGORITHMS, Unlearner  # noqa: E402
 
-REFERENCES = ("original", "retrained", "retrained-again")
 HEAD = """# Unlearning algorithms
 
 Measured and written by one command, about five minutes on two processor cores:

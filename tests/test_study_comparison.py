@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from unlearn_core.evaluation import Estimate
-from unlearn_core.experiment import OpenStudy, fulfil, studies
+from unlearn_core.experiment import OpenStudy, fulfil, outcome, studies
 from unlearn_core.experiment import comparison as core
-from unlearn_core.experiment.study import methods
+from unlearn_core.experiment.study import methods, plans_against_best_single
+from unlearn_core.experiment.study_table import best_first, best_single
 from unlearn_core.experiment.tuning import settings as tried_for
 from unlearn_core.params import BadValue
 from unlearn_core.store import Store
@@ -55,6 +56,28 @@ def test_the_best_stands_first_and_the_references_are_left_out(study):
     assert best["mean"].is_monotonic_decreasing
     assert set(best["kind"]) == {"single", "plan", "control"}
     assert core.ranked(study, "forget_disagreement")["mean"].is_monotonic_increasing
+
+
+def test_of_equal_single_algorithms_all_name_the_one_that_the_study_lists_first(tmp_path, filled_store):
+    """The summary, the ranking and the list of studies, whatever the alphabet says."""
+    study = OpenStudy.open(Store(filled_store), studies(Store(filled_store))[0].key)
+    table = study.table.replace({"method": {"fine-tune": "z-tune"}})
+    for name in ("z-tune", "neggrad-plus"):
+        table.loc[table["method"] == name, "group_tow"] = [0.9, 0.8, 0.95]
+    table.loc[table["method"] == "random-label", "group_tow"] = 0.1
+    study.table = table
+    order = core.ranked(study, "group_tow")
+    assert order.index[order["kind"] == "single"][0] == "z-tune"
+    assert [line["best_single"] for line in plans_against_best_single(table)] == ["z-tune"]
+    table[table["kind"] != "plan"].to_parquet(tmp_path / "table.parquet")
+    assert outcome._outcome(tmp_path).title == "Fine-tune"
+
+
+def test_a_single_algorithm_without_a_value_is_the_best_only_where_none_has_one():
+    lines = [("a", "single", None), ("b", "single", 0.2), ("c", "plan", 0.9), ("original", "reference", 0.99)]
+    table = pd.DataFrame(lines, columns=["method", "kind", "group_tow"])
+    assert best_first(table, "group_tow") == ["c", "b", "a"] and best_single(table) == "b"
+    assert best_single(table[table["method"] != "b"]) == "a" and best_single(table[table["kind"] == "plan"]) is None
 
 
 def test_a_target_is_approached_from_both_sides(study):

@@ -15,6 +15,7 @@ paper.py       all of the paper on one dataset, as a list of specs; paper_trends
 stream.py      several requests in a row: does what was forgotten stay forgotten, and who else is exposed
 leaderboard.py all algorithms on three tasks of the digits, and the search for their defaults
 rehearsal.py   whether a study fits its images, before it is run
+study_table.py the names of its references and the order of its methods
 views.py       a finished study as arrays and tables
 forget_sets.py sets that were saved, by hash and by name; set_numbers.py what is said of any set while it changes
 saved_plans.py plans kept under their names

@@ -15,14 +15,12 @@ from unlearn_core.evaluation import METRICS, Estimate, Metric, over_seeds, paire
 from unlearn_core.evaluation.groups import fairness
 from unlearn_core.evaluation.seeds import ROUNDING
 from unlearn_core.experiment.study import short_name
+from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED, best_first
 from unlearn_core.experiment.tuning import settings as tried_for
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, settings
 from unlearn_core.rum import PARTS, Rum
 from unlearn_core.unlearning import ALGORITHMS
-
-# The references that every study has.
-ORIGINAL, RETRAINED, CEILING = "original", "retrained", "retrained-again"
 
 
 def _column(metric: str, label: str, help: str | None = None) -> Metric:
@@ -96,11 +94,7 @@ def ranked(study: OpenStudy, metric: str) -> pd.DataFrame:
     Best is what the metric's direction says; where that is "closer to retraining", the smallest distance to the mean of
     the retrained models. Methods without a value come last.
     """
-    means = study.means(metric)
-    direction, values = COLUMNS[metric].direction, pd.to_numeric(means["mean"])
-    order = {"better": -values, "worse": values, "closer_to_retrain": (values - values[RETRAINED]).abs()}[direction]
-    run = means[means["kind"] != "reference"]
-    return run.loc[order[run.index].sort_values(kind="stable", na_position="last").index]
+    return study.means(metric).loc[best_first(study.table, metric, COLUMNS[metric].direction)]
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from unlearn_core.experiment.stages import (
     run_groups,
     train_all,
 )
+from unlearn_core.experiment.study_table import CEILING, ORIGINAL, REFERENCES, RETRAINED, best_single
 from unlearn_core.experiment.tuning import Tuning, best_settings, settings, tunings
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.memorization import Memorization
@@ -49,8 +50,6 @@ from unlearn_core.unlearning import ALGORITHMS, Unlearner
 
 # Second retrained models have seeds from here on; reported ones are 0, 1, ..., those for tuning lie between.
 AGAIN = 200_000
-# Lines that every study has, so that no plan may be called so.
-REFERENCES = ("original", "retrained", "retrained-again")
 FEWEST = 10  # models of a bank
 # What a study runs unless told otherwise: the algorithms of the paper that go down a loss.
 PAPER = ("fine-tune", "l1-sparse", "neggrad", "neggrad-plus", "random-label", "salun", "scrub")
@@ -227,21 +226,18 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
         for seed in seeds:
             t("", seed, study.seeds)
             logits = {"retrained": retrained[seed].arrays("logits"), "again": again[seed].arrays("logits")}
-            references = [
-                ("original", "Original", originals[seed]),
-                ("retrained-again", "Retrained again", again[seed]),
-            ]
-            compared = [(i, title, "reference", r) for i, title, r in references]
+            references = [(ORIGINAL, originals[seed]), (CEILING, again[seed])]
+            compared = [(name, REFERENCES[name], "reference", r) for name, r in references]
             compared += [(m.id, m.title, m.kind, runs[m.id][seed]) for m in todo]
             for name, title, kind, result in compared:
                 # The second retrained model is judged by the first, and the other way round, never by itself.
-                judge = logits["retrained"] if name == "retrained-again" else logits["again"]
+                judge = logits["retrained"] if name == CEILING else logits["again"]
                 row = measure(goal, result.arrays("logits"), logits["retrained"], judge, shadows)
                 head = {"method": name, "title": title, "kind": kind, "seed": seed, "result": result.key}
                 head |= {"seconds": result.manifest()["seconds"]}
                 head["diverged_at"] = result.json("cost")["diverged_at"] if kind != "reference" else None
                 lines.append(head | row)
-            row = {"method": "retrained", "title": "Retrained", "kind": "reference", "seed": seed}
+            row = {"method": RETRAINED, "title": REFERENCES[RETRAINED], "kind": "reference", "seed": seed}
             row |= {"result": retrained[seed].key, "seconds": retrained[seed].manifest()["seconds"]}
             lines.append(row | measure(goal, logits["retrained"], logits["retrained"], logits["again"], shadows))
 
@@ -293,18 +289,18 @@ def summary(
             for n, g in table.groupby("method")
         },
         "part_gaps": part_gaps(table),
-        "tow": {n: e["mean"] for n, e in tow.items() if n != "retrained"},
-        "group_tow": {n: e["mean"] for n, e in group_tow.items() if n != "retrained"},
+        "tow": {n: e["mean"] for n, e in tow.items() if n != RETRAINED},
+        "group_tow": {n: e["mean"] for n, e in group_tow.items() if n != RETRAINED},
         "intervals": {"tow": tow, "group_tow": group_tow, "attack_auc": auc, "lira_auc": lira},
         "attack_auc": {
-            "before": auc["original"]["mean"],
+            "before": auc[ORIGINAL]["mean"],
             "after": {n: auc[n]["mean"] for n in measured},
-            "retrained": auc["retrained"]["mean"],
+            "retrained": auc[RETRAINED]["mean"],
         },
         "lira_auc": {
-            "before": lira["original"]["mean"],
+            "before": lira[ORIGINAL]["mean"],
             "after": {n: lira[n]["mean"] for n in measured},
-            "retrained": lira["retrained"]["mean"],
+            "retrained": lira[RETRAINED]["mean"],
         },
         # One line for each kind of algorithm: `comparison.learning_rates` knows them apart by their searches.
         "learning_rates": {short_name(u): u.lr for u in best.values() if hasattr(u, "lr")},
@@ -330,7 +326,7 @@ def _privacy(training: Training, goal: Target) -> dict | None:
 
 def part_gaps(table: pd.DataFrame) -> dict[str, dict[str, dict]]:
     """Accuracy minus the retrained model's of the same seed, by method and part: above 0 = not forgotten enough."""
-    retrained = table[table["method"] == "retrained"].set_index("seed")
+    retrained = table[table["method"] == RETRAINED].set_index("seed")
     gaps = {}
     for name, group in table.groupby("method"):
         own = group.set_index("seed")
@@ -343,10 +339,8 @@ def plans_against_best_single(table: pd.DataFrame) -> list[dict]:
     """Each plan against the single algorithm with the best mean group ToW on the same seeds: the hardest rival there
     is.
     """
-    single = table[table.kind == "single"]
-    if single.empty:
+    if (rival := best_single(table)) is None:
         return []
-    rival = single.groupby("method")["group_tow"].mean().idxmax()
     values = {name: g.sort_values("seed")["group_tow"].tolist() for name, g in table.groupby("method")}
     return [
         {"plan": name, "best_single": rival, **vars(evaluation.paired_difference(values[name], values[rival]))}

@@ -23,6 +23,7 @@ from unlearn_core.experiment.memorized import Unbanked, bank_of
 from unlearn_core.experiment.spread import fulfil_all
 from unlearn_core.experiment.stages import MAKERS, Run, dataset, fulfil, refuse, run_all, train_all
 from unlearn_core.experiment.study import AGAIN, FEWEST, Study
+from unlearn_core.experiment.study_table import CEILING, ORIGINAL, REFERENCES, RETRAINED
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
@@ -84,9 +85,9 @@ def _attempt(store: Store, attempt: Attempt, tell: Tell) -> Result:
     goal = _target(store, attempt)
     if isinstance(attempt.unlearner, Retrain):
         originals = train_all(store, [training.but(seed=s) for s in seeds], tell)
-        lines = [_line(goal, "original", s, originals[s], retrained[s], again[s]) for s in seeds]
-        lines += [_line(goal, "retrained-again", s, again[s], retrained[s], retrained[s]) for s in seeds]
-        lines += [_line(goal, "retrained", s, retrained[s], retrained[s], again[s]) for s in seeds]
+        lines = [_line(goal, ORIGINAL, s, originals[s], retrained[s], again[s]) for s in seeds]
+        lines += [_line(goal, CEILING, s, again[s], retrained[s], retrained[s]) for s in seeds]
+        lines += [_line(goal, RETRAINED, s, retrained[s], retrained[s], again[s]) for s in seeds]
     else:
         runs = [
             Run(training=training.but(seed=s), forget=attempt.forget, unlearner=attempt.unlearner, seed=s)
@@ -204,7 +205,7 @@ def board(store: Store, todo: Sequence[Tried]) -> pd.DataFrame:
             line = {"title": REFERENCES.get(what, tried.title), "kind": tried.kind, "number": number}
             for name in MEASURES:
                 values = evaluation.values_of(group[name])
-                told = evaluation.over_seeds([] if what == "retrained" and name.endswith("tow") else values)
+                told = evaluation.over_seeds([] if what == RETRAINED and name.endswith("tow") else values)
                 line |= {name: told.mean, f"{name}_half": told.half_width}
             lines.append(line | {"seconds": float(group["seconds"].mean()), "diverged": int(group["diverged"].sum())})
     columns = [*("title", "kind", "number"), *(c for m in MEASURES for c in (m, f"{m}_half")), "seconds", "diverged"]
@@ -213,7 +214,6 @@ def board(store: Store, todo: Sequence[Tried]) -> pd.DataFrame:
 
 
 MEASURES = ("group_tow", "tow", "attack_auc", "forget_accuracy", "retain_accuracy", "test_accuracy")
-REFERENCES = {"original": "Original", "retrained-again": "Retrained again", "retrained": "Retrained"}
 
 
 def cost(finished: OpenStudy, asked: TryEverything) -> Forecast:

@@ -21,6 +21,7 @@ from unlearn_core.experiment.own_weights import about_original
 from unlearn_core.experiment.proxy_scores import is_ready, proxy_scores
 from unlearn_core.experiment.stages import Map, Run, dataset, embedding_sums, fulfil, outputs
 from unlearn_core.experiment.study import Study, searches
+from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED
 from unlearn_core.experiment.tuning import chosen
 from unlearn_core.forget import Known
 from unlearn_core.memorization import Memorization
@@ -128,8 +129,7 @@ class SetFacts:
 class OpenStudy:
     """A finished study. Everything is read when first asked for and kept; treat all arrays as read-only.
 
-    Rows are numbers of training images. Methods are named as in `table["method"]`; among them always "original",
-    "retrained" (the reference) and "retrained-again" (the ceiling).
+    Rows are numbers of training images. Methods are named as in `table["method"]`; REFERENCES are always among them.
     """
 
     def __init__(self, store: Store, result: Result):
@@ -219,7 +219,7 @@ class OpenStudy:
         `distinguishable` from the ceiling (one retrained model against another); None where there are too few seeds
         to say. Read-only: it is kept.
         """
-        ceiling = self._values("retrained-again", metric)
+        ceiling = self._values(CEILING, metric)
         lines = []
         for name in dict.fromkeys(self.table["method"]):
             group = self.table[self.table["method"] == name]
@@ -292,7 +292,7 @@ class OpenStudy:
     def after_each_step(self, method: str, seed: int) -> pd.DataFrame:
         """For a RUM run: accuracies on forget, retain, test and each part before it and after each of its steps."""
         result = self.run_result(method, seed)
-        stages = [("before", self.logits("original", seed))]
+        stages = [("before", self.logits(ORIGINAL, seed))]
         stages += [(name, result.arrays(f"step{i}")) for i, name in enumerate(result.json("cost")["plan"])]
         lines = [
             {"step": f"after {n}" if n != "before" else n} | self.target.accuracies(x) | self.target.part_accuracies(x)
@@ -346,6 +346,6 @@ class OpenStudy:
     def part_tow(self, method: str, part: str) -> list[float | None]:
         """ToW of a method on each seed, with a part of the study's own set in the place of the forget set."""
         names = {"forget": f"{part}_accuracy", "retain": "retain_accuracy", "test": "test_accuracy"}
-        by_seed = [self.table[self.table["method"] == name].set_index("seed") for name in (method, "retrained")]
+        by_seed = [self.table[self.table["method"] == name].set_index("seed") for name in (method, RETRAINED)]
         pairs = [[{k: t.loc[seed, c] for k, c in names.items()} for t in by_seed] for seed in range(self.spec.seeds)]
         return [evaluation.tow(unlearned, retrained) for unlearned, retrained in pairs]
