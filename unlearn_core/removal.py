@@ -18,7 +18,7 @@ from pathlib import Path
 
 from unlearn_core import jobs, room, trash
 from unlearn_core.experiment.forget_sets import give_back
-from unlearn_core.rows import pack, unpack
+from unlearn_core.rows import MOST, pack, unpack
 from unlearn_core.store import KEY, Result, Store, StoreError
 from unlearn_core.trash import Entry
 
@@ -30,7 +30,6 @@ WORK = ("Study", "Audit", "Stream", "PlanSearch", "TryEverything", "Judged")
 # Seeds of models that only choose settings, and of shadow models and those of a landscape: they and what was run on
 # them belong to a training, whatever they were kept from.
 OF_THE_TRAINING = range(100_000, 200_000), range(300_000, 400_000)
-MOST = 10_000_000  # training images that there may be
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from unlearn_core.params import BadValue
 
+MOST = 10_000_000  # training images that there may be
 _PART = re.compile(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*")
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.comparing import twin_maps
-from pages.shared import access, address, numbers, progress, recorded, state, theme
+from pages.shared import access, address, embedding_map, numbers, progress, recorded, state, theme
 from pages.shared import comparison_words as words
 from pages.shared.text import escape, images
 from unlearn_core.experiment import shared_map as made
 
-KINDS = {"pca": "PCA", "umap": "UMAP"}
 RIGHT = {"unlearned": "The method", "retrained": "The retrained model"}
 SHOWN = {
     "forget": "To forget",
@@ -33,7 +32,7 @@ def draw(study, picked: list[str]) -> None:
     st.subheader("Where the images moved")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = address.choice(st.segmented_control, "Method", words.titles(study, picked), "of", required=True)
-        kind = address.choice(st.segmented_control, "Map", KINDS, "plane", required=True)
+        kind = address.choice(st.segmented_control, "Map", embedding_map.KINDS, "plane", "pca", required=True)
     found = made.finished(study, method, kind)
     if found is None:
         progress.live("compare.maps", lambda: _offer(study, method, kind))

@@ -125,8 +125,7 @@ def _table(table: pd.DataFrame, more: bool) -> None:
         gaps = zip(table["gap"], table["gap_half_width"], strict=True)
         shown["gap"] = [numbers.spread(*each, signed=True) for each in gaps]
         shown["floor"] = [numbers.spread(f, None) for f in table["floor"]]
-    grey = "#9CA3AF" if theme.is_dark() else "#6B7280"
-    like = [s == 0 for s in table["side"]]
+    grey, like = theme.grey(), [s == 0 for s in table["side"]]
     styled = shown.style.apply(lambda row: [f"color: {grey}" if like[row.name] else ""] * len(row), axis=1)
     st.dataframe(
         styled,

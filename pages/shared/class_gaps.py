@@ -100,7 +100,7 @@ def chart(title: str, ours: pd.DataFrame, again: pd.DataFrame, told: list) -> go
     """
     fig = theme.figure(title, "Accuracy, unlearned minus retrained", "", height=150 + 27 * len(ours))
     ink, places = fig.layout.font.color, np.arange(len(ours))
-    grey, colour = "#9CA3AF" if theme.is_dark() else "#6B7280", theme.model_colour("unlearned")
+    grey, colour = theme.grey(), theme.model_colour("unlearned")
     colours = [colour if name in told else grey for name in ours.index]
     for lines, fill, name, shape, lift in (
         (ours, colours, "unlearned", "circle", -0.15),

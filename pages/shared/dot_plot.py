@@ -71,7 +71,7 @@ def _dots(fig: go.Figure, kind: str, heads: pd.DataFrame, values: pd.DataFrame, 
         return
     titles, values = heads["title"].iloc[places], values.loc[heads.index[places]]
     colour, ink = theme.model_colour("unlearned"), fig.layout.font.color
-    grey, inside = "#9CA3AF" if theme.is_dark() else "#6B7280", values.get("inside", [False] * len(values))
+    grey, inside = theme.grey(), values.get("inside", [False] * len(values))
     colours = [grey if near else colour for near in inside]
     texts = [numbers.spread(*pair) for pair in zip(values["mean"], values["half_width"], strict=True)]
     fig.add_scatter(

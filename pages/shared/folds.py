@@ -11,7 +11,9 @@ NAMES = (
 
 
 def key(name: str) -> str:
-    """Where the session holds whether this one of NAMES is open."""
+    """Where the session holds whether this one of NAMES is open. Another name is a slip of whoever wrote the page."""
+    if name not in NAMES:
+        raise KeyError(f"{name!r} is not one of folds.NAMES.")
     return f"open.{name}"
 
 

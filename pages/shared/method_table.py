@@ -68,7 +68,7 @@ def _measured(frame: pd.DataFrame, metrics: tuple[str, ...]) -> None:
         texts = [numbers.spread(*pair) for pair in zip(frame[metric], frame[f"{metric}_half_width"], strict=True)]
         shown[metric] = [f"{text} ≈" if near else text for text, near in zip(texts, same, strict=True)]
         inside[metric] = same
-    grey = "#9CA3AF" if theme.is_dark() else "#6B7280"
+    grey = theme.grey()
     styled = shown.style.apply(lambda _: inside.map(lambda near: f"color: {grey}" if near else ""), axis=None)
     config = {}
     for metric in metrics:

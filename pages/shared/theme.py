@@ -31,6 +31,11 @@ def part_colour(part: str) -> str:
     return _on_ground(PARTS, part)
 
 
+def grey() -> str:
+    """The colour of what cannot be told from noise, on the ground of now."""
+    return "#9CA3AF" if is_dark() else "#6B7280"
+
+
 def _on_ground(colours: dict[str, str], name: str) -> str:
     return LIFTED.get(name, colours[name]) if is_dark() else colours[name]
 

@@ -30,7 +30,7 @@ def draw(title: str, points: pd.DataFrame, picked: list[str], y_axis: str) -> go
         x=front["x"], y=front["y"], mode="lines", name="not beaten at both", hoverinfo="skip",
         line={"shape": "vh", "color": theme.model_colour("unlearned"), "width": 1.5, "dash": "dot"},
     )  # fmt: skip
-    grey, colour = "#9CA3AF" if theme.is_dark() else "#6B7280", theme.model_colour("unlearned")
+    grey, colour = theme.grey(), theme.model_colour("unlearned")
     for kind, (shape, name) in dot_plot.KINDS.items():
         rows = points[points["kind"] == kind]
         if len(rows):

@@ -26,6 +26,14 @@ def inside(at: AppTest, label: str) -> int:
     return len(found.children)
 
 
+def test_a_part_that_nothing_is_called_by_is_refused():
+    assert [folds.key(name) for name in folds.NAMES] == [f"open.{name}" for name in folds.NAMES]
+    with pytest.raises(KeyError, match="proxy"):
+        folds.key("proxy")
+    with pytest.raises(KeyError, match="proxy"):
+        folds.fold("proxy", "Cheaper scores")
+
+
 @pytest.mark.parametrize(
     "page, name, label",
     [("explore", "proxies", "Cheaper scores"), ("explore", "stability", "How stable the scores are"),

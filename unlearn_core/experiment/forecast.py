@@ -15,16 +15,14 @@ from unlearn_core.experiment.study import AGAIN, Study, methods, searches
 from unlearn_core.experiment.tuning import Tuning, chosen
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec
-from unlearn_core.rows import pack, unpack
+from unlearn_core.rows import MOST, pack, unpack
 from unlearn_core.rum import Rum
 from unlearn_core.store import Result, Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.retrain import Retrain
 
-BESIDE = ("singles", "controls", "retrained")  # what runs beside a plan
 UNKNOWN = 2.0  # the factor by which seconds may be off where nothing says how they spread
-MOST = 10_000_000  # training images that there may be
 
 
 @dataclass(frozen=True)
@@ -121,8 +119,9 @@ def like(store: Store, study: Study) -> OpenStudy | None:
 
 
 def added(finished: OpenStudy, study: Study) -> dict[str, Forecast]:
-    """What each of BESIDE adds to a study that has all of them, over its plans alone: the single algorithms, then the
-    controls beside those, and the retrained models, which every study has. Raises BadValue where `forecast` does.
+    """What is added to the plans alone by what runs beside them, in a study that has all of it: "singles", the single
+    algorithms; "controls", beside those; and "retrained", the models that every study has. Raises BadValue where
+    `forecast` does.
     """
     alone, beside, whole = (
         forecast(finished, study.but(unlearners=unlearners, controls=controls))
