@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gradient_matching
 import numpy as np
 
 from unlearn_core.attacks import inversion
@@ -26,8 +27,8 @@ def unlearning_inversion_linear(inputs: dict) -> dict:
 def gradient_matching_cost(inputs: dict) -> dict:
     trial, target = ([np.array(x, float) for x in inputs[f"grad_{name}"]] for name in ("trial", "target"))
     return {
-        "cosine_distance_global": inversion.cosine_distance(trial, target),
-        "total_variation": inversion.total_variation(np.array(inputs["image"], float)),
+        "cosine_distance_global": gradient_matching.cosine_distance(trial, target),
+        "total_variation": gradient_matching.total_variation(np.array(inputs["image"], float)),
     }
 
 

@@ -175,38 +175,6 @@ def label_accuracy(guesses: Sequence[int | None], labels: np.ndarray, alpha: flo
 # -- the image ---------------------------------------------------------------------------------------------------------
 
 
-def matching_cost(trial: Weights, target: Weights, image: np.ndarray, smoothness: float = 1e-2) -> float | None:
-    """`cosine_distance` of an image's gradient from a target + smoothness * `total_variation` of the image; at least 0.
-
-    None where the distance is. Source: Hu et al. (2024), arXiv:2404.03233; Geiping et al. (2020), arXiv:2003.14053.
-    """
-    distance = cosine_distance(trial, target)
-    return None if distance is None else distance + smoothness * total_variation(image)
-
-
-def cosine_distance(trial: Weights, target: Weights) -> float | None:
-    """1 - the cosine of the angle between all numbers of two lists of weight arrays, 0 to 2; None where one is all 0.
-
-    One angle over all arrays together, not a mean over them. Raises BadValue like `ascent_target`.
-    Source: Geiping et al. (2020), "Inverting Gradients", arXiv:2003.14053.
-    """
-    a, b = (_unit(np.concatenate([x.ravel() for x in side])) for side in _alike(trial, target))
-    return float(1 - a @ b) if a.any() and b.any() else None
-
-
-def total_variation(image: np.ndarray) -> float:
-    """Mean step between neighbours along a row + that along a column, of images (..., H, W); at least 0, 0 = flat.
-
-    A direction with one pixel adds nothing. Raises BadValue for what is no finite image.
-    Source: Rudin, Osher, Fatemi (1992), as in Geiping et al. (2020), arXiv:2003.14053.
-    """
-    image = np.asarray(image, np.float64)
-    if image.ndim < 2 or not np.isfinite(image).all():
-        raise BadValue("An image is a table of finite numbers.")
-    steps = (np.abs(np.diff(image, axis=axis)) for axis in (-1, -2))
-    return float(sum(step.mean() for step in steps if step.size))
-
-
 def peak_signal_to_noise(squared_error: float) -> float:
     """10 log10(1 / mean squared error) in decibels, for pixels from 0 to 1; infinite for an error of 0."""
     if not squared_error >= 0:

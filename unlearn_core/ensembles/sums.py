@@ -74,10 +74,3 @@ class BankSums:
             mean = self.phi[:, which].sum(0) / count
             square = self.phi_squared[:, which].sum(0) / count
         return Side(count, mean, np.sqrt(np.maximum(square - mean**2, 0.0)))
-
-    def mean_confidence(self, which: int) -> np.ndarray:
-        """(n,) mean confidence in the label, over members that saw the image (IN) or did not (OUT): what RMIA divides
-        by; NaN without any.
-        """
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return self.confidence[:, which].sum(0) / self.count[:, which].sum(0, dtype=np.int64)

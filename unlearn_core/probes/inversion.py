@@ -20,8 +20,8 @@ from torch import nn
 from torch.func import functional_call, grad, grad_and_value, vmap
 from torch.nn import functional as F
 
-from unlearn_core.attacks import Measured, signals
 from unlearn_core.attacks import inversion as attack
+from unlearn_core.attacks import signals
 from unlearn_core.data import Images
 from unlearn_core.models import Classifier
 from unlearn_core.params import BadValue
@@ -115,26 +115,6 @@ class InversionAudit:
     own_ranks: np.ndarray
     own_candidates: np.ndarray
 
-    @property
-    def bias_accuracy(self) -> Measured:
-        """Share of the classes read from the biases, with its interval."""
-        return attack.label_accuracy(self.bias_guesses, self.labels)
-
-    @property
-    def probe_accuracy(self) -> Measured:
-        """Share of the classes read from the probes, with its interval."""
-        return attack.label_accuracy(self.probe_guesses, self.labels)
-
-    @property
-    def retrieval(self) -> float | None:
-        """Chance that the deleted image is found before another candidate; None without one."""
-        return _chance(self.ranks, self.candidates)
-
-    @property
-    def own_class_retrieval(self) -> float | None:
-        """Chance that the deleted image is found before another candidate of its class; None without one."""
-        return _chance(self.own_ranks, self.own_candidates)
-
 
 def audit(
     original: Classifier,
@@ -176,11 +156,6 @@ def audit(
         tell("deletions", done + 1, len(rows))
     ranks = np.array(places, float).reshape(-1, 2, 2)
     return InversionAudit(labels[rows], bias_guesses, probe_guesses, *ranks[:, 0].T, *ranks[:, 1].T)
-
-
-def _chance(ranks: np.ndarray, candidates: np.ndarray) -> float | None:
-    some = candidates > 1
-    return attack.retrieval_auc(ranks[some], candidates[some])
 
 
 def one_step_up(images: Images, rate: float = 0.1) -> Unlearn:
@@ -264,8 +239,9 @@ def reconstruct(
 ) -> Reconstruction:
     """The image of class `label` whose gradient at the original lies most along a target, over all weights.
 
-    Goes down `attacks.inversion.matching_cost` by AdamW on the sign of its gradient, from restarts side by side; the
-    rate is halved at 3/8, 5/8 and 7/8 of the way. Differentiates the gradient: seconds for small nets. The model is in
+    Goes down 1 - the cosine of the angle between that gradient and the target + `smoothness` times the image's mean
+    step between neighbours, by AdamW on the sign of its gradient, from restarts side by side; the rate is halved at
+    3/8, 5/8 and 7/8 of the way. Differentiates the gradient: seconds for small nets. The model is in
     eval mode, so targets of steps with BatchNorm in training mode are matched less well. Raises BadValue for a target
     that does not match the model or is 0 everywhere.
     Source: Hu et al. (2024), arXiv:2404.03233; Geiping et al. (2020), arXiv:2003.14053.
