@@ -91,6 +91,7 @@ PARTS = {
     "retention": "The accuracies and the memory retention rate say it.",
     "split_half_epsilons": "One number an image: the table of images of tier 3 has it.",
     "total_variation": "Another distance of the same outputs, which are compared in two ways already.",
+    "values_of": "How numbers are taken out of a table.",
     "weight_distances": "Layer by layer; an audit has the whole.",
 }
 
