@@ -37,9 +37,10 @@ from unlearn_core.data import Data, decode
 from unlearn_core.experiment import Study, fulfil, stages
 from unlearn_core.experiment.bundle import export, import_bundle
 from unlearn_core.experiment.own_weights import keep
-from unlearn_core.forget import AtRandom, read_ids
+from unlearn_core.forget import AtRandom
 from unlearn_core.models import new_model
 from unlearn_core.params import BadValue, Spec, build, canonical, key, plain
+from unlearn_core.row_files import read_ids
 from unlearn_core.rows import check_forget, unpack
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store, StoreError, find_fault
@@ -476,6 +477,7 @@ def rows(root: Path) -> Parser:
     number = st.integers(0, SIZE + 1) | st.integers(0, 10**12)
     part = st.one_of(number.map(str), st.tuples(number, number).map(lambda ab: f"{min(ab)}-{max(ab)}"),
                      st.text("0123456789-,#;. \t\r\n\x85\u2028\u0663x\0", max_size=8))  # fmt: skip
+    part |= st.sampled_from(["row", "id", "label", '"', ""])
     joined = st.builds(lambda parts, by, times: by.join(parts * times), st.lists(part, max_size=6),
                        st.sampled_from([",", "\n", " , ", ",\n"]), st.sampled_from([1, 1, 1, 2, 1500]))  # fmt: skip
 

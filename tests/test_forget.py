@@ -18,7 +18,6 @@ from unlearn_core.forget import (
     OfClass,
     Picked,
     distance_groups,
-    read_ids,
 )
 from unlearn_core.params import BadValue
 
@@ -218,34 +217,3 @@ def test_every_rule_gives_sorted_row_numbers_and_asks_only_for_what_it_needs(nam
     rows = rule.choose(known(**given, mislabelled=wrong))
     assert rows.dtype == np.int64 and (np.diff(rows) > 0).all() and rows.min() >= 0 and rows.max() < 60
     assert cls.title and cls.__doc__
-
-
-# -- row numbers from a file -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["3\n7\n8\n9\n", "row\n3\n7-9\n", "3,7,8,9", "# picked by hand\n3  # this one\n\n7 , 8,\r\n9", "9\n8\n7\n3"],
-)
-def test_ids_are_read_in_any_usual_layout(text):
-    assert read_ids(text, 10).tolist() == [3, 7, 8, 9]
-
-
-def test_an_empty_file_names_nothing():
-    assert read_ids("", 10).tolist() == read_ids("row\n\n", 10).tolist() == []
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("3\nx\n", "Line 2: 'x' is not a row number"),
-        ("row\n3\n10", "Line 3: Row 10 does not exist"),
-        ("3\n4\n2-3", "Line 3: row 3 was named before, in line 1"),
-        ("3,3", "Line 1: Row 3 is named twice"),
-        ("3;4", "Line 1: '3;4' is not a row number"),
-        ("1.0", "Line 1"),
-    ],
-)
-def test_a_mistake_in_a_file_is_named_by_its_line(text, says):
-    with pytest.raises(BadValue, match=says):
-        read_ids(text, 10)

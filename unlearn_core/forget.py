@@ -222,7 +222,7 @@ class Mislabelled(ForgetSet):
 
 @spec
 class Picked(ForgetSet):
-    """Rows named one by one: from a file, or from a selection on a page."""
+    """Rows named one by one: from a file (of a table the column row, id or index), or from a selection on a page."""
 
     title = "Row numbers"
     named: str = param("", help="row numbers such as 3,7-9")
@@ -241,24 +241,3 @@ FORGET_SETS: dict[str, type[ForgetSet]] = {
     "mislabelled": Mislabelled,
     "rows": Picked,
 }
-
-
-def read_ids(text: str, n: int) -> np.ndarray:
-    """Row numbers from the text of a file: one a line or comma-separated, an optional heading line, # comments.
-
-    Raises BadValue naming the line that cannot be used.
-    """
-    found: dict[int, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.split("#")[0].strip().strip(",")
-        if not line or (number == 1 and not any(c.isdigit() for c in line)):
-            continue
-        try:
-            rows = unpack(line, n)
-        except BadValue as error:
-            raise BadValue(f"Line {number}: {error}") from error
-        for row in rows.tolist():
-            if row in found:
-                raise BadValue(f"Line {number}: row {row} was named before, in line {found[row]}.")
-            found[row] = number
-    return np.sort(np.fromiter(found, np.int64, len(found)))

@@ -10,8 +10,9 @@ from pages.shared.forms import form
 from pages.shared.text import escape, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.set_numbers import describe
-from unlearn_core.forget import FORGET_SETS, ForgetSet, Mislabelled, OfClass, Picked, read_ids
+from unlearn_core.forget import FORGET_SETS, ForgetSet, Mislabelled, OfClass, Picked
 from unlearn_core.params import BadValue
+from unlearn_core.row_files import read_ids
 from unlearn_core.rows import check_forget, pack
 
 OWN = "own"
@@ -88,8 +89,10 @@ def _usual(cls: type[ForgetSet], images: int) -> ForgetSet:
 def _typed_or_uploaded(study: OpenStudy, key: str) -> np.ndarray | None:
     rule = form(Picked, key)
     file = st.file_uploader(
-        "Or a file with one row number a line", type=["csv", "txt"], max_upload_size=5, key=f"{key}.file"
-    )
+        "Or a file with one row number a line", type=["csv", "txt"], max_upload_size=5, key=f"{key}.file",
+        help="Without a heading every number in it is a row number. A table needs a heading; of several columns the "
+        "one called row, id or index counts.",
+    )  # fmt: skip
     if file is not None:
         try:
             text = file.getvalue().decode("utf-8-sig")

@@ -155,6 +155,9 @@ def test_row_numbers_by_hand_and_from_a_file(explore, filled_store, study):
     upload.upload("ids.csv", b"row\n3\n11\n", "text/csv").run()
     assert "The rule names **2 images**" in words(at)
     upload = at.get("file_uploader")[0]
+    upload.upload("ids.csv", b"row,label\n3,7\n9,1\n11,1\n", "text/csv").run()
+    assert "The rule names **3 images**" in words(at)  # and no label among them
+    upload = at.get("file_uploader")[0]
     upload.upload("ids.csv", b"row\n3\n9999\n", "text/csv").run()
     assert "Line 3: row 9999 does not exist".lower() in at.error[0].value.replace("\\", "").lower()
 

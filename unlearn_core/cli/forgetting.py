@@ -34,7 +34,7 @@ def forget(
     high: Annotated[float | None, typer.Option(help="Where a band ends.")] = None,
     row: Annotated[int | None, typer.Option(help="The image that the others lie near to.")] = None,
     measure: Annotated[str | None, typer.Option(help="How near is measured: euclidean or cosine.")] = None,
-    file: Annotated[Path | None, typer.Option(help="Row numbers from a file, one a line or comma-separated.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A file of row numbers, or a table with a column row.")] = None,
     models: ModelsOption = 64,
     out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the row numbers here too.")] = None,
     store: StoreOption = None,
@@ -43,7 +43,8 @@ def forget(
     from unlearn_core.experiment.attributes import known
     from unlearn_core.experiment.memorized import Unbanked, bank_of, memorization_of
     from unlearn_core.experiment.stages import dataset, embedding_sums
-    from unlearn_core.forget import FORGET_SETS, read_ids
+    from unlearn_core.forget import FORGET_SETS
+    from unlearn_core.row_files import read_ids
     from unlearn_core.rows import pack
 
     root = open_store(store)

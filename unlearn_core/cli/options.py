@@ -156,7 +156,7 @@ def read_spec(file: Path, kind: type[Spec] = Spec) -> Spec:
 
 def rows(text: str, n: int) -> np.ndarray:
     """Row numbers from a text such as 3,7-9, or from the file named by @FILE."""
-    from unlearn_core.forget import read_ids
+    from unlearn_core.row_files import read_ids
     from unlearn_core.rows import unpack
 
     return read_ids(read_text(Path(text[1:])), n) if text.startswith("@") else unpack(text, n)
