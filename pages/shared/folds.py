@@ -19,7 +19,16 @@ def key(name: str) -> str:
 
 def fold(name: str, label: str, icon: str | None = None, expanded: bool = False):  # noqa: ANN201 - Streamlit does not name the type
     """An expander; draw what belongs in it where its `open` says so."""
+    _stays(name, label)
     return st.expander(label, expanded, key=key(name), icon=icon, on_change="rerun")
+
+
+def _stays(name: str, label: str) -> None:
+    """Keep it open or shut where its label is another than before: to Streamlit that is a new fold, which is shut."""
+    before, now = f"{key(name)}.label", st.session_state.get(key(name))
+    if now is not None and st.session_state.get(before, label) != label:
+        st.session_state[key(name)] = now
+    st.session_state[before] = label
 
 
 def counts(box, key: str) -> bool:

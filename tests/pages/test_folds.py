@@ -89,3 +89,24 @@ def test_what_runs_beside_a_plan_is_the_same_closed_and_open(folded, submitted):
         at.run()
         assert run() == ["FineTune"] and submitted[-1].seeds == 1
         assert "1 single algorithm, the controls, retrained models, on 1 seed" in label()
+
+
+def test_an_open_part_stays_open_when_its_label_changes():
+    """To Streamlit a fold with another label is another one, and would be shut."""
+
+    def page():
+        import streamlit as st
+
+        from pages.shared import folds
+
+        seeds = st.number_input("Seeds", value=3, key="seeds")
+        with folds.fold("beside", f"On {seeds} seeds") as box:
+            st.write("open" if box.open else "shut")
+
+    at = AppTest.from_function(page).run()
+    assert at.markdown[0].value == "shut"
+    at.session_state[folds.key("beside")] = True
+    at.run()
+    for seeds in (4, 5):
+        at.number_input(key="seeds").set_value(seeds).run()
+        assert at.expander[0].label == f"On {seeds} seeds" and at.markdown[0].value == "open"
