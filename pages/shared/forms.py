@@ -7,7 +7,7 @@ import math
 import streamlit as st
 
 from pages.shared.text import escape
-from unlearn_core.params import BadValue, Param, Spec, params
+from unlearn_core.params import BadField, BadValue, Param, Spec, params
 
 PLAIN = (int, float, bool, str)
 LABELS = {"lr": "Learning rate", "bn": "BatchNorm", "by": "Score", "named": "Row numbers", "label": "Class"}
@@ -27,6 +27,9 @@ def form(cls: type[Spec], key: str, default: Spec | None = None, only: tuple[str
         values = {p.name: _widget(p, getattr(start, p.name), f"{key}.{p.name}") for p in chosen}
     try:
         return start.but(**values)
+    except BadField as error:  # by the name that stands on the field
+        st.error(escape(f"{label(error.field)} {error.fault}"))
+        return None
     except BadValue as error:
         st.error(escape(str(error)))
         return None
@@ -40,14 +43,12 @@ def _widget(p: Param, value, key: str):
         return st.checkbox(value=value, **about)
     if p.kind is str:
         return st.text_input(value=value, width=320, **about)
+    # No bounds in the browser: it would keep a number outside them to itself, and the page go on with the one before.
     if p.kind is int:
-        return st.number_input(value=value, min_value=p.low, max_value=p.high, step=1, width=136, **about)
+        return st.number_input(value=value, step=1, width=136, **about)
     if (p.low, p.high, p.log) == (0, 1, False):
         return st.slider(value=float(value), min_value=0.0, max_value=1.0, step=0.01, width=180, **about)
-    low, high = (None if end is None else float(end) for end in (p.low, p.high))
-    return st.number_input(
-        value=float(value), min_value=low, max_value=high, step=_step(p, value), format="%g", width=136, **about
-    )
+    return st.number_input(value=float(value), step=_step(p, value), format="%g", width=136, **about)
 
 
 def _step(p: Param, value: float) -> float:

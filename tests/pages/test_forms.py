@@ -57,6 +57,20 @@ def test_values_that_do_not_fit_together_are_one_sentence():
     assert at.code[0].value == "None"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [("epochs", 100_000, "Epochs must be at least 1 and at most 200, not 100,000."),
+     ("epochs", -1, "Epochs must be at least 1 and at most 200, not -1."),
+     ("lr", 99.0, "Learning rate must be at least")],
+)  # fmt: skip
+def test_a_number_outside_its_range_is_refused_and_not_passed_over(name, value, says):
+    at = drawn("algorithm", "neggrad-plus")
+    assert not at.number_input(key=f"it.{name}").proto.has_max  # the browser would keep such a number to itself
+    at.number_input(key=f"it.{name}").set_value(value).run()
+    (error,) = at.error
+    assert error.value.replace("\\", "").startswith(says) and at.code[0].value == "nothing"
+
+
 def test_a_name_from_data_is_text_on_buttons_and_in_lists():
     def page():
         import streamlit as st
