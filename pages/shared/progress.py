@@ -132,6 +132,8 @@ def left(job: Job) -> str:
     stage = "" if job.stage_left is None else f"this stage about {duration(job.stage_left)} more"
     if job.left is not None:
         least, most = map(duration, job.left)
+        if not job.left[0]:  # the least that was expected is over, which says nothing of what is still to come
+            return f"up to {most} left"
         return f"about {most} left" if least == most else f"{least} to {most} left"
     if job.expected is not None and job.state == "running":
         return f"longer than estimated{', ' if stage else ''}{stage}"
