@@ -13,6 +13,7 @@ from pages.shared import (
     plan_beside,
     plan_cuts,
     plan_editor,
+    plan_lead,
     plan_parts,
     plan_saved,
     plan_search,
@@ -21,10 +22,9 @@ from pages.shared import (
     state,
     try_everything,
 )
-from pages.shared.text import duration, escape, images
+from pages.shared.text import escape
 from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, Study
-from unlearn_core.experiment.comparison import retraining_seconds
 from unlearn_core.experiment.forecast import Forecast, forecast
 from unlearn_core.experiment.rehearsal import fault
 from unlearn_core.params import key
@@ -71,14 +71,7 @@ def draw() -> None:
 
 
 def _sentence(study: OpenStudy, plan: Plan, rows) -> None:
-    whose = "the study's own set" if chosen_set.is_own(study, rows) else "your set"
-    parts = study.refine(plan, rows)
-    steps = [f"{getattr(plan, part).title} on {len(parts[part]):,} {part}" for part in plan.order if len(parts[part])]
-    st.markdown(
-        f"**{escape(plan.name)}** forgets {whose} of {images(len(rows))} in {len(steps)} "
-        f"{'step' if len(steps) == 1 else 'steps'}: {', then '.join(steps)}. Training a model again without the "
-        f"study's set took **{duration(retraining_seconds(study))}** here, many at once: unlearning has to beat that."
-    )
+    plan_lead.draw(study, plan, rows)
     if st.button("Choose another set", icon=":material/scatter_plot:"):
         state.go("pages/explore.py")
 

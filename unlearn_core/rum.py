@@ -132,6 +132,11 @@ def unlearn_many(unlearners: Sequence[Unlearner], originals: Sequence, requests:
     return unlearn_together(unlearners, originals, requests)
 
 
+# The mean memorization up to which images may be left as they are. It is by how much less often a model gets them right
+# that never saw them; the paper leaves a part where that is about 0.
+LEFT_UP_TO = 0.25
+
+
 @spec
 class Plan(Spec):
     """How to refine a forget set, and an algorithm for each part: what the Plan page edits, saves and runs."""
@@ -177,6 +182,17 @@ class Plan(Spec):
             deck = np.random.default_rng([self.seed, 0x5F]).permutation(np.sort(rows))
             parts = np.split(deck, np.cumsum([len(part) for part in parts])[:-1])
         return {name: np.sort(part) for name, part in zip(PARTS, parts, strict=True)}
+
+    def ties(self, rows: np.ndarray, scores: np.ndarray, parts: dict[str, np.ndarray]) -> list[dict[str, int]]:
+        """Where images (k,) of one and the same score (k,) fall into several parts: how many into which."""
+        if self.control == "shuffle":
+            return []
+        equal = [
+            rows[scores == score] for score, n in zip(*np.unique(scores, return_counts=True), strict=True) if n > 1
+        ]
+        found = [{name: int(np.isin(part, those).sum()) for name, part in parts.items()} for those in equal]
+        found = [{name: count for name, count in each.items() if count} for each in found]
+        return [each for each in found if len(each) > 1]
 
     def resolve(self, parts: dict[str, np.ndarray]) -> Rum:
         """The plan on the parts that `refine` gave: a Rum that names its rows. Empty parts are left out."""

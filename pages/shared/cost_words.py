@@ -11,7 +11,6 @@ from unlearn_core.jobs import Expected, Job
 from unlearn_core.store import Store, StoreError
 
 WITH = "its start and what else runs here now included"  # what the seconds hold
-WIDE = 3  # from this factor between the fastest and the slowest on, one number would promise too much
 
 
 def cost(store: Store, f: Forecast) -> str:
@@ -42,7 +41,10 @@ def queue(store: Store) -> str:
     if not count:
         return ""
     who = "1 job" if count == 1 else f"{count} jobs"
-    return f" It begins after {who} before it" + (f" ({duration(wait[0])} to {duration(wait[1])})." if wait else ".")
+    if wait is None:
+        return f" It begins after {who} before it."
+    least = f"{duration(wait[0])} to" if wait[0] else "up to"
+    return f" It begins after {who} before it ({least} {duration(wait[1])})."
 
 
 def _guessed(f: Forecast) -> str:
@@ -95,9 +97,7 @@ def megabytes(size: float) -> str:
 
 
 def how_long(e: Expected) -> str:
-    """The middle where the runs seen agree within a factor of WIDE, with the range; else the range alone."""
-    if e.slowest > WIDE * e.fastest:
-        return f"Between **{duration(e.fastest)}** and **{duration(e.slowest)}**, by the runs seen here"
+    """The best guess, and the range by the runs seen."""
     span = f" ({duration(e.fastest)} to {duration(e.slowest)})" if e.slowest > e.fastest else ""
     return f"About **{duration(e.seconds)}**{span}"
 

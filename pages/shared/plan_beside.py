@@ -13,6 +13,7 @@ from unlearn_core.experiment.forecast import Forecast, added
 from unlearn_core.params import key
 from unlearn_core.rum import Plan
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
+from unlearn_core.unlearning.ends.original import Original
 
 
 def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> Study | None:
@@ -24,13 +25,23 @@ def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> Study | None:
     start = study.spec.but(
         name=study.spec.name.removesuffix(", planned") + ", planned",
         forget=chosen_set.spec(study, rows),
-        plans=(plan,),
+        plans=(_needed(study, plan, rows),),
         tuning_seeds=0 if settled else study.spec.tuning_seeds,
     )
     with fold("beside", f"What runs beside it: {_summary(study, place)}", ":material/balance:") as box:
         if counts(box, f"{place}.seen"):
             return _asked(study, start, place, settled)
     return start.but(unlearners=_unlearners(study, start, _own(study)))
+
+
+def _needed(study: OpenStudy, plan: Plan, rows: np.ndarray) -> Plan:
+    """The plan without an algorithm on a part that has no images: its learning rate would be searched for and it would
+    run in the controls, all for nothing. What the study itself ran stays as it is, so that it is found again.
+    """
+    if chosen_set.is_own(study, rows) and plan in study.spec.plans:
+        return plan
+    empty = [part for part, those in study.refine(plan, rows).items() if not len(those)]
+    return plan.but(**{part: Original() for part in empty})
 
 
 def _summary(study: OpenStudy, place: str) -> str:

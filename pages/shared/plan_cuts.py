@@ -38,7 +38,16 @@ def draw(study: OpenStudy, rows: np.ndarray, plan: Plan) -> Plan:
     fig = _chart(study, plan, rows.tobytes(), ((low, high), steps) if cut_by == "value" else None)
     with chart:
         theme.show(fig, alt=f"Histogram of the forget set by {by}. {fig.layout.title.text}.", key="plan.cuts.chart")
+    for tie in plan.ties(rows, study.scores(by)[rows], study.refine(plan, rows)):
+        st.caption(tied(tie))
     return plan
+
+
+def tied(tie: dict[str, int]) -> str:
+    """That a cut goes through images that score the same: how many are in which part."""
+    (first, count), *others = tie.items()
+    rest = "".join(f"{' and' if i == len(others) - 1 else ','} {n:,} into {part}" for i, (part, n) in enumerate(others))
+    return f"{sum(tie.values()):,} images have the very same score: {count:,} fall into {first}{rest}, by row number."
 
 
 @theme.kept
@@ -92,14 +101,15 @@ def _cuts(key: str, ends: tuple, steps: tuple, cut_by: str) -> tuple:
     with st.container(horizontal=True):
         for label, name in zip(labels, typed, strict=True):
             st.number_input(
-                label, min_value=lowest, max_value=highest, step=step, key=name, on_change=_typed, args=(key, typed),
+                label, step=step, key=name, on_change=_typed, args=(key, typed, lowest, highest),
                 format=None if cut_by == "rank" else "%.3f", width=260,
             )  # fmt: skip
     return chosen
 
 
-def _typed(key: str, typed: tuple[str, str]) -> None:
-    st.session_state[key] = tuple(sorted(st.session_state[name] for name in typed))
+def _typed(key: str, typed: tuple[str, str], lowest: float, highest: float) -> None:
+    """A cut beyond the ends stands at the end, where the number then is too."""
+    st.session_state[key] = tuple(sorted(min(max(st.session_state[name], lowest), highest) for name in typed))
 
 
 def _align(fig: go.Figure, cuts: tuple[float, float], steps: tuple) -> None:

@@ -24,7 +24,7 @@ from unlearn_core.forget import Picked
 from unlearn_core.jobs import Expected, Job
 from unlearn_core.params import BadValue, build, canonical, key, plain
 from unlearn_core.progress import Cancelled
-from unlearn_core.rum import Plan
+from unlearn_core.rum import LEFT_UP_TO, Plan
 from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGradPlus, Original, RandomLabel, SalUn, Scrub
@@ -62,7 +62,10 @@ def test_empty_store(plan_page, store):
 def test_the_study_as_it_stands_costs_nothing_and_is_found_again(plan_page, filled_store, study, submitted):
     at = plan_page(filled_store)
     said = at.markdown[0].value
-    assert "the study's own set of 30 images in 3 steps: Leave as it is on 10 low, then Fine-tune on 10 medium" in said
+    assert (
+        "unlearns **20** of the study's own set of 30 images, and leaves **10** as they are, in 3 steps: Leave as it "
+        "is on 10 low, then Fine-tune on 10 medium" in said
+    )
     assert "Nothing is left to compute" in words(at)
     assert "plan" not in at.query_params
 
@@ -80,6 +83,49 @@ def test_work_under_way_is_joined_and_that_is_said(plan_page, own_store, study):
     with own_store.lock(f"job-{key(asked)}"):
         assert "running it joins that job" in words(plan_page(own_store.root))
     assert "joins that job" not in words(plan_page(own_store.root))
+
+
+def test_memorized_images_that_are_left_are_warned_of(plan_page, filled_store, study):
+    ranked = np.lexsort((np.arange(len(study.labels)), -study.memorization.scores))
+    at = plan_page(filled_store, forget=",".join(map(str, sorted(ranked[:30]))))
+    low = study.refine(Plan(), np.sort(ranked[:30]))["low"]
+    mean = study.memorization.scores[low].mean()
+    assert mean > LEFT_UP_TO and not plan_page(filled_store).warning
+    said = at.warning[0].value
+    assert (
+        f"The low part (10 images, mean memorization **{mean:.2f}**) is left" in said and "from a mean of 0.25" in said
+    )
+    widget(at, ".low").select("fine-tune").run()
+    assert "**RUM** unlearns your set of 30 images in 3 steps" in at.markdown[0].value and not at.warning
+
+
+def test_equal_scores_that_a_cut_goes_through_are_told(plan_page, filled_store, study):
+    scores = study.memorization.scores
+    values, counts = np.unique(scores, return_counts=True)
+    rows = np.flatnonzero(scores == values[counts.argmax()])[:9]
+    at = plan_page(filled_store, forget=",".join(map(str, rows)))
+    assert "9 images have the very same score: 3 fall into low, 3 into medium and 3 into high, by row number." in words(
+        at
+    )
+    cut_slider(at).set_value((0, 5)).run()
+    assert "9 images have the very same score: 5 fall into medium and 4 into high, by row number." in words(at)
+    cut_slider(at).set_value((0, 9)).run()
+    assert "the very same score" not in words(at)
+
+
+def test_an_algorithm_for_an_empty_part_costs_nothing(plan_page, filled_store, submitted, alone):
+    at = plan_page(filled_store, forget="3,5,8-20")
+    cut_slider(at).set_value((5, 15)).run()
+    widget(at, ".high").select("original").run()
+
+    def costs() -> list[str]:
+        return [line for line in words(at).splitlines() if "Estimated" in line or line.startswith("adds")]
+
+    before = costs()
+    widget(at, ".high").select("scrub").run()
+    assert before == costs() and before
+    button(at, "Run this plan").click().run()
+    assert submitted[0].plans[0].high == Original() and submitted[0].plans[0].medium != Original()
 
 
 def test_cuts_by_number_of_images(plan_page, filled_store, study, submitted):
@@ -105,7 +151,9 @@ def test_cuts_can_be_typed_and_the_slider_follows(plan_page, filled_store, study
     assert (widget(at, ".first").value, widget(at, ".second").value) == (3, 26)
     widget(at, ".first").set_value(28).run()  # the cuts change places
     assert cut_slider(at).value == (26, 28) and "Leave as it is on 26 low" in at.markdown[0].value
-    assert not at.exception and not at.warning
+    widget(at, ".second").set_value(99_999).run()  # beyond the end is at the end, and the number says so
+    assert cut_slider(at).value == (26, 30) and widget(at, ".second").value == 30
+    assert not at.exception
 
 
 def test_by_score_the_lines_are_where_the_slider_is(plan_page, filled_store):
@@ -165,7 +213,7 @@ def test_what_is_chosen_is_what_runs(plan_page, filled_store, study, submitted):
 def test_a_link_brings_the_plan_back(plan_page, filled_store):
     plan = Plan(name="Mine", by="confidence", low=NegGradPlus(alpha=0.9), order=("medium", "low", "high"))
     at = plan_page(filled_store, plan=plan_file.to_address(plan))
-    assert at.markdown[0].value.startswith("**Mine** forgets")
+    assert at.markdown[0].value.startswith("**Mine** unlearns")
     assert "NegGrad+ on 10 low" in at.markdown[0].value
     assert plan_file.from_address(at.query_params["plan"]) == plan
 
@@ -278,7 +326,7 @@ def test_a_found_plan_is_confirmed_explained_and_used(plan_page, own_store, smal
     assert table["confirmed"][0].startswith(f"{found['confirmed']['mean']:.3f} ±")
 
     button(at, "Use this plan").click().run()
-    assert at.markdown[0].value.startswith("**Found 1** forgets")
+    assert at.markdown[0].value.startswith("**Found 1** unlearns")
     assert widget(at, ".tuning_seeds").value == 0
     widget(at, ".controls").uncheck().run()
     assert "Nothing is left to compute" in words(at)  # what the search confirmed is what a study would run
@@ -363,7 +411,7 @@ def alone(monkeypatch):
     [
         (
             (3.8, 3.4, 234.0),
-            "Between **7.4 s** and **3 min 58 s**, by the runs seen here, its start and what else runs",
+            "About **7.8 s** (7.4 s to 3 min 58 s), its start and what else runs",
         ),
         (
             (20.0, 12.0, 35.0),
@@ -371,7 +419,7 @@ def alone(monkeypatch):
         ),
     ],
 )
-def test_a_range_is_given_where_one_number_would_promise_too_much(store, alone, seconds, said):
+def test_the_best_guess_is_said_with_its_range(store, alone, seconds, said):
     assert said in cost_words.cost(store, Forecast(0, 0, 5, 0, *seconds, guessed=()))
 
 
@@ -381,6 +429,8 @@ def test_an_estimate_says_how_many_jobs_go_first(store, alone, monkeypatch):
     first = Job("1" * 32, "Study", "S", "running", 0.0, 50.0, (), 1, 1, "", "", 5.0, Expected(20.0, 12.0, 35.0))
     monkeypatch.setattr(jobs, "listing", lambda store: [first])
     assert ". It begins after 1 job before it (7.0 s to 30 s). Estimated" in cost_words.short(store, f)
+    monkeypatch.setattr(jobs, "listing", lambda store: [replace(first, worked=30.0)])
+    assert ". It begins after 1 job before it (up to 5.0 s). Estimated" in cost_words.short(store, f)
     unknown = replace(first, state="queued", expected=None)
     monkeypatch.setattr(jobs, "listing", lambda store: [first, unknown, replace(first, state="done")])
     assert " It begins after 2 jobs before it. " in cost_words.cost(store, f)
@@ -404,7 +454,7 @@ def test_each_baseline_is_one_click_with_its_cost(plan_page, filled_store, study
 
 
 def test_work_of_which_no_spread_is_known_has_a_wide_range(store, alone):
-    assert cost_words.roughly(store, 20.0).startswith("between **14 s** and **44 s**, by the runs seen here, its start")
+    assert cost_words.roughly(store, 20.0).startswith("about **24 s** (14 s to 44 s), its start")
 
 
 def test_room_is_said_with_its_kind_and_its_processes(store, alone):

@@ -1,0 +1,59 @@
+"""The first sentence of the RUM workbench: what the plan unlearns, what it leaves, and what so is not forgotten."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import chosen_set
+from pages.shared.text import duration, escape, images
+from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.comparison import retraining_seconds
+from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan
+from unlearn_core.unlearning.ends.original import Original
+
+
+def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> None:
+    parts = study.refine(plan, rows)
+    steps = [f"{getattr(plan, part).title} on {len(parts[part]):,} {part}" for part in plan.order if len(parts[part])]
+    st.markdown(
+        f"**{escape(plan.name)}** {_does(study, plan, rows, parts)} in {len(steps)} "
+        f"{'step' if len(steps) == 1 else 'steps'}: {', then '.join(steps)}. Training a model again without the "
+        f"study's set took **{duration(retraining_seconds(study))}** here, many at once: unlearning has to beat that."
+    )
+    if unforgotten := not_forgotten(study, plan, parts):
+        st.warning(unforgotten)
+
+
+def _does(study: OpenStudy, plan: Plan, rows: np.ndarray, parts: dict[str, np.ndarray]) -> str:
+    """How many images are unlearned, and how many are left."""
+    whose = "the study's own set" if chosen_set.is_own(study, rows) else "your set"
+    left = sum(len(parts[part]) for part in _left(plan, parts))
+    if not left:
+        return f"unlearns {whose} of {images(len(rows))}"
+    they = "it is" if left == 1 else "they are"
+    return f"unlearns **{len(rows) - left:,}** of {whose} of {images(len(rows))}, and leaves **{left:,}** as {they},"
+
+
+def _left(plan: Plan, parts: dict[str, np.ndarray]) -> list[str]:
+    return [part for part in PARTS if len(parts[part]) and isinstance(getattr(plan, part), Original)]
+
+
+def not_forgotten(study: OpenStudy, plan: Plan, parts: dict[str, np.ndarray]) -> str:
+    """Which parts are left though they are memorized, as a sentence; "" where none is, or no bank can tell."""
+    if not study.spec.models:
+        return ""
+    means = {part: study.about(parts[part]).memorization for part in _left(plan, parts)}
+    told = [
+        f"{part} part ({images(len(parts[part]))}, mean memorization **{mean:.2f}**)"
+        for part, mean in means.items()
+        if mean > LEFT_UP_TO
+    ]
+    if not told:
+        return ""
+    is_, its = ("is", "its") if len(told) == 1 else ("are", "their")
+    return (
+        f"The {' and the '.join(told)} {is_} left, so {its} images are **not forgotten**. Leaving is for images that a "
+        f"model gets right without having seen them, whose memorization is near 0; from a mean of {LEFT_UP_TO:g} on, "
+        "choose an algorithm below."
+    )
