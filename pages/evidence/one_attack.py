@@ -76,13 +76,16 @@ def before_and_after(study, method: str, statistic: str, verdict: audit.Verdict)
     st.subheader("Before and after")
     edges, _ = _histograms(statistic, verdict)
     options, usual = audit.thresholds(edges), verdict.audited.threshold_at(0.1)
+    slider, field = f"threshold_{statistic}", f"typed_{statistic}"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         cut = st.select_slider(
             "Threshold of the attacker",
             options,
-            value=min(options, key=lambda t: abs(t - usual)),
-            key=f"threshold_{statistic}",
+            value=_nearest(options, usual),
+            key=slider,
             bind="query-params",
+            on_change=_slid,
+            args=(slider, field),
             width=380,
         )
         typed = st.number_input(
@@ -90,10 +93,13 @@ def before_and_after(study, method: str, statistic: str, verdict: audit.Verdict)
             value=None,
             placeholder="any score",
             format="%g",
-            key=f"typed_{statistic}",
+            key=field,
             bind="query-params",
+            on_change=_typed,
+            args=(slider, field, options),
             width=160,
-            help="A score from which on the attacker says member; emptied, the slider counts again.",
+            help="A score from which on the attacker says member. The slider goes to the nearest of its places; moved, "
+            "it counts again.",
         )
         cut = cut if typed is None else typed
         unseen = st.toggle("Unseen images", value=True, key="unseen", bind="query-params")
@@ -114,6 +120,21 @@ def before_and_after(study, method: str, statistic: str, verdict: audit.Verdict)
         + ("means over seeds with 95 % intervals. " if seeds > 1 else "of one model each. ")
         + f"AUC: {METRICS['auc'].help[0].lower()}{METRICS['auc'].help[1:]}"
     )
+
+
+def _slid(slider: str, field: str) -> None:
+    """The slider was touched last: it counts, and what was typed before is gone."""
+    st.session_state[field] = None
+
+
+def _typed(slider: str, field: str, options: list[float]) -> None:
+    """The number was touched last: it counts, and the slider goes as near to it as it can."""
+    if (typed := st.session_state[field]) is not None:
+        st.session_state[slider] = _nearest(options, typed)
+
+
+def _nearest(options: list[float], score: float) -> float:
+    return min(options, key=lambda place: abs(place - score))
 
 
 def _histograms(statistic: str, verdict: audit.Verdict) -> tuple:

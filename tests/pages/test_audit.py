@@ -79,6 +79,25 @@ def test_the_threshold_moves_the_sentence(page, filled_store, study):
     assert said[0] != said[1]
 
 
+def test_of_slider_and_number_the_one_touched_last_counts(page, filled_store):
+    at = page(filled_store, attack="confidence")
+    slider, field = "threshold_confidence", "typed_confidence"
+
+    def line() -> float:
+        return charts(at)[0]["layout"]["shapes"][0]["x0"]
+
+    options = [float(o) for o in at.select_slider(key=slider).options]
+    between = (options[5] * 3 + options[6]) / 4
+    at.number_input(key=field).set_value(between).run()
+    assert line() == between and at.select_slider(key=slider).value == options[5]
+    at.select_slider(key=slider).set_value(options[20]).run()
+    assert line() == options[20] and at.number_input(key=field).value is None
+    at.number_input(key=field).set_value(between).run()
+    assert line() == between
+    at.number_input(key=field).set_value(None).run()
+    assert line() == options[5]  # where the slider went
+
+
 def test_unseen_images_can_be_left_out_of_the_chart(page, filled_store):
     at = page(filled_store)
     assert "unseen images" in [trace["name"] for trace in charts(at)[0]["data"]]
