@@ -82,11 +82,15 @@ def _sentence(study: OpenStudy, chosen: np.ndarray, said: SetNumbers) -> None:
     """Why this set is hard to forget: the two reasons that the paper found, and which of them holds here."""
     whose = "The study's own forget set" if chosen_set.is_own(study, chosen) else "Your forget set"
     facts, es = said.facts, said.facts.entanglement
+    if said.few_kept:
+        left, of_all = images(said.kept), f"{said.kept + facts.images:,}"
+        verdict = f"**Only {left} of {of_all} would be kept**: what can be learned from so few decides more than that."
+    else:
+        verdict = f"{HARD[said.stands_out].format(study.score_words.name)}{APART if said.apart else ''}"
     st.markdown(
         f"{whose} of {images(facts.images)} has a mean {study.score_words.name} of **{facts.memorization:.2f}**, above "
         f"{said.memorization_percentile:.0%} of random sets of its size, and is **{es.share_of_random:.2g} times as "
-        f"entangled** with the images you keep as such a set. {HARD[said.stands_out].format(study.score_words.name)}"
-        f"{APART if said.apart else ''}",
+        f"entangled** with the images you keep as such a set. {verdict}",
         help=f"Entanglement score {es.score:.0f}, measured from the {SAID[es.center]}.",
     )
 

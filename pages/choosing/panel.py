@@ -16,6 +16,7 @@ from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.set_numbers import SetNumbers, describe
 from unlearn_core.experiment.views import SetFacts
 
+NAMED = 5  # classes that are named
 CENTERS = {
     "all": "Mean of all training images (the paper's text)",
     "midpoint": "Midpoint of the two sets (the released code)",
@@ -49,8 +50,7 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> str:
         shared = len(np.intersect1d(chosen, study.forget))
         st.caption(f"Grey: difference to the study's own set of {images(own.images)}; {shared:,} images are in both.")
     if facts.lost:
-        names = ", ".join(escape(name) for name in facts.lost[:5])
-        st.warning(f"Most of class {names} is in the set: a model retrained without it hardly knows the class.")
+        st.warning(lost(facts.lost, len(study.classes)))
     brush.draw(study, chosen)
     _classes(study, facts)
     with st.container(horizontal=True):
@@ -60,6 +60,16 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> str:
         if st.button("Plan with this set", type="primary", icon=":material/account_tree:"):
             state.go("pages/plan.py")
     return _score(study, chosen)
+
+
+def lost(names: tuple[str, ...], classes: int) -> str:
+    """Of which classes most images are in the set, and what that means."""
+    if len(names) == classes > 1:
+        return f"Most of all {classes:,} classes is in the set: a model retrained without it hardly knows any of them."
+    listed = ", ".join(escape(name) for name in names[:NAMED])
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    them = "these classes" if len(names) > 1 else "the class"
+    return f"Most of class {listed}{more} is in the set: a model retrained without it hardly knows {them}."
 
 
 def _reference(said: SetNumbers, size: int) -> str:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pages.choosing import panel
 from pages.shared import chosen_set, memorization_chart, plan_file, proxy_table, thumbnails
 from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, ProxyTable, fulfil
@@ -140,7 +141,23 @@ def test_a_whole_class(explore, filled_store, study):
     at = choose(explore(filled_store), "class", label="7")
     button(at, "Use these").click().run()
     assert np.array_equal(in_hand(at, study), np.flatnonzero(study.labels == 7))
-    assert "Most of class 7" in at.warning[0].value
+    assert "Most of class 7 is in the set: a model retrained without it hardly knows the class." in at.warning[0].value
+
+
+def test_nearly_everything_is_not_called_easy(explore, filled_store, study):
+    n = len(study.labels)
+    at = explore(filled_store, forget=f"0-{n - 21}")
+    said = at.markdown[0].value
+    assert f"**Only 20 images of {n:,} would be kept**" in said
+    assert "easier" not in said and "neither makes it harder" not in said and "hard to forget" not in said
+    assert f"Most of all {len(study.classes)} classes is in the set" in at.warning[0].value
+    assert "would be kept" not in explore(filled_store, forget=f"0-{n // 2 - 1}").markdown[0].value
+
+
+def test_classes_that_are_not_named_are_counted():
+    names = tuple("abcdefg")
+    assert "class a, b, c, d, e and 2 more is in the set" in panel.lost(names, 10)
+    assert panel.lost(names[:5], 10).startswith("Most of class a, b, c, d, e is in the set")
 
 
 def test_row_numbers_by_hand_and_from_a_file(explore, filled_store, study):

@@ -35,13 +35,20 @@ class SetNumbers:
     """A forget set beside random ones. `facts` is what can be said of it; `memorization_percentile` is the share (0 to
     1) of `random_sets` random sets of the same size whose images are less memorized on average, as
     `facts.entanglement.percentile` is of those that are less entangled; the latter were drawn with `measured_on` images
-    and, where that is another size, their scores brought to the set's.
+    and, where that is another size, their scores brought to the set's. `kept` training images are not
+    in it.
     """
 
     facts: SetFacts
     memorization_percentile: float
     random_sets: int
     measured_on: int
+    kept: int
+
+    @property
+    def few_kept(self) -> bool:
+        """Whether fewer images are kept than forgotten: what then is left to learn from says more than hardness."""
+        return self.kept < self.facts.images
 
     @property
     def apart(self) -> bool:
@@ -84,7 +91,9 @@ def describe(study: OpenStudy, rows: np.ndarray, center: str = "all") -> SetNumb
     )
     # Rounded, because the mean of the very same scores may differ in its last digit by their order.
     lower = np.round(random_means(study, len(rows)), 9) < round(mean, 9)
-    return SetNumbers(facts, float(lower.mean()), RANDOM_SETS, study.sums.quick_size(len(rows)))
+    return SetNumbers(
+        facts, float(lower.mean()), RANDOM_SETS, study.sums.quick_size(len(rows)), len(of_all) - len(rows)
+    )
 
 
 def random_means(study: OpenStudy, size: int) -> np.ndarray:
