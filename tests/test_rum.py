@@ -327,3 +327,15 @@ def test_controls_change_one_thing_each():
     assert vanilla(NegGrad(epochs=4), 3) == NegGrad(
         epochs=4
     )  # its passes over the parts add up to those over the whole
+
+
+def test_ties_that_a_cut_goes_through_are_counted():
+    rows, scores = np.arange(10, 19), np.array([0.0, 0.0, 1.0, 1.0, 0.5, 1.0, 1.0, 1.0, 0.2])
+    for plan, told in (
+        (Plan(), [{"medium": 2, "high": 3}]),  # 0 0 0.2 | 0.5 1 1 | 1 1 1
+        (Plan(low_cut=1 / 9, high_cut=5 / 9), [{"low": 1, "medium": 1}, {"medium": 1, "high": 4}]),
+        (Plan(low_cut=2 / 9, high_cut=4 / 9), []),
+        (Plan(cut_by="value", low_cut=0.5, high_cut=1.0), []),
+        (Plan(control="shuffle"), []),
+    ):
+        assert plan.ties(rows, scores, plan.refine(rows, scores)) == told

@@ -1,12 +1,32 @@
-"""Choices that are in the address, by short names that stay the same when a label is reworded."""
+"""Choices that are in the address, by short names that stay the same when a label is reworded.
+
+Every change that a page writes into the address is a step of the browser's history, so Back has to undo it: what is
+remembered of the visit, and would otherwise be written into the address again, gives way to an address gone back to.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.shared.text import escape
+
+_PAGES_OWN = "address.own"
+
+
+def arrive() -> None:
+    """Note what the browser came with, before anything is written into it: an address that names no study was never
+    written by a page, as that of a link in the sidebar, so it says nothing of what was on screen.
+    """
+    st.session_state[_PAGES_OWN] = "study" in st.query_params
+
+
+def went_back() -> bool:
+    """Whether Back or Forward of the browser led to this address, so that it says what is to be on screen."""
+    run = get_script_run_ctx()
+    return getattr(run, "is_history_navigation", False) and st.session_state.get(_PAGES_OWN, False)
 
 
 def choice(widget: Callable, label: str, options: dict[str, str], name: str, default: str = "", **about) -> str:
@@ -18,7 +38,8 @@ def choice(widget: Callable, label: str, options: dict[str, str], name: str, def
     """
     key = f"address.{name}"
     default = default or next(iter(options))
-    wanted = (st.query_params.get(name), st.session_state.get(key), default)
+    before = None if went_back() else st.session_state.get(key)
+    wanted = (st.query_params.get(name), before, default)
     shown = next(value for value in wanted if value in options)
     st.session_state[key] = shown
     if shown != default or name in st.query_params:

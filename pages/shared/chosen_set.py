@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from pages.shared import access
+from pages.shared import access, address
 from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy, forget_sets
 from unlearn_core.forget import ForgetSet, Picked
@@ -23,6 +23,8 @@ def rows(study: OpenStudy, settled: bool = True) -> np.ndarray:
     by the key under which they are kept where they are many; `settled` is False while they may change again at once,
     and then nothing is kept.
     """
+    if address.went_back():
+        _follow(study)
     history = _history(study)
     bits = history["sets"][history["at"]]
     chosen = _rows(bits, study)
@@ -114,6 +116,19 @@ def _history(study: OpenStudy) -> dict:
         sets = [_bits(rows, study) for rows in (study.forget, *(_from_address(study) if fresh else ()))]
         st.session_state[key] = {"sets": sets, "at": len(sets) - 1, "version": 0}
     return st.session_state[key]
+
+
+def _follow(study: OpenStudy) -> None:
+    """Take the set of the address in hand: undone or done again where it is the one before or after, else a change."""
+    history = _history(study)
+    (named,) = _from_address(study) or (study.forget,)
+    bits, sets, now = _bits(named, study), history["sets"], history["at"]
+    for at in (now, now - 1, now + 1):
+        if 0 <= at < len(sets) and sets[at] == bits:
+            if at != now:
+                _remember(study, sets, at)
+            return
+    change(study, named)
 
 
 def _remember(study: OpenStudy, sets: list[bytes], at: int) -> None:

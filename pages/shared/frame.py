@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import access, how_to_read, progress, recorded, state
+from pages.shared import access, address, how_to_read, progress, recorded, state
 from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import escape
 from unlearn_core import jobs
@@ -35,6 +35,7 @@ def run(chosen) -> None:
         return
     token = _inside.set(True)
     try:
+        address.arrive()
         st.html(STYLE)
         sidebar(chosen.title)
         chosen.run()

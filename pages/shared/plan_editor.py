@@ -6,7 +6,7 @@ from itertools import permutations
 
 import streamlit as st
 
-from pages.shared import plan_file
+from pages.shared import address, plan_file
 from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.params import BadValue, Spec
@@ -25,7 +25,8 @@ RETAIN = {
 def start(study: OpenStudy) -> Plan:
     """What the widgets show before anything is changed: a plan that was loaded, that of the address, or the study's."""
     held = st.session_state.get(_key(study))
-    if held is None:
+    if held is None or (address.went_back() and st.query_params.get("plan", "") != st.session_state.get(_shown(study))):
+        st.session_state[_shown(study)] = st.query_params.get("plan", "")
         load(study, _from_address() or (study.spec.plans[0] if study.spec.plans else Plan()))
         held = st.session_state[_key(study)]
     return plan_file.from_text(held["plan"])
@@ -52,6 +53,7 @@ def keys(study: OpenStudy) -> str:
 def remember(study: OpenStudy, plan: Plan) -> None:
     """Write the plan into the address, so that a link brings it back; the study's own plan needs no mention."""
     text = plan_file.to_address(plan)
+    st.session_state[_shown(study)] = "" if plan in study.spec.plans[:1] else text
     if plan in study.spec.plans[:1]:
         st.query_params.pop("plan", None)
     elif st.query_params.get("plan") != text:
@@ -60,6 +62,11 @@ def remember(study: OpenStudy, plan: Plan) -> None:
 
 def _key(study: OpenStudy) -> str:
     return f"plan.{study.key}"
+
+
+def _shown(study: OpenStudy) -> str:
+    """Where the session holds what the address says of the plan on screen."""
+    return f"plan.{study.key}.address"
 
 
 def _from_address() -> Plan | None:

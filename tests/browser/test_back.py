@@ -1,0 +1,47 @@
+"""Back and Forward of the browser undo and redo what was changed on a page: every state is in the address."""
+
+import shutil
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.test_walk import pick, settle
+
+
+@pytest.fixture
+def server(serve, filled_store, tmp_path):
+    return serve(shutil.copytree(filled_store, tmp_path / "store"))
+
+
+def test_back_undoes_a_change_of_the_set(page, server):
+    page.goto(f"{server.url}/explore")
+    size = page.get_by_role("heading", name="Your set:")
+    expect(size).to_have_text("Your set: 30 images")
+    settle(page)
+    page.get_by_role("button", name="Invert").click()
+    expect(size).not_to_have_text("Your set: 30 images")
+    settle(page)
+    inverted = size.inner_text()
+    page.go_back()
+    expect(size).to_have_text("Your set: 30 images")
+    settle(page)
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
+    page.go_forward()
+    expect(size).to_have_text(inverted)
+    settle(page)
+    expect(page.get_by_role("button", name="Redo")).to_be_disabled()
+
+
+def test_back_undoes_a_change_of_the_plan(page, server):
+    page.goto(f"{server.url}/plan")
+    lead = page.get_by_text("of the study's own set of 30 images").first
+    expect(lead).to_contain_text("Leave as it is on 10 low")
+    settle(page)
+    pick(page, "Order", "high, then medium, then low")
+    expect(lead).to_contain_text("3 steps: Random-label")
+    settle(page)
+    page.go_back()
+    expect(lead).to_contain_text("3 steps: Leave as it is")
+    settle(page)
+    page.go_forward()
+    expect(lead).to_contain_text("3 steps: Random-label")
