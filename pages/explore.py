@@ -18,6 +18,7 @@ from pages.shared import (
 from pages.shared.folds import fold
 from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import escape, images
+from unlearn_core import projection
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.set_numbers import SetNumbers, describe
 from unlearn_core.rum import Plan
@@ -104,6 +105,10 @@ def _map(study: OpenStudy) -> str:
         "largest spread.",
     )  # fmt: skip
     said = embedding_map.draw(study, kind)
+    everything = len(study.labels) + len(study.data.test.y)
+    few = len(projection.fitted_rows(everything))
+    if kind == "umap" and few < everything:
+        st.caption(f"Fitted on {few:,} of {everything:,} images, drawn evenly; the others were placed on that map.")
     st.caption(
         "Draw around points: they become your set. Hold Shift to add them, Alt to take them out; Ctrl+Z and Ctrl+Y "
         "undo and redo. A click on a point shows its neighbours below. The wheel zooms, and where few points are left "

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from unlearn_core import projection
 from unlearn_core.projection import pca, umap
 
 
@@ -38,6 +39,20 @@ def test_umap_keeps_clusters_apart_and_can_be_repeated():
     assert separated(points)
     np.testing.assert_array_equal(points, umap(clouds()))
     assert not np.array_equal(points, umap(clouds(), seed=1))
+
+
+def test_many_images_are_placed_on_the_map_of_some(monkeypatch):
+    """Beyond the limit the map is fitted on an even draw, and the others come to lie among those they are alike to."""
+    embeddings = clouds(120)
+    monkeypatch.setattr(projection, "FITTED", 60)
+    rows = projection.fitted_rows(120)
+    assert len(set(rows)) == 60 and (np.diff(rows) > 0).all() and 20 < (rows < 60).sum() < 40
+    points = umap(embeddings)
+    assert points.shape == (120, 2) and points.dtype == np.float32 and separated(points)
+    np.testing.assert_array_equal(points, umap(embeddings))
+    others = {"as it is": embeddings}
+    own, placed = projection.shared("umap", embeddings, others)
+    assert separated(own) and separated(placed["as it is"])
 
 
 def test_umap_takes_fewer_images_than_neighbours():

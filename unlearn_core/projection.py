@@ -10,6 +10,8 @@ from unlearn_core.params import BadValue
 
 # Up to so many images their exact neighbours are found faster than umap-learn's own search is compiled.
 EXACT = 10_000
+# More images than this are laid out by this many of them, drawn evenly; the others are placed among these.
+FITTED = 50_000
 
 
 def pca(embeddings: np.ndarray) -> np.ndarray:
@@ -19,12 +21,19 @@ def pca(embeddings: np.ndarray) -> np.ndarray:
     return PCA(n_components=2, svd_solver="full").fit_transform(embeddings.astype(np.float64)).astype(np.float32)
 
 
+def fitted_rows(n: int, seed: int = 0) -> np.ndarray:
+    """The rows that a UMAP of n rows is fitted on, sorted: all of them, or FITTED drawn evenly by the seed."""
+    if n <= FITTED:
+        return np.arange(n)
+    return np.sort(np.random.default_rng([seed, 0x3A]).choice(n, FITTED, replace=False))
+
+
 def umap(embeddings: np.ndarray, neighbours: int = 15, min_dist: float = 0.1, seed: int = 0) -> np.ndarray:
-    """(n, 2) float32 UMAP coordinates; the same seed gives the same map on the same kind of machine.
+    """(n, 2) float32 UMAP coordinates; the same seed gives the same map on the same kind of machine. Of more than
+    FITTED rows the map is fitted on fitted_rows, and the others are placed on it.
 
     Source: McInnes, Healy, Melville (2018), arXiv:1802.03426. Distances between far clusters mean little on such a map.
     """
-    import umap as umap_learn  # compiles for seconds on import
     from sklearn.neighbors import NearestNeighbors
 
     neighbours, known = min(neighbours, len(embeddings) - 1), {}
@@ -32,10 +41,22 @@ def umap(embeddings: np.ndarray, neighbours: int = 15, min_dist: float = 0.1, se
         # Each image is its own first neighbour, as umap-learn wants it.
         distances, rows = NearestNeighbors(n_neighbors=neighbours).fit(embeddings).kneighbors(embeddings)
         known = {"precomputed_knn": (rows.astype(np.int32), distances.astype(np.float32))}
-    mapper = umap_learn.UMAP(n_neighbors=neighbours, min_dist=min_dist, random_state=seed, n_jobs=1, **known)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it says that new points cannot be added later: none are
-        return np.asarray(mapper.fit_transform(embeddings), dtype=np.float32)
+        warnings.simplefilter("ignore", UserWarning)  # that points cannot be added where neighbours are known: none are
+        return _laid_out(embeddings, neighbours, min_dist, seed, **known)[0]
+
+
+def _laid_out(embeddings: np.ndarray, neighbours: int, min_dist: float, seed: int, **known):
+    """The place of every row, (n, 2) float32, and the fitted map."""
+    import umap as umap_learn  # compiles for seconds on import
+
+    mapper = umap_learn.UMAP(n_neighbors=neighbours, min_dist=min_dist, random_state=seed, n_jobs=1, **known)
+    first, found = fitted_rows(len(embeddings), seed), np.empty((len(embeddings), 2), np.float32)
+    found[first] = mapper.fit_transform(embeddings[first])
+    others = np.setdiff1d(np.arange(len(embeddings)), first)
+    if len(others):
+        found[others] = mapper.transform(embeddings[others])
+    return found, mapper
 
 
 # -- several models on one map -----------------------------------------------------------------------------------------
@@ -78,11 +99,8 @@ def shared(
         place = fitted.transform
         own = place(first)
     elif kind == "umap":
-        import umap as umap_learn  # compiles for seconds on import
-
-        count = min(neighbours, len(first) - 1)
-        fitted = umap_learn.UMAP(n_neighbors=count, min_dist=min_dist, random_state=seed, n_jobs=1)
-        place, own = fitted.transform, fitted.fit_transform(first.astype(np.float32))
+        own, fitted = _laid_out(first.astype(np.float32), min(neighbours, len(first) - 1), min_dist, seed)
+        place = fitted.transform
     else:
         raise BadValue(f"A map is made by pca or umap, not by {kind[:40]!r}.")
     found = {name: np.asarray(place(points.astype(first.dtype)), np.float32) for name, points in others.items()}
