@@ -58,10 +58,10 @@ def example() -> str:
         f"{study['forget']} images, {each} from each memorization level; {study['seeds']} seeds; memorization "
         f"from {study['bank_models']} models; learning rates chosen on other models, with "
         "validation images in place of the test images. Gaps are accuracy "
-        "minus that of the retrained model, on the low, medium and high part: above 0 = not forgotten enough, below 0 "
+        "minus that of the retrained model, on the low, medium and high third: above 0 = not forgotten enough, below 0 "
         "= too much. `retrained-again` is the ceiling: one retrained model against another.",
-        "Relabelling and fine-tuning run opposite ways: on the high part `random-label` misses retraining by "
-        f"{pulled['high']['mean']:+.2f} and `fine-tune` by {tuned['high']['mean']:+.2f}, on the low part by "
+        "Relabelling and fine-tuning run opposite ways: on the high third `random-label` misses retraining by "
+        f"{pulled['high']['mean']:+.2f} and `fine-tune` by {tuned['high']['mean']:+.2f}, on the low third by "
         f"{pulled['low']['mean']:+.2f} and {tuned['low']['mean']:+.2f}.",
         f'The plan "nothing on low, fine-tune on medium, random-label on high" lies {against["mean"]:+.3f} ± '
         f"{against['half_width']:.3f} from the best single algorithm, `{against['best_single']}`: {apart} the spread "

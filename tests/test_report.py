@@ -20,6 +20,7 @@ from unlearn_core.evaluation import METRICS, Estimate, over_seeds
 from unlearn_core.experiment import Audit, OpenStudy, audit, fulfil, studies
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.bundle import export, import_bundle
+from unlearn_core.experiment.telling import LARGEST, SMALLEST, margin, place
 from unlearn_core.experiment.tiers.overview import verdict
 from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.params import BadValue, build, plain
@@ -147,15 +148,15 @@ def test_the_numbers_of_a_statement_are_those_of_compare_and_audit(study):
         assert reading.retrained == words.spread(means.loc["retrained", "mean"], means.loc["retrained", "half_width"])
         assert reading.difference == words.estimate(gap, signed=True)
         each = core.by_seed(study, metric)
-        within = words.margin((each["retrained-again"] - each["retrained"]).tolist())
+        within = margin((each["retrained-again"] - each["retrained"]).tolist())
         assert reading.margin == words.spread(within)
-        assert reading.side == words.place(gap, within, worse_only=reading in kept.readings)
+        assert reading.side == place(gap, within, worse_only=reading in kept.readings)
     for reading, part in zip(attacked.readings, ("all", "low", "medium", "high"), strict=True):
         found = audit.judge(study, "rum", audit.default_statistic(study), part)
         assert reading.difference == words.estimate(found.apart, signed=True)
         assert reading.method.startswith(f"{found.audited.success.value:.2f} (")
         assert (reading.side or 0) == found.side  # what an attack finds is what the Audit page says
-        within = words.margin(np.subtract(found.again.aucs, found.retrained.aucs))
+        within = margin(np.subtract(found.again.aucs, found.retrained.aucs))
         assert reading.side != 0 or abs(found.apart.mean) + found.apart.half_width <= within
 
 
@@ -188,7 +189,8 @@ def test_what_cannot_be_reported_is_one_sentence(study, asked, says):
 
 def test_thumbnails_are_the_images(study):
     shown = sections._asked(study, 3)["thumbnails"]
-    for part, tiles in shown.items():
+    for third, tiles in shown.items():
+        part = third.removesuffix(" third")
         scores = study.memorization.scores
         assert len(tiles) == 3 and f"{scores[study.parts[part]].max():.2f}" in tiles[0]["words"]
         for tile in tiles:
@@ -224,18 +226,18 @@ def test_images_of_any_depth_become_a_png(channels):
     ],
 )
 def test_like_retraining_needs_the_whole_interval_within_the_margin(apart, within, side, not_worse):
-    assert words.place(Estimate(*apart, 3), within) == side
-    assert words.place(Estimate(*apart, 3), within, worse_only=True) == not_worse
+    assert place(Estimate(*apart, 3), within) == side
+    assert place(Estimate(*apart, 3), within, worse_only=True) == not_worse
 
 
 def test_the_margin_is_how_far_two_retrained_models_lie_apart():
-    assert words.margin([0.0, 0.0, 0.0]) == words.SMALLEST and words.margin([0.0, 1e-4, -1e-4]) == words.SMALLEST
-    assert words.margin([0.01, -0.01]) == words.margin([0.01, 0.01]) == pytest.approx(0.043027, abs=1e-5)
-    assert words.margin([0.1]) is words.margin([0.1, None]) is None and words.margin([0.5, -0.5]) == words.LARGEST
+    assert margin([0.0, 0.0, 0.0]) == SMALLEST and margin([0.0, 1e-4, -1e-4]) == SMALLEST
+    assert margin([0.01, -0.01]) == margin([0.01, 0.01]) == pytest.approx(0.043027, abs=1e-5)
+    assert margin([0.1]) is margin([0.1, None]) is None and margin([0.5, -0.5]) == LARGEST
     # Of pairs of retrained models about 95 of 100 lie no further apart, however few pairs it is estimated from.
     draws = np.random.default_rng(0).normal(0, 0.015, (4000, 6, 2)) @ [1, -1]
     for n in (2, 5):
-        within = np.array([words.margin(own) for own in draws[:, :n]])
+        within = np.array([margin(own) for own in draws[:, :n]])
         assert (np.abs(draws[:, 5]) <= within).mean() == pytest.approx(0.95, abs=0.02)
 
 
@@ -245,9 +247,7 @@ def test_a_retrained_model_reads_as_one_and_more_seeds_do_not_change_that():
     for n in (3, 5, 20):
         x = rng.normal(0.9, 0.008, (1000, n, 3))
         gap, floor = x[..., 0] - x[..., 1], x[..., 2] - x[..., 1]
-        share.append(
-            np.mean([words.place(over_seeds(g), words.margin(f)) == 0 for g, f in zip(gap, floor, strict=True)])
-        )
+        share.append(np.mean([place(over_seeds(g), margin(f)) == 0 for g, f in zip(gap, floor, strict=True)]))
     assert share == sorted(share) and share[0] > 0.5 and share[-1] > 0.99
 
 
@@ -296,7 +296,7 @@ def test_forgetting_is_judged_on_both_sides(study, monkeypatch, sides, power, ma
     said = words._forgotten(study, "rum")
     assert (said.mark, said.verdict) == (mark, verdict)
     assert ("over-unlearned" in said.says) == (verdict == "Too much")
-    assert ("medium part" in said.says) == (sides[1] is None or verdict == "Like retraining")
+    assert ("medium third" in said.says) == (sides[1] is None or verdict == "Like retraining")
     assert ("0.040" in said.says) == (verdict == "Like retraining" or (None in sides and said.mark == "unknown"))
 
 
@@ -326,7 +326,7 @@ def test_keeping_is_judged_on_one(study, monkeypatch, sides, mark, verdict):
         (0.0, 0.0, 0.02, 0.3, "good", "No"),
         (0.2, 0.0, 0.02, 0.3, "bad", "Yes"),
         (-0.2, 0.0, 0.02, 0.3, "bad", "Yes"),
-        (0.0, -0.2, 0.02, 0.3, "bad", "Yes, part by part"),
+        (0.0, -0.2, 0.02, 0.3, "bad", "Yes, third by third"),
         (0.0, 0.0, 0.9, 0.3, "unknown", "Cannot be told"),
         (0.2, 0.0, 0.9, 0.3, "unknown", "Cannot be told"),
         (0.0, 0.0, 0.02, 0.0, "unknown", "Cannot be told"),

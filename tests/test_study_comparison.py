@@ -192,7 +192,7 @@ def test_the_steps_lead_from_the_original_to_the_plans_own_accuracy(study):
         assert lines["mean"].iloc[-1] == pytest.approx(column(study, "rum", f"{part}_accuracy").mean())
         end = core.part_gaps(study, "rum")[part].mean
         assert lines["gap"].iloc[-1] == pytest.approx(end)
-    assert list(steps["what"].unique())[1] == "low: Leave as it is"
+    assert list(steps["what"].unique())[1] == "low part: Leave as it is"
 
 
 def test_everything_has_every_method_and_the_work_as_a_share_of_retraining(study):

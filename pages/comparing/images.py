@@ -84,7 +84,7 @@ def selected(study, group: str, table: pd.DataFrame) -> np.ndarray:
         "picture": st.column_config.ImageColumn("Image", width=60),
         "row": NUMBER("Row", format="%d"),
         "class": "Class",
-        "part": st.column_config.TextColumn("Part", help=f"By {study.score_words.name}."),
+        "part": st.column_config.TextColumn("Third", help=f"By {study.score_words.name}."),
         "original": NUMBER("Original", format="%.2f", help="Probability of the label under the original model."),
         "unlearned": NUMBER("Unlearned", format="%.2f", help="The same under the unlearned model."),
         "retrained": NUMBER("Retrained", format="%.2f", help="The same under the model retrained without the set."),

@@ -10,8 +10,9 @@ import streamlit as st
 
 from pages.shared import address, dot_plot, numbers, steps_chart, theme
 from pages.shared import comparison_words as words
-from unlearn_core.experiment import audit
+from unlearn_core.experiment import audit, measured_groups, telling
 from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.measured_groups import filled, third
 from unlearn_core.experiment.proposals import foretold
 from unlearn_core.experiment.views import NO_RATIO
 
@@ -20,7 +21,7 @@ def draw(study, picked: list[str]) -> None:
     """All methods, whatever is picked."""
     by_metric(study)
     what_the_plan_brings(study)
-    part_by_part(study)
+    third_by_third(study)
     step_by_step(study)
     if not study.spec.models:
         st.caption(NO_RATIO)
@@ -41,7 +42,7 @@ def by_metric(study) -> None:
     theme.show(*_metric_chart(study, metric))
     st.caption(
         f"Bars: 95 % intervals over {study.spec.seeds} seeds. Grey and ≈ mark what cannot be told from one retrained "
-        f"model against another, which is not the same as equal. {words.why_group_tow(study)}"
+        f"model against another, which is not the same as equal. {words.TWO_TESTS} {words.why_group_tow(study)}"
     )
 
 
@@ -142,46 +143,46 @@ def _rivals_chart(study, plan: str) -> tuple[go.Figure, str] | None:
     return dot_plot.draw(html(title), heads, [dot_plot.Panel(axis, values)], zero=True), f"{title}. {said}"
 
 
-def part_by_part(study) -> None:
-    """The accuracy on each part, method by method."""
-    st.subheader("Part by part")
-    theme.show(*_parts_chart(study))
-    st.caption(
-        "Grey cannot be told from one retrained model against another with so few seeds. "
-        f"{words.known_anyway(study)} {words.relabelling(study)}"
-    )
+def third_by_third(study) -> None:
+    """The accuracy on each third, method by method."""
+    st.subheader("Third by third")
+    theme.show(*_thirds_chart(study))
+    st.caption(f"{words.thirds(study)} {words.how_told(study)}")
+    st.caption(f"{words.known_anyway(study)} {words.relabelling(study)}")
 
 
 @theme.kept
-def _parts_chart(study) -> tuple[go.Figure, str]:
+def _thirds_chart(study) -> tuple[go.Figure, str]:
     """The chart and what it shows in words."""
     order, panels, nearest = core.ranked(study, "group_tow"), [], {}
-    for part in (p for p, rows in study.parts.items() if len(rows)):
+    for part in filled(study):
         means = study.means(f"{part}_accuracy")
         nearest[part] = words.nearest(study, f"{part}_accuracy")
         lines = [
             dot_plot.Line(means.loc[core.RETRAINED, "mean"], "retrained", "retrained"),
             dot_plot.Line(means.loc[core.ORIGINAL, "mean"], "original", "original"),
         ]
-        near = means.assign(inside=means["distinguishable"].eq(False))
-        panels.append(dot_plot.Panel(f"Accuracy, {part} part", near, tuple(lines)))
+        near = means.assign(inside=[not telling.beside(study, name, f"{part}_accuracy").side for name in means.index])
+        panels.append(dot_plot.Panel(f"Accuracy, {third(part)}", near, tuple(lines)))
     same = len(set(nearest.values())) == 1
-    title = "No method is nearest to retraining on every part"
+    title = "No method is nearest to retraining on every third"
     if same:
-        title = f"{next(iter(nearest.values()))} is nearest on every part"
-    said = ", ".join(f"{name} on the {part} part" for part, name in nearest.items())
+        title = f"{next(iter(nearest.values()))} is nearest on every third"
+    said = ", ".join(f"{name} on the {third(part)}" for part, name in nearest.items())
     order = order.assign(title=list(words.marked(study, order.index).values()))
     return dot_plot.draw(html(title), order, panels, one_scale=True), f"{title}. Nearest: {said}."
 
 
 def step_by_step(study) -> None:
-    """A plan's accuracies on each part after each of its steps."""
+    """A plan's accuracies on each third after each of its steps."""
     runs = core.plans_with_steps(study)
     if not runs:
         return
     st.subheader("Step by step")
     method = address.choice(st.selectbox, "Plan or control", words.titles(study, runs), "steps", width=320)
     theme.show(*_steps_chart(study, method))
+    said = [measured_groups.beside_the_plan(study, method), measured_groups.left_as_it_is(study, method)]
+    st.caption(" ".join(filter(None, ["Lines are thirds, steps are the plan's parts.", *said])))
 
 
 @theme.kept
@@ -191,6 +192,6 @@ def _steps_chart(study, method: str) -> tuple[go.Figure, str]:
     worst = steps.loc[steps[steps["step"] == steps["step"].max()]["gap"].abs().idxmax()]
     side = "above" if worst["gap"] > 0 else "below"
     name = words.title_of(study, method)
-    title = f"{name} ends {abs(worst['gap']):.2f} {side} retraining on the {worst['part']} part"
-    said = "; ".join(f"{s.what}: {s.part} part {s.mean:.2f}" for s in steps.itertuples(index=False))
+    title = f"{name} ends {abs(worst['gap']):.2f} {side} retraining on the {third(worst['part'])}"
+    said = "; ".join(f"{s.what}: {third(s.part)} {s.mean:.2f}" for s in steps.itertuples(index=False))
     return steps_chart.draw(html(title), steps), f"{title}. {said}"

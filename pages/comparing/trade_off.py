@@ -15,7 +15,7 @@ from unlearn_core.experiment.views import NO_RATIO
 
 # What the trade-off can show upwards, and how it is written at the axis.
 FORGETTING = {
-    "parts": ("Mean gap of the parts", "Mean gap to retraining, over parts"),
+    "parts": ("Mean gap of the thirds", "Mean gap to retraining, over thirds"),
     "tpr_at_1_fpr": ("Attack at 1 % false alarms", "Attack's gap to retraining (TPR@1%FPR)"),
     "lira_auc": ("Likelihood-ratio attack", "Likelihood-ratio attack's gap to retraining (AUC)"),
     "attack_auc": ("Confidence attack", "Confidence attack's gap to retraining (AUC)"),

@@ -11,6 +11,7 @@ from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
 from unlearn_core.attacks import ATTACKS
 from unlearn_core.evaluation import METRICS
+from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.tiers.overview import verdict
 
 WHERE = {
@@ -24,7 +25,7 @@ WHERE = {
 SHARES = {
     "off": ("Different from retraining", lambda t: t["side"].isin([1, -1])),
     "whole": ("Whole set", lambda t: t["on"].isin(["", "forget"])),
-    "parts": ("Part by part", lambda t: ~t["on"].isin(WHERE)),
+    "parts": ("Third by third", lambda t: ~t["on"].isin(WHERE)),
     "others": ("Kept and test images", lambda t: t["on"].isin(["retain", "test"])),
     "all": ("All", lambda t: t["metric"].notna()),
 }
@@ -112,7 +113,7 @@ def _table(table: pd.DataFrame, more: bool) -> None:
     shown = pd.DataFrame(
         {
             "what": [name(m, b) for m, b in zip(table["metric"], table["by"], strict=True)],
-            "on": [WHERE.get(on, f"{on} part") for on in table["on"]],
+            "on": [WHERE.get(on, third(on)) for on in table["on"]],
         }
     )
     for kind in ("unlearned", "retrained"):

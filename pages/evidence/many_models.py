@@ -13,6 +13,7 @@ from pages.shared import address, legend, numbers, state, theme, thumbnails
 from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
 from unlearn_core.evaluation import METRICS
+from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.tiers.distribution import margins
 from unlearn_core.experiment.tiers.overview import SPLITS
 
@@ -95,7 +96,7 @@ def in_numbers(lines: pd.DataFrame) -> None:
     shown = pd.DataFrame(
         {
             "what": [METRICS[m].label for m in lines["metric"]],
-            "on": [WHERE.get(on, f"{on} part") for on in lines["on"]],
+            "on": [WHERE.get(on, third(on)) for on in lines["on"]],
             "unlearned": [numbers.spread(v, None) for v in lines["unlearned"]],
             "retrained": [_span(line) for _, line in lines.iterrows()],
             "original": [numbers.spread(v, None) for v in lines["original"]],
@@ -161,7 +162,8 @@ def one_image(study, method: str, found, images: pd.DataFrame) -> None:
     )
     left, right = st.columns([1, 4], vertical_alignment="center")
     with left:
-        thumbnails.show(study.pixels[[row]], [(f"row {row}", line["part"])], alt=f"Image of row {row}", across=1)
+        on = third(line["part"]) if line["part"] else ""
+        thumbnails.show(study.pixels[[row]], [(f"row {row}", on)], alt=f"Image of row {row}", across=1)
     with right:
         names = {"original": "original", "unlearned": title_of(study, method), "retrained": "retrained"}
         theme.show(

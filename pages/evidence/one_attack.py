@@ -1,4 +1,4 @@
-"""One attack on the chosen method: before and after, part by part, in numbers, and the images at most risk."""
+"""One attack on the chosen method: before and after, third by third, in numbers, and the images at most risk."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pages.shared.text import escape
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.measured_groups import beside_the_plan, filled, group, left_as_it_is, sizes
 from unlearn_core.experiment.views import NO_RATIO
 
 # Rates of false alarms at which an attack is asked what it finds.
@@ -25,18 +26,20 @@ def draw(study, method: str, top) -> None:
     """`top` is the place for what the attack comes to."""
     statistic, part, seeds = choices(study)
     verdict = audit.judge(study, method, statistic, part, seeds)
-    parts = [audit.judge(study, method, statistic, p, seeds) for p in parts_of(study)]
+    thirds = [audit.judge(study, method, statistic, p, seeds) for p in filled(study)]
     with top:
-        st.markdown(words.result(title_of(study, method), verdict, statistic))
+        st.markdown(words.result(title_of(study, method), verdict, statistic, thirds))
         warnings = [words.over_unlearned(verdict, statistic), words.no_power(verdict)]
-        warnings.append(words.hidden(verdict, parts, statistic))
+        said = (about(study, method) for about in (beside_the_plan, left_as_it_is))
+        st.caption(" ".join(filter(None, [sizes(study), *said])))
         st.caption(words.in_the_report(telling.told(study, method)))
         if promised := words.privacy(study):
             st.markdown(promised)
         if any(warnings):
             st.warning("\n\n".join(filter(None, warnings)))
     before_and_after(study, method, statistic, verdict)
-    by_part(study, method, statistic, tuple(parts))
+    whole = audit.judge(study, method, statistic, "all", seeds)
+    by_third(study, method, statistic, (whole, *thirds))
     numbers_of_the_attack(study, method, verdict)
     st.subheader(numbers.short(METRICS["mia_efficacy"]), help=METRICS["mia_efficacy"].help)
     found, target = (audit.efficacy(study, m, seeds) for m in (method, core.RETRAINED))
@@ -57,17 +60,13 @@ def choices(study) -> tuple[str, str, tuple[int, ...]]:
             help="\n".join(f"- **{a.label}**: {a.help}" for a in attacks.values()),
             width=310,
         )
-        parts = {p: "all parts" if p == "all" else f"{p} part" for p in parts_of(study)}
-        part = address.choice(st.selectbox, "Images", parts, "part", width=130)
+        groups = {p: group(p) for p in ("all", *filled(study))}
+        part = address.choice(st.selectbox, "Images", groups, "part", width=150)
         seeds = {"all": "all"} | {str(s): f"only {s}" for s in audit.all_seeds(study)}
         seed = address.choice(st.selectbox, "Seeds", seeds, "seed", width=100)
     if not study.spec.models:
         st.caption(NO_RATIO)
     return statistic, part, () if seed == "all" else (int(seed),)
-
-
-def parts_of(study) -> list[str]:
-    return ["all", *(part for part, rows in study.parts.items() if len(rows))]
 
 
 @st.fragment
@@ -170,19 +169,19 @@ def names_of(study, method: str) -> dict[str, str]:
     return {"original": "original", "unlearned": title, "retrained": "retrained", "unseen": "unseen images"}
 
 
-def by_part(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, ...]) -> None:
-    """The same attack on each part."""
-    st.subheader("Part by part")
-    theme.show(*_parts(study, method, statistic, verdicts))
+def by_third(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, ...]) -> None:
+    """The same attack on each third."""
+    st.subheader("Third by third")
+    theme.show(*_thirds(study, method, statistic, verdicts))
     st.caption(words.floors(verdicts))
 
 
 @theme.kept
-def _parts(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, ...]) -> tuple:
+def _thirds(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, ...]) -> tuple:
     """The chart and what it shows in words."""
     title = words.parts(verdicts, statistic)
     read = [
-        f"{v.part}: {numbers.interval(v.audited.success)}, retrained {numbers.interval(v.retrained.success)}"
+        f"{group(v.part)}: {numbers.interval(v.audited.success)}, retrained {numbers.interval(v.retrained.success)}"
         for v in verdicts
     ]
     return risk_by_part.draw(html(title), verdicts, names_of(study, method)), f"{title}. AUC on {'; '.join(read)}."
@@ -258,7 +257,7 @@ def images_at_risk(study, method: str, part: str, seeds: tuple[int, ...]) -> Non
             column_config={
                 "row": "Row",
                 "label": "Class",
-                "part": "Part",
+                "part": "Third",
                 "unlearned": st.column_config.NumberColumn("After", format="%.2f"),
                 "original": st.column_config.NumberColumn("Original", format="%.2f"),
                 "retrained": st.column_config.NumberColumn(

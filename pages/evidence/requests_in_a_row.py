@@ -16,7 +16,7 @@ from unlearn_core.experiment.stream import deal_requests, finished
 from unlearn_core.params import BadValue
 from unlearn_core.rows import pack
 
-DEALS = {"random": "At random", "parts": "Low, medium, high part"}
+DEALS = {"random": "At random", "parts": "Low, medium, high third"}
 
 
 def draw(study: OpenStudy, method: str, top) -> None:

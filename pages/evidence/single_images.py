@@ -11,6 +11,7 @@ from pages.evidence import image_densities, offer
 from pages.shared import address, legend, numbers, state, theme, thumbnails
 from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
+from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.tiers.per_example import Observed
 
 MOST = 24
@@ -141,7 +142,7 @@ def against_never_seen(images: pd.DataFrame) -> None:
                 "symbol": {"low": "circle", "medium": "square", "high": "diamond"}.get(part, "circle"),
                 "line": {"width": 0.5, "color": fig.layout.font.color},
             },
-            name=f"{html(part)} part" if part else "forgotten images",
+            name=third(part) if part else "forgotten images",
             text=[f"row {row}: {auc:.2f}" for row, auc in zip(own["row"], own["auc"], strict=True)],
             hovertemplate="%{text} told apart (AUC)<br>never seen %{x:.1f}, unlearned %{y:.1f}<extra></extra>",
         )
@@ -175,7 +176,7 @@ def exposed(study, images: pd.DataFrame) -> None:
             images,
             column_config={
                 "row": "Row",
-                "part": "Part",
+                "part": "Third",
                 "auc": st.column_config.NumberColumn("Told apart (AUC)", format="%.2f"),
                 "p_member": st.column_config.NumberColumn(
                     "Was unlearned",
@@ -244,7 +245,8 @@ def one_image(study, found, images: pd.DataFrame) -> None:
     title = f"Row {row}, class {study.classes[study.labels[row]]}: told apart with AUC {line['auc']:.2f}"
     left, right = st.columns([1, 4], vertical_alignment="center")
     with left:
-        thumbnails.show(study.pixels[[row]], [(f"row {row}", line["part"])], alt=f"Image of row {row}", across=1)
+        on = third(line["part"]) if line["part"] else ""
+        thumbnails.show(study.pixels[[row]], [(f"row {row}", on)], alt=f"Image of row {row}", across=1)
     with right:
         names = {"original": "before forgetting it", "unlearned": "after", "retrained": "never saw it"}
         theme.show(

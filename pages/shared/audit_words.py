@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pages.shared import numbers
 from pages.shared.text import escape
 from unlearn_core.attacks.roc import FALSE_ALARMS_NEEDED
 from unlearn_core.experiment import audit
 from unlearn_core.experiment.audit import Attacked, Efficacy, Verdict
-from unlearn_core.experiment.telling import Told, says
+from unlearn_core.experiment.measured_groups import group, third
+from unlearn_core.experiment.telling import BLIND, LARGEST, SMALLEST, Told, margin_of, says, without_power
 
 # Below this balanced accuracy the attack of the papers is close to guessing.
 WEAK = 0.6
 
 
 def images(verdict: Verdict) -> str:
-    return "all parts together" if verdict.part == "all" else f"{verdict.part} part"
+    return group(verdict.part)
 
 
-def result(title: str, verdict: Verdict, statistic: str) -> str:
-    """What the attack reads before, after and on the target, and what that means."""
+def result(title: str, verdict: Verdict, statistic: str, thirds: Sequence[Verdict] = ()) -> str:
+    """What the attack reads before, after and on the target, and what that means. Where all together hide what it finds
+    on `thirds`, that comes first."""
     seeds = len(verdict.audited.seeds)
     over = f"With {seeds} seeds" if seeds > 1 else "For this one model"
     apart = numbers.spread(verdict.apart.mean, None, signed=True)
+    head, tail = f"After **{escape(title)}** the", f"{over} it **{says(verdict, statistic)}**: the difference"
+    if hides(verdict, thirds):
+        beside = "" if verdict.side else f"; taken together it {says(verdict, statistic)}"
+        head = f"After **{escape(title)}**: **{Told(statistic, verdict, tuple(thirds)).finding}**{beside}. The"
+        tail = f"{over} the difference"
     return (
-        f"After **{escape(title)}** the attack “{audit.STATISTICS[statistic].label}” reads AUC "
+        f"{head} attack “{audit.STATISTICS[statistic].label}” reads AUC "
         f"{numbers.interval(verdict.audited.success)} on the forgotten images, {images(verdict)}; the original reads "
         f"{numbers.interval(verdict.original.success)}. The target is what retrained models read, "
-        f"{numbers.interval(verdict.retrained.success)}, which need not be 0.5. {over} it "
-        f"**{says(verdict, statistic)}**: the difference of {apart} is {beside_floor(verdict)}."
+        f"{numbers.interval(verdict.retrained.success)}, which need not be 0.5. {tail} of {apart} is "
+        f"{beside_floor(verdict)}."
     )
+
+
+def hides(verdict: Verdict, thirds: Sequence[Verdict]) -> bool:
+    """Whether a verdict on all together says less than those on the thirds do."""
+    off = {v.side for v in thirds if v.side}
+    return verdict.part == "all" and bool(off - {verdict.side})
 
 
 def in_the_report(told: Told) -> str:
@@ -53,12 +68,21 @@ def beside_floor(verdict: Verdict) -> str:
 
 
 def floors(verdicts: list[Verdict]) -> str:
-    """What a verdict asks for, with the noise floor of each part."""
+    """What a verdict asks for, with the noise floor of each third, and what the report asks beside it."""
     each = ", ".join(f"{images(v)} {v.noise:.3f}" for v in verdicts)
-    return (
+    said = (
         "Each verdict is two-sided: the 95 % interval of the difference to the retrained models must miss 0, and the "
         "difference must be larger than the noise floor, the most that one retrained model may differ from another by "
-        f"(the far end of that 95 % interval). Floors in AUC: {each}."
+        f"(the far end of that 95 % interval). Floors in AUC: {each}. Where by this test not even the original can be "
+        "told from retraining, nothing can be judged."
+    )
+    margins = {images(v): margin_of(v) for v in verdicts}
+    if None in margins.values():
+        return said
+    each = ", ".join(f"{name} {margin:.3f}" for name, margin in margins.items())
+    return (
+        f"{said} To say that nothing is found the report asks more: the whole interval within its margin, as far as 95 "
+        f"of 100 pairs of retrained models lie apart, but {SMALLEST:.3f} to {LARGEST:.3f}. Margins: {each}."
     )
 
 
@@ -74,40 +98,32 @@ def over_unlearned(verdict: Verdict, statistic: str) -> str | None:
 
 def no_power(verdict: Verdict) -> str | None:
     """The warning that an attack proves nothing."""
-    if verdict.has_power:
+    if not (lacking := without_power(verdict)):
         return None
     return (
-        "This attack finds no more in the original than in a retrained model "
-        f"({numbers.estimate(verdict.power, signed=True)} in AUC), so a good reading proves nothing. Choose another "
-        "attack."
+        f"This attack {lacking} (original minus retrained: {numbers.estimate(verdict.power, signed=True)} in AUC, "
+        f"noise floor {verdict.noise:.3f}), so a good reading proves nothing. Choose another attack, or run more seeds."
     )
 
 
 def parts(verdicts: list[Verdict], statistic: str) -> str:
-    """Which parts differ from retraining, and whether they cancel."""
-    off = [v for v in verdicts if v.part != "all" and v.side]
-    if not off:
-        return "No part can be told from retraining"
-    said = "; ".join(f"{v.part} part {says(v, statistic)}" for v in off)
+    """Which thirds differ from retraining, whether they cancel, and which cannot be judged."""
+    thirds = [v for v in verdicts if v.part != "all"]
+    off, blind = [v for v in thirds if v.side], [v.part for v in thirds if v.blind]
+    if blind and len(blind) == len(thirds):
+        return "No third can be judged: too few images or seeds, or nothing to find"
+    said = "; ".join(f"{third(v.part)} {says(v, statistic)}" for v in off) or "no third can be told from retraining"
     whole = next((v for v in verdicts if v.part == "all"), None)
-    end = ""
     if cancels(verdicts):
-        end = "; together one outweighs the other" if whole is not None and whole.side else "; together they cancel"
-    return said[0].upper() + said[1:] + end
+        said += "; together one outweighs the other" if whole is not None and whole.side else "; together they cancel"
+    if blind:
+        said += f"; the {' and '.join(blind)} third{'s' if len(blind) > 1 else ''} {BLIND}"
+    return said[0].upper() + said[1:]
 
 
 def cancels(verdicts: list[Verdict]) -> bool:
-    """Whether parts lie on both sides of retraining."""
+    """Whether thirds lie on both sides of retraining."""
     return len({v.side for v in verdicts if v.part != "all" and v.side}) > 1
-
-
-def hidden(verdict: Verdict, verdicts: list[Verdict], statistic: str) -> str | None:
-    """The warning that all parts together look better than the parts do."""
-    off = [v for v in verdicts if v.part != "all" and v.side]
-    if verdict.part != "all" or not off or (verdict.side and not cancels(verdicts)):
-        return None
-    said = parts(verdicts, statistic)
-    return f"Part by part it looks otherwise: {said[0].lower()}{said[1:]}."
 
 
 def unseen(statistic: str) -> str:

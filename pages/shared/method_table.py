@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import downloads, numbers, theme
+from pages.shared.comparison_words import TWO_TESTS
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.views import NO_RATIO
@@ -18,9 +19,9 @@ TABLES = {
 # Column heads where a label has no abbreviation; the help of the column says the rest.
 HEADS = {
     "forget_accuracy": "Forgotten images",
-    "low_accuracy": "Low part",
-    "medium_accuracy": "Medium part",
-    "high_accuracy": "High part",
+    "low_accuracy": "Low third",
+    "medium_accuracy": "Medium third",
+    "high_accuracy": "High third",
     "retain_accuracy": "Kept images",
     "test_accuracy": "Test images",
     "forget_disagreement": "Disagree, forgotten",
@@ -53,7 +54,7 @@ def draw(study) -> None:
                 _measured(everything.loc[order], metrics)
     st.caption(
         f"Means with 95 % intervals over {study.spec.seeds} seeds. Grey and ≈: with so few seeds not to be told from "
-        "one retrained model against another. Against itself a retrained model is perfect by definition."
+        f"one retrained model against another. Against itself a retrained model is perfect by definition. {TWO_TESTS}"
     )
     if not study.spec.models:
         st.caption(NO_RATIO)

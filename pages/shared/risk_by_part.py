@@ -1,4 +1,4 @@
-"""One attack on every part of the forget set: where all parts together look right, single parts need not."""
+"""One attack on every third of the forget set: where all together look right, single thirds need not."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from pages.shared import legend, numbers, theme
 from unlearn_core.experiment.audit import Verdict
+from unlearn_core.experiment.measured_groups import group
 
 SHAPES = {"original": "triangle-up", "unlearned": "circle", "retrained": "star"}
 
@@ -36,7 +37,7 @@ def draw(title: str, verdicts: list[Verdict], names: dict[str, str]) -> go.Figur
             text=[f"{numbers.interval(f)}, noise floor {v.noise:.3f}" for f, v in zip(found, verdicts, strict=True)],
             hovertemplate=f"{escape(names[role])}: %{{text}}<extra></extra>",
         )
-    parts = ["all parts" if v.part == "all" else f"{v.part} part" for v in verdicts]
+    parts = [group(v.part) for v in verdicts]
     fig.update_yaxes(
         tickvals=list(range(len(verdicts))), ticktext=parts, range=[len(verdicts) - 0.5, -0.5], automargin=True
     )

@@ -1,4 +1,4 @@
-"""A plan step by step: the accuracy on each part before it and after each step, against the retrained models'."""
+"""A plan step by step: the accuracy on each third before it and after each step, against the retrained models'."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pages.shared import legend, theme
+from unlearn_core.experiment.measured_groups import third
 
 SHAPES = {"low": "circle", "medium": "square", "high": "diamond"}
 
 
 def draw(title: str, steps: pd.DataFrame) -> go.Figure:
     """`steps` as unlearn_core.experiment.comparison.steps gives it."""
-    fig = theme.figure(title, "", "Accuracy on the part", height=380)
+    fig = theme.figure(title, "", "Accuracy on the third", height=380)
     ink, last = fig.layout.font.color, steps["step"].max()
     for part, lines in steps.groupby("part", sort=False):
         colour = theme.part_colour(part)
@@ -25,8 +26,8 @@ def draw(title: str, steps: pd.DataFrame) -> go.Figure:
             mode="lines+markers",
             line={"color": colour, "width": 3},
             marker={"symbol": SHAPES[part], "size": 10, "line": {"color": ink, "width": 1}},
-            name=f"{part} part",
-            hovertemplate=f"{part} part: %{{y:.3f}}<extra></extra>",
+            name=third(part),
+            hovertemplate=f"{third(part)}: %{{y:.3f}}<extra></extra>",
         )
         fig.add_scatter(
             x=[0, last + 0.35],
@@ -34,11 +35,11 @@ def draw(title: str, steps: pd.DataFrame) -> go.Figure:
             mode="lines",
             line={"color": colour, "width": 1.5, "dash": theme.DASHES["retrained"]},
             showlegend=False,
-            hovertemplate=f"retrained, {part} part: %{{y:.3f}}<extra></extra>",
+            hovertemplate=f"retrained, {third(part)}: %{{y:.3f}}<extra></extra>",
         )
         fig.add_annotation(
             x=last + 0.35, y=lines["retrained"].iloc[0], xanchor="right", yanchor="bottom",
-            text=f"retrained, {part}", font={"size": 11}, showarrow=False,
+            text=f"retrained, {third(part)}", font={"size": 11}, showarrow=False,
         )  # fmt: skip
     names = steps.drop_duplicates("step")["what"]
     fig.update_xaxes(tickvals=list(range(last + 1)), ticktext=[escape(n) for n in names], range=[-0.2, last + 0.4])

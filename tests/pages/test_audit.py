@@ -149,18 +149,31 @@ def test_over_unlearning_and_want_of_power_are_warned_of(study):
 def test_the_noise_floor_stands_beside_the_verdict(study, apart, said):
     verdict = replace(audit.judge(study, "rum", "confidence"), apart=apart, floor=Estimate(-0.02, 0.04, 3))
     assert said in audit_words.result("RUM", verdict, "confidence")
-    assert "all parts together 0.060" in audit_words.floors([verdict])
+    assert "all together 0.060" in audit_words.floors([verdict])
 
 
-def test_parts_that_cancel_are_told_of(study):
+def test_the_thirds_come_first_where_all_together_hide_them(study):
     whole = audit.judge(study, "rum", "confidence")
-    whole = replace(whole, apart=Estimate(0.0, 0.1, 3), floor=Estimate(0.01, 0.05, 3))
+    whole = replace(whole, apart=Estimate(0.0, 0.1, 3), floor=Estimate(0.01, 0.05, 3), power=Estimate(0.3, 0.1, 3))
     low = replace(whole, part="low", apart=Estimate(-0.2, 0.1, 3))
     high = replace(whole, part="high", apart=Estimate(0.2, 0.1, 3))
-    assert "together they cancel" in audit_words.hidden(whole, [whole, low, high], "confidence")
-    assert "cancel" not in audit_words.hidden(whole, [whole, low], "confidence")
-    assert audit_words.hidden(whole, [whole], "confidence") is None
-    assert audit_words.parts([whole], "confidence") == "No part can be told from retraining"
+    said = audit_words.result("RUM", whole, "confidence", [low, high])
+    assert said.startswith(
+        "After **RUM**: **the low third is over-unlearned and the high third remembers more than retraining**; taken "
+        "together it cannot be told from retraining. The attack"
+    )
+    assert "together they cancel" in audit_words.parts([whole, low, high], "confidence")
+    assert "cancel" not in audit_words.parts([whole, low], "confidence")
+    # Where all together say as much, they come first; so does a third that was chosen.
+    above = replace(whole, apart=Estimate(0.2, 0.1, 3))
+    for verdict, thirds in ((above, [high]), (whole, [whole]), (replace(high, part="high"), [low, high])):
+        assert audit_words.result("RUM", verdict, "confidence", thirds).startswith("After **RUM** the attack")
+    assert "though the low third is over-unlearned**. The" in audit_words.result(
+        "RUM", above, "confidence", [low, high]
+    )
+    assert (
+        audit_words.parts([whole, replace(whole, part="low")], "confidence") == "No third can be told from retraining"
+    )
 
 
 def attacked(unseen: int, accused: int) -> audit.Attacked:

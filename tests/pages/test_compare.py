@@ -161,7 +161,7 @@ def test_numbers_carry_their_interval(args, shown):
 
 
 def test_every_view_opens_and_only_the_chosen_one_is_drawn(compare, filled_store):
-    heads = {"ranking": "Part by part", "trade-off": "What forgetting cost", "numbers": "All numbers"}
+    heads = {"ranking": "Third by third", "trade-off": "What forgetting cost", "numbers": "All numbers"}
     heads |= {
         "predictions": "What the models take the images for",
         "images": "Image by image",

@@ -32,6 +32,7 @@ from unlearn_core.attacks.roc import delong_difference, needed
 from unlearn_core.attacks.signals import margin
 from unlearn_core.evaluation import Estimate, over_seeds, paired_difference
 from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED, side_of_zero
+from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.measures import OWN_VARIANCE
 from unlearn_core.experiment.views import NO_RATIO, OpenStudy
 from unlearn_core.params import BadValue
@@ -185,9 +186,9 @@ def rows_of(study: OpenStudy, part: str) -> np.ndarray:
     """The forget images of a part, sorted. Raises BadValue for an unknown or empty part."""
     rows = study.forget if part == "all" else study.parts.get(part)
     if rows is None:
-        raise BadValue(f"{part!r} is not a part: choose all, low, medium or high.")
+        raise BadValue(f"{part!r} is not what is measured on: choose all, low, medium or high.")
     if not len(rows):
-        raise BadValue(f"The {part} part of this forget set is empty.")
+        raise BadValue(f"The {third(part)} of this forget set is empty.")
     return rows
 
 
@@ -235,7 +236,7 @@ class Verdict:
     `apart` is its AUC minus the retrained models', two-sided: above 0 it remembers more than retraining, below 0 it is
     over-unlearned (with EITHER_DIRECTION above 0 says only that it stands out). `power` is the original's AUC minus the
     retrained models': where its interval holds 0 the attack sees nothing to begin with. `floor` is one retrained model
-    minus another.
+    minus another. `part` is all, or a third of the forget set: low, medium or high.
     """
 
     part: str
@@ -263,7 +264,14 @@ class Verdict:
 
     @property
     def has_power(self) -> bool:
-        return side_of_zero(self.power) == 1
+        """Whether the very test that `side` is would tell the original from retraining: a floor so wide that even the
+        original would pass lets anything pass."""
+        return side_of_zero(self.power) == 1 and self.power.mean > self.noise
+
+    @property
+    def blind(self) -> bool:
+        """Whether nothing was found by a test that could not have found anything: no verdict at all."""
+        return not self.side and not self.has_power
 
 
 def judge(study: OpenStudy, method: str, statistic: str, part: str = "all", seeds: Sequence[int] = ()) -> Verdict:

@@ -14,6 +14,7 @@ import pandas as pd
 from unlearn_core.evaluation import METRICS, Estimate, Metric, over_seeds, paired_difference
 from unlearn_core.evaluation.groups import fairness
 from unlearn_core.evaluation.seeds import ROUNDING
+from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.study import short_name
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED, best_first
 from unlearn_core.experiment.tuning import settings as tried_for
@@ -33,7 +34,7 @@ COLUMNS: dict[str, Metric] = {
     "tow": METRICS["tow"],
     "tow_mia": METRICS["tow_mia"],
     "forget_accuracy": METRICS["forget_accuracy"],
-    **{f"{part}_accuracy": _column("forget_accuracy", f"Accuracy on the {part} part") for part in PARTS},
+    **{f"{part}_accuracy": _column("forget_accuracy", f"Accuracy on the {third(part)}") for part in PARTS},
     "retain_accuracy": METRICS["retain_accuracy"],
     "test_accuracy": METRICS["test_accuracy"],
     "lira_auc": _column(
@@ -315,16 +316,16 @@ def part_gaps(study: OpenStudy, method: str) -> dict[str, Estimate]:
 
 
 def steps(study: OpenStudy, method: str) -> pd.DataFrame:
-    """Accuracy on each part before a plan and after each of its steps, over seeds.
+    """Accuracy on each third before a plan and after each of its steps, over seeds.
 
-    One line per step and part: `step` (0 = before), `what` (the part that the step forgot and its algorithm), `part`,
-    `mean` and `half_width`, the retrained models' mean (`retrained`) and `gap`, mean - retrained. Parts are those of
-    the study, by memorization.
+    One line per step and third: `step` (0 = before), `what` (the part that the step forgot and its algorithm), `part`,
+    `mean` and `half_width`, the retrained models' mean (`retrained`) and `gap`, mean - retrained. `part` names a
+    third of the study by memorization, whatever the plan's own parts are.
     """
     seeds = sorted(study.table["seed"].unique())
     runs = [study.after_each_step(method, int(seed)) for seed in seeds]
     plan = study.run_result(method, int(seeds[0])).spec().unlearner
-    names = ["before", *(f"{p.name}: {p.unlearner.title}" for p in plan.parts)]
+    names = ["before", *(f"{p.name} part: {p.unlearner.title}" for p in plan.parts)]
     lines = []
     for part in (p for p in PARTS if len(study.parts[p])):
         goal = by_seed(study, f"{part}_accuracy")[RETRAINED].mean()

@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 from markupsafe import Markup
 
-from unlearn_core.report.words import known, spread
+from unlearn_core.words import known, spread
 
 WIDTH, LEFT, RIGHT, ROW = 640, 224, 16, 24
 LONGEST = 32  # letters of a name to the left of a chart

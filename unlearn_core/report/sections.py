@@ -16,7 +16,7 @@ import unlearn_core.report.words as words
 from unlearn_core.attacks import ATTACKS
 from unlearn_core.data import DATASETS
 from unlearn_core.evaluation import METRICS
-from unlearn_core.experiment import audit
+from unlearn_core.experiment import audit, measured_groups
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.bundle import recorded
 from unlearn_core.experiment.tiers import TIERS, deepest
@@ -25,10 +25,9 @@ from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import Picked
 from unlearn_core.params import plain, settings
-from unlearn_core.rum import Rum
 from unlearn_core.words import duration, estimate, spread
 
-SHOWN = {"executive": 3, "technical": 6}  # images of each part
+SHOWN = {"executive": 3, "technical": 6}  # images of each third
 # Columns of the table of all methods.
 TABLE = ("group_tow", "tow", "forget_accuracy", "retain_accuracy", "test_accuracy", "lira_auc", "attack_auc")
 
@@ -52,7 +51,7 @@ def sections(study: OpenStudy, audience: str, method: str) -> dict:
         "diverged": core.diverged(study).get(method, 0),
         "others": _others(study) if technical else None,
         "scores": _scores(study, method) if technical else None,
-        "audit": _audit(found),
+        "audit": _audit(study, found),
         "privacy": study.summary.get("privacy"),
         "not_claimed": words.not_claimed(study, None if found is None else found.spec().tier),
         "provenance": _provenance(study, method),
@@ -77,7 +76,10 @@ def _asked(study: OpenStudy, most: int) -> dict:
         "rule": _rule(study),
         "classes": classes[:12],
         "more_classes": max(0, len(classes) - 12),
-        "thumbnails": {part: _thumbnails(study, rows, most) for part, rows in study.parts.items() if len(rows)},
+        "thumbnails": {
+            measured_groups.third(name): _thumbnails(study, study.parts[name], most)
+            for name in measured_groups.filled(study)
+        },
         "model": study.spec.training.model,
     }
 
@@ -92,7 +94,7 @@ def _rule(study: OpenStudy) -> str:
 
 
 def _thumbnails(study: OpenStudy, rows: np.ndarray, most: int) -> list[dict]:
-    """The images of a part with the highest scores, as the pages show them."""
+    """The images of a third with the highest scores, as the pages show them."""
     scores = study.memorization.scores
     shown = rows[np.lexsort((rows, -scores[rows]))][:most]
     return [
@@ -121,7 +123,7 @@ def _hard(study: OpenStudy) -> dict:
         "score": facts.memorization,
         "models": study.summary["bank_models"],
         "entanglement": facts.entanglement,
-        "parts": [(name, part["images"], part["memorization"]) for name, part in parts.items()],
+        "thirds": [(measured_groups.third(name), part["images"], part["memorization"]) for name, part in parts.items()],
         "lost": facts.lost[:5],
     }
 
@@ -130,13 +132,18 @@ def _hard(study: OpenStudy) -> dict:
 
 
 def _done(study: OpenStudy, method: str) -> dict:
-    unlearner = study.run_result(method, 0).spec().unlearner
-    steps = [(f"{p.name} part", p.unlearner) for p in unlearner.parts] if isinstance(unlearner, Rum) else []
-    steps = steps or [("all images", unlearner)]
+    parts = measured_groups.own_parts(study, method)
+    steps = [(f"{p.name} part", measured_groups.images_of(study, p), p.unlearner) for p in parts]
+    steps = steps or [("all images", len(study.forget), study.run_result(method, 0).spec().unlearner)]
     rates = core.learning_rates(study)
     return {
-        "plan": isinstance(unlearner, Rum),
-        "steps": [{"on": on, "algorithm": u.title, "settings": settings(u) or "none"} for on, u in steps],
+        "plan": bool(parts),
+        "steps": [
+            {"on": f"{on} ({images:,})", "algorithm": u.title, "settings": settings(u) or "none"}
+            for on, images, u in steps
+        ],
+        "beside": measured_groups.beside_the_plan(study, method),
+        "left": measured_groups.left_as_it_is(study, method),
         "tuned": len(rates) > 0,
         "edge": list(rates.loc[rates["edge"], "name"]),
         "kind": study.means("tow").loc[method, "kind"],
@@ -175,14 +182,15 @@ def _same(study: OpenStudy, method: str) -> list[str]:
 
 
 def _gaps(study: OpenStudy, method: str):
-    """The accuracy on each part minus a retrained model's, the original's beside it."""
+    """The accuracy on each third minus a retrained model's, the original's beside it."""
     own, before = core.part_gaps(study, method), core.part_gaps(study, core.ORIGINAL)
     dots = []
     for part in own:
-        dots.append(charts.Dot(f"{part} part, original", before[part].mean, before[part].half_width, "control"))
-        dots.append(charts.Dot(f"{part} part, unlearned", own[part].mean, own[part].half_width, "plan"))
+        third = measured_groups.third(part)
+        dots.append(charts.Dot(f"{third}, original", before[part].mean, before[part].half_width, "control"))
+        dots.append(charts.Dot(f"{third}, unlearned", own[part].mean, own[part].half_width, "plan"))
     return charts.dot_plot(
-        f"Accuracy on each part of the forgotten images against retraining, before and after {_title(study, method)}",
+        f"Accuracy on each third of the forgotten images against retraining, before and after {_title(study, method)}",
         "Accuracy minus a retrained model's (left of 0: over-unlearned)",
         dots,
         [charts.Line(0.0, "a perfect run", "retrained")],
@@ -254,7 +262,7 @@ def _scores(study: OpenStudy, method: str):
 # -- evidence and provenance -------------------------------------------------------------------------------------------
 
 
-def _audit(found) -> dict:
+def _audit(study: OpenStudy, found) -> dict:
     """The deepest stored audit of the method, or None: its lines, and the evidence that nobody collected."""
     tier = -1 if found is None else found.spec().tier
     missing = [(t.name, t.question, t.models) for t in TIERS[tier + 1 :]]
@@ -264,7 +272,7 @@ def _audit(found) -> dict:
     lines = [
         {
             "what": METRICS[line["metric"]].label + _by(line["by"]),
-            "on": line["on"] or "whole model",
+            "on": measured_groups.third(line["on"]) if line["on"] in study.parts else line["on"] or "whole model",
             "cells": [_cell(line, kind) for kind in ("unlearned", "retrained", "original")],
             "difference": spread(line["gap"], line["gap_half_width"], signed=True),
             "says": verdict(line),

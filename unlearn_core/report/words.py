@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from scipy.special import stdtrit
-
-from unlearn_core.evaluation import Estimate
-from unlearn_core.evaluation.seeds import ROUNDING
 from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.measured_groups import filled, group, third
+from unlearn_core.experiment.telling import LARGEST, SMALLEST
 from unlearn_core.experiment.views import OpenStudy
-from unlearn_core.words import estimate, known, spread
+from unlearn_core.words import estimate, spread
 
 # An icon is never alone: the verdict stands beside it in words.
 ICONS = {"good": "✓", "bad": "✗", "unknown": "?"}
-# A difference up to this, in accuracy or AUC, counts as none even where all retrained models read the same; and more
-# than that never does, however far few retrained models seem to lie apart.
-SMALLEST, LARGEST = 0.01, 0.1
 # Attacks named beside the one that the report goes by: more do not fit on one page.
 NAMED = 2
 
@@ -29,7 +23,8 @@ class Reading:
     """One number of a statement, as written: what was measured, how the method reads, what retrained models read (a
     perfect run), how the method differs from them, and up to what `margin` that counts as no difference. `side` is 0
     where it lies within the margin, 1 or -1 where it lies above or below; None where that cannot be told, because there
-    are too few seeds ("not known" as margin) or because the interval reaches over the margin's end.
+    are too few seeds ("not known" as margin), because the interval reaches over the margin's end, or because of what
+    `why` says. `floor` is the noise floor of an attack, which goes by that where it finds something.
     """
 
     what: str
@@ -38,6 +33,13 @@ class Reading:
     difference: str
     margin: str
     side: int | None
+    why: str = ""
+    floor: str = ""
+
+    @property
+    def limits(self) -> str:
+        """What the difference is held against, by name."""
+        return (f"noise floor {self.floor}, " if self.floor else "") + f"margin {self.margin}"
 
 
 @dataclass(frozen=True)
@@ -71,38 +73,7 @@ def listed(words: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
-# -- the rule for a verdict --------------------------------------------------------------------------------------------
-
-
-def margin(floor: Sequence[float]) -> float | None:
-    """What counts as no difference to retraining: as far as 95 of 100 pairs of retrained models lie apart, but at least
-    SMALLEST and at most LARGEST. None with fewer than two pairs.
-
-    `floor` has a difference between two retrained models for each seed. As the two are trained alike, it lies around 0,
-    and Student's t tells from its size how large the next one may be.
-    """
-    known_ones = np.array([d for d in floor if known(d)], np.float64)
-    if len(known_ones) < 2:
-        return None
-    found = float(stdtrit(len(known_ones), 0.975) * np.sqrt((known_ones**2).mean()))
-    return min(max(found, SMALLEST), LARGEST)
-
-
-def place(apart: Estimate, within: float | None, worse_only: bool = False) -> int | None:
-    """Where a method lies beside retraining, going by the whole interval of its difference: 0 where all of it stays
-    within the margin, 1 or -1 where all of it lies above or below the margin, None where it reaches over an end or
-    where there is no interval. With `worse_only` nothing lies too high to be within.
-
-    That no difference is found does not make two things equal; an interval inside a margin does.
-    Source: Schuirmann (1987), "A comparison of the two one-sided tests procedure and the power approach for assessing
-    the equivalence of average bioavailability", J. Pharmacokinetics and Biopharmaceutics 15.
-    """
-    if within is None or apart.mean is None or apart.half_width is None:
-        return None
-    low, high, end = apart.mean - apart.half_width, apart.mean + apart.half_width, within + ROUNDING
-    if high < -end or low > end:
-        return -1 if high < -end else 1
-    return 0 if low >= -end and (worse_only or high <= end) else None
+# -- readings ----------------------------------------------------------------------------------------------------------
 
 
 def _written(within: float | None) -> str:
@@ -111,12 +82,9 @@ def _written(within: float | None) -> str:
 
 def _reading(study: OpenStudy, method: str, metric: str, what: str, worse_only: bool = False) -> Reading:
     """A number of Compare beside retraining."""
-    means, each = study.means(metric), core.by_seed(study, metric)
-    apart = core.versus(study, method, core.RETRAINED, metric).difference
-    within = margin((each[core.CEILING] - each[core.RETRAINED]).tolist())
+    means, found = study.means(metric), telling.beside(study, method, metric, worse_only)
     at = [spread(*means.loc[name, ["mean", "half_width"]]) for name in (method, core.RETRAINED)]
-    side = place(apart, within, worse_only)
-    return Reading(what, *at, estimate(apart, signed=True), _written(within), side)
+    return Reading(what, *at, estimate(found.apart, signed=True), _written(found.margin), found.side, found.why)
 
 
 # -- the three statements ----------------------------------------------------------------------------------------------
@@ -146,48 +114,66 @@ def _beside_attack(forgotten: Statement, study: OpenStudy, method: str) -> State
 
 
 def _open(readings: Sequence[Reading]) -> str:
-    """What leaves a question open: too few seeds, or differences that reach over the end of their margin."""
+    """What leaves a question open: too few seeds or images, or differences that reach over the end of their margin."""
     left = [r for r in readings if r.side is None]
     if any(r.margin == _written(None) for r in left):
         return TOO_FEW
-    each = "; ".join(f"{r.what.replace('Acc', 'acc', 1)} differs by {r.difference} (margin {r.margin})" for r in left)
-    return f"Neither within the margin nor off it with the whole interval: {each}."
+
+    def each(of: Sequence[Reading]) -> str:
+        said = (f"{r.what.replace('Acc', 'acc', 1)} differs by {r.difference} (margin {r.margin})" for r in of)
+        return "; ".join(one + (f": {r.why}" if r.why else "") for one, r in zip(said, of, strict=True))
+
+    few, wide = [r for r in left if r.why], [r for r in left if not r.why]
+    said = [f"Neither within the margin nor off it with the whole interval: {each(wide)}."] if wide else []
+    return " ".join([*said, *([f"Too few images or seeds to judge: {each(few)}."] if few else [])])
 
 
 def _forgotten(study: OpenStudy, method: str) -> Statement:
     question = "Were the images forgotten?"
-    parts = [part for part, rows in study.parts.items() if len(rows)]
-    read = {p: _reading(study, method, f"{p}_accuracy", f"Accuracy on the {p} part") for p in parts}
+    read = {p: _reading(study, method, f"{p}_accuracy", f"Accuracy on the {third(p)}") for p in filled(study)}
     sides = {p: reading.side for p, reading in read.items()}
     readings = (_reading(study, method, "forget_accuracy", "Accuracy on all forgotten images"), *read.values())
     above, below, left = ([p for p, s in sides.items() if s == way] for way in (1, -1, None))
-    rest = f" Of the {listed(left)} part{'s' if len(left) > 1 else ''} it cannot be told." if left else ""
+    rest = f" Of the {_thirds(left)} it cannot be told." if left else ""
+    rest += "".join(
+        f" On the {third(p)} it differs by {read[p].difference}: {read[p].why}." for p in left if read[p].why
+    )
     if above and below:
-        says = f"The {_parts(above)} still remembered better than a retrained model knows them, while the "
-        says += f"{_parts(below)} known worse than that. Both are failures, and taken together they would cancel."
+        says = f"The {_thirds_are(above)} still remembered better than a retrained model knows them, while the "
+        says += f"{_thirds_are(below)} known worse than that. Both are failures, and taken together they would cancel."
         return Statement(question, "bad", "Unevenly", says + rest, readings)
     if above:
-        says = f"The {_parts(above)} still remembered better than by a model that never saw these images."
+        says = f"The {_thirds_are(above)} still remembered better than by a model that never saw these images."
         return Statement(question, "bad", "Not enough", says + rest, readings)
     if below:
-        says = f"The {_parts(below)} known worse than by a model that never saw these images: over-unlearned, which is "
-        says += "a failure too, since it makes them stand out."
+        says = f"The {_thirds_are(below)} known worse than by a model that never saw these images: over-unlearned, "
+        says += "which is a failure too, since it makes them stand out."
         return Statement(question, "bad", "Too much", says + rest, readings)
     if left:
         return Statement(question, "unknown", "Cannot be told", _open(list(read.values())), readings)
-    if not any(_reading(study, core.ORIGINAL, f"{p}_accuracy", p).side for p in parts):
+    blind = [p for p in read if not _reading(study, core.ORIGINAL, f"{p}_accuracy", p).side]
+    if len(blind) == len(read):
         says = "Accuracy says nothing here: the original model does not lie off the retrained ones either."
         return Statement(question, "unknown", "Cannot be told", says, readings)
-    says = f"On each part its accuracy stays within the margin of a retrained model's: {_margins(read)}."
+    sighted = {p: reading.margin for p, reading in read.items() if p not in blind}
+    if not blind:
+        says = f"On each third its accuracy stays within the margin of a retrained model's: {_margins(sighted)}."
+    else:
+        says = f"Its accuracy stays within the margin of a retrained model's: {_margins(sighted)}. Of the "
+        says += f"{_thirds(blind)} that says nothing: the original model does not lie off the retrained ones there."
     return Statement(question, "good", "Like retraining", says, readings)
 
 
-def _margins(read: dict[str, Reading]) -> str:
-    return listed([f"{reading.margin} on the {name} part" for name, reading in read.items()])
+def _margins(each: dict[str, str]) -> str:
+    return listed([f"{margin} on the {third(name)}" for name, margin in each.items()])
 
 
-def _parts(names: list[str]) -> str:
-    return f"{listed(names)} part{'s are' if len(names) > 1 else ' is'}"
+def _thirds(names: list[str]) -> str:
+    return f"{listed(names)} third{'s' if len(names) > 1 else ''}"
+
+
+def _thirds_are(names: list[str]) -> str:
+    return f"{_thirds(names)} {'are' if len(names) > 1 else 'is'}"
 
 
 def _kept(study: OpenStudy, method: str) -> Statement:
@@ -225,21 +211,23 @@ def _attacked(study: OpenStudy, method: str) -> Statement:
         away = " Standing out that way gives the images away too." if whole.side == -1 else ""
         return Statement(question, "bad", "Yes", f"{label} finds that {told.finding}.{away}", readings)
     if told.off:
-        says = f"{label} finds too little on all parts together, but part by part it does: {told.finding}."
-        return Statement(question, "bad", "Yes, part by part", says, readings)
+        says = f"{label} finds too little on all together, but third by third it does: {told.finding}."
+        return Statement(question, "bad", "Yes, third by third", says, readings)
     if others := telling.others(study, method):
         return Statement(question, "unknown", "By other attacks", _by_others(study, label, others), readings)
-    if not whole.has_power:
-        says = f"{label} finds no more in the original than in a retrained model, so a good reading proves nothing."
+    if lacking := telling.without_power(whole):
+        says = f"{label} {lacking}, so a good reading proves nothing."
         return Statement(question, "unknown", "Cannot be told", says, readings)
     if None in [reading.side for reading in readings]:
         return Statement(question, "unknown", "Cannot be told", _open(readings), readings)
-    if place(whole.power, margin(_pairs(whole))) != 1:
+    if telling.place(whole.power, telling.margin_of(whole)) != 1:
         says = f"{label} finds little more in the original than the margin, so a good reading proves nothing."
         return Statement(question, "unknown", "Cannot be told", says, readings)
     says = f"{label} reads within the margin of a retrained model, though it sees the images in the original: "
-    both = zip(found, readings, strict=True)
-    says += listed([f"{r.margin} on {'all parts' if v.part == 'all' else f'the {v.part} part'}" for v, r in both]) + "."
+    both = [(v, r.margin) for v, r in zip(found, readings, strict=True) if v.has_power]
+    says += listed([f"{m} on {'all together' if v.part == 'all' else f'the {third(v.part)}'}" for v, m in both]) + "."
+    if blind := [v.part for v in found if not v.has_power]:
+        says += f" On the {_thirds(blind)} it proves nothing: not even the original can be told from retraining there."
     return Statement(question, "good", "No", says, readings)
 
 
@@ -258,15 +246,11 @@ def _by_others(study: OpenStudy, label: str, others: list[telling.Told]) -> str:
 def _attack_reading(found: audit.Verdict) -> Reading:
     """An attack beside retraining. What it finds, the Audit page says (one true finding gives an image away, whatever
     two retrained models read); only that it finds nothing has to hold within the margin."""
-    what = "AUC, all parts together" if found.part == "all" else f"AUC, {found.part} part"
     at = [f"{m.value:.2f} ({m.low:.2f} to {m.high:.2f})" for m in (found.audited.success, found.retrained.success)]
-    within = margin(_pairs(found))
-    side = None if within is None else found.side or (0 if place(found.apart, within) == 0 else None)
-    return Reading(what, *at, estimate(found.apart, signed=True), _written(within), side)
-
-
-def _pairs(found: audit.Verdict) -> list[float]:
-    return [again - own for again, own in zip(found.again.aucs, found.retrained.aucs, strict=True)]
+    within = telling.margin_of(found)
+    side = None if within is None else found.side or (0 if telling.place(found.apart, within) == 0 else None)
+    what, by = f"AUC, {group(found.part)}", estimate(found.apart, signed=True)
+    return Reading(what, *at, by, _written(within), side, floor=spread(found.noise))
 
 
 # -- what is not claimed -----------------------------------------------------------------------------------------------
@@ -279,6 +263,8 @@ def not_claimed(study: OpenStudy, tier: int | None) -> list[str]:
         "No certificate. These are measurements on trained models; none of them proves that nothing is left.",
         "Within the margin is not equal: it is how far 95 of 100 pairs of retrained models lie apart, but at least "
         f"{spread(SMALLEST)} and at most {spread(LARGEST)}. More seeds or a stronger attack may find a difference.",
+        "What an attack finds goes by another limit, the noise floor, as on the Audit page: the most that one "
+        f"retrained model may differ from another, however much that is. {telling.RULE}",
     ]
     if tier is None or tier < 2:
         said.append(
