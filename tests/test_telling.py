@@ -185,8 +185,14 @@ def test_a_test_that_the_original_passes_judges_nothing(study, monkeypatch, powe
     assert "**cannot be judged**" in said and "cannot be told from retraining" not in said
     assert why in audit_words.no_power(whole) and "proves nothing" in audit_words.no_power(whole)
     assert audit_words.parts(verdicts, "confidence").startswith("No third can be judged")
+    assert "all together above 1." in audit_words.floors([replace(whole, floor=Estimate(0.0, 2.6, 2))])
+    sighted = replace(whole, part="high", power=Estimate(0.9, 0.01, 2), apart=Estimate(0.0, 0.01, 2))
+    title = audit_words.parts([whole, *parts[:2], sighted], "confidence")
+    assert title == "High third cannot be told from retraining; the low and medium thirds cannot be judged"
     attacked = words.statements(study, "rum")[2]
     assert (attacked.mark, attacked.verdict) == ("unknown", "Cannot be told") and why in attacked.says
+    others = [telling.Told("entropy", replace(whole, apart=Estimate(0.9, 0.02, 2)), ())]
+    assert why in words._by_others(study, telling.told(study, "rum"), others)
     # A finding stands without power.
     found = replace(whole, apart=Estimate(0.9, 0.02, 2))
     assert found.side == 1 and not found.blind and telling.says(found, "confidence") == telling.SAYS[1]

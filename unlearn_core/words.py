@@ -28,6 +28,11 @@ def estimate(found: Estimate, signed: bool = False) -> str:
     return spread(found.mean, found.half_width, signed)
 
 
+def noise_floor(auc: float) -> str:
+    """By how much two retrained models may differ in AUC; with few seeds by more than an AUC can."""
+    return spread(auc) if auc < 1 else "above 1"
+
+
 def duration(seconds: float | None) -> str:
     """A time span: less than 0.1 s, 0.4 s, 12 s, 1 min 12 s, 2 h 3 min, 5 days."""
     if not known(seconds):

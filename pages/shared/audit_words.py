@@ -11,6 +11,7 @@ from unlearn_core.experiment import audit
 from unlearn_core.experiment.audit import Attacked, Efficacy, Verdict
 from unlearn_core.experiment.measured_groups import group, third
 from unlearn_core.experiment.telling import BLIND, LARGEST, SMALLEST, Told, margin_of, says, without_power
+from unlearn_core.words import noise_floor
 
 # Below this balanced accuracy the attack of the papers is close to guessing.
 WEAK = 0.6
@@ -69,7 +70,7 @@ def beside_floor(verdict: Verdict) -> str:
 
 def floors(verdicts: list[Verdict]) -> str:
     """What a verdict asks for, with the noise floor of each third, and what the report asks beside it."""
-    each = ", ".join(f"{images(v)} {v.noise:.3f}" for v in verdicts)
+    each = ", ".join(f"{images(v)} {noise_floor(v.noise)}" for v in verdicts)
     said = (
         "Each verdict is two-sided: the 95 % interval of the difference to the retrained models must miss 0, and the "
         "difference must be larger than the noise floor, the most that one retrained model may differ from another by "
@@ -102,7 +103,8 @@ def no_power(verdict: Verdict) -> str | None:
         return None
     return (
         f"This attack {lacking} (original minus retrained: {numbers.estimate(verdict.power, signed=True)} in AUC, "
-        f"noise floor {verdict.noise:.3f}), so a good reading proves nothing. Choose another attack, or run more seeds."
+        f"noise floor {noise_floor(verdict.noise)}), so a good reading proves nothing. Choose another "
+        "attack, or run more seeds."
     )
 
 
@@ -112,7 +114,10 @@ def parts(verdicts: list[Verdict], statistic: str) -> str:
     off, blind = [v for v in thirds if v.side], [v.part for v in thirds if v.blind]
     if blind and len(blind) == len(thirds):
         return "No third can be judged: too few images or seeds, or nothing to find"
-    said = "; ".join(f"{third(v.part)} {says(v, statistic)}" for v in off) or "no third can be told from retraining"
+    said = "; ".join(f"{third(v.part)} {says(v, statistic)}" for v in off)
+    if not off:
+        seen = "no third" if not blind else " and ".join(third(v.part) for v in thirds if not v.blind)
+        said = f"{seen} {'can' if not blind else 'cannot'} be told from retraining"
     whole = next((v for v in verdicts if v.part == "all"), None)
     if cancels(verdicts):
         said += "; together one outweighs the other" if whole is not None and whole.side else "; together they cancel"

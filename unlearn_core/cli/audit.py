@@ -26,7 +26,7 @@ def audit(
         typer.Option(help="How deep: 0 instant, 1 seeds, 2 per-example, 3 distribution; without it one attack."),
     ] = None,
     attack: Annotated[str | None, typer.Option(help="Without --tier: one of list attacks that gives scores.")] = None,
-    part: Annotated[str, typer.Option(help="Without --tier: all, low, medium or high.")] = "all",
+    part: Annotated[str, typer.Option(help="Without --tier: all, or a third: low, medium, high.")] = "all",
     seeds: Annotated[int, typer.Option(help="Models of each kind, from tier 1 on.")] = 5,
     shadows: Annotated[int, typer.Option(help="Shadow models of tier 2, a multiple of three.")] = 48,
     deletions: Annotated[int, typer.Option(help="Images of tier 2 that are deleted each by itself.")] = 100,

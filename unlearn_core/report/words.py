@@ -10,7 +10,7 @@ from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import filled, group, third
 from unlearn_core.experiment.telling import LARGEST, SMALLEST
 from unlearn_core.experiment.views import OpenStudy
-from unlearn_core.words import estimate, spread
+from unlearn_core.words import estimate, noise_floor, spread
 
 # An icon is never alone: the verdict stands beside it in words.
 ICONS = {"good": "✓", "bad": "✗", "unknown": "?"}
@@ -118,14 +118,17 @@ def _open(readings: Sequence[Reading]) -> str:
     left = [r for r in readings if r.side is None]
     if any(r.margin == _written(None) for r in left):
         return TOO_FEW
-
-    def each(of: Sequence[Reading]) -> str:
-        said = (f"{r.what.replace('Acc', 'acc', 1)} differs by {r.difference} (margin {r.margin})" for r in of)
-        return "; ".join(one + (f": {r.why}" if r.why else "") for one, r in zip(said, of, strict=True))
-
-    few, wide = [r for r in left if r.why], [r for r in left if not r.why]
-    said = [f"Neither within the margin nor off it with the whole interval: {each(wide)}."] if wide else []
-    return " ".join([*said, *([f"Too few images or seeds to judge: {each(few)}."] if few else [])])
+    said = []
+    for why in sorted({r.why for r in left}):  # what has no reason of its own first
+        own = [r for r in left if r.why == why]
+        each = (f"{r.what.replace('Acc', 'acc', 1)} differs by {r.difference} (margin {r.margin})" for r in own)
+        head = (
+            "Too few images or seeds to judge"
+            if why
+            else "Neither within the margin nor off it with the whole interval"
+        )
+        said.append(f"{head}: {'; '.join(each)}{why and f': {why}'}.")
+    return " ".join(said)
 
 
 def _forgotten(study: OpenStudy, method: str) -> Statement:
@@ -214,7 +217,7 @@ def _attacked(study: OpenStudy, method: str) -> Statement:
         says = f"{label} finds too little on all together, but third by third it does: {told.finding}."
         return Statement(question, "bad", "Yes, third by third", says, readings)
     if others := telling.others(study, method):
-        return Statement(question, "unknown", "By other attacks", _by_others(study, label, others), readings)
+        return Statement(question, "unknown", "By other attacks", _by_others(study, told, others), readings)
     if lacking := telling.without_power(whole):
         says = f"{label} {lacking}, so a good reading proves nothing."
         return Statement(question, "unknown", "Cannot be told", says, readings)
@@ -231,15 +234,16 @@ def _attacked(study: OpenStudy, method: str) -> Statement:
     return Statement(question, "good", "No", says, readings)
 
 
-def _by_others(study: OpenStudy, label: str, others: list[telling.Told]) -> str:
+def _by_others(study: OpenStudy, own: telling.Told, others: list[telling.Told]) -> str:
     """What attacks find beside the one that the report goes by, which was settled before any was asked."""
     named = sorted(others, key=lambda told: not told.whole.side)[:NAMED]  # what holds of all images comes first
     each = listed([f"“{told.label}” finds that {told.finding}" for told in named])
     asked = len(audit.statistics(study)) - 1
+    lacking, do = telling.without_power(own.whole), "does" if len(others) == 1 else "do"
     return (
-        f"{label} finds nothing, but {len(others)} of the {asked} others on the Audit page "
-        f"{'does' if len(others) == 1 else 'do'}{', such as' if len(others) > NAMED else ''}: {each}. With so many "
-        "asked, one may by chance."
+        f"The attack “{own.label}” finds nothing{lacking and f' (it {lacking})'}, but {len(others)} of the {asked} "
+        f"others on the Audit page {do}{', such as' if len(others) > NAMED else ''}: {each}. With so many asked, one "
+        "may by chance."
     )
 
 
@@ -250,7 +254,7 @@ def _attack_reading(found: audit.Verdict) -> Reading:
     within = telling.margin_of(found)
     side = None if within is None else found.side or (0 if telling.place(found.apart, within) == 0 else None)
     what, by = f"AUC, {group(found.part)}", estimate(found.apart, signed=True)
-    return Reading(what, *at, by, _written(within), side, floor=spread(found.noise))
+    return Reading(what, *at, by, _written(within), side, floor=noise_floor(found.noise))
 
 
 # -- what is not claimed -----------------------------------------------------------------------------------------------
