@@ -73,7 +73,7 @@ class Attempt(Spec):
 
     training: Training = param(help="how the models are trained")
     forget: str = param(help="rows to forget")
-    parts: tuple = param(help="rows of the low, medium and high part, on which closeness is measured")
+    parts: tuple = param(help="rows of the low, medium and high third, on which closeness is measured")
     unlearner: Unlearner = param(help="the algorithm")
     seeds: int = param(3, 1, 100, help="how many original models")
 

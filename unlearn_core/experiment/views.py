@@ -204,7 +204,7 @@ class OpenStudy:
 
     @cached_property
     def parts(self) -> dict[str, np.ndarray]:
-        """Rows of the low, medium and high part by memorization, on which group ToW is measured."""
+        """Rows of the low, medium and high third by memorization, on which group ToW is measured."""
         arrays = self.result.arrays()
         return {part: arrays[f"part_{part}"] for part in PARTS}
 
