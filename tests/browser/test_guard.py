@@ -149,7 +149,7 @@ def test_a_login_lets_in_who_is_on_a_list(chromium, store, tmp_path, monkeypatch
             page = context.new_page()
             page.goto(f"{server.url}/runs")
             expect(page.get_by_test_id("stMain")).to_contain_text(access.STRANGER)
-            assert page.locator("[data-testid=stMain] button").all_inner_texts() == ["Log in"]
+            expect(page.locator("[data-testid=stMain] button")).to_have_text(["Log in"])
             page.get_by_role("button", name="Log in").click()
             expect(page.get_by_text(said)).to_be_visible()
             settle(page)

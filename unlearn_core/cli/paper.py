@@ -6,9 +6,7 @@ from pathlib import Path
 
 from unlearn_core.cli.frame import answer, progress, show
 from unlearn_core.cli.options import row_of
-from unlearn_core.evaluation import Estimate
 from unlearn_core.progress import Cancelled, Tell, until
-from unlearn_core.words import estimate
 
 
 def run(store, dataset: str, path: Path | None, scale: str, seeds: int, minutes: float | None) -> None:
@@ -37,6 +35,7 @@ def _trends(store, made: list[dict]) -> list[dict]:
     """What the studies that are there show of the paper's findings; as a table on stderr too."""
     from unlearn_core.experiment import OpenStudy
     from unlearn_core.experiment.paper_trends import trends
+    from unlearn_core.words import spread
 
     opened = {step["step"]: OpenStudy.open(store, step["key"]) for step in made if step["kind"] == "Study"}
     found = [
@@ -44,10 +43,7 @@ def _trends(store, made: list[dict]) -> list[dict]:
         for trend in trends(opened)
         for name, line in trend.lines.items()
     ]
-    lines = [
-        line | {"difference": estimate(Estimate(line["mean"], line["half_width"], line["n"]), signed=True)}
-        for line in found
-    ]
+    lines = [line | {"difference": spread(line["mean"], line["half_width"], signed=True)} for line in found]
     show(lines, False, nothing="", columns=("finding", "line", "difference", "verdict"), err=True)
     return found
 

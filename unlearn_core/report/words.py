@@ -267,8 +267,7 @@ def not_claimed(study: OpenStudy, tier: int | None) -> list[str]:
         "No certificate. These are measurements on trained models; none of them proves that nothing is left.",
         "Within the margin is not equal: it is how far 95 of 100 pairs of retrained models lie apart, but at least "
         f"{spread(SMALLEST)} and at most {spread(LARGEST)}. More seeds or a stronger attack may find a difference.",
-        "What an attack finds goes by another limit, the noise floor, as on the Audit page: the most that one "
-        f"retrained model may differ from another, however much that is. {telling.RULE}",
+        f"What an attack finds goes by the noise floor, as on the Audit page. {telling.RULE}",
     ]
     if tier is None or tier < 2:
         said.append(
