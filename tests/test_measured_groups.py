@@ -84,6 +84,7 @@ def test_measured_groups_are_never_called_parts(study):
         assert len(around) == 2 and not re.search("(low|medium|high) part", " ".join(around))
         for step in done["steps"]:
             assert re.search(r"(low|medium|high) part \(\d+\)", step["on"]) and step["on"] in html
-        assert done["left"] in html.replace("&#39;", "'")
+        # One page has no room for it.
+        assert (done["left"] in html.replace("&#39;", "'")) == (audience == "technical")
     what = [r.what for s in words.statements(study, "rum") for r in s.readings]
     assert "Accuracy on the medium third" in what and "AUC, medium third" in what
