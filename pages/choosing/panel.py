@@ -65,7 +65,7 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> str:
 def lost(names: tuple[str, ...], classes: int) -> str:
     """Of which classes most images are in the set, and what that means."""
     if len(names) == classes > 1:
-        return f"Most of all {classes:,} classes is in the set: a model retrained without it hardly knows any of them."
+        return f"Most of each of the {classes:,} classes is in the set: a model retrained without it hardly knows any."
     listed = ", ".join(escape(name) for name in names[:NAMED])
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     them = "these classes" if len(names) > 1 else "the class"

@@ -150,7 +150,7 @@ def test_nearly_everything_is_not_called_easy(explore, filled_store, study):
     said = at.markdown[0].value
     assert f"**Only 20 images of {n:,} would be kept**" in said
     assert "easier" not in said and "neither makes it harder" not in said and "hard to forget" not in said
-    assert f"Most of all {len(study.classes)} classes is in the set" in at.warning[0].value
+    assert f"Most of each of the {len(study.classes)} classes is in the set" in at.warning[0].value
     assert "would be kept" not in explore(filled_store, forget=f"0-{n // 2 - 1}").markdown[0].value
 
 
