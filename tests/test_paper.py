@@ -3,6 +3,7 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 
 import unlearn_core.experiment.paper as paper
@@ -53,7 +54,7 @@ def test_a_budget_stops_it_and_the_same_command_goes_on(tiny, capsys, monkeypatc
     assert sorted(tiny.glob("results/*/*")) == before
 
     keys = {step["step"]: step["key"] for step in told["steps"]}
-    opened = {name: OpenStudy.open(Store(tiny), key) for name, key in keys.items() if name not in paper.BESIDE[3:]}
+    opened = {name: OpenStudy.open(Store(tiny), key) for name, key in keys.items() if name not in paper.BESIDE[4:]}
     sets = {name: frozenset(study.forget.tolist()) for name, study in opened.items()}
     assert len({sets[name] for name in paper.NAMES[:8]}) == 8
     assert {len(rows) for name, rows in sets.items() if name != "one class"} == {12}
@@ -66,8 +67,12 @@ def test_a_budget_stops_it_and_the_same_command_goes_on(tiny, capsys, monkeypatc
     orders = {plan.order for name in ("mix", "orders") for plan in opened[name].spec.plans}
     assert len(orders) == 6
     # The released code of SalUn lets the weights change that matter least.
-    assert [u.keep for u in opened["as released"].spec.unlearners] == ["top", "bottom"]
-    assert all(isinstance(u, SalUn) for u in opened["as released"].spec.unlearners)
+    released = opened["as released"].spec.unlearners
+    assert [(u.keep, u.relabel) for u in released] == [("top", True), ("bottom", True), ("top", False)]
+    assert all(isinstance(u, SalUn) for u in released)
+    # What is finished is found again by the store alone.
+    assert {name: result.key for name, result in paper.made(Store(tiny), "small").items()} == keys
+    assert paper.made(Store(tiny), "full") == {}
 
     # What it shows of the findings: every finding has lines, and one of them by hand.
     shown = {(line["finding"], line["line"]): line for line in told["trends"]}
@@ -82,6 +87,21 @@ def test_a_budget_stops_it_and_the_same_command_goes_on(tiny, capsys, monkeypatc
     assert line["mean"] == pytest.approx((alone["rum-f-neggrad"] - mix["neggrad-plus"]).mean())
     line = shown[FINDINGS[6].title, "RUM^F NegGrad+"]
     assert line["mean"] == pytest.approx((alone["rum-f-neggrad"] - alone["rum-f-neggrad-shuffle"]).mean())
+
+    # Models that forgot the other low set, on the first one, by hand.
+    first, other = opened["memorization low"], opened["other low set"]
+    line = shown[FINDINGS[-1].title, "salun"]
+    at = [first.target.accuracies(other.logits("salun", seed)) for seed in range(2)]
+    goal = [first.target.accuracies(first.logits("retrained", seed)) for seed in range(2)]
+    wrongly = np.mean([np.prod([1 - abs(a[k] - g[k]) for k in a]) for a, g in zip(at, goal, strict=True)])
+    own = other.table[other.table["method"] == "salun"]["tow"].mean()
+    assert line["mean"] == pytest.approx(wrongly - own)
+
+
+def test_the_other_low_set_breaks_ties_the_other_way():
+    scores = np.array([0.0, 0.5, 0.0, 0.0, 1e-12, 0.2])
+    assert paper.least_with_ties_reversed(scores, 2).tolist() == [3, 4]
+    assert paper.least_with_ties_reversed(scores, 5).tolist() == [0, 2, 3, 4, 5]
 
 
 LEVELS = ("low", "medium", "high")

@@ -475,6 +475,19 @@ def test_dots_stand_where_their_numbers_are():
     assert "d: not measurable" in svg and "a: 0.000 ± 0.100" in svg
 
 
+def test_dots_of_one_name_share_a_line_and_are_told_apart_by_shape():
+    dots = [charts.Dot(name, value, None, shape) for name in "ab" for shape, value in (("low", 0.0), ("high", 1.0))]
+    svg = charts.dot_plot("T", "axis", dots, shapes={"low": "the least", "high": "the most"})
+    (low, other), (high, last) = (
+        [float(mark[y]) for mark in places(svg, tag) if mark["class"] == f"dot {shape}"][:2]
+        for tag, y, shape in (("circle", "cy", "low"), ("rect", "y", "high"))
+    )
+    assert low < high + 5 < other < last + 5  # both of a, then both of b
+    assert str(svg).count(">a<") == 1 and "a, the least: 0.000; a, the most: 1.000" in svg
+    # In the legend, once each.
+    assert str(svg).count(">the least<") == 1 and len(places(svg, "circle")) == 3
+
+
 def test_bars_are_as_long_as_their_numbers():
     bars = [float(r["width"]) for r in places(charts.bars("T", "s", [("a", 4.0, "4 s"), ("b", 1.0, "1 s")]), "rect")]
     assert bars[0] / bars[1] == pytest.approx(4, abs=0.05)

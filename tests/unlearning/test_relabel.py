@@ -27,6 +27,10 @@ IDENTITIES = {
         SalUn(share=1.0, exclude_true=True, **SHARED),
         RandomLabel(exclude_true=True, **SHARED),
     ),
+    "the same, with the true labels": (
+        SalUn(share=1.0, relabel=False, **SHARED),
+        RandomLabel(relabel=False, **SHARED),
+    ),
 }
 
 
@@ -83,6 +87,17 @@ def test_an_epoch_of_relabelling_is_the_mixture(cls, exclude_true, asked):
         assert sorted(rows.tolist()) == [*range(300)] and rows.tolist() != [*range(300)]
         assert torch.equal(labels, random_labels(request, epoch, exclude_true)[rows])
         assert any(len(np.intersect1d(b.x, request.forget)) not in (0, len(b.x)) for b in batches)  # truly mixed
+
+
+@pytest.mark.parametrize("cls", [RandomLabel, SalUn])
+def test_without_relabelling_the_true_labels_are_taught(cls, asked):
+    """An error of released code, but for CIFAR-10 and SVHN: the same images in the same order, true labels."""
+    request = asked(x=torch.arange(300)[:, None], seed=4)
+    wrong, right = (list(cls(epochs=2, batch=32, relabel=r).steps(request)) for r in (False, True))
+    rows = torch.cat([s.retain.x for s in wrong]).flatten()
+    assert torch.equal(rows, torch.cat([s.retain.x for s in right]).flatten())
+    labels = torch.cat([s.retain.y for s in wrong])
+    assert torch.equal(labels, request.y[rows]) and not torch.equal(labels, torch.cat([s.retain.y for s in right]))
 
 
 # -- SalUn's mask ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from zlib import crc32
 
 import numpy as np
@@ -20,12 +21,24 @@ LONGEST = 32  # letters of a name to the left of a chart
 
 @dataclass(frozen=True)
 class Dot:
-    """A line of a dot plot: `shape` is single, plan or control."""
+    """A mean with its interval in a dot plot; those of one name that follow each other share a line. `shape` is one of
+    FORMS.
+    """
 
     name: str
     mean: float | None
     half_width: float | None
     shape: str = "single"
+
+
+FORMS = {
+    "single": "circle",
+    "plan": "diamond",
+    "control": "square",
+    "low": "circle",
+    "medium": "diamond",
+    "high": "square",
+}
 
 
 @dataclass(frozen=True)
@@ -37,32 +50,33 @@ class Line:
     model: str
 
 
-def dot_plot(title: str, axis: str, dots: Sequence[Dot], lines: Sequence[Line] = ()) -> Markup:
-    """Means with their 95 % intervals, one line each, the first on top."""
+def dot_plot(
+    title: str, axis: str, dots: Sequence[Dot], lines: Sequence[Line] = (), shapes: dict[str, str] | None = None
+) -> Markup:
+    """Means with their 95 % intervals, one line a name, the first on top; `shapes` says in a legend what they mean."""
     lines = [line for line in lines if known(line.value)]
     ends = [line.value for line in lines]
     for dot in (d for d in dots if known(d.mean)):
         half = dot.half_width if known(dot.half_width) else 0.0
         ends += [dot.mean - half, dot.mean + half]
     ticks, at = _scale(min(ends, default=0.0), max(ends, default=1.0))
-    top, bottom = 20, 20 + ROW * len(dots)
+    rows = [(name, list(together)) for name, together in groupby(dots, key=lambda dot: dot.name)]
+    top, room = 20, ROW + 10 * (max((len(together) for _, together in rows), default=1) - 1)
+    bottom = top + room * len(rows)
     drawn = [_axis(ticks, at, top, bottom, axis)]
     for line in lines:
         x = at(line.value)
         drawn.append(_tag("line", x1=x, x2=x, y1=top - 4, y2=bottom, class_=f"reference {line.model}"))
-    for i, dot in enumerate(dots):
-        y = top + ROW * (i + 0.5)
-        drawn.append(_text(dot.name, LEFT - 10, y + 4, "end"))
-        if not known(dot.mean):
-            drawn.append(_text("not measurable", LEFT + 4, y + 4))
-            continue
-        if known(dot.half_width):
-            x1, x2 = at(dot.mean - dot.half_width), at(dot.mean + dot.half_width)
-            drawn.append(_tag("line", x1=x1, x2=x2, y1=y, y2=y, class_="interval"))
-        drawn.append(_mark(dot.shape, at(dot.mean), y))
-    drawn.append(_legend([(f"reference {line.model}", line.name) for line in lines], bottom + 44))
-    said = "; ".join(f"{dot.name}: {spread(dot.mean, dot.half_width)}" for dot in dots)
-    return _svg(title, f"{axis}. {said}. {_references(lines)}", drawn, bottom + (56 if lines else 40))
+    for i, (name, together) in enumerate(rows):
+        middle = top + room * (i + 0.5)
+        drawn.append(_text(name, LEFT - 10, middle + 4, "end"))
+        for j, dot in enumerate(together):
+            drawn.append(_dot(dot, at, middle + 11 * (j - (len(together) - 1) / 2)))
+    legend = [(f"reference {line.model}", line.name) for line in lines]
+    drawn.append(_legend(legend, bottom + 44, list((shapes or {}).items())))
+    said = "; ".join(f"{_called(dot, shapes)}: {spread(dot.mean, dot.half_width)}" for dot in dots)
+    tall = bottom + (56 if lines or shapes else 40)
+    return _svg(title, f"{axis}. {said}. {_references(lines)}", drawn, tall)
 
 
 def bars(title: str, axis: str, rows: Sequence[tuple[str, float, str]]) -> Markup:
@@ -126,12 +140,26 @@ def _text(words: str, x: float, y: float, anchor: str = "start") -> Markup:
     return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(x, y, anchor, shown)
 
 
+def _dot(dot: Dot, at, y: float) -> Markup:
+    if not known(dot.mean):
+        return _text("not measurable", LEFT + 4, y + 4)
+    if not known(dot.half_width):
+        return _mark(dot.shape, at(dot.mean), y)
+    x1, x2 = at(dot.mean - dot.half_width), at(dot.mean + dot.half_width)
+    return _tag("line", x1=x1, x2=x2, y1=y, y2=y, class_="interval") + _mark(dot.shape, at(dot.mean), y)
+
+
+def _called(dot: Dot, shapes: dict[str, str] | None) -> str:
+    return f"{dot.name}, {shapes[dot.shape]}" if shapes else dot.name
+
+
 def _mark(shape: str, x: float, y: float) -> Markup:
-    if shape == "plan":
-        return _tag("path", d=f"M{x - 7:.1f},{y:.1f} l7,-7 l7,7 l-7,7 z", class_="dot plan")
-    if shape == "control":
-        return _tag("rect", x=x - 5, y=y - 5, width=10, height=10, class_="dot control")
-    return _tag("circle", cx=x, cy=y, r=5, class_="dot")
+    named = "dot" if shape == "single" else f"dot {shape}"
+    if FORMS[shape] == "diamond":
+        return _tag("path", d=f"M{x - 7:.1f},{y:.1f} l7,-7 l7,7 l-7,7 z", class_=named)
+    if FORMS[shape] == "square":
+        return _tag("rect", x=x - 5, y=y - 5, width=10, height=10, class_=named)
+    return _tag("circle", cx=x, cy=y, r=5, class_=named)
 
 
 def _scale(low: float, high: float):
@@ -154,11 +182,15 @@ def _axis(ticks: list[float], at, top: float, bottom: float, axis: str) -> Marku
     return Markup("").join(drawn)
 
 
-def _legend(entries: list[tuple[str, str]], y: float) -> Markup:
+def _legend(entries: list[tuple[str, str]], y: float, marks: Sequence[tuple[str, str]] = ()) -> Markup:
+    """Styles of lines, then shapes of dots, each with what it stands for."""
     drawn, x = [], 16.0
     for style, name in entries:
         drawn += [_tag("line", x1=x, x2=x + 24, y1=y, y2=y, class_=style), _text(name, x + 30, y + 4)]
         x += 52 + 6.3 * len(name)
+    for shape, name in marks:
+        drawn += [_mark(shape, x + 8, y), _text(name, x + 20, y + 4)]
+        x += 42 + 6.3 * len(name)
     return Markup("").join(drawn)
 
 
