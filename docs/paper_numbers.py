@@ -1,0 +1,137 @@
+"""The paper's study in numbers, as plain JSON: read from the store, computed nowhere else."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from unlearn_core.evaluation import over_seeds
+from unlearn_core.evaluation.seeds import paired_difference, values_of
+from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.paper import BESIDE, NAMES, made
+from unlearn_core.experiment.paper_trends import trends
+from unlearn_core.experiment.stream import opened as opened_stream
+from unlearn_core.experiment.study_table import ORIGINAL, RETRAINED
+from unlearn_core.rum import PARTS
+from unlearn_core.store import Result, Store
+
+METRICS = ("tow", "group_tow", "tow_mia", "lira_auc", "attack_auc")
+SPLITS = ("forget", "retain", "test")
+# Steps that are studies, each with a table of its own.
+TABLES = tuple(name for name in NAMES if name not in BESIDE[4:])
+
+
+def numbers(store: Store, scale: str) -> dict:
+    """All that docs/paper.md says of one scale; {} where nothing of it was run."""
+    found = made(store, scale)
+    studies = {name: OpenStudy(store, found[name]) for name in TABLES if name in found}
+    if not studies:
+        return {}
+    mix = studies[NAMES[0]]
+    said = {
+        "setting": _setting(mix),
+        "steps": {name: result.key for name, result in found.items()},
+        "seconds": _seconds(studies, found),
+        "sets": {name: _set(study) for name, study in studies.items()},
+        "trends": [
+            {"title": t.title, "measured": t.measured, "lines": {n: vars(e) for n, e in t.lines.items()}}
+            | {"verdicts": t.verdicts()}
+            for t in trends(studies)
+        ],
+    }
+    if "cheaper scores" in found:
+        said["scores"] = _scores(found["cheaper scores"])
+    if "requests in a row" in found:
+        said["requests"] = _requests(found["requests in a row"])
+    return _finite(said)
+
+
+def _setting(study: OpenStudy) -> dict:
+    """What was trained, on what, how well it fits, and how reliable the memorization scores are."""
+    training, manifest = study.spec.training, study.run_result(ORIGINAL, 0).manifest()
+    original = study.table[study.table["method"] == ORIGINAL]
+    return {
+        "dataset": training.data.name,
+        "train": len(study.labels),
+        "validation": len(study.data.validation.y),
+        "test": len(study.data.test.y),
+        "classes": list(study.classes),
+        "training": {
+            k: getattr(training, k) for k in ("model", "width", "epochs", "lr", "batch", "augment", "precision")
+        },
+        "seeds": study.spec.seeds,
+        "models": study.spec.models,
+        "fitted": study.summary["bank_fitted"],
+        "stability": study.stability.iloc[-1].to_dict(),
+        "accuracy": {s: vars(over_seeds(values_of(original[f"{s}_accuracy"]))) for s in SPLITS},
+        "made": {k: manifest.get(k) for k in ("device", "versions")},
+    }
+
+
+def _set(study: OpenStudy) -> dict:
+    """One study: its forget set, what retraining reads, and every method against it, all over seeds."""
+    rows, table = study.forget, study.table.sort_values("seed")
+    by = {name: group for name, group in table.groupby("method", sort=False)}
+    about = {center: study.about(rows, center).entanglement for center in ("all", "midpoint")}
+    lines = {}
+    for name, group in by.items():
+        line = {"title": group["title"].iloc[0], "kind": group["kind"].iloc[0]}
+        line |= {m: vars(over_seeds(values_of(group[m]))) for m in METRICS}
+        line |= {f"{s}_accuracy": vars(over_seeds(values_of(group[f"{s}_accuracy"]))) for s in SPLITS}
+        line |= {f"{s}_gap": _gap(group, by[RETRAINED], f"{s}_accuracy") for s in (*SPLITS, *PARTS)}
+        line |= {"seconds": float(group["seconds"].mean()), "diverged": int(group["diverged_at"].notna().sum())}
+        lines[name] = line
+    return {
+        "images": len(rows),
+        "memorization": float(study.memorization.scores[rows].mean()),
+        "entanglement": {c: {"score": e.score, "share_of_random": e.share_of_random} for c, e in about.items()},
+        "parts": {name: len(part) for name, part in study.parts.items()},
+        "learning_rates": study.summary["learning_rates"],
+        "methods": lines,
+    }
+
+
+def _gap(own: pd.DataFrame, retrained: pd.DataFrame, column: str) -> dict:
+    return vars(paired_difference(values_of(own[column]), values_of(retrained[column])))
+
+
+def _scores(result: Result) -> list[dict]:
+    """Cheaper scores beside the exact ones, a line each."""
+    return result.table().rename_axis("score").reset_index().to_dict("records")
+
+
+def _requests(result: Result) -> dict:
+    """Requests one after the other: how each set moved, and who was newly exposed."""
+    stream = opened_stream(result)
+    return {
+        "summary": stream.summary,
+        "forget_accuracy": stream.over_requests("forget_accuracy").to_dict("records"),
+        "drift": stream.drift("forget_accuracy").to_dict("records"),
+    }
+
+
+def _seconds(studies: dict[str, OpenStudy], found: dict) -> dict:
+    """Seconds of each stage over all studies as they ran, and of the steps that are no study."""
+    stages: Counter = Counter()
+    for study in studies.values():
+        stages.update(study.summary["seconds"])
+    for name in BESIDE[4:]:
+        if name in found:
+            stages[name] = found[name].manifest()["seconds"]
+    return {name: float(seconds) for name, seconds in stages.items()}
+
+
+def _finite(value):
+    """The same with None for every number that JSON cannot say, and plain Python types."""
+    if isinstance(value, dict):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, np.generic):
+        return _finite(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
