@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -34,10 +34,15 @@ def numbers(store: Store, scale: str) -> dict:
     said = {
         "setting": _setting(mix),
         "steps": {name: result.key for name, result in found.items()},
-        "seconds": _seconds(studies, found),
+        "work": _work(store),
         "sets": {name: _set(study) for name, study in studies.items()},
         "trends": [
-            {"title": t.title, "measured": t.measured, "lines": {n: vars(e) for n, e in t.lines.items()}}
+            {
+                "name": t.name,
+                "title": t.title,
+                "measured": t.measured,
+                "lines": {n: vars(e) for n, e in t.lines.items()},
+            }
             | {"verdicts": t.verdicts()}
             for t in trends(studies)
         ],
@@ -67,7 +72,7 @@ def _setting(study: OpenStudy) -> dict:
         "fitted": study.summary["bank_fitted"],
         "stability": study.stability.iloc[-1].to_dict(),
         "accuracy": {s: vars(over_seeds(values_of(original[f"{s}_accuracy"]))) for s in SPLITS},
-        "made": {k: manifest.get(k) for k in ("device", "versions")},
+        "made": {k: manifest[k] for k in ("device_name", "threads", "versions")},
     }
 
 
@@ -113,15 +118,19 @@ def _requests(result: Result) -> dict:
     }
 
 
-def _seconds(studies: dict[str, OpenStudy], found: dict) -> dict:
-    """Seconds of each stage over all studies as they ran, and of the steps that are no study."""
-    stages: Counter = Counter()
-    for study in studies.values():
-        stages.update(study.summary["seconds"])
-    for name in BESIDE[4:]:
-        if name in found:
-            stages[name] = found[name].manifest()["seconds"]
-    return {name: float(seconds) for name, seconds in stages.items()}
+WORK = ("Training", "BankPart", "Tuning", "Run", "Embedding", "Map", "Curvature", "Holdout")  # what takes time
+
+
+def _work(store: Store) -> dict:
+    """Seconds of all results of each kind, added up, and how many; `wall` runs from the first to the last of them, so
+    it counts the time in which nothing ran. The store is taken to hold this study alone.
+    """
+    found = {kind: [result.manifest() for result in store.results(kind)] for kind in WORK if kind in store.kinds()}
+    ended = sorted((datetime.fromisoformat(m["created"]), m["seconds"]) for each in found.values() for m in each)
+    return {
+        "kinds": {k: {"results": len(each), "seconds": sum(m["seconds"] for m in each)} for k, each in found.items()},
+        "wall": (ended[-1][0] - ended[0][0]).total_seconds() + ended[0][1],
+    }
 
 
 def _finite(value):

@@ -18,8 +18,10 @@ from unlearn_core.experiment import (
     LayerCka,
     Map,
     OpenStudy,
+    Run,
     Stream,
     Study,
+    again,
     forget_sets,
     fulfil,
     layers,
@@ -34,6 +36,7 @@ from unlearn_core.experiment.proposals import advice
 from unlearn_core.experiment.stream import deal_requests
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import BadValue, key, params
+from unlearn_core.rows import pack
 from unlearn_core.rum import Rum
 from unlearn_core.store import Result, Store, StoreError, digest_of, find_fault
 from unlearn_core.training import Training
@@ -167,6 +170,34 @@ def test_only_what_the_study_needs_goes_along(source, written, tmp_path):
     root = shutil.copytree(source[0].root, tmp_path / "own")
     fulfil(Store(root), Training(epochs=2, data=Data(train=200, test=50)))
     assert export(Store(root), source[1], tmp_path / "b.zip").results == written[1].results
+
+
+def test_without_weights_all_can_be_seen_and_nothing_run(source, written, store, tmp_path):
+    there, study_key = source
+    lighter = export(there, study_key, tmp_path / "light.zip", weights=False)
+    assert lighter.results == written[1].results and lighter.bytes < written[1].bytes
+    with zipfile.ZipFile(tmp_path / "light.zip") as archive:
+        assert not [name for name in archive.namelist() if "weights" in name]
+    assert import_bundle(store, tmp_path / "light.zip") == study_key
+    before, after = (OpenStudy.open(each, study_key) for each in (there, store))
+    assert everything(after).equals(everything(before))
+    one = after.run_result("original", 0)
+    assert one.lacks == ("weights.safetensors",) and find_fault(one.folder, deep=True) is None
+    assert before.run_result("original", 0).lacks == ()
+    # Whatever needs a model says what is wrong, and so does making it again to compare.
+    rows = np.arange(5)
+    with pytest.raises(StoreError, match="came in a file without its weights, so nothing can be made from it"):
+        fulfil(store, Run(training=after.spec.training, forget=pack(rows), unlearner=FineTune(epochs=1)))
+    with pytest.raises(BadValue, match="without its weights.safetensors: it cannot be compared"):
+        again.verify(store, one.key)
+    # It goes on as it came; and the whole file puts the weights where they are missing, the lighter never takes them.
+    export(store, study_key, tmp_path / "on.zip")
+    third = Store(tmp_path / "third")
+    import_bundle(third, tmp_path / "on.zip")
+    for file, lacking in ((written[0], ()), (tmp_path / "light.zip", ())):
+        import_bundle(third, file)
+        assert third.open("Training", one.key).lacks == lacking
+    assert fulfil(third, Run(training=after.spec.training, forget=pack(rows), unlearner=FineTune(epochs=1)))
 
 
 @pytest.fixture(scope="module")
@@ -373,6 +404,15 @@ def test_a_name_that_the_store_never_gives(members, refused, name):
 def test_an_extra_file(members, refused):
     extra = of_kind(members, "Run", "spec.json").replace("spec.json", "extra.json")
     assert "belongs to nothing" in refused(packed(members | {extra: b"{}"}))
+
+
+@pytest.mark.parametrize("lacks", [["logits.safetensors"], "weights.safetensors", ["weights.safetensors"], 3, None])
+def test_only_weights_may_be_left_out(members, refused, lacks):
+    folder = of_kind(members, "Training", "manifest.json").removesuffix("/manifest.json")
+    manifest = json.loads(members[f"{folder}/manifest.json"])
+    assert "weights.safetensors" in manifest["files"]
+    changed = with_manifest(members, folder, manifest | {"lacks": lacks})
+    assert "not as the store writes it" in refused(packed(changed))
 
 
 def test_the_mark_cannot_be_brought_along(members, refused):

@@ -36,6 +36,11 @@ def test_the_page_of_evaluation_matches_the_registries_and_what_was_measured():
     assert done.returncode == 0, done.stderr
 
 
+def test_the_page_of_the_paper_and_its_figures_match_what_was_measured():
+    done = subprocess.run([sys.executable, "docs/paper.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_metric_is_on_the_page_of_evaluation_by_a_line_or_by_why_there_is_none():
     page, found = ((ROOT / "docs" / f"evaluation.{end}").read_text() for end in ("md", "json"))
     for row in (*METRICS.values(), *ATTACKS.values()):

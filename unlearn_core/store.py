@@ -116,9 +116,22 @@ class Result:
             self._spec = spec
         return self._spec
 
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Files that were left out when the result came here in a file, to save room."""
+        return tuple(self.manifest().get("lacks", ()))
+
     def arrays(self, name: str = "arrays") -> dict[str, np.ndarray]:
-        with self._there():
-            return load_file(self.folder / f"{name}.safetensors")
+        try:
+            with self._there():
+                return load_file(self.folder / f"{name}.safetensors")
+        except FileNotFoundError as error:
+            if f"{name}.safetensors" not in self.lacks:
+                raise
+            raise StoreError(
+                f"{self.folder.parent.name} {self.key[:8]} came in a file without its {name}, so nothing can be made "
+                "from it. Work on its study in another store, where it is made anew."
+            ) from error
 
     def table(self, name: str = "table") -> pd.DataFrame:
         with self._there():

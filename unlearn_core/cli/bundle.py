@@ -17,6 +17,10 @@ app = typer.Typer(no_args_is_help=True, help="A finished study as one file, out 
 def export_(
     study: KeyArgument = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="The .zip file to write.")] = None,
+    weights: Annotated[
+        bool,
+        typer.Option(help="With the models' weights; without them it is smaller, and nothing can be run from it."),
+    ] = True,
     store: StoreOption = None,
 ) -> None:
     """Write a study with every result that is needed to look at it."""
@@ -26,7 +30,7 @@ def export_(
     if out is None:
         raise BadValue("Say where the study is to be written: -o study.zip.")
     found = open_study(store, study)
-    written = export(found.store, found.key, out)
+    written = export(found.store, found.key, out, weights)
     say(written.images)
     answer({"study": found.key, "written": str(out)} | vars(written))
 

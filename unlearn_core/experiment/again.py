@@ -52,6 +52,8 @@ def verify(store: Store, result_key: str, tell: Tell = silent) -> dict:
     kind, spec, then = stored.folder.parent.name, stored.spec(), stored.manifest()
     if type(spec) not in MAKERS or kind in GIVEN:
         raise BadValue(f"A {kind} cannot be made anew: {GIVEN.get(kind, 'this version does not know how')}.")
+    if stored.lacks:
+        raise BadValue(f"{kind} {result_key[:8]} came in a file without its {stored.lacks[0]}: it cannot be compared.")
     with _all_but(store, stored) as scratch, _as_laid_out(then):
         made = fulfil(scratch, spec, tell)
         compared, now = compare(stored, made), made.manifest()

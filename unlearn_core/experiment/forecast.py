@@ -233,7 +233,8 @@ def _megabytes(finished: OpenStudy, unlearner: Unlearner) -> float:
     if type(unlearner) in (sizes := _sizes(finished)):
         return sizes[type(unlearner)]
     files = finished.run_result("retrained", 0).manifest()["files"]
-    weights, logits = (files[f"{name}.safetensors"][0] / 1e6 for name in ("weights", "logits"))
+    # A study that came in a file may have left its weights behind.
+    weights, logits = (files.get(f"{name}.safetensors", (0,))[0] / 1e6 for name in ("weights", "logits"))
     return weights + logits * (1 + len(getattr(unlearner, "parts", ())))
 
 

@@ -27,8 +27,9 @@ CLOSENESS = "tow"  # as the paper measures it; a study's own group ToW is beside
 
 @dataclass(frozen=True)
 class Finding:
-    """What the paper says, what is measured for it, on which studies, and how."""
+    """What the paper says, by a short name and in words, what is measured for it, on which studies, and how."""
 
+    name: str
     title: str
     measured: str
     studies: tuple[str, ...]
@@ -39,6 +40,7 @@ class Finding:
 class Trend:
     """A finding of the paper and what stands here: `lines` are differences over seeds, above 0 where it holds."""
 
+    name: str
     title: str
     measured: str
     lines: dict[str, Estimate]
@@ -67,7 +69,7 @@ def trends(opened: Mapping[str, OpenStudy]) -> list[Trend]:
     for finding in FINDINGS:
         there = all(name in opened for name in finding.studies)
         lines = finding.lines(*(opened[name] for name in finding.studies)) if there else {}
-        found.append(Trend(finding.title, finding.measured, lines))
+        found.append(Trend(finding.name, finding.title, finding.measured, lines))
     return found
 
 
@@ -182,66 +184,77 @@ _MEMORIZED = ("memorization low", "memorization high")
 _ALONE = ("one algorithm", "mix")
 FINDINGS = (
     Finding(
+        "entanglement",
         "The more entangled the forget set, the further from retraining",
         "ToW at low less ToW at high entanglement",
         _ENTANGLED,
         _falls,
     ),
     Finding(
+        "memorization",
         "The more memorized the forget set, the further from retraining, for most algorithms",
         "ToW at low less ToW at high memorization",
         _MEMORIZED,
         _falls_but_for_relabelling,
     ),
     Finding(
+        "relabelling",
         "Relabelling goes the other way: poor on the least memorized images, strong on the most",
         "ToW at high less ToW at low memorization",
         _MEMORIZED,
         _rises_with_relabelling,
     ),
     Finding(
+        "doing-nothing",
         "Doing nothing is near retraining on the least memorized images and far from it on the most",
         "ToW of the original at low less at high memorization",
         _MEMORIZED,
         _untouched,
     ),
     Finding(
+        "together",
         "Memorization rises with entanglement",
         "mean memorization of one level of entanglement less that of the level below",
         ("entanglement low", "entanglement medium", "entanglement high"),
         _memorized,
     ),
     Finding(
+        "refining",
         "Refining helps: one algorithm part by part is closer than the same on the whole set",
         "ToW of RUM with one algorithm less ToW of the algorithm",
         _ALONE,
         _one_algorithm(_without_parts),
     ),
     Finding(
+        "alike",
         "What helps is that parts are alike, not that there are parts",
         "ToW of RUM with one algorithm less ToW of the same with parts drawn at random",
         _ALONE,
         _one_algorithm(_parts_at_random),
     ),
     Finding(
+        "own-algorithm",
         "An algorithm of its own for each part comes closer than the best single one for all parts",
         "ToW of RUM less the best ToW of RUM with one algorithm, chosen on the same seeds, which flatters it",
         ("mix", "one algorithm"),
         _best,
     ),
     Finding(
+        "cheaper-scores",
         "Cheaper scores refine as well as memorization, or better",
         "group ToW of RUM by the score less that of RUM by memorization",
         ("mix",),
         _as_good_by_proxy,
     ),
     Finding(
+        "attack-counted",
         "SalUn is flattered by ToW: with the attack counted it loses more than NegGrad+",
         "ToW less ToW-MIA, of SalUn less that of NegGrad+",
         ("mix",),
         _flattered,
     ),
     Finding(
+        "released-code",
         "Errors of the published code cost SalUn closeness: the mask the wrong way round, and true labels in place of "
         "random ones on all data but CIFAR-10 and SVHN",
         "ToW of SalUn as its paper means it less ToW with the error",
@@ -249,6 +262,7 @@ FINDINGS = (
         _released,
     ),
     Finding(
+        "other-set",
         "An error of the published code flatters relabelling on the least memorized images: of equal scores it forgets "
         "others than those on which it is measured",
         "ToW on another set of the least memorized images than the forgotten one, less ToW on the forgotten one",

@@ -56,6 +56,7 @@ LEFT = {
     "AddedImages": _ON_THAT_MACHINE,
 }  # fmt: skip
 MAPS = ("pca", "umap")
+WEIGHTS = "weights.safetensors"  # most of a large net's results, and nothing that a page shows
 DATA_FILES = ("about.json", "images.safetensors")
 RECORDED = "recorded"  # the note in the folder of a study that came in a file
 

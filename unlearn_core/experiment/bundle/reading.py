@@ -30,7 +30,7 @@ from unlearn_core import room
 from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.images import DataError
 from unlearn_core.data.own import NAME, place_of
-from unlearn_core.experiment.bundle.contents import DATA_FILES, FORMAT, KINDS, RECORDED, belongs, named, needed
+from unlearn_core.experiment.bundle.contents import DATA_FILES, FORMAT, KINDS, RECORDED, WEIGHTS, belongs, named, needed
 from unlearn_core.experiment.forget_sets import bring_names, sane_name
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, build, key
@@ -208,9 +208,10 @@ def _unpack_result(archive: zipfile.ZipFile, members: dict, each: str, digest: s
     _take(archive, members, f"results/{each}/manifest.json", place / "manifest.json")
     if digest_of(place / "manifest.json") != digest:
         raise _bad(f"the manifest of {said} is not the one that was written")
-    files = _read_json((place / "manifest.json").read_bytes(), f"the manifest of {said}").get("files")
+    manifest = _read_json((place / "manifest.json").read_bytes(), f"the manifest of {said}")
+    files = manifest.get("files")
     kept_back = {"manifest.json", f"{RECORDED}.json"}
-    if not isinstance(files, dict) or "spec.json" not in files or kept_back & set(files):
+    if not isinstance(files, dict) or "spec.json" not in files or kept_back & set(files) or not _may_lack(manifest):
         raise _bad(f"the manifest of {said} is not as the store writes it")
     for file in files:
         _take(archive, members, f"results/{each}/{file}", below(place, file))
@@ -224,6 +225,11 @@ def _unpack_result(archive: zipfile.ZipFile, members: dict, each: str, digest: s
         raise _bad(f"the spec of {said} is not the one that its name stands for")
     for file in files:
         _readable(place / file, said)
+
+
+def _may_lack(manifest: dict) -> bool:
+    """Whether no file is left out, or the weights alone."""
+    return "lacks" not in manifest or (manifest["lacks"] == [WEIGHTS] and WEIGHTS not in manifest["files"])
 
 
 def _readable(file: Path, said: str) -> None:
@@ -341,10 +347,12 @@ def _publish(store: Store, staged: Store, study: OpenStudy, sheet: dict) -> None
 
 
 def _place(store: Store, folder: Path) -> bool:
-    """Whether a staged result was renamed into place; one that the store has already stays."""
+    """Whether a staged result was renamed into place; one that the store has already stays, unless it lacks files that
+    this one has.
+    """
     target = store.root / "results" / folder.parent.name / folder.name
     with store.lock(folder.name):
-        if target.is_dir() and find_fault(target) is None:
+        if target.is_dir() and find_fault(target) is None and set(Result(target).lacks) <= set(Result(folder).lacks):
             return False
         if target.is_dir():
             os.rename(target, store.root / "quarantine" / f"{folder.name}.{uuid.uuid4().hex[:8]}")

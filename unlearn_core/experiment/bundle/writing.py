@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import uuid
@@ -11,11 +12,19 @@ from pathlib import Path
 
 from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.own import place_of
-from unlearn_core.experiment.bundle.contents import DATA_FILES, FORMAT, named, needed, welcome, where_images_are
+from unlearn_core.experiment.bundle.contents import (
+    DATA_FILES,
+    FORMAT,
+    WEIGHTS,
+    named,
+    needed,
+    welcome,
+    where_images_are,
+)
 from unlearn_core.experiment.forget_sets import names_of
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
-from unlearn_core.store import Store, StoreError, digest_of, find_fault, flush
+from unlearn_core.store import Result, Store, StoreError, find_fault, flush
 
 IMAGES_BYTES = 64 << 20  # a person's own images go along up to this size
 
@@ -29,8 +38,9 @@ class Exported:
     images: str
 
 
-def export(store: Store, study_key: str, path: str | Path) -> Exported:
-    """Write a finished study to one .zip file, whole or not at all; a file of this name is replaced.
+def export(store: Store, study_key: str, path: str | Path, weights: bool = True) -> Exported:
+    """Write a finished study to one .zip file, whole or not at all; a file of this name is replaced. Without the
+    models' `weights` it is smaller: all of it can be looked at, but nothing run from it.
 
     Raises StoreError where there is no such study or the file cannot be written, and BadValue where a result it needs
     is missing or damaged.
@@ -45,7 +55,8 @@ def export(store: Store, study_key: str, path: str | Path) -> Exported:
         except BadValue as error:
             raise BadValue(f"The study cannot be written to a file: {error}") from error
     images, data = _images(store, study)
-    there = {f"{r.folder.parent.name}/{r.key}": digest_of(r.folder / "manifest.json") for r in found}
+    manifests = {f"{r.folder.parent.name}/{r.key}": _manifest(r, weights) for r in found}
+    there = {each: hashlib.sha256(manifest).hexdigest() for each, manifest in manifests.items()}
     names = names_of(store, study.spec.training.data)
     sheet = {
         "format": FORMAT,
@@ -59,9 +70,10 @@ def export(store: Store, study_key: str, path: str | Path) -> Exported:
     try:
         with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
             archive.writestr("bundle.json", json.dumps(sheet, indent=1))
-            for result in found:
-                for name in ("manifest.json", *result.manifest()["files"]):
-                    archive.write(result.folder / name, f"results/{result.folder.parent.name}/{result.key}/{name}")
+            for result, (each, manifest) in zip(found, manifests.items(), strict=True):
+                archive.writestr(f"results/{each}/manifest.json", manifest)
+                for name in json.loads(manifest)["files"]:
+                    archive.write(result.folder / name, f"results/{each}/{name}")
             for file in images:
                 archive.write(file, f"data/{file.name}")
         flush(aside)
@@ -71,6 +83,16 @@ def export(store: Store, study_key: str, path: str | Path) -> Exported:
     finally:
         aside.unlink(missing_ok=True)
     return Exported(len(found), path.stat().st_size, where_images_are(data))
+
+
+def _manifest(result: Result, weights: bool) -> bytes:
+    """The manifest as it lies there or, without the weights, one that says that they were left out."""
+    as_it_lies = (result.folder / "manifest.json").read_bytes()
+    manifest = json.loads(as_it_lies)
+    if weights or WEIGHTS not in manifest["files"]:
+        return as_it_lies
+    del manifest["files"][WEIGHTS]
+    return json.dumps(manifest | {"lacks": [WEIGHTS]}, indent=1).encode()
 
 
 def _images(store: Store, study: OpenStudy) -> tuple[list[Path], dict]:
