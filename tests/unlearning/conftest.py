@@ -20,30 +20,36 @@ def asked(tiny, tiny_training, tiny_request):
     """asked(name=None, ...) -> a Request on `tiny` that the algorithm of this name can be asked (without one: any that
     takes single images); the rows that its recipe trained on are in asked.rows.
     """
-    everything = np.arange(len(tiny.train.y))
+    return asking(tiny, tiny_training, tiny_request)
+
+
+def asking(images, training, tiny_request):
+    """What `asked` is, for other labels of the same images and for another training of the original model."""
+    everything = np.arange(len(images.train.y))
 
     def recipe(rows, seed, tell=silent, start=None, epochs=None):
         make.rows.append(rows)
         epochs = epochs or 2
-        fresh = train(tiny_training.but(seed=seed, epochs=epochs), tiny, rows, tell, start=start).model
+        fresh = train(training.but(seed=seed, epochs=epochs), images, rows, tell, start=start).model
         return Fresh(fresh, -(-len(rows) // 32) * epochs, epochs * len(rows))
 
     def replay(watch):
         number = count()
         return train(
-            tiny_training, tiny, everything, watch=lambda m, x, y, r: watch(next(number), m, Batch(x, y), r)
+            training, images, everything, watch=lambda m, x, y, r: watch(next(number), m, Batch(x, y), r)
         ).model
 
-    t, steps = tiny_training, steps_of(tiny_training, len(everything))
+    t, steps = training, steps_of(training, len(everything))
     history = History(
         steps, t.momentum, t.weight_decay, lambda step: learning_rate(t.lr, t.schedule, step, steps), replay
     )
 
     def make(name=None, **changes):
         if name is not None and "classes" in ALGORITHMS[name].needs:
-            changes = {"forget": np.flatnonzero(tiny.train.y.numpy() == 1)} | changes
-        unseen = Batch(tiny.validation.x, tiny.validation.y)
-        return tiny_request(**{"recipe": recipe, "validation": unseen, "history": history} | changes)
+            changes = {"forget": np.flatnonzero(images.train.y.numpy() == 1)} | changes
+        unseen = Batch(images.validation.x, images.validation.y)
+        given = {"y": images.train.y, "recipe": recipe, "validation": unseen, "history": history}
+        return tiny_request(**given | changes)
 
     make.rows = []
     return make
