@@ -18,7 +18,6 @@ from unlearn_core.rows import others
 from unlearn_core.unlearning import ALGORITHMS, Request
 
 ROOT = Path(__file__).parents[1]
-WRITTEN = ("scaling", "performance", "algorithms", "evaluation", "glossary")
 
 
 def test_the_tables_of_the_readme_match_the_registries():

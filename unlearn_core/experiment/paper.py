@@ -37,7 +37,7 @@ SEEDS = 3
 REQUESTS = 3  # in which the most memorized images are asked for, one after the other
 SINGLE = (*SINGLES, WoodFisher())  # the paper's algorithms
 RUM = Plan()  # the paper's: nothing for what every model knows, then fine-tuning, then relabelling
-ALONE = ("fine-tune", "l1-sparse", "neggrad-plus", "salun", "scrub")  # those that are refined with for all parts
+ALONE = ("fine-tune", "l1-sparse", "neggrad-plus", "random-label", "salun", "scrub")  # refined with for all parts alike
 
 
 @dataclass(frozen=True)
