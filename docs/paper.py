@@ -41,9 +41,8 @@ paper's own numbers are not repeated here but for its entanglement scores, the o
 """
 
 
-def page() -> str:
-    """The whole document."""
-    small, cost = (json.loads((ROOT / "docs" / name).read_text()) for name in ("paper.json", "paper_cost.json"))
+def page(small: dict, cost: dict) -> str:
+    """The whole document, from the numbers of the small study and how fast this machine trains."""
     parts = [
         HEAD + COMMAND.format("small") + "\n\nmakes every number below, from nothing; with `--data PATH` from your own "
         "copy of the images. Then `python docs/paper.py --measure ./paper-store` writes this page.",
@@ -189,7 +188,7 @@ def set_table(name: str, one: dict | None) -> str:
     ours, theirs = (one["entanglement"][center] for center in ("all", "midpoint"))
     target = "/".join(f"{one['methods'][RETRAINED][f'{s}_accuracy']['mean']:.3f}" for s in ("forget", "retain", "test"))
     text = (
-        f"### {name.capitalize()}\n\n{one['images']:,} images; mean memorization {one['memorization']:.3f}; "
+        f"### {name.capitalize()}\n\n{one['images']:,} images; mean memorization {spread(one['memorization'])}; "
         f"entanglement {ours['score']:,.0f} about the mean of all images ({ours['share_of_random']:.0%} of that of "
         f"random sets as large), {theirs['score']:,.0f} about the midpoint, as the published code has it. "
         f"A retrained model's accuracy on forgotten, kept and test images: {target}."
@@ -293,22 +292,16 @@ DIFFERS = [
 ]
 
 
-def write() -> None:
-    """The page and its figures; those that are no longer drawn go."""
-    drawn = figures(json.loads((ROOT / "docs" / "paper.json").read_text()))
-    FIGURES.mkdir(exist_ok=True)
-    for old in FIGURES.glob("*.svg"):
-        if old.name not in drawn:
-            old.unlink()
-    for name, svg in drawn.items():
-        (FIGURES / name).write_text(svg)
-    (ROOT / "docs" / "paper.md").write_text(page())
+def written() -> dict[Path, str]:
+    """The page and its figures, by file, from what was measured."""
+    small, cost = (json.loads((ROOT / "docs" / name).read_text()) for name in ("paper.json", "paper_cost.json"))
+    drawn = {FIGURES / name: svg for name, svg in figures(small).items()}
+    return drawn | {ROOT / "docs" / "paper.md": page(small, cost)}
 
 
-def is_stale() -> bool:
-    drawn = figures(json.loads((ROOT / "docs" / "paper.json").read_text()))
-    there = {file.name: file.read_text() for file in FIGURES.glob("*.svg")}
-    return there != drawn or (ROOT / "docs" / "paper.md").read_text() != page()
+def there() -> dict[Path, str]:
+    files = [*FIGURES.glob("*.svg"), ROOT / "docs" / "paper.md"]
+    return {file: file.read_text() for file in files if file.exists()}
 
 
 if __name__ == "__main__":
@@ -319,6 +312,10 @@ if __name__ == "__main__":
         for name, content in {"paper.json": found, "paper_cost.json": rates()}.items():
             (ROOT / "docs" / name).write_text(json.dumps(content, allow_nan=False) + "\n")
     if "--check" not in sys.argv:
-        write()
-    elif is_stale():
+        FIGURES.mkdir(exist_ok=True)
+        for old in there().keys() - written().keys():
+            old.unlink()
+        for file, text in written().items():
+            file.write_text(text)
+    elif there() != written():
         sys.exit("docs/paper.md is stale: run python docs/paper.py")

@@ -1,7 +1,10 @@
 """The paper's study: every step is there, a budget stops it, and the same command goes on without computing twice."""
 
+import importlib
 import json
 import sys
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,14 +19,20 @@ from unlearn_core.experiment.paper_trends import FINDINGS, verdict
 from unlearn_core.store import Store
 from unlearn_core.unlearning import FineTune, NegGradPlus
 from unlearn_core.unlearning.relabel.salun import SalUn
+from unlearn_core.words import spread
 
+DOCS = Path(__file__).parents[1] / "docs"
+RATES = {"small": 1000.0, "full": 10.0, "processes": 2}
+TITLES = {finding.name: finding.title for finding in FINDINGS}
 FEW = (FineTune(epochs=1), NegGradPlus(epochs=1), SalUn(epochs=1))
 
 
 @pytest.fixture
 def tiny(monkeypatch, tmp_path):
     """The study on a few digits with two algorithms; the store's folder."""
-    monkeypatch.setitem(paper.SCALES, "small", paper.Scale(300, 100, {"width": 8, "epochs": 3}, models=10, size=12))
+    monkeypatch.setitem(
+        paper.SCALES, "small", paper.Scale(300, 100, {"width": 8, "epochs": 3}, models=10, size=12, epochs=1)
+    )
     monkeypatch.setattr(paper, "SINGLE", FEW)
     monkeypatch.setattr(paper, "SINGLES", FEW)
     monkeypatch.setenv("UNLEARN_WORKERS", "1")
@@ -80,22 +89,49 @@ def test_a_budget_stops_it_and_the_same_command_goes_on(tiny, capsys, monkeypatc
     low, high = (
         opened[f"entanglement {level}"].table.set_index(["method", "seed"])["tow"] for level in ("low", "high")
     )
-    line = shown[FINDINGS[0].title, "neggrad-plus"]
+    line = shown[TITLES["entanglement"], "neggrad-plus"]
     assert line["mean"] == pytest.approx((low["neggrad-plus"] - high["neggrad-plus"]).mean()) and line["n"] == 2
+    line = shown[TITLES["relabelling-entangled"], "salun"]
+    fall = (low - high).groupby("method").mean()
+    assert line["mean"] == pytest.approx(fall["salun"] - (fall["fine-tune"] + fall["neggrad-plus"]) / 2)
     alone, mix = (opened[name].table.set_index(["method", "seed"])["tow"] for name in ("one algorithm", "mix"))
-    line = shown[FINDINGS[5].title, "RUM^F NegGrad+"]
+    line = shown[TITLES["refining"], "RUM^F NegGrad+"]
     assert line["mean"] == pytest.approx((alone["rum-f-neggrad"] - mix["neggrad-plus"]).mean())
-    line = shown[FINDINGS[6].title, "RUM^F NegGrad+"]
+    line = shown[TITLES["alike"], "RUM^F NegGrad+"]
     assert line["mean"] == pytest.approx((alone["rum-f-neggrad"] - alone["rum-f-neggrad-shuffle"]).mean())
 
     # Models that forgot the other low set, on the first one, by hand.
     first, other = opened["memorization low"], opened["other low set"]
-    line = shown[FINDINGS[-1].title, "salun"]
+    line = shown[TITLES["other-set"], "salun"]
     at = [first.target.accuracies(other.logits("salun", seed)) for seed in range(2)]
     goal = [first.target.accuracies(first.logits("retrained", seed)) for seed in range(2)]
     wrongly = np.mean([np.prod([1 - abs(a[k] - g[k]) for k in a]) for a, g in zip(at, goal, strict=True)])
     own = other.table[other.table["method"] == "salun"]["tow"].mean()
     assert line["mean"] == pytest.approx(wrongly - own)
+
+    # The page is written from the same store; where a step was not run it says so.
+    monkeypatch.syspath_prepend(DOCS)
+    page, figures, numbers = (importlib.import_module(name) for name in ("paper", "paper_figures", "paper_numbers"))
+    found = numbers.numbers(Store(tiny), "small")
+    table = opened["entanglement low"].table.groupby("method")["tow"].mean()
+    said = {name: line["tow"]["mean"] for name, line in found["sets"]["entanglement low"]["methods"].items()}
+    assert said == pytest.approx(table.to_dict())
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["work"]["kinds"]["Training"]["results"] == len([*Store(tiny).results("Training")])
+    drawn = figures.figures(found)
+    assert {f"{name}.svg" for name in (*TITLES, "over-unlearning", "onion")} == set(drawn)
+    roots = [ElementTree.fromstring(svg) for svg in drawn.values()]  # noqa: S314 - drawn here
+    assert {root.tag for root in roots} == {"{http://www.w3.org/2000/svg}svg"}
+    whole = page.page(found, RATES)
+    assert all(title in whole and f"(paper/{name}.svg)" in whole for name, title in TITLES.items())
+    assert spread(said["salun"], found["sets"]["entanglement low"]["methods"]["salun"]["tow"]["half_width"]) in whole
+    assert "### Entanglement high\n\nNot run." not in whole
+    del found["sets"]["entanglement high"], found["requests"]
+    found["trends"][0] |= {"lines": {}, "verdicts": {}}
+    begun = page.page(found, RATES)
+    assert "### Entanglement high\n\nNot run." in begun and "privacy onion" not in begun
+    assert f"### {FINDINGS[0].title}\n\nNot run." in begun
+    assert numbers.numbers(Store(tiny), "full") == {}
 
 
 def test_the_other_low_set_breaks_ties_the_other_way():
