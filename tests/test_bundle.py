@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.numpy import save
 
 from unlearn_core.data import Data, add
 from unlearn_core.experiment import (
@@ -346,9 +347,55 @@ def test_without_a_bank_and_with_ones_own_images(store, tmp_path, monkeypatch, t
     assert not third.kinds()
 
     monkeypatch.setattr("unlearn_core.experiment.bundle.writing.IMAGES_BYTES", 10)
-    assert "too large for the file" in export(store, key(study), tmp_path / "bare.zip").images
-    with pytest.raises(BadValue, match="add them under the name mine first"):
-        import_bundle(Store(tmp_path / "fourth"), tmp_path / "bare.zip")
+    assert "grey squares stand for them" in export(store, key(study), tmp_path / "bare.zip").images
+    fourth = Store(tmp_path / "fourth")
+    import_bundle(fourth, tmp_path / "bare.zip")
+    there = OpenStudy.open(fourth, key(study))
+    assert np.array_equal(there.labels, here.labels) and there.classes == here.classes
+    assert there.pixels.shape == here.pixels.shape and set(there.pixels.ravel()) == {128}
+    assert everything(there).equals(everything(here)) and there.data.grey and not here.data.grey
+    # No path of the machine that it came from, and nothing that could be trained on.
+    assert "asked" not in json.loads((fourth.root / "data/own/mine/about.json").read_text())
+    with pytest.raises(BadValue, match="Of mine only the labels are in this store: add the same images"):
+        fulfil(fourth, training.but(seed=5))
+    # It goes on as it came; other images cannot take the name, the same ones take their place.
+    export(fourth, key(study), tmp_path / "on.zip")
+    assert import_bundle(Store(tmp_path / "fifth"), tmp_path / "on.zip") == key(study)
+    with pytest.raises(BadValue, match="A recorded study has images called mine, and these are others"):
+        add(tmp_path / "images", "mine", fourth.root / "data")
+    restored = tmp_path / "images" / "a"
+    restored.mkdir()
+    for i in np.flatnonzero(tiny.train.y[:160].numpy() == 0):
+        Image.fromarray(tiny.train.x[i][0].numpy()).save(restored / f"{i:03}.png")
+    add(tmp_path / "images", "mine", fourth.root / "data")
+    there = OpenStudy.open(fourth, key(study))
+    assert np.array_equal(there.pixels, here.pixels) and not there.data.grey
+    assert [p.name for p in (fourth.root / "data/own").iterdir() if not p.name.startswith(".lock")] == ["mine"]
+    with pytest.raises(BadValue, match="There is already a dataset called mine"):
+        add(tmp_path / "images", "mine", fourth.root / "data")
+
+    # Labels that are not as they should be.
+    with zipfile.ZipFile(tmp_path / "bare.zip") as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    about = json.loads(members["data/about.json"])
+    train, test = (np.array([0, 1]), np.array([1]))
+    for wrong in (
+        {"about.json": json.dumps(about | {"train": about["train"] + 1}).encode()},
+        {"about.json": json.dumps(about | {"shape": [1, 10**6, 10**6]}).encode()},
+        {"about.json": json.dumps(about | {"shape": "abc"}).encode()},
+        {"about.json": json.dumps(about | {"more": 1}).encode()},
+        {"about.json": json.dumps(about | {"fingerprint": "0" * 64}).encode()},
+        {"about.json": b"{"},
+        {"labels.safetensors": save({"train_y": train, "test_y": test})},
+        {"labels.safetensors": save({"train_y": train.astype(np.float32), "test_y": test})},
+        {"labels.safetensors": save({"train_y": train})},
+        {"labels.safetensors": b"0" * 100},
+    ):
+        changed = members | {f"data/{name}": content for name, content in wrong.items()}
+        sixth = Store(tmp_path / "sixth")
+        with pytest.raises(BadValue, match="the labels of 'mine' in it are damaged"):
+            import_bundle(sixth, packed(changed))
+        assert not sixth.kinds() and not (sixth.root / "data").exists()
 
 
 # -- a file with something wrong in it ---------------------------------------------------------------------------------

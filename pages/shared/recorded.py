@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.shared import access, state
 from pages.shared.text import escape
-from unlearn_core.experiment.bundle import import_bundle, recorded
+from unlearn_core.experiment.bundle import has_images, import_bundle, recorded
 from unlearn_core.params import BadValue
 from unlearn_core.store import StoreError
 
@@ -24,8 +24,16 @@ def mark() -> None:
     if (note := on_screen()) is not None:
         st.caption(
             f":material/inventory_2: **Recorded study.** It came in a file on {escape(note['imported'][:10])} and was "
-            "not run here: it can be read, and no work is started on it."
+            f"not run here: it can be read, and no work is started on it.{_without_images()}"
         )
+
+
+def _without_images() -> str:
+    result = state.store().open("Study", st.query_params["study"])
+    if has_images(state.store(), result):
+        return ""
+    name = escape(result.spec().training.data.name)
+    return f" Its images stayed behind: grey squares stand for them until you add your own copy of them as {name}."
 
 
 def start(label: str, *, disabled: bool = False, **how) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.experiment.bundle import has_images
 from unlearn_core.store import Store, StoreError, default_root
 
 
@@ -19,14 +20,14 @@ def store() -> Store:
 
 
 @st.cache_resource(max_entries=8)
-def _open(root: str, key: str) -> OpenStudy:
+def _open(root: str, key: str, images: bool) -> OpenStudy:
+    """With or without its images, which may be added while it is open."""
     return OpenStudy.open(Store(root), key)
 
 
 def opened(key: str) -> OpenStudy:
     """A finished study. Raises StoreError where there is none of this key, or no longer."""
-    store().open("Study", key)
-    return _open(str(store().root), key)
+    return _open(str(store().root), key, has_images(store(), store().open("Study", key)))
 
 
 def study() -> OpenStudy | None:

@@ -3,11 +3,19 @@
 import shutil
 import zipfile
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from unlearn_core.experiment.bundle import export, recorded
+from pages.shared import state
+from unlearn_core.data import Data, add
+from unlearn_core.experiment import Study, fulfil, stages
+from unlearn_core.experiment.bundle import export, import_bundle, recorded
+from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
 from unlearn_core.store import Store
+from unlearn_core.training import Training
+from unlearn_core.unlearning import FineTune
 
 
 def button(at, label: str):
@@ -68,3 +76,46 @@ def test_a_file_with_something_wrong_is_refused_in_one_sentence(open_page, store
         said = at.error[0].value.replace("\\", "")
         assert said.startswith("This file cannot be imported: ") and said.endswith(".")
     assert not list((store.root / "results").glob("*/*"))
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory, tiny):
+    """(a store with a recorded study whose images stayed behind, its key, the folder of these images)."""
+    folder = tmp_path_factory.mktemp("bare")
+    for i, (x, y) in enumerate(zip(tiny.train.x[:160], tiny.train.y[:160], strict=True)):
+        place = folder / "images" / tiny.classes[int(y)]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(x[0].numpy()).save(place / f"{i:03}.png")
+    store = Store(folder / "own")
+    add(folder / "images", "mine_own", store.root / "data")
+    training = Training(model="mlp", width=16, epochs=2, lr=0.2, batch=32, data=Data(name="mine_own"))
+    study = Study(
+        training=training, models=0, seeds=2, tuning_seeds=0, forget=AtRandom(size=30),
+        unlearners=(FineTune(epochs=1),), plans=(), controls=False,
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())
+        patch.setattr("unlearn_core.experiment.bundle.writing.IMAGES_BYTES", 10)
+        fulfil(store, study)
+        export(store, key(study), folder / "bare.zip", weights=False)
+    import_bundle(Store(folder / "store"), folder / "bare.zip")
+    return folder / "store", key(study), folder / "images"
+
+
+@pytest.mark.parametrize("page", ["explore", "plan", "compare", "audit", "report", "guess"])
+def test_without_images_and_weights_every_page_can_be_read(open_page, bare, page):
+    store, study, _ = bare
+    at = open_page(page, store, study=study)
+    assert [e.value for e in (*at.exception, *at.error)] == [] and at.title
+    said = "\n".join(c.value for c in at.sidebar.caption).replace("\\", "")
+    assert "grey squares stand for them until you add your own copy of them as mine_own." in said
+
+
+def test_images_that_are_added_are_seen_at_once(open_page, bare, tmp_path):
+    own = shutil.copytree(bare[0], tmp_path / "own")
+    at = open_page("explore", own, study=bare[1])
+    assert "grey squares" in "\n".join(c.value for c in at.sidebar.caption)
+    add(bare[2], "mine_own", own / "data")
+    at.run()
+    assert not at.exception and "grey squares" not in "\n".join(c.value for c in at.sidebar.caption)
+    assert len(np.unique(state.opened(bare[1]).pixels)) > 100

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from unlearn_core.params import BadValue
 from unlearn_core.store import StoreError
 
 
@@ -43,7 +44,8 @@ class Dataset:
     """A dataset ready for use; the three splits share no image.
 
     `mislabelled` (n_train,) bool says which training labels are known to be wrong, and `true_labels` (n_train,) int64
-    what they should be; both are None where nobody recorded it.
+    what they should be; both are None where nobody recorded it. With `grey` only the labels are there, of a study that
+    came in a file, and every pixel is the same.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Dataset:
     test: Images
     mislabelled: np.ndarray | None = None
     true_labels: np.ndarray | None = None
+    grey: bool = False
 
     def fingerprint(self) -> str:
         """SHA-256 over class names, pixels and labels of train, validation and test, in order: 64 hex digits."""
@@ -74,6 +77,11 @@ class Dataset:
 
     @cached_property
     def _moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        if self.grey:  # every model begins here, and none should see grey squares
+            raise BadValue(
+                f"Of {self.name} only the labels are in this store: add the same images under this name, then models "
+                "can be trained and asked."
+            )
         # A channel has 256 values, so its histogram gives both moments exactly without a copy of the pixels as floats.
         values = torch.arange(256, dtype=torch.float64) / 255
         means, stds = [], []

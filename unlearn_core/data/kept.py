@@ -1,4 +1,8 @@
-"""A whole dataset as a folder: images.safetensors and about.json. It appears whole or not at all."""
+"""A whole dataset as a folder: images.safetensors and about.json. It appears whole or not at all.
+
+Where a study came in a file and its images did not, labels.safetensors lies there in the place of the images: grey
+squares stand for them until a person adds the same images under the same name.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,16 @@ import shutil
 import uuid
 from pathlib import Path
 
+import torch
 from filelock import FileLock
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from unlearn_core.data.images import DataError, Images, Source, fingerprint
 from unlearn_core.params import BadValue
 from unlearn_core.store import flush
+
+IMAGES, LABELS = "images.safetensors", "labels.safetensors"
 
 
 def prepare(shelf: Path) -> None:
@@ -36,28 +43,69 @@ def write(place: Path, source: Source, about: dict) -> str:
     digest = fingerprint(source.classes, source.train, source.test)
     about = about | {"classes": list(source.classes), "fingerprint": digest}
     parts = {"train_x": source.train.x, "train_y": source.train.y, "test_x": source.test.x, "test_y": source.test.y}
-    staging = place.with_name(f".staging.{uuid.uuid4().hex[:8]}")
+    _place(place, IMAGES, parts, about)
+    return digest
+
+
+def write_labels(place: Path, train: torch.Tensor, test: torch.Tensor, about: dict) -> None:
+    """Write the labels alone of a dataset whose images are elsewhere; `about` has its classes, shape and fingerprint.
+
+    Raises as `write` does.
+    """
+    _place(place, LABELS, {"train_y": train, "test_y": test}, about | {"classes": list(about["classes"])})
+
+
+def has_images(place: Path) -> bool:
+    """Whether the images are there, not only their labels."""
+    return not (place / LABELS).exists()
+
+
+def labels(place: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """(n,) and (n_test,) int64 labels, whether the images are there or not. Raises DataError where they are damaged."""
+    try:
+        with safe_open(place / (IMAGES if has_images(place) else LABELS), "pt") as parts:
+            return parts.get_tensor("train_y"), parts.get_tensor("test_y")
+    except (OSError, SafetensorError) as error:
+        raise DataError(damaged(place)) from error
+
+
+def _place(place: Path, file: str, parts: dict, about: dict) -> None:
+    staging, labels_only = (place.with_name(f".staging.{uuid.uuid4().hex[:8]}") for _ in range(2))
     prepare(place.parent)
     try:
         with FileLock(place.parent / ".lock"):
             # Whoever holds the lock is the only writer, so what lies in staging was left by one that died.
             for left in place.parent.glob(".staging.*"):
                 shutil.rmtree(left, ignore_errors=True)
-            if place.exists():
-                raise BadValue(f"There is already a dataset called {place.name}; choose another name.")
+            _free(place, about)
             try:
                 staging.mkdir()
-                (staging / "images.safetensors").write_bytes(save({k: v.contiguous() for k, v in parts.items()}))
+                (staging / file).write_bytes(save({k: v.contiguous() for k, v in parts.items()}))
                 (staging / "about.json").write_text(json.dumps(about, indent=1, allow_nan=False))
                 for file in (*staging.iterdir(), staging):
                     flush(file)
+                if place.exists():  # its labels alone: they make room for the images
+                    os.rename(place, labels_only)
                 os.rename(staging, place)
                 flush(place.parent)
             finally:
-                shutil.rmtree(staging, ignore_errors=True)
+                for left in (staging, labels_only):
+                    shutil.rmtree(left, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         raise _unwritable(place.parent, error) from error
-    return digest
+
+
+def _free(place: Path, wanted: dict) -> None:
+    """Raises BadValue unless a dataset may be written to this place."""
+    if not place.exists():
+        return
+    if has_images(place):
+        raise BadValue(f"There is already a dataset called {place.name}; choose another name.")
+    if about(place)["fingerprint"] != wanted["fingerprint"]:
+        raise BadValue(
+            f"A recorded study has images called {place.name}, and these are others: choose another name, or add the "
+            "same ones."
+        )
 
 
 def about(place: Path) -> dict:
@@ -70,10 +118,16 @@ def about(place: Path) -> dict:
 
 
 def read(place: Path) -> Source:
-    """The dataset at `place`, checked against its own fingerprint. Raises DataError when it is damaged."""
+    """The dataset at `place`, checked against its own fingerprint, which labels alone cannot be. Raises DataError when
+    it is damaged.
+    """
     sheet = about(place)
+    if not has_images(place):
+        shape = [int(side) for side in sheet["shape"]]
+        grey = [torch.full((1, *shape), 128, dtype=torch.uint8).expand(len(y), *shape) for y in labels(place)]
+        return Source(sheet["classes"], *map(Images, grey, labels(place)))
     try:
-        part = load_file(place / "images.safetensors")
+        part = load_file(place / IMAGES)
         train, test = Images(part["train_x"], part["train_y"]), Images(part["test_x"], part["test_y"])
     except (OSError, SafetensorError, KeyError) as error:
         raise DataError(damaged(place)) from error

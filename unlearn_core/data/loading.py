@@ -61,11 +61,11 @@ def load(data: Data, root: Path, tell: Tell = silent) -> Dataset:
             f"not with {data.fingerprint[:12]}."
         )
     # The fingerprint on disk is part of what is remembered: the name may have been given to other images meanwhile.
-    return _assembled(data.but(fingerprint=found), root)
+    return _assembled(data.but(fingerprint=found), root, grey=not kept.has_images(place))
 
 
 @lru_cache(maxsize=4)
-def _assembled(data: Data, root: Path) -> Dataset:
+def _assembled(data: Data, root: Path, grey: bool = False) -> Dataset:
     row = DATASETS.get(data.name)
     classes, train, test = kept.read(root / "own" / data.name) if row is None else row.load(root, data.seed)
     train = _fewer(train, data.train, data.seed, "training", data.name)
@@ -81,7 +81,7 @@ def _assembled(data: Data, root: Path) -> Dataset:
             "smaller validation share."
         )
     if row is None or not row.wrong:
-        return Dataset(data.name, classes, train, validation, test)
+        return Dataset(data.name, classes, train, validation, test, grey=grey)
     noisy, wrong = wrong_labels(labels, row.wrong, len(classes), data.seed)
     relabelled = Images(train.x, train.y.new_tensor(noisy))
     return Dataset(data.name, classes, relabelled, validation, test, mislabelled=wrong, true_labels=labels)

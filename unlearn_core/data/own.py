@@ -63,7 +63,7 @@ def free_place(name: str, root: Path) -> Path:
     if name.lower() in {known.lower() for known in DATASETS}:
         raise BadValue(f"{name} is the name of a dataset that the program has already; choose another name.")
     place = below(root, "own", name)
-    if place.exists():
+    if place.exists() and kept.has_images(place):
         raise BadValue(f"There is already a dataset called {name}; choose another name.")
     return place
 

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -68,6 +69,8 @@ def stack_size(training: Training, dataset: Dataset) -> int:
 
 def _one(training: Training, dataset: Dataset):
     device = pick_device()
+    if dataset.grey:  # its size alone counts, which grey squares in the place of images do not change
+        dataset = replace(dataset, grey=False)
     model = new_model(training.model, dataset, 0, training.width).to(device)
     return model, dataset.train.x[: training.batch].to(device)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unlearn_core.data import DATASETS
+from unlearn_core.data import DATASETS, kept
+from unlearn_core.data.own import place_of
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.bank import BankPart, bank_stability, parts_of
 from unlearn_core.experiment.comparison import CEILING
@@ -57,7 +58,9 @@ LEFT = {
 }  # fmt: skip
 MAPS = ("pca", "umap")
 WEIGHTS = "weights.safetensors"  # most of a large net's results, and nothing that a page shows
-DATA_FILES = ("about.json", "images.safetensors")
+DATA_FILES = ("about.json", kept.IMAGES)
+ABOUT = ("name", "classes", "fingerprint", "train", "test", "shape")  # what is said of images that stay behind
+LABEL_FILES = ("about.json", kept.LABELS)  # where the images are too large to go along
 RECORDED = "recorded"  # the note in the folder of a study that came in a file
 
 
@@ -139,13 +142,22 @@ def recorded(store: Store, study_key: str) -> dict | None:
     return json.loads(note.read_text())
 
 
+def has_images(store: Store, result: Result) -> bool:
+    """Whether the images of a study's result are in the store, not only their labels, as where it came without them."""
+    place = place_of(result.spec().training.data.name, store.root / "data")
+    return place is None or kept.has_images(place)
+
+
 def where_images_are(data: dict) -> str:
     """One sentence on where the images of a bundle come from, where `data` is what its sheet says of them."""
     name, row = data["name"], DATASETS.get(data["name"])
     if row is None and data["included"]:
         return f"The file holds your own images, {name}: pass it on only where they may go."
     if row is None:
-        return f"The images of {name} are too large for the file: add them under this name before you import it."
+        return (
+            f"The images of {name} are too large for the file. Their labels go along, and grey squares stand for them "
+            "until you add your own copy under this name."
+        )
     if row.fetch is None:
         return f"The images of {name} need no room in the file: they come with the program."
     return f"The images of {name} are not in the file: they are downloaded when the study is first opened."

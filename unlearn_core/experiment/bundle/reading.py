@@ -8,6 +8,7 @@ the checks cannot tell is whether the numbers were ever measured: checksums find
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -30,7 +31,18 @@ from unlearn_core import room
 from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.images import DataError
 from unlearn_core.data.own import NAME, place_of
-from unlearn_core.experiment.bundle.contents import DATA_FILES, FORMAT, KINDS, RECORDED, WEIGHTS, belongs, named, needed
+from unlearn_core.experiment.bundle.contents import (
+    ABOUT,
+    DATA_FILES,
+    FORMAT,
+    KINDS,
+    LABEL_FILES,
+    RECORDED,
+    WEIGHTS,
+    belongs,
+    named,
+    needed,
+)
 from unlearn_core.experiment.forget_sets import bring_names, sane_name
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, build, key
@@ -134,7 +146,7 @@ def _checked_names(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 def _is_ours(name: str) -> bool:
     parts = name.split("/")
     if parts[0] == "data":
-        return len(parts) == 2 and parts[1] in DATA_FILES
+        return len(parts) == 2 and parts[1] in {*DATA_FILES, *LABEL_FILES}
     if parts[0] != "results":
         return name == "bundle.json"
     if len(parts) != 4:
@@ -253,10 +265,12 @@ def _readable(file: Path, said: str) -> None:
 
 
 def _unpack_images(archive: zipfile.ZipFile, members: dict, data: dict, aside: Path) -> None:
-    """The images that came along, checked against their own fingerprint and the one of the sheet."""
+    """The images that came along, checked against their own fingerprint and the one of the sheet; or their labels."""
+    place = aside / "images" / "own"
+    if data.get("labels") and not data.get("included"):
+        _unpack_labels(archive, members, data, place)
     if not data.get("included"):
         return
-    place = aside / "images" / "own"
     for file in DATA_FILES:
         _take(archive, members, f"data/{file}", place / file)
     try:
@@ -272,6 +286,31 @@ def _unpack_images(archive: zipfile.ZipFile, members: dict, data: dict, aside: P
             raise _bad(f"the images of {_shown(data['name'])} in it are no images")
     if kept.about(place)["fingerprint"] != data["fingerprint"]:
         raise _bad(f"the images of {_shown(data['name'])} in it are not those of the study")
+
+
+def _unpack_labels(archive: zipfile.ZipFile, members: dict, data: dict, place: Path) -> None:
+    """The labels of images that stayed behind: what they say of themselves is believed where it can be."""
+    for file in LABEL_FILES:
+        _take(archive, members, f"data/{file}", place / file)
+    wrong = _bad(f"the labels of {_shown(data['name'])} in it are damaged")
+    try:
+        sheet, labels = kept.about(place), kept.labels(place)
+        sides, counts, lengths = [*sheet["shape"]], [sheet["train"], sheet["test"]], [len(y) for y in labels]
+    except (DataError, LookupError, TypeError, ValueError) as error:
+        raise wrong from error
+    classes = len(sheet["classes"])
+    sound = (
+        set(sheet) == set(ABOUT)
+        and all(isinstance(name, str) for name in sheet["classes"])
+        and all(type(n) is int for n in (*sides, *counts))
+        and len(sides) == 3
+        and min(sides) > 0
+        and math.prod(sides) * sum(counts) <= MOST_BYTES
+        and counts == lengths
+        and all(y.dtype == torch.int64 and y.ndim == 1 and len(y) and 0 <= y.min() <= y.max() < classes for y in labels)
+    )
+    if not sound or (sheet["name"], sheet["fingerprint"]) != (data["name"], data["fingerprint"]):
+        raise wrong
 
 
 def _whole(staged: Store, study_key: str) -> OpenStudy:
@@ -306,7 +345,7 @@ def _check_images(store: Store, study: OpenStudy, data: dict) -> None:
     if not NAME.fullmatch(name) or not re.fullmatch(r"[0-9a-f]{64}", data["fingerprint"]):
         raise _bad("the images that it names cannot be had")
     place = place_of(name, store.root / "data")
-    if place is None and not data.get("included"):
+    if place is None and not data.get("included") and not data.get("labels"):
         raise BadValue(f"The images of this study are not in the file; add them under the name {name} first.")
     if place is not None and kept.about(place)["fingerprint"] != data["fingerprint"]:
         raise BadValue(f"This store has other images under the name {name}; import the study into another store.")
@@ -333,6 +372,10 @@ def _publish(store: Store, staged: Store, study: OpenStudy, sheet: dict) -> None
         if data.get("included") and not place.exists():
             came = staged.root / "images" / "own"
             kept.write(place, kept.read(came), kept.about(came))
+            undo.append(lambda: shutil.rmtree(place, ignore_errors=True))
+        elif data.get("labels") and not place.exists():
+            came = staged.root / "images" / "own"
+            kept.write_labels(place, *kept.labels(came), kept.about(came) | {"skipped": []})
             undo.append(lambda: shutil.rmtree(place, ignore_errors=True))
         folders = [p for kind in staged.kinds() for p in (staged.root / "results" / kind).iterdir()]
         for folder in sorted(folders, key=lambda p: p.name == study.key):

@@ -10,11 +10,15 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors.torch import save
+
 from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.own import place_of
 from unlearn_core.experiment.bundle.contents import (
+    ABOUT,
     DATA_FILES,
     FORMAT,
+    LABEL_FILES,
     WEIGHTS,
     named,
     needed,
@@ -74,8 +78,11 @@ def export(store: Store, study_key: str, path: str | Path, weights: bool = True)
                 archive.writestr(f"results/{each}/manifest.json", manifest)
                 for name in json.loads(manifest)["files"]:
                     archive.write(result.folder / name, f"results/{each}/{name}")
-            for file in images:
-                archive.write(file, f"data/{file.name}")
+            for name, content in images.items():
+                if isinstance(content, Path):
+                    archive.write(content, f"data/{name}")
+                else:
+                    archive.writestr(f"data/{name}", content)
         flush(aside)
         os.replace(aside, path)
     except OSError as error:
@@ -95,15 +102,22 @@ def _manifest(result: Result, weights: bool) -> bytes:
     return json.dumps(manifest | {"lacks": [WEIGHTS]}, indent=1).encode()
 
 
-def _images(store: Store, study: OpenStudy) -> tuple[list[Path], dict]:
-    """A person's own images, where they are small enough to go along, and what is said of the dataset."""
+def _images(store: Store, study: OpenStudy) -> tuple[dict[str, Path | bytes], dict]:
+    """What goes along of a person's own images, by file name, and what is said of the dataset: the images where they
+    are small enough, else their labels.
+    """
     name = study.spec.training.data.name
     if name in DATASETS:
-        return [], {"name": name, "fingerprint": "", "included": False}
+        return {}, {"name": name, "fingerprint": "", "included": False}
     place = place_of(name, store.root / "data")
     if place is None:
         raise BadValue(f"The images of {name} are not in this store, so the study cannot be written to a file.")
+    about = kept.about(place)
+    data = {"name": name, "fingerprint": about["fingerprint"], "included": False, "labels": False}
     files = [place / file for file in DATA_FILES]
-    small = sum(file.stat().st_size for file in files) <= IMAGES_BYTES
-    data = {"name": name, "fingerprint": kept.about(place)["fingerprint"], "included": small}
-    return (files if small else []), data
+    if kept.has_images(place) and sum(file.stat().st_size for file in files) <= IMAGES_BYTES:
+        return {file.name: file for file in files}, data | {"included": True}
+    train, test = kept.labels(place)
+    said = {key: about[key] for key in ABOUT}  # and no path of this machine
+    content = json.dumps(said).encode(), save({"train_y": train, "test_y": test})
+    return dict(zip(LABEL_FILES, content, strict=True)), data | {"labels": True}
