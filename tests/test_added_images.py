@@ -11,11 +11,12 @@ from PIL import Image
 from unlearn_core import jobs
 from unlearn_core.data import DataError, decode, own
 from unlearn_core.experiment import added_images, fulfil
-from unlearn_core.experiment.added_images import added, ask, found_in
+from unlearn_core.experiment.added_images import added, ask, found_in, once
 from unlearn_core.experiment.again import verify
 from unlearn_core.experiment.own_images import overview
 from unlearn_core.experiment.shown import study_of
 from unlearn_core.params import BadValue, key
+from unlearn_core.progress import silent
 
 
 def folder(top, counts: dict[str, int]):
@@ -105,6 +106,18 @@ def test_files_that_changed_are_another_import(store, pets, change):
     with pytest.raises(BadValue, match="^Files there were added, changed or removed since"):
         fulfil(store, before)
     assert own(store.root / "data") == [] and not list((store.root / "data" / "own").glob("*"))
+
+
+def test_a_copy_of_the_files_is_known_by_what_is_in_them(store, pets, tmp_path):
+    first = once(store, pets, "pets", silent)
+    assert once(store, pets, "pets", silent) == first
+    shutil.copytree(pets, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert once(store, tmp_path / "copy", "pets", silent) == first
+    assert len(list(store.results("AddedImages"))) == 1
+    (tmp_path / "copy" / "train" / "cat" / "000.png").unlink()
+    with pytest.raises(BadValue, match="pets are other images"):
+        once(store, tmp_path / "copy", "pets", silent)
+    assert own(store.root / "data") == [first]
 
 
 def test_what_the_program_does_not_look_at_changes_nothing(store, pets):

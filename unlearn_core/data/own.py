@@ -107,6 +107,26 @@ def add(
     check(test_share, size)
     place = free_place(name, root)
     kept.prepare(place.parent)
+    images, skipped = read(source, test_share=test_share, seed=seed, size=size, listed=listed, tell=tell)
+    tell("writing the dataset", 0, 1)
+    about = {"name": name, "skipped": skipped, "train": len(images.train.y), "test": len(images.test.y)}
+    about |= {"shape": list(images.train.x.shape[1:])} | ({"asked": asked} if asked else {})
+    kept.write(place, images, about)
+    tell("writing the dataset", 1, 1)
+    return _imported(place)
+
+
+def read(
+    source: Path,
+    *,
+    test_share: float = 0.2,
+    seed: int = 0,
+    size: int | None = None,
+    listed: str = "",
+    tell: Tell = silent,
+) -> tuple[Source, tuple[tuple[str, str], ...]]:
+    """The images of a source as `add` takes them in, and what it leaves out with the reasons. Raises as `add` does."""
+    check(test_share, size)
     tell("looking for images", 0, 1)
     _still(source, listed)
     found = find(source)
@@ -125,15 +145,8 @@ def add(
         parts = whole.take(np.setdiff1d(np.arange(len(labels)), test)), whole.take(test)
     if not len(parts[1].y):
         raise BadValue("No test image is left; give a larger test share or more images.")
-
     _still(source, listed)
-    tell("writing the dataset", 0, 1)
-    skipped = decoded.skipped + found.left_out
-    about = {"name": name, "skipped": skipped, "train": len(parts[0].y), "test": len(parts[1].y)}
-    about |= {"shape": list(whole.x.shape[1:])} | ({"asked": asked} if asked else {})
-    kept.write(place, Source(found.classes, *parts), about)
-    tell("writing the dataset", 1, 1)
-    return _imported(place)
+    return Source(found.classes, *parts), decoded.skipped + found.left_out
 
 
 def _still(source: Path, listed: str) -> None:

@@ -11,11 +11,13 @@ from itertools import count
 from pathlib import Path
 
 from unlearn_core.data import Imported, add, own
-from unlearn_core.data.own import asked_by, check, free_place
+from unlearn_core.data.images import fingerprint
+from unlearn_core.data.kept import has_images
+from unlearn_core.data.own import asked_by, check, free_place, place_of, read
 from unlearn_core.data.sources import listing, real
 from unlearn_core.experiment.own_images import Overview, overview, reasons_of
 from unlearn_core.experiment.stages import MAKERS, fulfil
-from unlearn_core.params import Spec, key, param, spec
+from unlearn_core.params import BadValue, Spec, key, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.store import Draft, Result, Store
 
@@ -96,15 +98,22 @@ def found_in(result: Result) -> Overview:
 
 
 def once(store: Store, source: Path, name: str, tell: Tell) -> Imported:
-    """The images of a source under a name: as they were added from the same files before, or added now. Raises BadValue
-    where the name belongs to others.
+    """The images of a source under a name: as they were added before, or added now. The same files are known by their
+    names, sizes and times; where those changed, as in a copy of the files, by what is in them. Raises BadValue where
+    the name belongs to other images.
     """
-    there = {mine.name: mine.fingerprint for mine in own(store.root / "data")}
+    root = store.root / "data"
+    there = {mine.name: mine for mine in own(root)}.get(name)
+    if there is None or not has_images(place_of(name, root)):
+        return found_in(fulfil(store, ask(store, source, name), tell)).about
     for result in store.results("AddedImages"):
         about, wanted = found_in(result).about, result.spec()
-        if about.name == name and there.get(name) == about.fingerprint and wanted.listing == listing(source):
+        if about.name == name and there.fingerprint == about.fingerprint and wanted.listing == listing(source):
             return about
-    return found_in(fulfil(store, ask(store, source, name), tell)).about
+    images, _ = read(source, listed=listing(source), tell=tell)
+    if fingerprint(images.classes, images.train, images.test) == there.fingerprint:
+        return there
+    raise BadValue(f"{name} are other images than those at {source}. Give another --store, or the same images.")
 
 
 def added(store: Store) -> list[Overview]:
