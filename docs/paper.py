@@ -19,7 +19,7 @@ from tables import table  # noqa: E402
 
 from unlearn_core.experiment.paper import NAMES, SCALES  # noqa: E402
 from unlearn_core.experiment.paper_trends import VERDICTS  # noqa: E402
-from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED  # noqa: E402
+from unlearn_core.experiment.study_table import CEILING, ORIGINAL, REFERENCES, RETRAINED  # noqa: E402
 from unlearn_core.rum import PARTS  # noqa: E402
 from unlearn_core.store import Store  # noqa: E402
 from unlearn_core.words import duration, spread  # noqa: E402
@@ -51,7 +51,7 @@ def page(small: dict, cost: dict) -> str:
         "## On what",
         setting(small),
         "## Finding by finding",
-        *(finding(trend) for trend in small["trends"]),
+        *(finding(trend, small) for trend in small["trends"]),
         over_unlearning(small["sets"]["mix"]),
         *([onion(small["requests"])] if "requests" in small else []),
         "## Tables",
@@ -99,11 +99,34 @@ def _share(found: dict) -> str:
     return f"{found['mean']:.1%}"
 
 
-def finding(trend: dict) -> str:
+def finding(trend: dict, small: dict) -> str:
     head = f'<a id="{trend["name"]}"></a>\n\n### {trend["title"]}'
     if not trend["lines"]:
         return f"{head}\n\nNot run."
-    return f"{head}\n\n![{trend['title']}](paper/{trend['name']}.svg)\n\n{sentence(trend)}"
+    picture = f"![{trend['title']}](paper/{trend['name']}.svg)"
+    note = NOTES[trend["name"]](small["sets"]) if trend["name"] in NOTES else ""
+    return f"{head}\n\n{picture}\n\n{sentence(trend)}{note}"
+
+
+def level_note(sets: dict) -> str:
+    """What else is different between the levels of entanglement."""
+    levels = [sets[f"entanglement {level}"] for level in PARTS]
+    memorized = ", ".join(spread(one["memorization"]) for one in levels)
+    untouched = ", ".join(_pm(one["methods"][ORIGINAL]["tow"]) for one in levels)
+    return (
+        f" The sets of low, medium and high entanglement differ in memorization too, which is {memorized} on average: "
+        f"doing nothing reads a ToW of {untouched} on them."
+    )
+
+
+def settings_note(sets: dict) -> str:
+    return (
+        " The paper chose the settings of every part and publishes only their ranges; here an algorithm has one "
+        "learning rate, chosen for the whole set, in all parts."
+    )
+
+
+NOTES = {"entanglement": level_note, "refining": settings_note}
 
 
 def sentence(trend: dict) -> str:
@@ -172,12 +195,12 @@ def onion(requests: dict) -> str:
 
 def legend(found: dict) -> str:
     return (
-        f"Means over {found['setting']['seeds']} seeds with 95 % intervals. `{ORIGINAL}` is doing nothing; "
-        f"`{CEILING}` is the noise floor, one retrained model against another. `tow` is the paper's measure; group ToW "
-        "measures each third by memorization for itself, so that forgetting one too much and another too little cannot "
-        "cancel. ToW-MIA has the share of forget images that the confidence attack calls non-members in the place of "
-        "their accuracy. Gaps are accuracies less those of the retrained model. LiRA AUC compares with the second "
-        "retrained model: 0.5 is perfect."
+        f"Means over {found['setting']['seeds']} seeds with 95 % intervals. {REFERENCES[ORIGINAL]} is doing nothing; "
+        f"{REFERENCES[CEILING]} is the noise floor, one retrained model against another. ToW is the paper's measure; "
+        "group ToW measures each third by memorization for itself, so that forgetting one too much and another too "
+        "little cannot cancel. ToW-MIA has the share of forget images that the confidence attack calls non-members in "
+        "the place of their accuracy. Gaps are accuracies less those of the retrained model. LiRA AUC compares with "
+        "the second retrained model: 0.5 is perfect."
     )
 
 
@@ -198,8 +221,10 @@ def set_table(name: str, one: dict | None) -> str:
             " `salun` is as its paper means it, `salun-no-2` keeps the least salient weights, `salun-no-3` teaches the "
             "true labels."
         )
+    titles = [line["title"] for line in one["methods"].values()]
     rows = [
-        (f"`{method}`", *(_pm(line[m]) for m in ("tow", "group_tow", "tow_mia")))
+        (line["title"] if titles.count(line["title"]) == 1 else f"`{method}`",)
+        + tuple(_pm(line[m]) for m in ("tow", "group_tow", "tow_mia"))
         + tuple(_pm(line[f"{s}_gap"], signed=True) for s in ("forget", "retain", "test"))
         + (_pm(line["lira_auc"]), f"{line['seconds']:.1f}")
         for method, line in one["methods"].items()

@@ -100,6 +100,10 @@ def test_a_budget_stops_it_and_the_same_command_goes_on(tiny, capsys, monkeypatc
     line = shown[TITLES["alike"], "RUM^F NegGrad+"]
     assert line["mean"] == pytest.approx((alone["rum-f-neggrad"] - alone["rum-f-neggrad-shuffle"]).mean())
 
+    line = shown[TITLES["longer"], "RUM^F NegGrad+"]
+    longer = "rum-f-neggrad-vanilla-neggrad-plus"
+    assert line["mean"] == pytest.approx((alone["rum-f-neggrad"] - alone[longer]).mean())
+
     # Models that forgot the other low set, on the first one, by hand.
     first, other = opened["memorization low"], opened["other low set"]
     line = shown[TITLES["other-set"], "salun"]
@@ -118,6 +122,9 @@ def test_a_budget_stops_it_and_the_same_command_goes_on(tiny, capsys, monkeypatc
     assert said == pytest.approx(table.to_dict())
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["work"]["kinds"]["Training"]["results"] == len([*Store(tiny).results("Training")])
+    # A control that is its plan has no line of its own.
+    assert "rum-f-neggrad-f-neggrad-plus" in opened["one algorithm"].table["method"].unique()
+    assert not any("neggrad-f-" in name for name in found["sets"]["one algorithm"]["methods"])
     drawn = figures.figures(found)
     assert {f"{name}.svg" for name in (*TITLES, "over-unlearning", "onion")} == set(drawn)
     roots = [ElementTree.fromstring(svg) for svg in drawn.values()]  # noqa: S314 - drawn here

@@ -1,9 +1,9 @@
 """How long a page takes and what it weighs: `python tests/benchmarks/pages.py STORE [ROUNDS]`, a finished study there.
 
-Prints a JSON line a page: seconds and bytes down of the first visit in a fresh browser, and of coming back to it by a
-click when everything it shows was shown before (the middle of ROUNDS, 3 unless told), with bytes up and down; then the
-memory of the server after the first round and after the last, which should be the same. Needs a Chromium. Not a test:
-times depend on the machine, and on what else it does.
+Prints a JSON line of the first page in a fresh browser, then one a page: seconds and bytes down of its first visit, and
+of coming back to it by a click when everything it shows was shown before (the middle of ROUNDS, 3 unless told), with
+bytes up and down; then the memory of the server after the first round and after the last, which should be the same.
+Needs a Chromium. Not a test: times depend on the machine, and on what else it does.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -22,7 +24,10 @@ sys.path.insert(0, str(ROOT))
 from tests.benchmarks.in_browser import Counted, serve  # noqa: E402
 from tests.browser.conftest import CHROMIUM, FLAGS, settle  # noqa: E402
 
-NAMES = ("Explore", "Plan", "Runs", "Compare", "Audit", "Report", "Guess")
+# Link -> heading of the page.
+HEADINGS = {"Start": "Unlearning workbench"} | {
+    name: name for name in ("Explore", "Plan", "Runs", "Compare", "Audit", "Report", "Guess")
+}
 # In the page itself, from the click of the pointer on: what drives the browser first waits until a link stands still.
 CLICKED = "document.addEventListener('click', () => { window.clicked = performance.now() }, true)"
 DRAWN = """title => document.querySelector('h1')?.innerText === title
@@ -30,55 +35,55 @@ DRAWN = """title => document.querySelector('h1')?.innerText === title
     && (performance.now() - window.clicked) / 1000"""
 
 
-def visit(page: Page, title: str) -> float:
+def visit(page: Page, name: str) -> float:
     """Seconds from the click to a page that stands."""
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
-    seconds = page.wait_for_function(DRAWN, arg=title, timeout=120_000, polling=5).json_value()
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
+    seconds = page.wait_for_function(DRAWN, arg=HEADINGS[name], timeout=120_000, polling=5).json_value()
     page.wait_for_timeout(1500)
     return seconds
 
 
-def main(store: str, rounds: int = 3) -> None:
+def measure(store: str, rounds: int = 3, names: tuple[str, ...] = (*HEADINGS,)) -> Iterator[dict]:
+    """A line a page, then one of the server's memory."""
     server, url = serve(ROOT / "app.py", UNLEARN_STORE=store)
     with sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             page = browser.new_page(viewport={"width": 1280, "height": 720})
             counted = Counted(page)
+            began = time.perf_counter()
             page.goto(url)
             settle(page)
+            opened = time.perf_counter() - began
             page.evaluate(CLICKED)
             page.wait_for_timeout(2000)
-            print(json.dumps({"page": "Start", "first_bytes_down": counted.since()[1]}))
+            yield {"opened_seconds": round(opened, 2), "bytes_down": counted.since()[1]}
             first = {}
-            for name in NAMES:
+            for name in names:
                 first[name] = visit(page, name), counted.since()[1]
-            back, megabytes = {name: [] for name in NAMES}, []
+            back, megabytes = {name: [] for name in names}, []
             for _ in range(rounds):
                 megabytes.append(round(psutil.Process(server.pid).memory_info().rss / 1e6))
-                for name in NAMES:
+                for name in names:
                     seconds = visit(page, name)
                     back[name].append((seconds, *counted.since()))
-            for name in NAMES:
+            for name in names:
                 seconds, up, down = (statistics.median(each) for each in zip(*back[name], strict=True))
-                print(
-                    json.dumps(
-                        {
-                            "page": name,
-                            "first_seconds": round(first[name][0], 2),
-                            "first_bytes_down": first[name][1],
-                            "seconds": round(seconds, 3),
-                            "bytes_up": up,
-                            "bytes_down": down,
-                        }
-                    )
-                )
+                yield {
+                    "page": name,
+                    "first_seconds": round(first[name][0], 2),
+                    "first_bytes_down": first[name][1],
+                    "seconds": round(seconds, 3),
+                    "bytes_up": up,
+                    "bytes_down": down,
+                }
             megabytes.append(round(psutil.Process(server.pid).memory_info().rss / 1e6))
-            print(json.dumps({"visits": (rounds + 1) * len(NAMES), "megabytes": [megabytes[0], megabytes[-1]]}))
+            yield {"visits": (rounds + 1) * len(names), "megabytes": [megabytes[0], megabytes[-1]]}
         finally:
             server.kill()
             server.wait()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    for line in measure(sys.argv[1], *map(int, sys.argv[2:])):
+        print(json.dumps(line), flush=True)
