@@ -104,13 +104,13 @@ def finding(trend: dict, small: dict) -> str:
     if not trend["lines"]:
         return f"{head}\n\nNot run."
     picture = f"![{trend['title']}](paper/{trend['name']}.svg)"
-    note = NOTES[trend["name"]](small["sets"]) if trend["name"] in NOTES else ""
+    note = NOTES[trend["name"]](small) if trend["name"] in NOTES else ""
     return f"{head}\n\n{picture}\n\n{sentence(trend)}{note}"
 
 
-def level_note(sets: dict) -> str:
+def level_note(small: dict) -> str:
     """What else is different between the levels of entanglement."""
-    levels = [sets[f"entanglement {level}"] for level in PARTS]
+    levels = [small["sets"][f"entanglement {level}"] for level in PARTS]
     memorized = ", ".join(spread(one["memorization"]) for one in levels)
     untouched = ", ".join(_pm(one["methods"][ORIGINAL]["tow"]) for one in levels)
     return (
@@ -119,14 +119,30 @@ def level_note(sets: dict) -> str:
     )
 
 
-def settings_note(sets: dict) -> str:
+def settings_note(small: dict) -> str:
     return (
         " The paper chose the settings of every part and publishes only their ranges; here an algorithm has one "
-        "learning rate, chosen for the whole set, in all parts."
+        "learning rate, chosen for the whole set, in all parts; [plans searched for](#searched) are the exception."
     )
 
 
-NOTES = {"entanglement": level_note, "refining": settings_note}
+def search_note(small: dict) -> str:
+    """The plans that were found, and what they are held against."""
+    search = small["search"]
+    single = search["single"]
+    plans = "; ".join(
+        f"plan {i}: {', '.join(f'{part} {plan[part]}' for part in PARTS)} ({_pm(plan['confirmed'])}; "
+        f"{plan['tuning']:.3f} in the search)"
+        for i, plan in enumerate(search["plans"], 1)
+    )
+    return (
+        f" Of {search['trials']} plans tried on one model that is not reported, the best two, with the group ToW that "
+        f"they reach on the reported ones: {plans}. The best single algorithm: {single['title']} "
+        f"({_pm(single['confirmed'])}). Retrained again: {_pm(search['ceiling'])}."
+    )
+
+
+NOTES = {"entanglement": level_note, "refining": settings_note, "searched": search_note}
 
 
 def sentence(trend: dict) -> str:
@@ -253,6 +269,7 @@ STAGES = {
     "Training": "original and retrained models",
     "BankPart": "models of the bank",
     "Tuning": "choosing learning rates",
+    "PlanTrial": "plans tried in the search",
     "Run": "unlearning",
     "Embedding": "embeddings",
     "Map": "map",

@@ -43,6 +43,7 @@ def full_cost(kinds: dict, setting: dict, cost: dict) -> dict[str, float]:
         "Training": training,
         "BankPart": training * full.models / small.models,
         "Tuning": unlearning,
+        "PlanTrial": unlearning,
         "Run": unlearning,
         "Curvature": training,
         "Holdout": images,

@@ -13,8 +13,10 @@ from unlearn_core.evaluation.seeds import paired_difference, values_of
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.paper import BESIDE, NAMES, made
 from unlearn_core.experiment.paper_trends import trends
+from unlearn_core.experiment.search import brief
 from unlearn_core.experiment.stream import opened as opened_stream
 from unlearn_core.experiment.study_table import ORIGINAL, RETRAINED
+from unlearn_core.params import build
 from unlearn_core.rum import PARTS
 from unlearn_core.store import Result, Store
 
@@ -49,6 +51,8 @@ def numbers(store: Store, scale: str) -> dict:
     }
     if "cheaper scores" in found:
         said["scores"] = _scores(found["cheaper scores"])
+    if "searched plans" in found:
+        said["search"] = _search(found["searched plans"])
     if "requests in a row" in found:
         said["requests"] = _requests(found["requests in a row"])
     return _finite(said)
@@ -110,6 +114,21 @@ def _scores(result: Result) -> list[dict]:
     return result.table().rename_axis("score").reset_index().to_dict("records")
 
 
+def _search(result: Result) -> dict:
+    """What was found among how many plans, and the single algorithm that the best were held against."""
+    summary = result.json("summary")
+    plans = [build(plan["plan"]) for plan in summary["plans"]]
+    return {
+        "trials": summary["trials"],
+        "plans": [
+            {part: brief(getattr(plan, part)) for part in PARTS} | {k: line[k] for k in ("confirmed", "tuning")}
+            for plan, line in zip(plans, summary["plans"], strict=True)
+        ],
+        "single": {"title": brief(build(summary["single"]["unlearner"])), "confirmed": summary["single"]["confirmed"]},
+        "ceiling": summary["ceiling"],
+    }
+
+
 def _requests(result: Result) -> dict:
     """Requests one after the other: how each set moved, and who was newly exposed."""
     stream = opened_stream(result)
@@ -120,7 +139,17 @@ def _requests(result: Result) -> dict:
     }
 
 
-WORK = ("Training", "BankPart", "Tuning", "Run", "Embedding", "Map", "Curvature", "Holdout")  # what takes time
+WORK = (
+    "Training",
+    "BankPart",
+    "Tuning",
+    "PlanTrial",
+    "Run",
+    "Embedding",
+    "Map",
+    "Curvature",
+    "Holdout",
+)  # what takes time
 
 
 def _work(store: Store) -> dict:

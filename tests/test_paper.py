@@ -35,6 +35,8 @@ def tiny(monkeypatch, tmp_path):
     )
     monkeypatch.setattr(paper, "SINGLE", FEW)
     monkeypatch.setattr(paper, "SINGLES", FEW)
+    monkeypatch.setattr(paper, "ALONE", ("fine-tune", "neggrad-plus"))
+    monkeypatch.setattr(paper, "TRIALS", 6)
     monkeypatch.setenv("UNLEARN_WORKERS", "1")
     return tmp_path / "store"
 

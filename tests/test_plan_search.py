@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unlearn_core.cli import app
-from unlearn_core.experiment import OpenStudy, Run, fulfil
+from unlearn_core.experiment import OpenStudy, Run, fulfil, spread
 from unlearn_core.experiment.search import PlanSearch, begun, ground, ranked, trials_of, try_all
 from unlearn_core.experiment.search_cost import search_cost
 from unlearn_core.experiment.side_by_side import unlearn_plans
@@ -264,6 +264,25 @@ def test_what_plans_share_is_done_once(copied, search, monkeypatch):
     on = ground(copied, search)
     try_all(copied, [on.trial(plan.resolve(on.cut)) for plan in search.space(on.names).grid()])
     assert steps == [2, 4, 8]  # instead of three times 8
+
+
+def test_nets_too_large_to_stack_are_shared_out_among_workers(copied, search, monkeypatch):
+    on = ground(copied, search)
+    trials = [on.trial(plan.resolve(on.cut)) for plan in search.space(on.names).grid()]
+    alone = [result.table() for result in try_all(copied, trials[:4])]
+    monkeypatch.setattr("unlearn_core.experiment.search.goes_stacked", lambda *_: False)
+    monkeypatch.setattr("unlearn_core.experiment.search.workers", lambda: 2)
+    groups = []
+    monkeypatch.setattr(
+        "unlearn_core.experiment.search.spread",
+        lambda store, tasks, tell: groups.extend(tasks) or [spread.spread(store, [task], tell) for task in tasks],
+    )
+    for result in [copied.open("PlanTrial", key(trial)) for trial in trials[:4]]:
+        shutil.rmtree(result.folder)
+    shared = [result.table() for result in try_all(copied, trials[:4])]
+    assert groups == [trials[:2], trials[2:4]]
+    for one, other in zip(alone, shared, strict=True):
+        assert np.allclose(one["group_tow"], other["group_tow"], atol=0.02) and (one["seed"] == other["seed"]).all()
 
 
 def test_a_summary_is_plain_json(copied, search):

@@ -18,13 +18,14 @@ import pandas as pd
 
 from unlearn_core import evaluation
 from unlearn_core.data import Data
-from unlearn_core.ensembles import Bank
+from unlearn_core.engines import workers
+from unlearn_core.ensembles import Bank, goes_stacked
 from unlearn_core.experiment.attributes import known, refine, target
 from unlearn_core.experiment.measures import Validation, measure
 from unlearn_core.experiment.proposals import Space, settings
 from unlearn_core.experiment.side_by_side import unlearn_plans
-from unlearn_core.experiment.spread import found
-from unlearn_core.experiment.stages import MAKERS, Run, all_logits, dataset, fulfil, run_all, train_all
+from unlearn_core.experiment.spread import found, spread
+from unlearn_core.experiment.stages import MAKERS, TOGETHER, Run, all_logits, dataset, fulfil, run_all, train_all
 from unlearn_core.experiment.study import AGAIN, SINGLES
 from unlearn_core.experiment.tuning import TUNING, within
 from unlearn_core.forget import ByMemorization, ForgetSet
@@ -159,24 +160,37 @@ def ground(store: Store, search: PlanSearch, tell: Tell = silent) -> Ground:
 
 
 def try_all(store: Store, trials: Sequence[PlanTrial], tell: Tell = silent) -> list[Result]:
-    """All of these trials of one forget set, in order; missing ones are carried out together.
+    """All of these trials of one forget set, in order; missing ones are carried out together, by all workers where the
+    nets are too large to go side by side in one.
 
     Each has a table with a line per seed: `seed`, `seconds`, `diverged` and the measures, validation images taken for
     test images where there are any.
     """
     missing = [trial for trial in dict.fromkeys(trials) if store.find(trial) is None]
     if missing:
-        _try(store, missing, tell)
+        training = missing[0].training
+        _models(store, missing[0], tell)  # before the trials are shared out, for they share these
+        shares = 1 if goes_stacked(training, dataset(store, training.data)) else workers()
+        # Neighbours stay together: plans that begin alike share their first steps.
+        size = -(-len(missing) // shares)
+        spread(store, [missing[i : i + size] for i in range(0, len(missing), size)], tell)
     return [found(store, trial) for trial in trials]
 
 
-def _try(store: Store, trials: list[PlanTrial], tell: Tell) -> None:
+def _models(store: Store, trial: PlanTrial, tell: Tell = silent) -> tuple[list[Training], list[Result]]:
+    """The trainings of the models that a trial is tried on, which are there afterwards, and their retrained models."""
+    originals = [trial.training.but(seed=s) for s in trial.seeds]
+    trained = train_all(store, [*originals, *(t.but(without=trial.forget) for t in originals)], tell)
+    return originals, trained[len(originals) :]
+
+
+def _try(store: Store, trials: Sequence[PlanTrial], tell: Tell) -> list[Result]:
+    """Trials of one forget set, in this process."""
     one = trials[0]
     images = dataset(store, one.training.data)
     validation = Validation.of(images, one.forget, one.parts, ())
-    originals = [one.training.but(seed=s) for s in one.seeds]
-    trained = train_all(store, [*originals, *(t.but(without=one.forget) for t in originals)], tell)
-    retrained = {s: r.arrays("logits") for s, r in zip(one.seeds, trained[len(originals) :], strict=True)}
+    originals, models = _models(store, one, tell)
+    retrained = {s: r.arrays("logits") for s, r in zip(one.seeds, models, strict=True)}
     pairs = [(trial, training) for trial in trials for training in originals]
     runs = [Run(training=t, forget=one.forget, unlearner=trial.unlearner, seed=t.seed) for trial, t in pairs]
     lines: dict[PlanTrial, dict[int, dict]] = {trial: {} for trial in trials}
@@ -188,6 +202,7 @@ def _try(store: Store, trials: list[PlanTrial], tell: Tell) -> None:
         lines[trial][seed] = head | row
         if len(lines[trial]) == len(trial.seeds):
             _keep(store, trial, [lines[trial][s] for s in trial.seeds])
+    return [found(store, trial) for trial in trials]
 
 
 def _keep(store: Store, trial: PlanTrial, lines: list[dict]) -> Result:
@@ -353,4 +368,5 @@ def _confirm(store: Store, search: PlanSearch, rows: np.ndarray, chosen: list[Un
 
 MAKERS[PlanSearch] = _search
 MAKERS[PlanTrial] = lambda store, trial, tell: try_all(store, [trial], tell)[0]
+TOGETHER[PlanTrial] = _try
 MAKERS[SearchRound] = _round
