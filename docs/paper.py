@@ -198,14 +198,15 @@ def onion(requests: dict) -> str:
         + "."
     )
     return (
-        "### The privacy onion\n\n![Images newly exposed when others are removed](paper/onion.svg)\n\n"
+        "### The privacy onion\n\n![How others move when images are removed](paper/onion.svg)\n\n"
         f"The {sum(summary['images']):,} most memorized images are forgotten in {len(summary['images'])} requests by "
         f"`{summary['unlearner']}`. Of {own['tested']:,} images that nobody asked to forget, {own['exposed']:,} are "
         f"found newly exposed to the likelihood-ratio attack after unlearning and {again['exposed']:,} after "
-        f"retraining; {beyond['exposed']:,} rise by more than under retraining (false discovery rate 5 %). The median "
-        f"image rises by {own['median_rise']:+.2f} under unlearning and {again['median_rise']:+.2f} under retraining. "
-        f"{moved} Source: "
-        "Carlini et al. 2022, who remove the most exposed images and retrain."
+        f"retraining; {beyond['exposed']:,} rise by more than under retraining (false discovery rate 5 %; with so few "
+        f"seeds only a rise far beyond its spread can be found). The likelihood ratio of the median image moves by "
+        f"{spread(own['median_rise'], signed=True)} under unlearning and by "
+        f"{spread(again['median_rise'], signed=True)} under retraining. {moved} Source: Carlini et al. 2022, who "
+        "remove the most exposed images and retrain."
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from unlearn_core.experiment.paper import REQUESTS
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED
-from unlearn_core.report.charts import Dot, Line, bars, dot_plot
+from unlearn_core.report.charts import Dot, Line, dot_plot
 from unlearn_core.rum import PARTS
 
 LEVELS = {"low": "low", "medium": "medium", "high": "high"}
@@ -64,19 +65,18 @@ def over_unlearning(mix: dict) -> str:
     return dot_plot("What is forgotten too much and too little", axis, dots, [ZERO], shapes)
 
 
-ONION = {
-    "unlearned": "after unlearning",
-    "retrained": "after retraining",
-    "retrained-again": "retrained, another seed",
-    "beyond-retraining": "more than by retraining",
-}
+ONION = {"unlearned": "unlearning", "retrained": "retraining", "retrained-again": "retraining, another seed"}
 
 
 def onion(requests: dict) -> str:
-    """How many images that nobody asked to forget became newly exposed by the end."""
-    counts = whole_stream(requests)
-    rows = [(ONION[name], float(counts[name]["exposed"]), f"{counts[name]['exposed']:,}") for name in ONION]
-    return bars("Images newly exposed when others are removed", "Images", rows)
+    """How far the images that nobody asked to forget move when others are removed, request by request."""
+    lines = requests["summary"]["onion"]
+    steps = [x for kind in ONION for x in lines if x["models"] == kind and x["request"] == x["since"] + 1]
+    shapes = dict(zip(LEVELS, (f"request {n}" for n in range(1, REQUESTS + 1)), strict=True))
+    names = dict(zip(shapes.values(), shapes, strict=True))
+    dots = [Dot(ONION[x["models"]], x["median_rise"], None, names[f"request {x['request']}"]) for x in steps]
+    axis = "median rise of the likelihood ratio of kept images"
+    return dot_plot("How others move when images are removed", axis, dots, [ZERO], shapes)
 
 
 def whole_stream(requests: dict) -> dict[str, dict]:

@@ -152,8 +152,9 @@ def _best(mix: OpenStudy, alone: OpenStudy) -> dict[str, Estimate]:
     """RUM with its own algorithm for each part, less the best of one algorithm for all; the best is chosen on the same
     seeds, which flatters it.
     """
-    means = alone.table[alone.table["kind"] == "plan"].groupby("method", sort=False)[CLOSENESS].mean()
-    return {f"RUM less {means.idxmax()}": paired_difference(over_seeds(mix, "rum"), over_seeds(alone, means.idxmax()))}
+    plans = alone.table[alone.table["kind"] == "plan"]
+    best, title = plans.groupby(["method", "title"], sort=False)[CLOSENESS].mean().idxmax()
+    return {f"RUM less {title}": paired_difference(over_seeds(mix, "rum"), over_seeds(alone, best))}
 
 
 def _searched(mix: OpenStudy) -> dict[str, Estimate]:
@@ -191,7 +192,7 @@ def _flattered(mix: OpenStudy) -> dict[str, Estimate]:
 def _released(released: OpenStudy) -> dict[str, Estimate]:
     """SalUn as its paper means it, less SalUn with one error of the released code."""
     right, *wrong = (over_seeds(released, method) for method in _singles(released))
-    names = ("less the least salient weights", "less true labels")
+    names = ("mask the wrong way round", "true labels, not random")
     return {name: paired_difference(right, values) for name, values in zip(names, wrong, strict=True)}
 
 
