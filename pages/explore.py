@@ -17,7 +17,7 @@ from pages.shared import (
 )
 from pages.shared.folds import fold
 from pages.shared.plain_errors import with_plain_errors
-from pages.shared.text import escape, images
+from pages.shared.text import escape, hundredths, images
 from unlearn_core import projection
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.set_numbers import SetNumbers, describe
@@ -88,8 +88,9 @@ def _sentence(study: OpenStudy, chosen: np.ndarray, said: SetNumbers) -> None:
         verdict = f"**Only {left} of {of_all} would be kept**: what can be learned from so few decides more than that."
     else:
         verdict = f"{HARD[said.stands_out].format(study.score_words.name)}{APART if said.apart else ''}"
+    mean = hundredths(facts.memorization)
     st.markdown(
-        f"{whose} of {images(facts.images)} has a mean {study.score_words.name} of **{facts.memorization:.2f}**, above "
+        f"{whose} of {images(facts.images)} has a mean {study.score_words.name} of **{mean}**, above "
         f"{said.memorization_percentile:.0%} of random sets of its size, and is **{es.share_of_random:.2g} times as "
         f"entangled** with the images you keep as such a set. {verdict}",
         help=f"Entanglement score {es.score:.0f}, measured from the {SAID[es.center]}.",

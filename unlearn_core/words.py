@@ -23,6 +23,11 @@ def spread(mean: float | None, half_width: float | None = None, signed: bool = F
     return f"{shown} ± {half_width:.3f}" if known(half_width) else shown
 
 
+def hundredths(value: float) -> str:
+    """A score with two decimals: 0.27, and 0.00 for what is just below it."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
 def estimate(found: Estimate, signed: bool = False) -> str:
     """An estimate over seeds with its interval."""
     return spread(found.mean, found.half_width, signed)

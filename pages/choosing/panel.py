@@ -10,13 +10,14 @@ import streamlit as st
 
 from pages.choosing import brush
 from pages.shared import chosen_set, forget_builder, state, theme
-from pages.shared.text import escape, images
+from pages.shared.text import cut, escape, hundredths, images
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.set_numbers import SetNumbers, describe
 from unlearn_core.experiment.views import SetFacts
 
 NAMED = 5  # classes that are named
+LONGEST = 14  # characters of a class beside its bar; all of it is in the words for those who cannot see it
 CENTERS = {
     "all": "Mean of all training images (the paper's text)",
     "midpoint": "Midpoint of the two sets (the released code)",
@@ -30,9 +31,9 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> str:
     said, own = describe(study, chosen), describe(study, study.forget).facts
     facts, same = said.facts, chosen_set.is_own(study, chosen)
 
-    def metric(label: str, value: float, other: float, place: float, word: str, help: str) -> None:
-        delta = None if same else f"{value - other:+.2f}"
-        st.metric(label, f"{value:.2g}", delta, delta_color="off", help=help)
+    def metric(label: str, shown: str, by: float, place: float, word: str, help: str) -> None:
+        delta = None if same else f"{round(by, 2) + 0.0:+.2f}"
+        st.metric(label, shown, delta, delta_color="off", help=help)
         st.caption(f"more {word} than **{place:.0%}** of random sets")
 
     left, right = st.columns([2, 3])
@@ -40,12 +41,14 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> str:
         about = f"Mean score: {study.score_words.ends}. {_reference(said, facts.images)}"
         name = study.score_words.name
         word = "memorized" if study.spec.models else "unsure"
-        metric(name.capitalize(), facts.memorization, own.memorization, said.memorization_percentile, word, about)
+        shown, by = hundredths(facts.memorization), facts.memorization - own.memorization
+        metric(name.capitalize(), shown, by, said.memorization_percentile, word, about)
     with right:
         es, other = facts.entanglement, own.entanglement.share_of_random
         about = f"{METRICS['entanglement'].help} Here as a share of a random set of the same size, which reads 1. "
         about += _reference(said, said.measured_on)
-        metric("Entanglement, × random", es.share_of_random, other, es.percentile, "entangled", about)
+        by = es.share_of_random - other
+        metric("Entanglement, × random", f"{es.share_of_random:.2g}", by, es.percentile, "entangled", about)
     if not same:
         shared = len(np.intersect1d(chosen, study.forget))
         st.caption(f"Grey: difference to the study's own set of {images(own.images)}; {shared:,} images are in both.")
@@ -106,11 +109,12 @@ def _classes_chart(study: OpenStudy, per_class: bytes) -> tuple[go.Figure, str]:
     title = f"{counts.min():,} to {counts.max():,} images of each class"
     fig = theme.figure(title, "", "", height=52 + 17 * len(shown))
     colour, _ = theme.ROLES["forget"]
+    places, ends = list(range(len(shown))), [safe(cut(study.classes[i], LONGEST)) for i in shown]
     fig.add_bar(
-        x=counts[shown], y=[names[i] for i in shown], orientation="h", marker_color=colour,
+        x=counts[shown], y=places, orientation="h", marker_color=colour,
         text=counts[shown], textposition="outside", cliponaxis=False, hoverinfo="skip",
     )  # fmt: skip
     fig.update_xaxes(visible=False)
-    fig.update_yaxes(autorange="reversed", type="category", showgrid=False, title=None)
-    fig.update_layout(margin={"l": 8, "r": 28, "t": 40, "b": 4}, bargap=0.25)
+    fig.update_yaxes(autorange="reversed", tickvals=places, ticktext=ends, showgrid=False, title=None, automargin=True)
+    fig.update_layout(margin={"l": theme.room_for(ends) - 28, "r": 28, "t": 40, "b": 4}, bargap=0.25)
     return fig, ", ".join(f"{names[i]} {counts[i]}" for i in shown)

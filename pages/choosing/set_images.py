@@ -10,7 +10,7 @@ import streamlit as st
 from pages.choosing import image_grid
 from pages.shared import address, chosen_set, embedding_map, thumbnails
 from pages.shared.plain_errors import with_plain_errors
-from pages.shared.text import escape, images
+from pages.shared.text import escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.set_numbers import neighbours, ordered
 from unlearn_core.params import BadValue
@@ -45,7 +45,7 @@ def _grid(study: OpenStudy, chosen: np.ndarray) -> None:
     rows, values = ordered(study, chosen, by)
     shown = slice((page - 1) * PAGE, page * PAGE)
     lines = [
-        f"class {study.classes[study.labels[row]]}\n{value:.2f}"
+        f"class {study.classes[study.labels[row]]}\n{hundredths(value)}"
         for row, value in zip(rows[shown], values[shown], strict=True)
     ]
     image_grid.draw(

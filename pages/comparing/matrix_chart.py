@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared import numbers, theme
+from pages.shared.text import cut
 from unlearn_core.experiment.predictions import Matrix
 
 ACROSS = 3
@@ -40,7 +41,7 @@ def draw(title: str, found: dict[str, Matrix], classes: tuple[str, ...], value: 
         else:
             style = {"colorscale": _shares(), "zmin": 0, "zmax": 1}
             _panel(fig, name, matrix, classes, matrix.shares, np.isfinite(matrix.shares), style, place)
-    places, ends = list(range(len(classes))), [_cut(name) for name in classes]
+    places, ends = list(range(len(classes))), [escape(cut(name, LONGEST)) for name in classes]
     axis = {"tickvals": places, "ticktext": ends, "showgrid": False, "zeroline": False, "tickfont": {"size": 11}}
     fig.update_xaxes(**axis, title={"text": "predicted", "standoff": 4, "font": {"size": 12}}, tickangle=0)
     axis |= {"tickvals": [*places, len(places)], "ticktext": [*ends, "all"]}
@@ -122,7 +123,3 @@ def _diverging(told: bool, reach: float) -> dict:
 
 def _shares() -> list[list]:
     return [[0, _ground()], [1, "#0072B2"]]
-
-
-def _cut(name: str) -> str:
-    return escape(name if len(name) <= LONGEST else name[: LONGEST - 1] + "…")

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared import chosen_set
 from pages.shared.forms import form
-from pages.shared.text import escape, images
+from pages.shared.text import escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.set_numbers import describe
 from unlearn_core.forget import FORGET_SETS, ForgetSet, Mislabelled, OfClass, Picked
@@ -48,7 +48,7 @@ def offer(study: OpenStudy, chosen: np.ndarray, rows: np.ndarray, lead: str, key
     text = f"{lead} **{images(len(rows))}**, {len(shared):,} of them in your set"
     if len(rows) < len(study.labels):
         facts = describe(study, rows).facts
-        text += f"; mean {study.score_words.name} {facts.memorization:.2f}, "
+        text += f"; mean {study.score_words.name} {hundredths(facts.memorization)}, "
         text += f"{facts.entanglement.share_of_random:.2g} times as entangled as a random set of this size"
     st.markdown(f"{text}.")
     results = {

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.shared import theme
+from pages.shared.text import hundredths
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.set_numbers import BIN, histogram
 from unlearn_core.proxies import PROXIES
@@ -72,7 +73,7 @@ def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray]) -> go.Figure
 
 
 def _title(scores: np.ndarray, forget: np.ndarray) -> str:
-    return f"Your set scores {scores[forget].mean():.2f} on average, all {scores.mean():.2f}"
+    return f"Your set scores {hundredths(scores[forget].mean())} on average, all {hundredths(scores.mean())}"
 
 
 def _cuts(scores: np.ndarray, parts: dict[str, np.ndarray]) -> tuple[list[str], list[float]]:

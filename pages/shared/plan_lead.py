@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import chosen_set
-from pages.shared.text import duration, escape, images
+from pages.shared.text import duration, escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.comparison import retraining_seconds
 from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan
@@ -45,7 +45,7 @@ def not_forgotten(study: OpenStudy, plan: Plan, parts: dict[str, np.ndarray]) ->
         return ""
     means = {part: study.about(parts[part]).memorization for part in _left(plan, parts)}
     told = [
-        f"{part} part ({images(len(parts[part]))}, mean memorization **{mean:.2f}**)"
+        f"{part} part ({images(len(parts[part]))}, mean memorization **{hundredths(mean)}**)"
         for part, mean in means.items()
         if mean > LEFT_UP_TO
     ]

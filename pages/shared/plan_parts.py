@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.shared import algorithms, chosen_set, numbers, plan_editor, plan_words, thumbnails
 from pages.shared.folds import counts, fold
-from pages.shared.text import duration, escape, images
+from pages.shared.text import duration, escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.proposals import ALIKE, Advice, advice, unfit
 from unlearn_core.params import canonical, key
@@ -48,7 +48,7 @@ def _about(study: OpenStudy, rows: np.ndarray) -> None:
     thumbnails.of_rows(study, rows, SHOWN)
     facts = study.about(rows)
     st.markdown(
-        f"Mean {study.score_words.name} **{facts.memorization:.2f}**, entanglement "
+        f"Mean {study.score_words.name} **{hundredths(facts.memorization)}**, entanglement "
         f"**{facts.entanglement.share_of_random:.2g}** of a random set (score {facts.entanglement.score:.0f})."
     )
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 
-from unlearn_core.words import duration
+from unlearn_core.words import duration, hundredths
 
 
 def escape(text: str) -> str:
     """A name from data as plain text where Markdown is read."""
     return "".join(f"\\{c}" if c in "\\`*_[]<>|$:#~{}()!" else c for c in text)
+
+
+def cut(name: str, most: int) -> str:
+    """A name of at most so many characters, for where there is no room; the last one says that it was cut."""
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def ago(moment: float) -> str:
@@ -27,4 +32,4 @@ def images(count: int) -> str:
     return f"{count:,} image{'' if count == 1 else 's'}"
 
 
-__all__ = ["ago", "duration", "escape", "images"]
+__all__ = ["ago", "cut", "duration", "escape", "hundredths", "images"]

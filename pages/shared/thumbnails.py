@@ -9,6 +9,7 @@ import streamlit as st
 from PIL import Image, ImageDraw, ImageFont
 
 from pages.shared import theme
+from pages.shared.text import hundredths
 from unlearn_core.experiment import OpenStudy
 
 SIDE, GAP, LINE = 128, 12, 26  # pixels of the picture, which is shown at half its size to stay sharp
@@ -49,14 +50,14 @@ def of_rows(study: OpenStudy, rows: np.ndarray, most: int) -> None:
     scores = study.memorization.scores
     shown = rows[np.lexsort((rows, -scores[rows]))][:most]
     names = [study.classes[study.labels[row]] for row in shown]
-    labels = [(f"row {row}", f"{name}, {scores[row]:.2f}") for row, name in zip(shown, names, strict=True)]
+    labels = [(f"row {row}", f"{name}, {hundredths(scores[row])}") for row, name in zip(shown, names, strict=True)]
     show(study.pixels[shown], labels, alt="; ".join(f"{a}, class {b}" for a, b in labels))
     st.caption(f"Row number, class and score. {_which(scores[rows], len(shown))}")
 
 
 def _which(scores: np.ndarray, shown: int) -> str:
     """Which of the images that have these scores are shown, and what all of them score."""
-    n, low, high = len(scores), f"{scores.min() + 0.0:.2f}", f"{scores.max() + 0.0:.2f}"
+    n, low, high = len(scores), hundredths(scores.min()), hundredths(scores.max())
     if low == high:
         first = "" if shown == n else f"; the first {shown} by row number"
         return f"All {n:,} score {low}{first}." if n > 1 else f"It scores {low}."

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pages.shared import dot_plot, label_places, legend, numbers, theme
-from pages.shared.text import duration
+from pages.shared.text import cut, duration
 
 SMALLEST, LARGEST = 8, 24  # pixels of a mark; the logarithm of the seconds lies between
 # Pixels of the plot at 1280 x 720; on a wider screen marks and labels only move apart.
@@ -95,7 +95,7 @@ def _labels(fig: go.Figure, points: pd.DataFrame, named: set[str], sizes: pd.Ser
     # The line goes up first, then to the right.
     ends += [np.c_[turns[:-1], turns[:-1, 0], turns[1:, 1]], np.c_[turns[:-1, 0], turns[1:, 1], turns[1:]]]
     bars = np.vstack([np.c_[np.minimum(e[:, :2], e[:, 2:]) - 1, np.maximum(e[:, :2], e[:, 2:]) + 1] for e in ends])
-    texts = {i: _cut(title) for i, (name, title) in enumerate(points["title"].items()) if name in named}
+    texts = {i: cut(title, LONGEST) for i, (name, title) in enumerate(points["title"].items()) if name in named}
     radii = sizes[points.index].to_numpy() / 2 + 1
     found = label_places.places(marks, radii, texts, bars, ROOM)
     for i, (right, down, far) in found.items():
@@ -112,10 +112,6 @@ def _labels(fig: go.Figure, points: pd.DataFrame, named: set[str], sizes: pd.Ser
             **ground,
             **(line if far else near),
         )
-
-
-def _cut(title: str) -> str:
-    return title if len(title) <= LONGEST else title[: LONGEST - 1] + "…"
 
 
 def _said(row) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -152,6 +153,17 @@ def test_nearly_everything_is_not_called_easy(explore, filled_store, study):
     assert "easier" not in said and "neither makes it harder" not in said and "hard to forget" not in said
     assert f"Most of each of the {len(study.classes)} classes is in the set" in at.warning[0].value
     assert "would be kept" not in explore(filled_store, forget=f"0-{n // 2 - 1}").markdown[0].value
+
+
+def test_names_of_classes_have_room_beside_their_bars():
+    names = ("cat", "automobile", "<b>a very long name of a class</b>")
+    study = SimpleNamespace(classes=names)
+    fig, said = panel._classes_chart.__wrapped__(study, np.array([2, 0, 5]).tobytes())
+    axis = fig.layout.yaxis
+    assert axis.ticktext == ("cat", "automobile", "&lt;b&gt;a very lon…") and axis.tickvals == (0, 1, 2)
+    # A letter takes about seven pixels; what is longer than the margin makes room for itself.
+    assert fig.layout.margin.l >= 7 * len("automobile") and axis.automargin
+    assert said == "cat 2, automobile 0, &lt;b&gt;a very long name of a class&lt;/b&gt; 5"
 
 
 def test_classes_that_are_not_named_are_counted():

@@ -12,6 +12,7 @@ from unlearn_core.experiment.stages import fulfil
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import ByEntanglement, ByMemorization
 from unlearn_core.params import BadValue
+from unlearn_core.words import hundredths
 
 STANDS_OUT = 0.95  # share of random sets of its size that a set called entangled is more entangled than
 DOUBT = 0.5  # share of the models without an image that give its label; where fewer do, the label is doubted
@@ -86,12 +87,10 @@ def _memorized(study: OpenStudy) -> Recommended:
     scores, size = study.memorization.scores, min(len(study.forget), len(study.labels) - 1)
     rows = ByMemorization(level="high", size=size).choose(study.known)
     title = "Most memorized" if study.spec.models else "Learned last"
-    said = (
-        f"Mean {study.score_words.name} {scores[rows].mean():.2f}; all training images have {scores.mean():.2f}. "
-        "Forgetting them changes most what the model says of the images themselves."
-        if study.spec.models
-        else f"Mean {study.score_words.name} {scores[rows].mean():.2f}; all training images have {scores.mean():.2f}."
-    )
+    own, every = hundredths(scores[rows].mean()), hundredths(scores.mean())
+    said = f"Mean {study.score_words.name} {own}; all training images have {every}."
+    if study.spec.models:
+        said += " Forgetting them changes most what the model says of the images themselves."
     return Recommended(title, rows, rows[np.lexsort((rows, -np.round(scores[rows], 9)))], said)
 
 

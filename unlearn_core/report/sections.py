@@ -25,7 +25,7 @@ from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import Picked
 from unlearn_core.params import plain, settings
-from unlearn_core.words import duration, estimate, spread
+from unlearn_core.words import duration, estimate, hundredths, spread
 
 SHOWN = {"executive": 3, "technical": 6}  # images of each third
 # Columns of the table of all methods.
@@ -100,7 +100,8 @@ def _thumbnails(study: OpenStudy, rows: np.ndarray, most: int) -> list[dict]:
     return [
         {
             "png": png(study.pixels[row]),
-            "words": f"Row {row}, class {study.classes[study.labels[row]]}, {study.score_words.name} {scores[row]:.2f}",
+            "words": f"Row {row}, class {study.classes[study.labels[row]]}, {study.score_words.name} "
+            f"{hundredths(scores[row])}",
         }
         for row in shown
     ]

@@ -7,6 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from pages.shared.text import hundredths
 from unlearn_core.experiment import OpenStudy
 
 SHARP = 64  # pixels; up to this side an image goes as it is, above it as a smaller picture
@@ -24,7 +25,7 @@ def of_image(study: OpenStudy, image: object) -> tuple[dict, np.ndarray] | None:
     if image < n:
         pixels, label, logits = study.pixels[image], study.labels[image], guess["train"][image]
         lines = [f"row {image:,}", f"class {study.classes[label]}"]
-        lines.append(f"{study.score_words.name} {study.memorization.scores[image]:.2f}")
+        lines.append(f"{study.score_words.name} {hundredths(study.memorization.scores[image])}")
     else:
         at = image - n
         pixels, label, logits = held_out.x[at].numpy(), int(held_out.y[at]), guess["test"][at]

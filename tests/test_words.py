@@ -1,0 +1,33 @@
+"""Numbers in words: rounded once, with one sign before them, and no sign before a zero."""
+
+import pytest
+
+from unlearn_core.words import MISSING, duration, hundredths, spread
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.274, "0.27"), (-0.0003, "0.00"), (-0.0, "0.00"), (-0.126, "−0.13")])
+def test_two_decimals(value, said):
+    assert hundredths(value) == said
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "signed", "said"),
+    [
+        (0.9041, 0.0229, False, "0.904 ± 0.023"),
+        (-0.0003, None, True, "0.000"),
+        (0.25, 0.1, True, "+0.250 ± 0.100"),
+        (-0.25, None, False, "−0.250"),
+        (None, 0.1, False, MISSING),
+        (float("nan"), None, False, MISSING),
+    ],
+)
+def test_a_mean_with_its_interval(mean, half, signed, said):
+    assert spread(mean, half, signed) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (0.04, "less than 0.1 s"), (9.96, "10.0 s"), (12, "12 s"), (72, "1 min 12 s"), (7380, "2 h 3 min")],
+)
+def test_a_time_span(seconds, said):
+    assert duration(seconds) == said
