@@ -16,7 +16,7 @@ ACROSS = 3
 # More classes than this have no room for numbers in their cells.
 WRITTEN = 12
 # Names longer than this are cut at the axes; the whole name is shown on hovering.
-LONGEST = 9
+LONGEST = 10
 # Differences smaller than this fill no scale of their own.
 LEAST = 0.05
 
@@ -24,10 +24,13 @@ LEAST = 0.05
 def draw(title: str, found: dict[str, Matrix], classes: tuple[str, ...], value: str) -> go.Figure:
     """A panel for each name of `found`; `value` is "gap" or "shares"."""
     across, down = min(ACROSS, len(found)), -(-len(found) // ACROSS)
-    fig = theme.figure(title, "", "", height=110 + 330 * down)
+    ends = [cut(name, LONGEST) for name in classes]
+    # Names that are wider than a cell stand upright, and take room below.
+    upright = 6 * max(map(len, ends)) if max(map(len, ends), default=0) > 2 else 0
+    fig = theme.figure(title, "", "", height=110 + (330 + upright) * down)
     make_subplots(
         rows=down, cols=across, subplot_titles=[escape(name) for name in found], shared_yaxes=True, figure=fig,
-        horizontal_spacing=0.03, vertical_spacing=0.3 / down / (1 + down / 4),
+        horizontal_spacing=0.03, vertical_spacing=0.3 / down / (1 + down / 4) + upright / fig.layout.height,
     )  # fmt: skip
     fig.update_annotations(font={"size": 13, "color": fig.layout.font.color})
     reach = max(LEAST, *(np.nanmax(np.abs(matrix.gap), initial=0) for matrix in found.values()))
@@ -41,12 +44,15 @@ def draw(title: str, found: dict[str, Matrix], classes: tuple[str, ...], value: 
         else:
             style = {"colorscale": _shares(), "zmin": 0, "zmax": 1}
             _panel(fig, name, matrix, classes, matrix.shares, np.isfinite(matrix.shares), style, place)
-    places, ends = list(range(len(classes))), [escape(cut(name, LONGEST)) for name in classes]
+    places, ends = list(range(len(classes))), [escape(end) for end in ends]
     axis = {"tickvals": places, "ticktext": ends, "showgrid": False, "zeroline": False, "tickfont": {"size": 11}}
-    fig.update_xaxes(**axis, title={"text": "predicted", "standoff": 4, "font": {"size": 12}}, tickangle=0)
+    fig.update_xaxes(
+        **axis, title={"text": "predicted", "standoff": 4, "font": {"size": 12}}, tickangle=-90 if upright else 0
+    )
     axis |= {"tickvals": [*places, len(places)], "ticktext": [*ends, "all"]}
     fig.update_yaxes(**axis, range=[len(classes) + 0.5, -0.5])
-    return fig.update_layout(margin={"t": 72, "b": 56}, showlegend=False)
+    room = theme.room_for([*ends, "all"]) - 20
+    return fig.update_layout(margin={"t": 72, "b": 56 + upright, "l": room}, showlegend=False)
 
 
 def _panel(fig, name: str, matrix: Matrix, classes, values, where, style: dict, place: dict) -> None:

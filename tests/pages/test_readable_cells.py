@@ -8,6 +8,7 @@ import pytest
 
 from pages.comparing import matrix_chart
 from pages.shared import theme
+from unlearn_core.experiment.predictions import Matrix
 
 
 def contrast(one: str, other: str) -> float:
@@ -55,6 +56,20 @@ def test_the_numbers_on_the_page_can_be_read(open_page, filled_store, monkeypatc
             assert int(text.replace("−", "-")) == round(100 * z[y, x])
             written += 1
     assert written > 20
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("cat", "automobile"), ("dog", "a name that is far too long")])
+def test_names_of_classes_have_room_at_the_axes(names):
+    cells = np.zeros((3, 2))
+    one = Matrix(np.ones(3), cells, cells, cells, cells > 0)
+    fig = matrix_chart.draw("Title", dict.fromkeys("abcd", one), names, "shares")
+    longest = max(map(len, fig.layout.yaxis.ticktext))
+    assert longest <= 10 and fig.layout.margin.l >= 6 * longest
+    # A cell of twelve is thirty pixels wide: two letters lie in it, more stand upright above what comes below.
+    assert fig.layout.xaxis.tickangle == (0 if longest <= 3 and "0" in names else -90)
+    below = fig.layout.yaxis.domain[0] - fig.layout.yaxis4.domain[1]
+    inner = fig.layout.height - fig.layout.margin.t - fig.layout.margin.b
+    assert below * inner >= 40 + (0 if "0" in names else 5 * longest)
 
 
 def matrix(packed) -> np.ndarray:
