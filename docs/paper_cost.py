@@ -10,7 +10,8 @@ import torch
 
 from unlearn_core.data import Data, Dataset, Images
 from unlearn_core.engines import workers
-from unlearn_core.experiment.paper import SCALES, SINGLE
+from unlearn_core.experiment.paper import SCALES
+from unlearn_core.experiment.study import SINGLES
 from unlearn_core.training import train, with_threads
 
 FULL = 45_000  # training images of CIFAR-10 less those for validation
@@ -38,7 +39,7 @@ def full_cost(kinds: dict, setting: dict, cost: dict) -> dict[str, float]:
     small, full = SCALES["small"], SCALES["full"]
     images = FULL / setting["train"] * cost["small"] / cost["full"]
     training = images * full.recipe["epochs"] / small.recipe["epochs"]
-    unlearning = images * mean(u.epochs for u in SINGLE if hasattr(u, "epochs")) / small.epochs
+    unlearning = images * mean(u.epochs for u in SINGLES if hasattr(u, "epochs")) / small.epochs
     times = {
         "Training": training,
         "BankPart": training * full.models / small.models,

@@ -17,11 +17,14 @@ from itertools import permutations
 import numpy as np
 
 from unlearn_core.data import Data
+from unlearn_core.ensembles import Bank
+from unlearn_core.experiment.attributes import known, target
 from unlearn_core.experiment.proxy_table import ProxyTable
 from unlearn_core.experiment.search import PlanSearch
 from unlearn_core.experiment.stages import dataset, fulfil
 from unlearn_core.experiment.stream import Stream, deal_requests
 from unlearn_core.experiment.study import SINGLES, Study, short_name
+from unlearn_core.experiment.tuning import TUNING, Tuning, best_settings
 from unlearn_core.experiment.views import OpenStudy, studies
 from unlearn_core.forget import AtRandom, ByEntanglement, ByMemorization, ForgetSet, OfClass, Picked
 from unlearn_core.params import Spec
@@ -31,6 +34,7 @@ from unlearn_core.rum import PARTS, Plan, same_everywhere
 from unlearn_core.store import Result, Store
 from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
+from unlearn_core.unlearning.distil.scrubbing import Scrubbing
 from unlearn_core.unlearning.perturb.woodfisher import WoodFisher
 from unlearn_core.unlearning.push_away.neggrad_plus import NegGradPlus
 from unlearn_core.unlearning.relabel.salun import SalUn
@@ -38,7 +42,7 @@ from unlearn_core.unlearning.relabel.salun import SalUn
 SEEDS = 3
 TRIALS = 24  # plans that the search tries
 REQUESTS = 3  # in which the most memorized images are asked for, one after the other
-SINGLE = (*SINGLES, WoodFisher())  # the paper's algorithms
+LENGTHS = tuple(WoodFisher(alpha=alpha) for alpha in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0))
 RUM = Plan()  # the paper's: nothing for what every model knows, then fine-tuning, then relabelling
 ALONE = ("fine-tune", "l1-sparse", "neggrad-plus", "random-label", "salun", "scrub")  # refined with for all parts alike
 
@@ -57,7 +61,12 @@ class Scale:
     epochs: int = 0
 
     def unlearning(self, unlearner: Unlearner) -> Unlearner:
-        return unlearner.but(epochs=self.epochs) if self.epochs and hasattr(unlearner, "epochs") else unlearner
+        if not self.epochs or not hasattr(unlearner, "epochs"):
+            return unlearner
+        if isinstance(unlearner, Scrubbing):  # the share of its epochs that repair what pushing away broke stays
+            pushing = round(unlearner.max_epochs * self.epochs / unlearner.epochs)
+            unlearner = unlearner.but(max_epochs=max(1, pushing))
+        return unlearner.but(epochs=self.epochs)
 
     def training(self, data: Data) -> Training:
         return recipe(data.but(train=self.train, test=self.test)).but(**self.recipe)
@@ -106,9 +115,11 @@ def steps(store: Store, data: Data, scale: str, seeds: int = SEEDS, tell: Tell =
     at = SCALES[scale]
     training = at.training(data)
     sets = forget_sets(at.size, dataset(store, training.data, tell).classes[0])
+    mixed = sets.pop("mix")
+    single = (*SINGLES, influence(store, Bank(training=training, models=at.models), mixed, tell))
     rum = RUM.but(**{part: at.unlearning(getattr(RUM, part)) for part in PARTS})
 
-    def study(name: str, forget: ForgetSet, unlearners=SINGLE, plans=(), controls: bool = True) -> Step:
+    def study(name: str, forget: ForgetSet, unlearners=single, plans=(), controls: bool = True) -> Step:
         spec = Study(
             name=f"Paper, {scale}: {name}", training=training, models=at.models, forget=forget,
             unlearners=tuple(at.unlearning(u) for u in unlearners), plans=plans, controls=controls, seeds=seeds,
@@ -116,7 +127,7 @@ def steps(store: Store, data: Data, scale: str, seeds: int = SEEDS, tell: Tell =
         )  # fmt: skip
         return Step(name, spec)
 
-    mix = study("mix", sets.pop("mix"), plans=(rum,))
+    mix = study("mix", mixed, plans=(rum,))
     yield mix
     each = {name: study(name, forget) for name, forget in sets.items()}
     yield from each.values()
@@ -145,6 +156,16 @@ def steps(store: Store, data: Data, scale: str, seeds: int = SEEDS, tell: Tell =
         name=f"Paper, {scale}: requests in a row", training=training, models=at.models, seeds=max(2, seeds),
         requests=deal_requests(most.forget, REQUESTS), unlearner=tuned.spec().unlearner,
     ))  # fmt: skip
+
+
+def influence(store: Store, bank: Bank, forget: ForgetSet, tell: Tell) -> Unlearner:
+    """The paper's influence unlearning with a step as long as suits another model. A study looks for learning rates,
+    of which it has none.
+    """
+    rows = forget.choose(known(store, bank, tell))
+    parts = tuple(pack(part) for part in target(store, bank, rows).parts.values())
+    search = Tuning(training=bank.training, forget=pack(rows), parts=parts, unlearners=LENGTHS, seeds=(TUNING,))
+    return best_settings(store, {LENGTHS[0]: search}, tell)[LENGTHS[0]]
 
 
 def least_with_ties_reversed(scores: np.ndarray, size: int) -> np.ndarray:

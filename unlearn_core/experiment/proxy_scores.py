@@ -36,7 +36,8 @@ class Curvature(Spec):
 
 
 STAGES: dict[str, Callable[[Training], Spec]] = {
-    "holdout_retraining": lambda training: Holdout(training=training),
+    # Faster than the model itself was trained, it is not moved by what it learns but thrown off.
+    "holdout_retraining": lambda training: Holdout(training=training, lr=min(0.1, training.lr)),
     "loss_curvature": lambda training: Curvature(training=training),
 }
 
