@@ -6,6 +6,7 @@ import json
 import shutil
 import stat
 import zipfile
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save
 
-from unlearn_core.data import Data, add
+from unlearn_core.data import Data, add, kept
 from unlearn_core.experiment import (
     Landscape,
     LayerCka,
@@ -367,7 +368,18 @@ def test_without_a_bank_and_with_ones_own_images(store, tmp_path, monkeypatch, t
     restored.mkdir()
     for i in np.flatnonzero(tiny.train.y[:160].numpy() == 0):
         Image.fromarray(tiny.train.x[i][0].numpy()).save(restored / f"{i:03}.png")
-    add(tmp_path / "images", "mine", fourth.root / "data")
+    # Stopped at any step, they are there whole, or the labels still are.
+    place = fourth.root / "data/own/mine"
+    for step, whole in enumerate((False, False, True)):
+        with monkeypatch.context() as patch:
+            steps = count()
+            for owner, name in ((kept.os, "replace"), (kept.Path, "unlink")):
+                honest = getattr(owner, name)
+                stop = lambda *args, honest=honest: 1 / 0 if next(steps) == step else honest(*args)  # noqa: B023, E731
+                patch.setattr(owner, name, stop)
+            with pytest.raises(ZeroDivisionError):
+                add(tmp_path / "images", "mine", fourth.root / "data")
+        assert kept.has_images(place) == whole and len(kept.read(place).train.y) == len(kept.labels(place)[0])
     there = OpenStudy.open(fourth, key(study))
     assert np.array_equal(there.pixels, here.pixels) and not there.data.grey
     assert [p.name for p in (fourth.root / "data/own").iterdir() if not p.name.startswith(".lock")] == ["mine"]
@@ -602,6 +614,28 @@ def test_what_was_placed_is_taken_back_when_the_disk_fails(written, store, monke
         import_bundle(store, written[0])
     assert len(placed) == 5 and not list((store.root / "results").glob("*/*"))
     assert not list((store.root / "staging").iterdir())
+
+
+def test_what_lay_there_before_is_put_back_when_the_disk_fails(source, written, store, tmp_path, monkeypatch):
+    there, study_key = source
+    export(there, study_key, tmp_path / "light.zip", weights=False)
+    import_bundle(store, tmp_path / "light.zip")
+    before = sorted(p.relative_to(store.root) for p in (store.root / "results").glob("*/*/*"))
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    for broken in ("bring_names", "flush"):
+        with monkeypatch.context() as patch:
+            patch.setattr(reading, broken, fails)
+            with pytest.raises(StoreError, match="No space left on device"):
+                import_bundle(store, written[0])
+        assert sorted(p.relative_to(store.root) for p in (store.root / "results").glob("*/*/*")) == before
+        study = OpenStudy.open(store, study_key)
+        assert study.run_result("original", 0).lacks == ("weights.safetensors",)
+        assert not list((store.root / "quarantine").iterdir())
+    import_bundle(store, written[0])
+    assert OpenStudy.open(store, study_key).run_result("original", 0).lacks == ()
 
 
 def test_the_study_is_placed_last(written, store, monkeypatch):

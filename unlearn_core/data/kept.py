@@ -70,7 +70,7 @@ def labels(place: Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _place(place: Path, file: str, parts: dict, about: dict) -> None:
-    staging, labels_only = (place.with_name(f".staging.{uuid.uuid4().hex[:8]}") for _ in range(2))
+    staging = place.with_name(f".staging.{uuid.uuid4().hex[:8]}")
     prepare(place.parent)
     try:
         with FileLock(place.parent / ".lock"):
@@ -82,15 +82,19 @@ def _place(place: Path, file: str, parts: dict, about: dict) -> None:
                 staging.mkdir()
                 (staging / file).write_bytes(save({k: v.contiguous() for k, v in parts.items()}))
                 (staging / "about.json").write_text(json.dumps(about, indent=1, allow_nan=False))
-                for file in (*staging.iterdir(), staging):
-                    flush(file)
-                if place.exists():  # its labels alone: they make room for the images
-                    os.rename(place, labels_only)
-                os.rename(staging, place)
+                for written in (*staging.iterdir(), staging):
+                    flush(written)
+                if place.exists():  # its labels alone, which count until the images lie whole beside them
+                    os.replace(staging / file, place / file)
+                    flush(place)
+                    (place / LABELS).unlink()
+                    os.replace(staging / "about.json", place / "about.json")
+                    flush(place)
+                else:
+                    os.rename(staging, place)
                 flush(place.parent)
             finally:
-                for left in (staging, labels_only):
-                    shutil.rmtree(left, ignore_errors=True)
+                shutil.rmtree(staging, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         raise _unwritable(place.parent, error) from error
 

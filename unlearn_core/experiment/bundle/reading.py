@@ -339,7 +339,7 @@ def _check_images(store: Store, study: OpenStudy, data: dict) -> None:
     if name != data["name"] or wanted not in ("", data["fingerprint"]):
         raise _bad("the images that it names are not those of its study")
     if name in DATASETS:
-        if data.get("included"):
+        if data.get("included") or data.get("labels"):
             raise _bad("it brings images under a name that the program has already")
         return
     if not NAME.fullmatch(name) or not re.fullmatch(r"[0-9a-f]{64}", data["fingerprint"]):
@@ -379,9 +379,8 @@ def _publish(store: Store, staged: Store, study: OpenStudy, sheet: dict) -> None
             undo.append(lambda: shutil.rmtree(place, ignore_errors=True))
         folders = [p for kind in staged.kinds() for p in (staged.root / "results" / kind).iterdir()]
         for folder in sorted(folders, key=lambda p: p.name == study.key):
-            if _place(store, folder):
-                there = store.root / "results" / folder.parent.name / folder.name
-                undo.append(lambda there=there: shutil.rmtree(there, ignore_errors=True))
+            if (take_back := _place(store, folder)) is not None:
+                undo.append(take_back)
         bring_names(store, study.spec.training.data, sheet["names"])
     except BaseException:
         for take_back in reversed(undo):
@@ -389,19 +388,30 @@ def _publish(store: Store, staged: Store, study: OpenStudy, sheet: dict) -> None
         raise
 
 
-def _place(store: Store, folder: Path) -> bool:
-    """Whether a staged result was renamed into place; one that the store has already stays, unless it lacks files that
-    this one has.
+def _place(store: Store, folder: Path) -> Callable[[], None] | None:
+    """Rename a staged result into place; returns what takes it back. None where the store keeps the one that it has:
+    unless that is damaged, or lacks files that this one has.
     """
-    target = store.root / "results" / folder.parent.name / folder.name
+    target, before = store.root / "results" / folder.parent.name / folder.name, None
+
+    def take_back() -> None:
+        shutil.rmtree(target, ignore_errors=True)
+        if before is not None:
+            os.rename(before, target)
+
     with store.lock(folder.name):
         if target.is_dir() and find_fault(target) is None and set(Result(target).lacks) <= set(Result(folder).lacks):
-            return False
-        if target.is_dir():
-            os.rename(target, store.root / "quarantine" / f"{folder.name}.{uuid.uuid4().hex[:8]}")
-        target.parent.mkdir(parents=True, exist_ok=True)
+            return None
         for file in (*folder.iterdir(), folder):
             flush(file)
-        os.rename(folder, target)
-        flush(target.parent)
-    return True
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            before = store.root / "quarantine" / f"{folder.name}.{uuid.uuid4().hex[:8]}"
+            os.rename(target, before)
+        try:
+            os.rename(folder, target)
+            flush(target.parent)
+        except BaseException:
+            take_back()
+            raise
+    return take_back
