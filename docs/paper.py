@@ -9,17 +9,21 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 from paper_cost import full_cost, rates  # noqa: E402
 from paper_figures import figures, whole_stream  # noqa: E402
-from paper_numbers import TABLES, numbers  # noqa: E402
+from paper_notes import NOTES, pm  # noqa: E402
+from paper_numbers import numbers  # noqa: E402
 from tables import table  # noqa: E402
 
-from unlearn_core.experiment.paper import NAMES, SCALES  # noqa: E402
-from unlearn_core.experiment.paper_trends import VERDICTS  # noqa: E402
-from unlearn_core.experiment.study_table import CEILING, ORIGINAL, REFERENCES, RETRAINED  # noqa: E402
+from unlearn_core.evaluation.seeds import stands_out  # noqa: E402
+from unlearn_core.experiment.paper import NAMES, OWN_COPY, SCALES, STUDIES  # noqa: E402
+from unlearn_core.experiment.paper_trends import FINDINGS, VERDICTS  # noqa: E402
+from unlearn_core.experiment.study_table import CEILING, RETRAINED  # noqa: E402
 from unlearn_core.rum import PARTS  # noqa: E402
 from unlearn_core.store import Store  # noqa: E402
 from unlearn_core.words import duration, spread  # noqa: E402
@@ -31,14 +35,33 @@ python -m unlearn_core study paper --dataset CIFAR-10 --scale {} --store ./paper
 
 HEAD = """# The paper on real images
 
-What "What makes unlearning hard and what to do about it" (Zhao et al. 2024) and its sequel on cheaper scores find,
-looked for again on CIFAR-10 with scores and models of our own. A finding is a difference over seeds that should lie
-above 0: *reproduced* where its whole 95 % interval does, *not reproduced* where the whole interval lies below 0, else
-*within noise*. With three seeds an interval is wide, so "within noise" says that so few cannot tell, not that there is
-nothing; and of many lines a few lie beyond their intervals by chance, since these are not adjusted for being many. The
-paper's own numbers are not repeated here but for its entanglement scores, the only ones we could read.
+What "What makes unlearning hard and what to do about it" (Zhao et al. 2024) and those who follow it find, looked for
+again on CIFAR-10 with scores and models of our own, and questions of our own beside it. A finding is a difference over
+seeds that should lie above 0: *reproduced* where its whole 95 % interval does, *not reproduced* where the whole
+interval lies below 0, else *within noise*. With three seeds an interval is wide, so "within noise" says that so few
+cannot tell, not that there is nothing; and of many lines a few lie beyond their intervals by chance, since these are
+not adjusted for being many. An interval covers the seeds of training alone: each level is one forget set, so a line
+says something of these sets, and not yet of entanglement or memorization in general. The paper's own numbers are not
+repeated here but for its entanglement scores, the only ones we could read.
 
 """
+
+WORDS = """- **Memorization** of an image: how much likelier models that were trained on it are to get it right than
+  models that were not, from 0 to 1.
+- **Entanglement** of a forget set with the images that stay: how near the two lie in the embedding of the original
+  model, measured by their spread over the distance of their means; larger is nearer.
+- **ToW**, closeness to retraining: (1 − |gap on forgotten images|) · (1 − |gap on kept|) · (1 − |gap on test images|),
+  where a gap is an accuracy less that of a model retrained without the forgotten images. 1 is as good as retraining.
+  **Group ToW** measures each third of the forgotten images by memorization for itself, so that forgetting one too much
+  and another too little cannot cancel. **ToW-MIA** has the share of forgotten images that the confidence attack takes
+  for unseen in the place of their accuracy.
+- **LiRA AUC**: how well a likelihood-ratio attack tells the forgotten images under this model from the same images
+  under a second retrained model. 0.5 is perfect.
+- **RUM** cuts the forgotten images into thirds by memorization and forgets one after the other, each with an algorithm
+  of its own: {plan}. **RUM^F** has the same algorithm for all three. **Shuffled**: the parts are drawn at random.
+  **No parts, 3x epochs**: the algorithm on all of them, for as many epochs as the parts take together. A part whose
+  turn has not come stays among the kept images, as in the published code.
+- **Original** is doing nothing; **Retrained again** is the noise floor, one retrained model against another."""
 
 
 def page(small: dict, cost: dict) -> str:
@@ -46,6 +69,10 @@ def page(small: dict, cost: dict) -> str:
     parts = [
         HEAD + COMMAND.format("small") + "\n\nmakes every number below, from nothing; with `--data PATH` from your own "
         "copy of the images. Then `python docs/paper.py --measure ./paper-store` writes this page.",
+        "## Words",
+        WORDS.format(
+            plan=", ".join(f"{title} on the {part} third" for part, title in small["setting"]["plan"].items())
+        ),
         "## What was found",
         overview(small["trends"]),
         "## On what",
@@ -56,7 +83,7 @@ def page(small: dict, cost: dict) -> str:
         *([onion(small["requests"])] if "requests" in small else []),
         "## Tables",
         legend(small),
-        *(set_table(name, small["sets"].get(name)) for name in TABLES),
+        *(set_table(name, small["sets"].get(name)) for name in STUDIES),
         *([scores(small["scores"])] if "scores" in small else []),
         "## What it took",
         work(small, cost),
@@ -69,11 +96,14 @@ def page(small: dict, cost: dict) -> str:
 
 
 def overview(trends: list[dict]) -> str:
+    said_by = {finding.name: finding.said_by for finding in FINDINGS}
     rows = [
-        (f"[{t['title']}](#{t['name']})", *(list(t["verdicts"].values()).count(v) or "" for v in VERDICTS[:3]), of(t))
+        (f"[{t['title']}](#{t['name']})", said_by[t["name"]])
+        + tuple(list(t["verdicts"].values()).count(v) or "" for v in VERDICTS[:4])
+        + (of(t),)
         for t in trends
     ]
-    return table(("finding", *VERDICTS[:3], "of"), rows)
+    return table(("finding", "said by", *VERDICTS[:4], "of"), rows)
 
 
 def of(trend: dict) -> str:
@@ -82,16 +112,25 @@ def of(trend: dict) -> str:
 
 def setting(found: dict) -> str:
     s = found["setting"]
-    t, a = s["training"], s["accuracy"]
+    t, a, m = s["training"], s["accuracy"], s["memorization"]
     return (
-        f"{s['train']:,} training, {s['validation']:,} validation and {s['test']:,} test images of CIFAR-10, "
-        f"stratified; {t['model']} of width {t['width']}, {t['epochs']} epochs, learning rate {t['lr']:g}, batches of "
-        f"{t['batch']}, {t['precision']}, no augmentation. {s['seeds']} original models and twice as many retrained "
-        f"ones for each forget set; learning rates were chosen on another model, once for all sets of one size. The "
-        f"originals get {_share(a['retain'])} of the images they keep and {_share(a['test'])} of the test images "
-        f"right. Memorization comes from a bank of {s['models']} models, which fit {s['fitted']:.1%} of their images; "
-        f"between its halves the scores correlate by {s['stability']['spearman']:.2f} (Spearman), which means a "
-        f"reliability of {s['stability']['reliability']:.2f}."
+        f"{s['train']:,} training, {s['validation']:,} validation and {s['test']:,} test images of "
+        f"{s['dataset'].removesuffix(OWN_COPY)}, stratified; {t['model']} of width {t['width']}, {t['epochs']} epochs, "
+        f"learning rate {t['lr']:g}, batches of {t['batch']}, {t['precision']}, no augmentation. {s['seeds']} original "
+        "models and twice as many retrained ones for each forget set. An algorithm unlearns for "
+        f"{' or '.join(map(str, s['epochs']))} epochs, RUM for as many on each part. The originals get "
+        f"{_share(a['retain'])} of the images they keep and {_share(a['test'])} of the test images right: these models "
+        "see a tenth of the paper's images and generalize far worse, so much more is memorized.\n\n"
+        f"Memorization comes from a bank of {s['models']} models, which fit {s['fitted']:.1%} of their images; between "
+        f"its halves the scores correlate by {s['stability']['pearson']:.2f} (Pearson), which means a reliability of "
+        f"{s['stability']['reliability']:.2f}, and agree on {s['stability']['overlap']:.0%} of the most memorized "
+        f"tenth. The median image scores {m['median']:.2f}. {m['at_highest']:,} images share the highest score and "
+        f"{m['at_zero']:,} score exactly 0, as so few models can tell them apart no further: among these the most and "
+        "the least memorized are chosen by row number.\n\n"
+        "Learning rates, and how far influence steps, were chosen by group ToW on the mixed set itself, on one other "
+        "original model and with validation images for test images; for one class, on another class. The sets of one "
+        "level run at these rates, so a difference between levels is also one between a rate that suits and one that "
+        "does not."
     )
 
 
@@ -103,46 +142,9 @@ def finding(trend: dict, small: dict) -> str:
     head = f'<a id="{trend["name"]}"></a>\n\n### {trend["title"]}'
     if not trend["lines"]:
         return f"{head}\n\nNot run."
-    picture = f"![{trend['title']}](paper/{trend['name']}.svg)"
+    picture = f"![Difference over seeds, line by line: {trend['measured']}](paper/{trend['name']}.svg)"
     note = NOTES[trend["name"]](small) if trend["name"] in NOTES else ""
     return f"{head}\n\n{picture}\n\n{sentence(trend)}{note}"
-
-
-def level_note(small: dict) -> str:
-    """What else is different between the levels of entanglement."""
-    levels = [small["sets"][f"entanglement {level}"] for level in PARTS]
-    memorized = ", ".join(spread(one["memorization"]) for one in levels)
-    untouched = ", ".join(_pm(one["methods"][ORIGINAL]["tow"]) for one in levels)
-    return (
-        f" The sets of low, medium and high entanglement differ in memorization too, which is {memorized} on average: "
-        f"doing nothing reads a ToW of {untouched} on them."
-    )
-
-
-def settings_note(small: dict) -> str:
-    return (
-        " The paper chose the settings of every part and publishes only their ranges; here an algorithm has one "
-        "learning rate, chosen for the whole set, in all parts; [plans searched for](#searched) are the exception."
-    )
-
-
-def search_note(small: dict) -> str:
-    """The plans that were found, and what they are held against."""
-    search = small["search"]
-    single = search["single"]
-    plans = "; ".join(
-        f"plan {i}: {', '.join(f'{part} {plan[part]}' for part in PARTS)} ({_pm(plan['confirmed'])}; "
-        f"{plan['tuning']:.3f} in the search)"
-        for i, plan in enumerate(search["plans"], 1)
-    )
-    return (
-        f" Of {search['trials']} plans tried on one model that is not reported, the best two, with the group ToW that "
-        f"they reach on the reported ones: {plans}. The best single algorithm: {single['title']} "
-        f"({_pm(single['confirmed'])}). Retrained again: {_pm(search['ceiling'])}."
-    )
-
-
-NOTES = {"entanglement": level_note, "refining": settings_note, "searched": search_note}
 
 
 def sentence(trend: dict) -> str:
@@ -170,20 +172,30 @@ def difference(line: dict) -> str:
 
 
 def over_unlearning(mix: dict) -> str:
-    """Which algorithm forgets which third of the mixed set too much, by the whole interval of its gap."""
-    found = {-1: [], 1: []}
+    """Which algorithm forgets which third of the mixed set too much, beyond its interval and retraining's noise."""
+    found, noise = {-1: [], 1: []}, [mix["methods"][CEILING][f"{part}_gap"] for part in PARTS]
     for method in mix["methods"].values():
-        for part in PARTS if method["kind"] == "single" else ():
-            gap = method[f"{part}_gap"]
-            if gap["half_width"] is not None and abs(gap["mean"]) > gap["half_width"]:
+        gaps = [method[f"{part}_gap"] for part in PARTS]
+        beyond = stands_out(*_columns(gaps), *_columns(noise))
+        for part, gap, told in zip(PARTS, gaps, beyond, strict=True):
+            if told and method["kind"] == "single":
                 found[-1 if gap["mean"] < 0 else 1].append(f"{method['title']} the {part} third by {difference(gap)}")
     listed = {side: "; ".join(lines) or "none" for side, lines in found.items()}
+    floor = max(abs(gap["mean"]) + gap["half_width"] for gap in noise)
     return (
-        "### Over-unlearning\n\n![What is forgotten too much and too little](paper/over-unlearning.svg)\n\n"
+        "### Over-unlearning\n\n![Accuracy on each third of the mixed set less that of the retrained model, for every "
+        "algorithm](paper/over-unlearning.svg)\n\n"
         "Accuracy on each third of the mixed set less that of the retrained model: below 0 an image is known worse "
-        "than by a model that never saw it, which shows what was forgotten. Over-unlearned beyond the spread of seeds: "
-        f"{listed[-1]}. Not forgotten enough: {listed[1]}."
+        "than by a model that never saw it, which shows what was forgotten. Over-unlearned, beyond the spread of seeds "
+        f"and beyond the {floor:.3f} by which two retrained models may differ: {listed[-1]}. Not forgotten enough: "
+        f"{listed[1]}."
     )
+
+
+def _columns(found: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """Means and half widths."""
+    mean, half_width = np.array([(one["mean"], one["half_width"]) for one in found], np.float64).T
+    return mean, half_width
 
 
 def onion(requests: dict) -> str:
@@ -197,14 +209,19 @@ def onion(requests: dict) -> str:
         + "; ".join(f"set {x['set']} by {x['drift']:+.3f} ± {x['half_width']:.3f}" for x in drifts)
         + "."
     )
+    kept = {kind: [_share(requests["kept"][c][kind]) for c in requests["kept"]] for kind in ("unlearned", "retrained")}
     return (
-        "### The privacy onion\n\n![How others move when images are removed](paper/onion.svg)\n\n"
+        "### The privacy onion\n\n![Median change of the log-likelihood ratio of kept images, request by request]"
+        "(paper/onion.svg)\n\n"
         f"The {sum(summary['images']):,} most memorized images are forgotten in {len(summary['images'])} requests by "
-        f"`{summary['unlearner']}`. Of {own['tested']:,} images that nobody asked to forget, {own['exposed']:,} are "
-        f"found newly exposed to the likelihood-ratio attack after unlearning and {again['exposed']:,} after "
-        f"retraining; {beyond['exposed']:,} rise by more than under retraining (false discovery rate 5 %; with so few "
-        f"seeds only a rise far beyond its spread can be found). The likelihood ratio of the median image moves by "
-        f"{spread(own['median_rise'], signed=True)} under unlearning and by "
+        f"`{summary['unlearner']}`. After the last one the unlearned models get {kept['unlearned'][0]} of the kept and "
+        f"{kept['unlearned'][1]} of the test images right, retrained ones {kept['retrained'][0]} and "
+        f"{kept['retrained'][1]}: its learning rate was chosen for one request, and damage adds up. Of "
+        f"{own['tested']:,} images that nobody asked to forget, {own['exposed']:,} are found newly exposed to the "
+        f"likelihood-ratio attack after unlearning and {again['exposed']:,} after retraining; {beyond['exposed']:,} "
+        "rise by more than under retraining (false discovery rate 5 %; with so few seeds only a rise far beyond its "
+        "spread can be found, and none in models that know all images worse). The median change of the log-likelihood "
+        f"ratio is {spread(own['median_rise'], signed=True)} under unlearning and "
         f"{spread(again['median_rise'], signed=True)} under retraining. {moved} Source: Carlini et al. 2022, who "
         "remove the most exposed images and retrain."
     )
@@ -212,12 +229,9 @@ def onion(requests: dict) -> str:
 
 def legend(found: dict) -> str:
     return (
-        f"Means over {found['setting']['seeds']} seeds with 95 % intervals. {REFERENCES[ORIGINAL]} is doing nothing; "
-        f"{REFERENCES[CEILING]} is the noise floor, one retrained model against another. ToW is the paper's measure; "
-        "group ToW measures each third by memorization for itself, so that forgetting one too much and another too "
-        "little cannot cancel. ToW-MIA has the share of forget images that the confidence attack calls non-members in "
-        "the place of their accuracy. Gaps are accuracies less those of the retrained model. LiRA AUC compares with "
-        "the second retrained model: 0.5 is perfect."
+        f"Means over {found['setting']['seeds']} seeds with 95 % intervals; all measures are explained under "
+        "[words](#words). Gaps are accuracies less those of the retrained model. Seconds are those of one process "
+        "beside another one; at this size some methods take longer than retraining, so only closeness is judged."
     )
 
 
@@ -241,28 +255,46 @@ def set_table(name: str, one: dict | None) -> str:
     titles = [line["title"] for line in one["methods"].values()]
     rows = [
         (line["title"] if titles.count(line["title"]) == 1 else f"`{method}`",)
-        + tuple(_pm(line[m]) for m in ("tow", "group_tow", "tow_mia"))
-        + tuple(_pm(line[f"{s}_gap"], signed=True) for s in ("forget", "retain", "test"))
-        + (_pm(line["lira_auc"]), f"{line['seconds']:.1f}")
+        + tuple(pm(line[m]) for m in ("tow", "group_tow", "tow_mia"))
+        + tuple(pm(line[f"{s}_gap"], signed=True) for s in ("forget", "retain", "test"))
+        + (pm(line["lira_auc"]), "" if line["seconds"] is None else f"{line['seconds']:.1f}")
         for method, line in one["methods"].items()
         if method != RETRAINED
     ]
     heads = ("method", "ToW", "group ToW", "ToW-MIA", "forget gap", "retain gap", "test gap", "LiRA AUC", "seconds")
-    return f"{text}\n\n{table(heads, rows)}"
+    return f"{text}{_warnings(one)}\n\n{table(heads, rows)}"
 
 
-def _pm(found: dict, signed: bool = False) -> str:
-    return spread(found["mean"], found["half_width"], signed)
+FITS = 0.98
+
+
+def _warnings(one: dict) -> str:
+    """What makes the numbers of a set less sure: references that do not fit, diverged runs, rates at the edge."""
+    said, methods = "", one["methods"]
+    if one["retrained_retain"] < FITS:
+        said += (
+            f" **One of the retrained models gets only {one['retrained_retain']:.1%} of the kept images right**, which "
+            "widens the noise floor here and what is measured against it."
+        )
+    if lost := [f"{m['title']} in {m['diverged']}" for m in methods.values() if m["diverged"]]:
+        said += (
+            f" The loss was no longer finite on some seeds: {', '.join(lost)}; the last finite weights are measured."
+        )
+    if edge := [methods[name]["title"] for name in one["at_edge"] if name in methods]:
+        said += (
+            f" At the edge of the learning rates that were tried, so a better one may lie beyond: {', '.join(edge)}."
+        )
+    return said
 
 
 def scores(lines: list[dict]) -> str:
     rows = [
         (line["title"], f"{line['correlation']:.2f} ({line['low']:.2f} to {line['high']:.2f})")
-        + (f"{line['overlap']:.0%}", f"{line['share_of_bank']:.1%}")
+        + (f"{line['share_of_bank']:.1%}",)
         + (spread(line["group_tow"], line["group_tow_half_width"]),)
         for line in lines
     ]
-    heads = ("score", "rank correlation", "same among the highest", "share of the bank's time", "group ToW of RUM")
+    heads = ("score", "rank correlation", "share of the bank's time", "group ToW of RUM")
     return "### Cheaper scores\n\n" + table(heads, rows)
 
 
@@ -296,7 +328,8 @@ def full(found: dict, cost: dict) -> str:
     seconds = full_cost(found["work"]["kinds"], found["setting"], cost)
     rows = [(STAGES[kind], f"{s / 3600:,.0f}") for kind, s in seconds.items()]
     return (
-        f"The paper's sizes: all images, ResNet-18 by its recipe, forget sets of {at.size:,}, a bank of {at.models}."
+        f"All images, ResNet-18 by the paper's recipe, forget sets of {at.size:,}, a bank of {at.models} models (the "
+        "paper has 400)."
         f"\n\n{COMMAND.format('full')}\n\n"
         "Not run: no GPU was at hand. Estimated from what was measured: the seconds of the small study, times how many "
         f"more images each stage goes through, times how much longer an image takes. One process trains "
@@ -338,6 +371,8 @@ DIFFERS = [
 def written() -> dict[Path, str]:
     """The page and its figures, by file, from what was measured."""
     small, cost = (json.loads((ROOT / "docs" / name).read_text()) for name in ("paper.json", "paper_cost.json"))
+    if [t["name"] for t in small["trends"]] != [finding.name for finding in FINDINGS]:
+        sys.exit("docs/paper.json has other findings than there are: run python docs/paper.py --measure STORE.")
     drawn = {FIGURES / name: svg for name, svg in figures(small).items()}
     return drawn | {ROOT / "docs" / "paper.md": page(small, cost)}
 

@@ -38,7 +38,7 @@ def full_cost(kinds: dict, setting: dict, cost: dict) -> dict[str, float]:
     """Seconds of one process for each kind of result at full scale."""
     small, full = SCALES["small"], SCALES["full"]
     images = FULL / setting["train"] * cost["small"] / cost["full"]
-    training = images * full.recipe["epochs"] / small.recipe["epochs"]
+    training = images * full.training(Data(name="CIFAR-10")).epochs / small.recipe["epochs"]
     unlearning = images * mean(u.epochs for u in SINGLES if hasattr(u, "epochs")) / small.epochs
     times = {
         "Training": training,

@@ -28,7 +28,7 @@ def figures(found: dict) -> dict[str, str]:
         if not trend["lines"]:
             continue
         dots = [Dot(name, line["mean"], line["half_width"]) for name, line in trend["lines"].items()]
-        drawn[trend["name"]] = dot_plot(trend["title"], "difference over seeds; above 0 as expected", dots, [ZERO])
+        drawn[trend["name"]] = dot_plot(trend["title"], "difference; right of 0 as expected", dots, [ZERO])
     for kind in ("entanglement", "memorization"):
         if all(f"{kind} {level}" in found["sets"] for level in LEVELS):
             drawn[kind] = by_level(found["sets"], kind)
@@ -75,7 +75,7 @@ def onion(requests: dict) -> str:
     shapes = dict(zip(LEVELS, (f"request {n}" for n in range(1, REQUESTS + 1)), strict=True))
     names = dict(zip(shapes.values(), shapes, strict=True))
     dots = [Dot(ONION[x["models"]], x["median_rise"], None, names[f"request {x['request']}"]) for x in steps]
-    axis = "median rise of the likelihood ratio of kept images"
+    axis = "median change of the log-likelihood ratio of kept images"
     return dot_plot("How others move when images are removed", axis, dots, [ZERO], shapes)
 
 

@@ -10,26 +10,24 @@ import pandas as pd
 
 from unlearn_core.evaluation import over_seeds
 from unlearn_core.evaluation.seeds import paired_difference, values_of
-from unlearn_core.experiment import OpenStudy
-from unlearn_core.experiment.paper import BESIDE, NAMES, made
+from unlearn_core.experiment import OpenStudy, comparison
+from unlearn_core.experiment.paper import NAMES, STUDIES, made
 from unlearn_core.experiment.paper_trends import trends
 from unlearn_core.experiment.search import brief
 from unlearn_core.experiment.stream import opened as opened_stream
-from unlearn_core.experiment.study_table import ORIGINAL, RETRAINED
+from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED
 from unlearn_core.params import build
 from unlearn_core.rum import PARTS
 from unlearn_core.store import Result, Store
 
 METRICS = ("tow", "group_tow", "tow_mia", "lira_auc", "attack_auc")
 SPLITS = ("forget", "retain", "test")
-# Steps that are studies, each with a table of its own.
-TABLES = tuple(name for name in NAMES if name not in BESIDE[4:])
 
 
 def numbers(store: Store, scale: str) -> dict:
     """All that docs/paper.md says of one scale; {} where nothing of it was run."""
     found = made(store, scale)
-    studies = {name: OpenStudy(store, found[name]) for name in TABLES if name in found}
+    studies = {name: OpenStudy(store, found[name]) for name in STUDIES if name in found}
     if not studies:
         return {}
     mix = studies[NAMES[0]]
@@ -37,6 +35,7 @@ def numbers(store: Store, scale: str) -> dict:
         "setting": _setting(mix),
         "steps": {name: result.key for name, result in found.items()},
         "work": _work(store),
+        "orders": {p.name: p.order for p in studies["orders"].spec.plans} if "orders" in studies else {},
         "sets": {name: _set(study) for name, study in studies.items()},
         "trends": [
             {
@@ -46,7 +45,7 @@ def numbers(store: Store, scale: str) -> dict:
                 "lines": {n: vars(e) for n, e in t.lines.items()},
             }
             | {"verdicts": t.verdicts()}
-            for t in trends(studies)
+            for t in trends(store, found)
         ],
     }
     if "cheaper scores" in found:
@@ -74,6 +73,9 @@ def _setting(study: OpenStudy) -> dict:
         "seeds": study.spec.seeds,
         "models": study.spec.models,
         "fitted": study.summary["bank_fitted"],
+        "memorization": _memorization(study),
+        "epochs": sorted({u.epochs for u in study.spec.unlearners if hasattr(u, "epochs")}),
+        "plan": {part: getattr(study.spec.plans[0], part).title for part in PARTS},
         "stability": study.stability.iloc[-1].to_dict(),
         "accuracy": {s: vars(over_seeds(values_of(original[f"{s}_accuracy"]))) for s in SPLITS},
         "made": {k: manifest[k] for k in ("device_name", "threads", "versions")},
@@ -83,9 +85,9 @@ def _setting(study: OpenStudy) -> dict:
 def _set(study: OpenStudy) -> dict:
     """One study: its forget set, what retraining reads, and every method against it, all over seeds."""
     rows, table = study.forget, study.table.sort_values("seed")
-    # A control that is the plan itself is the same runs once more, and is left out.
-    runs = table.groupby("method", sort=False)["result"].agg(tuple).drop_duplicates()
-    by = {name: table[table["method"] == name] for name in runs.index}
+    same = comparison.twins(study)  # a control that is the plan itself is the same runs once more
+    by = {name: group for name, group in table.groupby("method", sort=False) if name not in same}
+    every = comparison.everything(study)
     about = {center: study.about(rows, center).entanglement for center in ("all", "midpoint")}
     lines = {}
     for name, group in by.items():
@@ -93,15 +95,33 @@ def _set(study: OpenStudy) -> dict:
         line |= {m: vars(over_seeds(values_of(group[m]))) for m in METRICS}
         line |= {f"{s}_accuracy": vars(over_seeds(values_of(group[f"{s}_accuracy"]))) for s in SPLITS}
         line |= {f"{s}_gap": _gap(group, by[RETRAINED], f"{s}_accuracy") for s in (*SPLITS, *PARTS)}
-        line |= {"seconds": float(group["seconds"].mean()), "diverged": int(group["diverged_at"].notna().sum())}
+        line |= {"seconds": float(every.loc[name, "seconds"]), "diverged": int(every.loc[name, "diverged"])}
         lines[name] = line
     return {
         "images": len(rows),
         "memorization": float(study.memorization.scores[rows].mean()),
         "entanglement": {c: {"score": e.score, "share_of_random": e.share_of_random} for c, e in about.items()},
         "parts": {name: len(part) for name, part in study.parts.items()},
-        "learning_rates": study.summary["learning_rates"],
+        "classes": np.bincount(study.labels[rows], minlength=len(study.classes)).tolist(),
+        "at_edge": study.summary["at_grid_edge"],
+        "retrained_retain": _lowest(by, "retain_accuracy"),
         "methods": lines,
+    }
+
+
+def _lowest(by: dict[str, pd.DataFrame], column: str) -> float:
+    """The worst of all retrained models: one that does not fit its images is no reference."""
+    return float(min(by[name][column].min() for name in (RETRAINED, CEILING)))
+
+
+def _memorization(study: OpenStudy) -> dict:
+    """How the scores of all training images lie; with few models many are equal."""
+    scores = study.memorization.scores.round(9)
+    return {
+        "median": float(np.median(scores)),
+        "highest": float(scores.max()),
+        "at_highest": int((scores == scores.max()).sum()),
+        "at_zero": int((scores == 0).sum()),
     }
 
 
@@ -119,7 +139,7 @@ def _search(result: Result) -> dict:
     summary = result.json("summary")
     plans = [build(plan["plan"]) for plan in summary["plans"]]
     return {
-        "trials": summary["trials"],
+        "trials": summary["different"],
         "plans": [
             {part: brief(getattr(plan, part)) for part in PARTS} | {k: line[k] for k in ("confirmed", "tuning")}
             for plan, line in zip(plans, summary["plans"], strict=True)
@@ -135,8 +155,15 @@ def _requests(result: Result) -> dict:
     return {
         "summary": stream.summary,
         "forget_accuracy": stream.over_requests("forget_accuracy").to_dict("records"),
+        "kept": {c: _after_all(stream.table, c) for c in ("retain_accuracy", "test_accuracy")},
         "drift": stream.drift("forget_accuracy").to_dict("records"),
     }
+
+
+def _after_all(table: pd.DataFrame, column: str) -> dict[str, dict]:
+    """A column after the last request, over seeds, for each kind of model."""
+    last = table[table["request"] == table["request"].max()].drop_duplicates(["seed", "kind"])
+    return {kind: vars(over_seeds(values_of(group[column]))) for kind, group in last.groupby("kind", sort=False)}
 
 
 WORK = (
@@ -153,14 +180,18 @@ WORK = (
 
 
 def _work(store: Store) -> dict:
-    """Seconds of all results of each kind, added up, and how many; `wall` runs from the first to the last of them, so
-    it counts the time in which nothing ran. The store is taken to hold this study alone.
+    """Seconds of all results of each kind, added up, and how many; `wall` is how long any of them was being made. The
+    store is taken to hold this study alone.
     """
     found = {kind: [result.manifest() for result in store.results(kind)] for kind in WORK if kind in store.kinds()}
-    ended = sorted((datetime.fromisoformat(m["created"]), m["seconds"]) for each in found.values() for m in each)
+    ended = sorted((datetime.fromisoformat(m["created"]).timestamp(), m["seconds"]) for k in found.values() for m in k)
+    busy, since = 0.0, ended[-1][0]  # from the last to the first, so that a long one covers what ended within it
+    for end, seconds in reversed(ended):
+        busy += max(0.0, min(end, since) - (end - seconds))
+        since = min(since, end - seconds)
     return {
         "kinds": {k: {"results": len(each), "seconds": sum(m["seconds"] for m in each)} for k, each in found.items()},
-        "wall": (ended[-1][0] - ended[0][0]).total_seconds() + ended[0][1],
+        "wall": busy,
     }
 
 

@@ -64,7 +64,7 @@ def test_a_budget_stops_it_and_the_same_command_goes_on(tiny, capsys, monkeypatc
     assert sorted(tiny.glob("results/*/*")) == before
 
     keys = {step["step"]: step["key"] for step in told["steps"]}
-    opened = {name: OpenStudy.open(Store(tiny), key) for name, key in keys.items() if name not in paper.BESIDE[4:]}
+    opened = {name: OpenStudy.open(Store(tiny), key) for name, key in keys.items() if name in paper.STUDIES}
     sets = {name: frozenset(study.forget.tolist()) for name, study in opened.items()}
     assert len({sets[name] for name in paper.NAMES[:8]}) == 8
     assert {len(rows) for name, rows in sets.items() if name != "one class"} == {12}
@@ -80,7 +80,8 @@ def test_a_budget_stops_it_and_the_same_command_goes_on(tiny, capsys, monkeypatc
     released = opened["as released"].spec.unlearners
     assert [(u.keep, u.relabel) for u in released] == [("top", True), ("bottom", True), ("top", False)]
     assert all(isinstance(u, SalUn) for u in released)
-    # What is finished is found again by the store alone.
+    # What is finished is found again by the store alone, and nothing is made for it.
+    monkeypatch.setattr(paper, "influence", lambda *_: 1 / 0)
     assert {name: result.key for name, result in paper.made(Store(tiny), "small").items()} == keys
     assert paper.made(Store(tiny), "full") == {}
 
@@ -181,3 +182,9 @@ def test_full_is_the_papers_recipe():
     training = paper.SCALES["full"].training(Data(name="CIFAR-10"))
     assert (training.model, training.epochs, training.lr, training.batch) == ("resnet18", 30, 0.1, 256)
     assert (training.data.train, training.data.validation, training.augment) == (0, 0.1, "none")
+    mine = Data(name="CIFAR-100-files", fingerprint="0" * 64)
+    assert paper.SCALES["full"].training(mine).model == "resnet50"
+    assert paper.SCALES["full"].training(mine).data == mine.but(train=0, test=0)
+    assert paper.SCALES["small"].training(mine).but(data=Data()) == paper.SCALES["small"].training(Data()).but(
+        data=Data()
+    )

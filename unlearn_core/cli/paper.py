@@ -32,15 +32,14 @@ def run(store, dataset: str, path: Path | None, scale: str, seeds: int, minutes:
 
 
 def _trends(store, made: list[dict]) -> list[dict]:
-    """What the studies that are there show of the paper's findings; as a table on stderr too."""
-    from unlearn_core.experiment import OpenStudy
+    """What the steps that are there show of the findings; as a table on stderr too."""
     from unlearn_core.experiment.paper_trends import trends
     from unlearn_core.words import spread
 
-    opened = {step["step"]: OpenStudy.open(store, step["key"]) for step in made if step["kind"] == "Study"}
+    results = {step["step"]: store.open(step["kind"], step["key"]) for step in made}
     found = [
         {"finding": trend.title, "line": name, **vars(line), "verdict": trend.verdicts()[name]}
-        for trend in trends(opened)
+        for trend in trends(store, results)
         for name, line in trend.lines.items()
     ]
     lines = [line | {"difference": spread(line["mean"], line["half_width"], signed=True)} for line in found]
@@ -52,8 +51,9 @@ def images(store, dataset: str, path: Path | None, tell: Tell):
     """The images of a built-in dataset, or those of a person's own copy, which are added under a name of their own."""
     from unlearn_core.data import Data
     from unlearn_core.experiment.added_images import once
+    from unlearn_core.experiment.paper import OWN_COPY
 
     if path is None:
         return Data(name=dataset)
-    about = once(store, path, f"{dataset}-files", tell)
+    about = once(store, path, dataset + OWN_COPY, tell)
     return Data(name=about.name, fingerprint=about.fingerprint)

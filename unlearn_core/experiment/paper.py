@@ -40,6 +40,7 @@ from unlearn_core.unlearning.push_away.neggrad_plus import NegGradPlus
 from unlearn_core.unlearning.relabel.salun import SalUn
 
 SEEDS = 3
+OWN_COPY = "-files"  # ends the name of a person's own copy of a dataset
 TRIALS = 24  # plans that the search tries
 REQUESTS = 3  # in which the most memorized images are asked for, one after the other
 LENGTHS = tuple(WoodFisher(alpha=alpha) for alpha in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0))
@@ -69,7 +70,8 @@ class Scale:
         return unlearner.but(epochs=self.epochs)
 
     def training(self, data: Data) -> Training:
-        return recipe(data.but(train=self.train, test=self.test)).but(**self.recipe)
+        of = recipe(Data(name=data.name.removesuffix(OWN_COPY)))
+        return of.but(data=data.but(train=self.train, test=self.test), **self.recipe)
 
 
 SCALES = {
@@ -79,11 +81,8 @@ SCALES = {
         "model": "resnet9", "width": 8, "epochs": 16, "lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4, "batch": 64,
         "augment": "none", "precision": "bfloat16",
     }, models=32, size=150, epochs=4),
-    # The paper's own recipe and sizes, but for half precision and a bank of 100 models in place of 400.
-    "full": Scale(0, 0, {
-        "model": "resnet18", "epochs": 30, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "batch": 256,
-        "augment": "none", "precision": "bfloat16",
-    }, models=100, size=3_000),
+    # The paper's own recipe for each dataset and its sizes, but for half precision and a bank of 100 models, not 400.
+    "full": Scale(0, 0, {"augment": "none", "precision": "bfloat16"}, models=100, size=3_000),
 }  # fmt: skip
 
 
@@ -107,8 +106,11 @@ def forget_sets(size: int, label: str) -> dict[str, ForgetSet]:
     }
 
 
-def steps(store: Store, data: Data, scale: str, seeds: int = SEEDS, tell: Tell = silent) -> Iterator[Step]:
+def steps(
+    store: Store, data: Data, scale: str, seeds: int = SEEDS, tell: Tell = silent, chosen: Unlearner | None = None
+) -> Iterator[Step]:
     """All results of the study, in order; the last ones can only be named once those before them are in the store.
+    `chosen` is influence unlearning as it was chosen before; None = choose it.
 
     Raises KeyError for a scale that is none of SCALES.
     """
@@ -116,7 +118,8 @@ def steps(store: Store, data: Data, scale: str, seeds: int = SEEDS, tell: Tell =
     training = at.training(data)
     sets = forget_sets(at.size, dataset(store, training.data, tell).classes[0])
     mixed = sets.pop("mix")
-    single = (*SINGLES, influence(store, Bank(training=training, models=at.models), mixed, tell))
+    bank = Bank(training=training, models=at.models)
+    single = (*SINGLES, chosen or influence(store, bank, mixed, tell))
     rum = RUM.but(**{part: at.unlearning(getattr(RUM, part)) for part in PARTS})
 
     def study(name: str, forget: ForgetSet, unlearners=single, plans=(), controls: bool = True) -> Step:
@@ -182,15 +185,13 @@ def made(store: Store, scale: str) -> dict[str, Result]:
     if first is None:
         return {}
     begun, found = store.open("Study", first.key).spec(), {}
-    for step in steps(store, begun.training.data, scale, begun.seeds):
+    chosen = next((u for u in begun.unlearners if isinstance(u, WoodFisher)), None)
+    for step in steps(store, begun.training.data, scale, begun.seeds, chosen=chosen or LENGTHS[0]):
         if (result := store.find(step.spec)) is None:
             break
         found[step.name] = result
     return found
 
 
-# Steps that are no forget set of their own.
-BESIDE = (
-    "one algorithm", "orders", "as released", "other low set", "cheaper scores", "searched plans", "requests in a row",
-)  # fmt: skip
-NAMES = (*forget_sets(3, ""), *BESIDE)
+STUDIES = (*forget_sets(3, ""), "one algorithm", "orders", "as released", "other low set")  # the steps that are studies
+NAMES = (*STUDIES, "cheaper scores", "searched plans", "requests in a row")

@@ -14,14 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-import unlearn_core.experiment.proxy_table as proxy_table
-import unlearn_core.experiment.search as search
 from unlearn_core import evaluation
 from unlearn_core.evaluation import Estimate, tow
 from unlearn_core.evaluation.seeds import paired_difference
+from unlearn_core.experiment.comparison import owners, side_of_zero
+from unlearn_core.experiment.paper import STUDIES
+from unlearn_core.experiment.proxy_table import EXACT
 from unlearn_core.experiment.study import short_name
 from unlearn_core.experiment.study_table import RETRAINED
 from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.store import Result, Store
 
 VERDICTS = ("reproduced", "within noise", "not reproduced", "no interval", "not measured")
 RELABELLING = ("random-label", "salun")
@@ -30,12 +32,13 @@ CLOSENESS = "tow"  # as the paper measures it; a study's own group ToW is beside
 
 @dataclass(frozen=True)
 class Finding:
-    """What the paper says, by a short name and in words, what is measured for it, on which studies, and how."""
+    """What is said, by a short name and in words, and by whom; what is measured for it, on which steps, and how."""
 
     name: str
     title: str
+    said_by: str
     measured: str
-    studies: tuple[str, ...]
+    steps: tuple[str, ...]
     lines: Callable[..., dict[str, Estimate]]
 
 
@@ -59,19 +62,19 @@ def verdict(difference: Estimate) -> str:
     """
     if difference.mean is None:
         return "not measured"
-    if difference.half_width is None:
-        return "no interval"
-    if abs(difference.mean) <= difference.half_width:
-        return "within noise"
-    return "reproduced" if difference.mean > 0 else "not reproduced"
+    sides = {1: "reproduced", 0: "within noise", -1: "not reproduced", None: "no interval"}
+    return sides[side_of_zero(difference)]
 
 
-def trends(opened: Mapping[str, OpenStudy]) -> list[Trend]:
-    """The findings, from the finished studies of paper.steps by name; without lines where a study is missing."""
+def trends(store: Store, results: Mapping[str, Result]) -> list[Trend]:
+    """The findings, from the finished steps of paper.steps by name; without lines where one is missing. A finding gets
+    its studies opened, and of other steps the result.
+    """
+    opened = {name: OpenStudy(store, result) if name in STUDIES else result for name, result in results.items()}
     found = []
     for finding in FINDINGS:
-        there = all(name in opened for name in finding.studies)
-        lines = finding.lines(*(opened[name] for name in finding.studies)) if there else {}
+        there = all(name in opened for name in finding.steps)
+        lines = finding.lines(*(opened[name] for name in finding.steps)) if there else {}
         found.append(Trend(finding.name, finding.title, finding.measured, lines))
     return found
 
@@ -127,7 +130,8 @@ def _one_algorithm(rival: Callable[[OpenStudy, OpenStudy, str, str], list]) -> C
         for plan, (method, title) in zip(
             alone.spec.plans, plans[["method", "title"]].itertuples(index=False), strict=True
         ):
-            other = rival(alone, mix, method, short_name(plan.low))
+            if (other := rival(alone, mix, method, short_name(plan.low))) is None:
+                continue
             found[title] = paired_difference(over_seeds(alone, method), other)
         return found
 
@@ -139,11 +143,11 @@ def _without_parts(alone: OpenStudy, mix: OpenStudy, method: str, algorithm: str
 
 
 def _control(mark: str) -> Callable:
-    """A control of each plan as its rival: the first with this mark in its name that stands behind the plan."""
+    """A control of each plan as its rival: the one of its own with this mark in its name; None where it has none."""
 
-    def values(alone: OpenStudy, mix: OpenStudy, method: str, algorithm: str) -> list:
-        order = list(dict.fromkeys(alone.table["method"]))
-        return over_seeds(alone, next(m for m in order[order.index(method) :] if mark in m))
+    def values(alone: OpenStudy, mix: OpenStudy, method: str, algorithm: str) -> list | None:
+        own = (control for control, plan in owners(alone).items() if plan == method and mark in control)
+        return None if (control := next(own, None)) is None else over_seeds(alone, control)
 
     return values
 
@@ -157,24 +161,17 @@ def _best(mix: OpenStudy, alone: OpenStudy) -> dict[str, Estimate]:
     return {f"RUM less {title}": paired_difference(over_seeds(mix, "rum"), over_seeds(alone, best))}
 
 
-def _searched(mix: OpenStudy) -> dict[str, Estimate]:
+def _searched(searched: Result) -> dict[str, Estimate]:
     """The best plans of the search less the best single algorithm of the search, on models that it did not see."""
-    made = [result for s in search.begun(mix.store, mix.spec.bank, mix.spec.forget) if (result := mix.store.find(s))]
-    if not made:
-        return {}
-    plans = made[0].json("summary")["plans"]
+    plans = searched.json("summary")["plans"]
     return {f"plan {i}": Estimate(**plan["above_single"]) for i, plan in enumerate(plans, 1)}
 
 
-def _as_good_by_proxy(mix: OpenStudy) -> dict[str, Estimate]:
+def _as_good_by_proxy(made: Result) -> dict[str, Estimate]:
     """RUM cut by a cheaper score less RUM cut by memorization, both by group ToW."""
-    if (made := proxy_table.finished(mix)) is None:
-        return {}
-    table = made[0].drop(index=proxy_table.EXACT, errors="ignore")
+    table, seeds = made.table().drop(index=EXACT, errors="ignore"), made.spec().study.seeds
     known = table.astype(object).where(table.notna(), None)
-    return {
-        line.title: Estimate(line.difference, line.difference_half_width, mix.spec.seeds) for line in known.itertuples()
-    }
+    return {line.title: Estimate(line.difference, line.difference_half_width, seeds) for line in known.itertuples()}
 
 
 def _flattered(mix: OpenStudy) -> dict[str, Estimate]:
@@ -207,6 +204,11 @@ def _on_another_set(low: OpenStudy, other: OpenStudy) -> dict[str, Estimate]:
     return found
 
 
+# Who says so. What stands in the paper's text or tables that we could not read is known by report only.
+PAPER, REPORTED = "Zhao et al. 2024", "Zhao et al. 2024, by report"
+SEQUEL = "Zhao and Triantafillou 2024"
+FOLLOW_UP = "a follow-up on transformers, arXiv:2602.20114"
+OURS = "a question of our own"
 _ENTANGLED = ("entanglement low", "entanglement high")
 _MEMORIZED = ("memorization low", "memorization high")
 _ALONE = ("one algorithm", "mix")
@@ -214,6 +216,7 @@ FINDINGS = (
     Finding(
         "entanglement",
         "The more entangled the forget set, the further from retraining",
+        PAPER,
         "ToW at low less ToW at high entanglement",
         _ENTANGLED,
         _falls,
@@ -221,6 +224,7 @@ FINDINGS = (
     Finding(
         "relabelling-entangled",
         "Relabelling suffers most from entanglement",
+        REPORTED,
         "ToW at low less ToW at high entanglement, less the mean of the same over the algorithms that do not relabel",
         _ENTANGLED,
         _relabelling_falls_most,
@@ -228,6 +232,7 @@ FINDINGS = (
     Finding(
         "memorization",
         "The more memorized the forget set, the further from retraining, for most algorithms",
+        PAPER,
         "ToW at low less ToW at high memorization",
         _MEMORIZED,
         _falls_but_for_relabelling,
@@ -235,6 +240,7 @@ FINDINGS = (
     Finding(
         "relabelling",
         "Relabelling goes the other way: poor on the least memorized images, strong on the most",
+        REPORTED,
         "ToW at high less ToW at low memorization",
         _MEMORIZED,
         _rises_with_relabelling,
@@ -242,6 +248,7 @@ FINDINGS = (
     Finding(
         "doing-nothing",
         "Doing nothing is near retraining on the least memorized images and far from it on the most",
+        PAPER,
         "ToW of the original at low less at high memorization",
         _MEMORIZED,
         _untouched,
@@ -249,6 +256,7 @@ FINDINGS = (
     Finding(
         "together",
         "Memorization rises with entanglement",
+        PAPER,
         "mean memorization of one level of entanglement less that of the level below",
         ("entanglement low", "entanglement medium", "entanglement high"),
         _memorized,
@@ -256,6 +264,7 @@ FINDINGS = (
     Finding(
         "refining",
         "Refining helps: one algorithm part by part is closer than the same on the whole set",
+        PAPER,
         "ToW of RUM with one algorithm less ToW of the algorithm",
         _ALONE,
         _one_algorithm(_without_parts),
@@ -263,6 +272,7 @@ FINDINGS = (
     Finding(
         "alike",
         "What helps is that parts are alike, not that there are parts",
+        PAPER,
         "ToW of RUM with one algorithm less ToW of the same with parts drawn at random",
         _ALONE,
         _one_algorithm(_control("-shuffle")),
@@ -270,6 +280,7 @@ FINDINGS = (
     Finding(
         "longer",
         "What helps is that there are parts, not that there are more epochs",
+        PAPER,
         "ToW of RUM with one algorithm less ToW of the algorithm on the whole set for as many epochs as all parts take",
         _ALONE,
         _one_algorithm(_control("-vanilla-")),
@@ -277,6 +288,7 @@ FINDINGS = (
     Finding(
         "own-algorithm",
         "An algorithm of its own for each part comes closer than the best single one for all parts",
+        REPORTED,
         "ToW of RUM less the best ToW of RUM with one algorithm, chosen on the same seeds, which flatters it",
         ("mix", "one algorithm"),
         _best,
@@ -284,21 +296,24 @@ FINDINGS = (
     Finding(
         "searched",
         "With settings searched for each part, RUM is closer than the best single algorithm with its settings searched",
+        REPORTED,
         "group ToW of each of the best plans found less that of the best single algorithm found; both were chosen on "
         "models that are not reported",
-        ("mix",),
+        ("searched plans",),
         _searched,
     ),
     Finding(
         "cheaper-scores",
-        "Cheaper scores refine as well as memorization, or better",
+        "Cheaper scores refine better than memorization",
+        SEQUEL,
         "group ToW of RUM by the score less that of RUM by memorization",
-        ("mix",),
+        ("cheaper scores",),
         _as_good_by_proxy,
     ),
     Finding(
         "attack-counted",
         "SalUn is flattered by ToW: with the attack counted it loses more than NegGrad+",
+        FOLLOW_UP,
         "ToW less ToW-MIA, of SalUn less that of NegGrad+",
         ("mix",),
         _flattered,
@@ -307,6 +322,7 @@ FINDINGS = (
         "released-code",
         "Errors of the published code cost SalUn closeness: the mask the wrong way round, and true labels in place of "
         "random ones on all data but CIFAR-10 and SVHN",
+        OURS,
         "ToW of SalUn as its paper means it less ToW with the error",
         ("as released",),
         _released,
@@ -315,6 +331,7 @@ FINDINGS = (
         "other-set",
         "An error of the published code flatters relabelling on the least memorized images: of equal scores it forgets "
         "others than those on which it is measured",
+        OURS,
         "ToW on another set of the least memorized images than the forgotten one, less ToW on the forgotten one",
         ("memorization low", "other low set"),
         _on_another_set,
