@@ -302,7 +302,7 @@ STAGES = {
     "Training": "original and retrained models",
     "BankPart": "models of the bank",
     "Tuning": "choosing learning rates",
-    "PlanTrial": "plans tried in the search",
+    "PlanTrial": "plans tried in the search, with the steps that plans share counted for each",
     "Run": "unlearning",
     "Embedding": "embeddings",
     "Map": "map",

@@ -51,6 +51,7 @@ def copied(store: Store, made: Result, name: str) -> None:
     def make(draft) -> None:
         draft.json("summary", made.json("summary"))
         draft.table(made.table())
+        draft.arrays(**made.arrays())
 
     store.remember(made.spec().but(name=name), make)
 

@@ -40,6 +40,8 @@ def visit(page: Page, name: str) -> float:
     page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
     seconds = page.wait_for_function(DRAWN, arg=HEADINGS[name], timeout=120_000, polling=5).json_value()
     page.wait_for_timeout(1500)
+    if page.get_by_text("could not be drawn").or_(page.get_by_test_id("stException")).count():
+        raise SystemExit(f"{name} shows an error: what it takes to show that is not what is measured.")
     return seconds
 
 

@@ -106,11 +106,12 @@ def once(store: Store, source: Path, name: str, tell: Tell) -> Imported:
     there = {mine.name: mine for mine in own(root)}.get(name)
     if there is None or not has_images(place_of(name, root)):
         return found_in(fulfil(store, ask(store, source, name), tell)).about
+    asked = listing(source)
     for result in store.results("AddedImages"):
         about, wanted = found_in(result).about, result.spec()
-        if about.name == name and there.fingerprint == about.fingerprint and wanted.listing == listing(source):
+        if about.name == name and there.fingerprint == about.fingerprint and wanted.listing == asked:
             return about
-    images, _ = read(source, listed=listing(source), tell=tell)
+    images, _ = read(source, listed=asked, tell=tell)
     if fingerprint(images.classes, images.train, images.test) == there.fingerprint:
         return there
     raise BadValue(f"{name} are other images than those at {source}. Give another --store, or the same images.")

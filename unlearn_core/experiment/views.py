@@ -90,7 +90,7 @@ def studies(store: Store) -> list[Listed]:
     return [_line(result) for result in store.results("Study")]
 
 
-@lru_cache(maxsize=10_000)  # a store hands out the same result while its files are the same
+@lru_cache(maxsize=100_000)  # a store hands out the same result while its files are the same
 def _line(result: Result) -> Listed:
     spec, summary = result.spec(), result.json("summary")
     created, methods = result.manifest()["created"], len(summary["tow"])
