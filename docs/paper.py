@@ -42,7 +42,8 @@ interval lies below 0, else *within noise*. With three seeds an interval is wide
 cannot tell, not that there is nothing; and of many lines a few lie beyond their intervals by chance, since these are
 not adjusted for being many. An interval covers the seeds of training alone: each level is one forget set, so a line
 says something of these sets, and not yet of entanglement or memorization in general. The paper's own numbers are not
-repeated here but for its entanglement scores, the only ones we could read.
+repeated here but for its entanglement scores, the only ones we could read; what it says "by report" we know from
+summaries alone.
 
 """
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from unlearn_core import params
@@ -63,21 +64,15 @@ def test_the_glossary_has_what_is_related_and_not_ranked():
         assert f"**{word}" in text
 
 
-def test_every_file_the_documents_name_exists():
-    for name in (
-        "README.md",
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "docs/scaling.md",
-        "docs/performance.md",
-        "docs/algorithms.md",
-        "docs/evaluation.md",
-    ):
-        text = (ROOT / name).read_text()
-        for path in re.findall(r"`((?:unlearn_core|pages|tests|docs|\.ci)/[\w./]*)`", text):
-            assert (ROOT / path).exists(), f"{name} names {path}"
-        for path in re.findall(r"\]\(([\w./]+)\)", text):
-            assert (ROOT / path).exists(), f"{name} links to {path}"
+@pytest.mark.parametrize("file", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda file: file.name)
+def test_every_file_and_place_that_a_document_names_exists(file):
+    text = file.read_text()
+    for path in re.findall(r"`((?:unlearn_core|pages|tests|docs|\.ci)/[\w./]*)`", text):
+        assert (ROOT / path).exists(), path
+    for path in re.findall(r"\]\(([\w./-]+)\)", text):
+        assert (file.parent / path).exists(), path
+    heads = [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.+)", text, re.M)]
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= {*heads, *re.findall(r'<a id="([^"]+)"', text)}
 
 
 def unnamed(text, names):

@@ -58,10 +58,10 @@ def closest(study) -> str:
     told = {True: "distinguishable from", False: "not distinguishable from", None: "beside"}
     equal = len(equally_near(study, "group_tow")) - 1
     beside = f", and {equal} other{'s' if equal > 1 else ''} just as close," if equal else ""
-    if study.means("group_tow").loc[core.ORIGINAL, "mean"] >= best["mean"]:
-        beside += " no closer than leaving the model as it is,"
+    idle = study.means("group_tow").loc[core.ORIGINAL, "mean"] >= best["mean"]
+    but = ", but no closer than leaving the model as it is" if idle else ""
     return (
-        f"**{escape(best['title'])}**{beside} came closest to retraining: group ToW "
+        f"**{escape(best['title'])}**{beside} came closest to retraining{but}: group ToW "
         f"{numbers.spread(best['mean'], best['half_width'])} over {seeds}, {told[best['distinguishable']]} the "
         f"{numbers.spread(ceiling['mean'], ceiling['half_width'])} of one retrained model against another."
     )

@@ -38,7 +38,7 @@ IMAGES = (20_000, 200_000)
 
 def small(data: Data, size: int) -> Study:
     """The least that every page has something to show of."""
-    training = recipe(data).but(epochs=1, width=32)
+    training = recipe(Data()).but(data=data, epochs=1, width=32)
     return Study(
         name="Growth", training=training, models=0, forget=AtRandom(size=size), unlearners=(FineTune(epochs=1),),
         plans=(), seeds=1, tuning_seeds=0,
