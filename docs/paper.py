@@ -207,7 +207,7 @@ def onion(requests: dict) -> str:
         "No set that was forgotten earlier moved beyond the noise floor while later ones were forgotten."
         if not drifts
         else "Sets forgotten earlier that moved while later ones were forgotten: "
-        + "; ".join(f"set {x['set']} by {x['drift']:+.3f} ± {x['half_width']:.3f}" for x in drifts)
+        + "; ".join(f"set {x['set']} by {spread(x['drift'], x['half_width'], signed=True)}" for x in drifts)
         + "."
     )
     kept = {kind: [_share(requests["kept"][c][kind]) for c in requests["kept"]] for kind in ("unlearned", "retrained")}
@@ -319,7 +319,7 @@ def work(found: dict, cost: dict) -> str:
     stated = table(("stage", "results", "seconds of one process"), rows)
     return (
         f"{made['device_name']}, {cost['processes']} processes of {made['threads']} thread each: "
-        f"{duration(done['wall'])} from the first result to the last. {versions}.\n\n{stated}\n\n"
+        f"{duration(done['wall'])} in which any of it was being made. {versions}.\n\n{stated}\n\n"
         "The same command again recomputes nothing."
     )
 
