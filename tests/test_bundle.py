@@ -178,6 +178,11 @@ def test_without_weights_all_can_be_seen_and_nothing_run(source, written, store,
     there, study_key = source
     lighter = export(there, study_key, tmp_path / "light.zip", weights=False)
     assert lighter.results == written[1].results and lighter.bytes < written[1].bytes
+    # A file that would be larger than it may is not written, and what lay there stays.
+    with pytest.raises(BadValue, match=r"would take .* MB, more than the .* Without the models' weights it is smaller"):
+        export(there, study_key, tmp_path / "light.zip", most=written[1].bytes - 1)
+    assert (tmp_path / "light.zip").stat().st_size == lighter.bytes and len(list(tmp_path.glob(".light*"))) == 0
+    assert export(there, study_key, tmp_path / "light.zip", False, lighter.bytes).bytes == lighter.bytes
     with zipfile.ZipFile(tmp_path / "light.zip") as archive:
         assert not [name for name in archive.namelist() if "weights" in name]
     assert import_bundle(store, tmp_path / "light.zip") == study_key

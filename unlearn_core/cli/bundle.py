@@ -21,6 +21,9 @@ def export_(
         bool,
         typer.Option(help="With the models' weights; without them it is smaller, and nothing can be run from it."),
     ] = True,
+    at_most: Annotated[
+        float | None, typer.Option(metavar="MB", min=0, help="Refuse to write a file that is larger than this.")
+    ] = None,
     store: StoreOption = None,
 ) -> None:
     """Write a study with every result that is needed to look at it."""
@@ -30,7 +33,7 @@ def export_(
     if out is None:
         raise BadValue("Say where the study is to be written: -o study.zip.")
     found = open_study(store, study)
-    written = export(found.store, found.key, out, weights)
+    written = export(found.store, found.key, out, weights, None if at_most is None else at_most * 1e6)
     say(written.images)
     answer({"study": found.key, "written": str(out)} | vars(written))
 

@@ -42,12 +42,13 @@ class Exported:
     images: str
 
 
-def export(store: Store, study_key: str, path: str | Path, weights: bool = True) -> Exported:
+def export(store: Store, study_key: str, path: str | Path, weights: bool = True, most: float | None = None) -> Exported:
     """Write a finished study to one .zip file, whole or not at all; a file of this name is replaced. Without the
-    models' `weights` it is smaller: all of it can be looked at, but nothing run from it.
+    models' `weights` it is smaller: all of it can be looked at, but nothing run from it. `most` is how many bytes it
+    may have, for a way on which only small files can go.
 
     Raises StoreError where there is no such study or the file cannot be written, and BadValue where a result it needs
-    is missing or damaged.
+    is missing or damaged or the file would be larger than `most`.
     """
     path, study = Path(path), OpenStudy.open(store, study_key)
     found = list({r.folder: r for r in [*needed(study), *welcome(study)]}.values())
@@ -83,6 +84,9 @@ def export(store: Store, study_key: str, path: str | Path, weights: bool = True)
                     archive.write(content, f"data/{name}")
                 else:
                     archive.writestr(f"data/{name}", content)
+        if most is not None and (size := aside.stat().st_size) > most:
+            less = " Without the models' weights it is smaller." if weights else ""
+            raise BadValue(f"The file would take {size / 1e6:.1f} MB, more than the {most / 1e6:g} that it may.{less}")
         flush(aside)
         os.replace(aside, path)
     except OSError as error:
