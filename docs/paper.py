@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 from paper_cost import full_cost, rates  # noqa: E402
-from paper_figures import figures, whole_stream  # noqa: E402
+from paper_figures import BY_LEVEL, figures, whole_stream  # noqa: E402
 from paper_notes import NOTES, pm  # noqa: E402
 from paper_numbers import numbers  # noqa: E402
 from tables import table  # noqa: E402
@@ -143,7 +143,10 @@ def finding(trend: dict, small: dict) -> str:
     head = f'<a id="{trend["name"]}"></a>\n\n### {trend["title"]}'
     if not trend["lines"]:
         return f"{head}\n\nNot run."
-    picture = f"![Difference over seeds, line by line: {trend['measured']}](paper/{trend['name']}.svg)"
+    shown = f"difference over seeds, line by line: {trend['measured']}"
+    if trend["name"] in BY_LEVEL:
+        shown = f"ToW of every algorithm on the sets of low, medium and high {trend['name']}"
+    picture = f"![{shown}](paper/{trend['name']}.svg)"
     note = NOTES[trend["name"]](small) if trend["name"] in NOTES else ""
     return f"{head}\n\n{picture}\n\n{sentence(trend)}{note}"
 

@@ -8,6 +8,7 @@ from unlearn_core.report.charts import Dot, Line, dot_plot
 from unlearn_core.rum import PARTS
 
 LEVELS = {"low": "low", "medium": "medium", "high": "high"}
+BY_LEVEL = ("entanglement", "memorization")  # findings whose figure has the levels themselves
 ZERO = Line(0.0, "no difference", "retrained")
 STYLE = """<style>
 :root { color-scheme: light dark; --ink: #101014; --ground: #fff; --line: #d5d8dd; --mark: #e69f00; --blue: #0072b2; }
@@ -29,7 +30,7 @@ def figures(found: dict) -> dict[str, str]:
             continue
         dots = [Dot(name, line["mean"], line["half_width"]) for name, line in trend["lines"].items()]
         drawn[trend["name"]] = dot_plot(trend["title"], "difference; right of 0 as expected", dots, [ZERO])
-    for kind in ("entanglement", "memorization"):
+    for kind in BY_LEVEL:
         if all(f"{kind} {level}" in found["sets"] for level in LEVELS):
             drawn[kind] = by_level(found["sets"], kind)
     drawn["over-unlearning"] = over_unlearning(found["sets"]["mix"])
