@@ -14,16 +14,17 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
-from paper_cost import full_cost, rates  # noqa: E402
+from paper_cost import FULL, full_cost, rates  # noqa: E402
 from paper_figures import BY_LEVEL, figures, whole_stream  # noqa: E402
-from paper_notes import NOTES, pm  # noqa: E402
+from paper_notes import NOTES  # noqa: E402
 from paper_numbers import numbers  # noqa: E402
+from paper_tables import legend, scores, set_table  # noqa: E402
 from tables import table  # noqa: E402
 
 from unlearn_core.evaluation.seeds import stands_out  # noqa: E402
 from unlearn_core.experiment.paper import NAMES, OWN_COPY, SCALES, STUDIES  # noqa: E402
 from unlearn_core.experiment.paper_trends import FINDINGS, VERDICTS  # noqa: E402
-from unlearn_core.experiment.study_table import CEILING, RETRAINED  # noqa: E402
+from unlearn_core.experiment.study_table import CEILING  # noqa: E402
 from unlearn_core.rum import PARTS  # noqa: E402
 from unlearn_core.store import Store  # noqa: E402
 from unlearn_core.words import duration, spread  # noqa: E402
@@ -48,7 +49,7 @@ summaries alone.
 """
 
 WORDS = """- **Memorization** of an image: how much likelier models that were trained on it are to get it right than
-  models that were not, from 0 to 1.
+  models that were not; about 0 to 1.
 - **Entanglement** of a forget set with the images that stay: how near the two lie in the embedding of the original
   model, measured by their spread over the distance of their means; larger is nearer.
 - **ToW**, closeness to retraining: (1 − |gap on forgotten images|) · (1 − |gap on kept|) · (1 − |gap on test images|),
@@ -121,7 +122,8 @@ def setting(found: dict) -> str:
         "models and twice as many retrained ones for each forget set. An algorithm unlearns for "
         f"{' or '.join(map(str, s['epochs']))} epochs, RUM for as many on each part. The originals get "
         f"{_share(a['retain'])} of the images they keep and {_share(a['test'])} of the test images right: these models "
-        "see a tenth of the paper's images and generalize far worse, so much more is memorized.\n\n"
+        f"see {s['train'] / FULL:.0%} of the images that the paper trains on, and what does not generalize is "
+        "memorized.\n\n"
         f"Memorization comes from a bank of {s['models']} models, which fit {s['fitted']:.1%} of their images; between "
         f"its halves the scores correlate by {s['stability']['pearson']:.2f} (Pearson), which means a reliability of "
         f"{s['stability']['reliability']:.2f}, and agree on {s['stability']['overlap']:.0%} of the most memorized "
@@ -185,14 +187,15 @@ def over_unlearning(mix: dict) -> str:
             if told and method["kind"] == "single":
                 found[-1 if gap["mean"] < 0 else 1].append(f"{method['title']} the {part} third by {difference(gap)}")
     listed = {side: "; ".join(lines) or "none" for side, lines in found.items()}
-    floor = max(abs(gap["mean"]) + gap["half_width"] for gap in noise)
+    mean, half_width = _columns(noise)
+    floor = np.max(abs(mean) + half_width)  # NaN where one of them has no interval
+    least = "" if np.isnan(floor) else f" and beyond the {floor:.3f} by which two retrained models may differ"
     return (
         "### Over-unlearning\n\n![Accuracy on each third of the mixed set less that of the retrained model, for every "
         "algorithm](paper/over-unlearning.svg)\n\n"
         "Accuracy on each third of the mixed set less that of the retrained model: below 0 an image is known worse "
-        "than by a model that never saw it, which shows what was forgotten. Over-unlearned, beyond the spread of seeds "
-        f"and beyond the {floor:.3f} by which two retrained models may differ: {listed[-1]}. Not forgotten enough: "
-        f"{listed[1]}."
+        "than by a model that never saw it, which shows what was forgotten. Over-unlearned, beyond the spread of seeds"
+        f"{least}: {listed[-1]}. Not forgotten enough: {listed[1]}."
     )
 
 
@@ -229,77 +232,6 @@ def onion(requests: dict) -> str:
         f"{spread(again['median_rise'], signed=True)} under retraining. {moved} Source: Carlini et al. 2022, who "
         "remove the most exposed images and retrain."
     )
-
-
-def legend(found: dict) -> str:
-    return (
-        f"Means over {found['setting']['seeds']} seeds with 95 % intervals; all measures are explained under "
-        "[words](#words). Gaps are accuracies less those of the retrained model. Seconds are those of one process "
-        "beside another one; at this size some methods take longer than retraining, so only closeness is judged."
-    )
-
-
-def set_table(name: str, one: dict | None) -> str:
-    """The table of one study; where it was not run, that."""
-    if one is None:
-        return f"### {name.capitalize()}\n\nNot run."
-    ours, theirs = (one["entanglement"][center] for center in ("all", "midpoint"))
-    target = "/".join(f"{one['methods'][RETRAINED][f'{s}_accuracy']['mean']:.3f}" for s in ("forget", "retain", "test"))
-    text = (
-        f"### {name.capitalize()}\n\n{one['images']:,} images; mean memorization {spread(one['memorization'])}; "
-        f"entanglement {ours['score']:,.0f} about the mean of all images ({ours['share_of_random']:.0%} of that of "
-        f"random sets as large), {theirs['score']:,.0f} about the midpoint, as the published code has it. "
-        f"A retrained model's accuracy on forgotten, kept and test images: {target}."
-    )
-    if name == "as released":
-        text += (
-            " `salun` is as its paper means it, `salun-no-2` keeps the least salient weights, `salun-no-3` teaches the "
-            "true labels."
-        )
-    titles = [line["title"] for line in one["methods"].values()]
-    rows = [
-        (line["title"] if titles.count(line["title"]) == 1 else f"`{method}`",)
-        + tuple(pm(line[m]) for m in ("tow", "group_tow", "tow_mia"))
-        + tuple(pm(line[f"{s}_gap"], signed=True) for s in ("forget", "retain", "test"))
-        + (pm(line["lira_auc"]), "" if line["seconds"] is None else f"{line['seconds']:.1f}")
-        for method, line in one["methods"].items()
-        if method != RETRAINED
-    ]
-    heads = ("method", "ToW", "group ToW", "ToW-MIA", "forget gap", "retain gap", "test gap", "LiRA AUC", "seconds")
-    return f"{text}{_warnings(one)}\n\n{table(heads, rows)}"
-
-
-FITS = 0.98
-
-
-def _warnings(one: dict) -> str:
-    """What makes the numbers of a set less sure: references that do not fit, diverged runs, rates at the edge."""
-    said, methods = "", one["methods"]
-    if one["retrained_retain"] < FITS:
-        said += (
-            f" **One of the retrained models gets only {one['retrained_retain']:.1%} of the kept images right**, which "
-            "widens the noise floor here and what is measured against it."
-        )
-    if lost := [f"{m['title']} in {m['diverged']}" for m in methods.values() if m["diverged"]]:
-        said += (
-            f" The loss was no longer finite on some seeds: {', '.join(lost)}; the last finite weights are measured."
-        )
-    if edge := [methods[name]["title"] for name in one["at_edge"] if name in methods]:
-        said += (
-            f" At the edge of the learning rates that were tried, so a better one may lie beyond: {', '.join(edge)}."
-        )
-    return said
-
-
-def scores(lines: list[dict]) -> str:
-    rows = [
-        (line["title"], f"{line['correlation']:.2f} ({line['low']:.2f} to {line['high']:.2f})")
-        + (f"{line['share_of_bank']:.1%}",)
-        + (spread(line["group_tow"], line["group_tow_half_width"]),)
-        for line in lines
-    ]
-    heads = ("score", "rank correlation", "share of the bank's time", "group ToW of RUM")
-    return "### Cheaper scores\n\n" + table(heads, rows)
 
 
 STAGES = {

@@ -20,7 +20,7 @@ from unlearn_core.params import build
 from unlearn_core.rum import PARTS
 from unlearn_core.store import Result, Store
 
-METRICS = ("tow", "group_tow", "tow_mia", "lira_auc", "attack_auc")
+METRICS = ("tow", "group_tow", "tow_mia", "lira_auc")
 SPLITS = ("forget", "retain", "test")
 
 
@@ -35,7 +35,6 @@ def numbers(store: Store, scale: str) -> dict:
         "setting": _setting(mix),
         "steps": {name: result.key for name, result in found.items()},
         "work": _work(store),
-        "orders": {p.name: p.order for p in studies["orders"].spec.plans} if "orders" in studies else {},
         "sets": {name: _set(study) for name, study in studies.items()},
         "trends": [
             {
@@ -101,7 +100,6 @@ def _set(study: OpenStudy) -> dict:
         "images": len(rows),
         "memorization": float(study.memorization.scores[rows].mean()),
         "entanglement": {c: {"score": e.score, "share_of_random": e.share_of_random} for c, e in about.items()},
-        "parts": {name: len(part) for name, part in study.parts.items()},
         "classes": np.bincount(study.labels[rows], minlength=len(study.classes)).tolist(),
         "at_edge": study.summary["at_grid_edge"],
         "retrained_retain": _lowest(by, "retain_accuracy"),
@@ -154,7 +152,6 @@ def _requests(result: Result) -> dict:
     stream = opened_stream(result)
     return {
         "summary": stream.summary,
-        "forget_accuracy": stream.over_requests("forget_accuracy").to_dict("records"),
         "kept": {c: _after_all(stream.table, c) for c in ("retain_accuracy", "test_accuracy")},
         "drift": stream.drift("forget_accuracy").to_dict("records"),
     }
@@ -184,15 +181,20 @@ def _work(store: Store) -> dict:
     store is taken to hold this study alone.
     """
     found = {kind: [result.manifest() for result in store.results(kind)] for kind in WORK if kind in store.kinds()}
-    ended = sorted((datetime.fromisoformat(m["created"]).timestamp(), m["seconds"]) for k in found.values() for m in k)
-    busy, since = 0.0, ended[-1][0]  # from the last to the first, so that a long one covers what ended within it
-    for end, seconds in reversed(ended):
-        busy += max(0.0, min(end, since) - (end - seconds))
-        since = min(since, end - seconds)
+    ended = [(datetime.fromisoformat(m["created"]).timestamp(), m["seconds"]) for each in found.values() for m in each]
     return {
         "kinds": {k: {"results": len(each), "seconds": sum(m["seconds"] for m in each)} for k, each in found.items()},
-        "wall": busy,
+        "wall": busy(ended),
     }
+
+
+def busy(work: list[tuple[float, float]]) -> float:
+    """Seconds in which any work was going on, of pieces by when they ended and how many seconds they took."""
+    total, since = 0.0, math.inf
+    for end, seconds in sorted(work, reverse=True):  # from the last on, so a long piece covers what ended within it
+        total += max(0.0, min(end, since) - (end - seconds))
+        since = min(since, end - seconds)
+    return total
 
 
 def _finite(value):

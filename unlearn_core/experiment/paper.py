@@ -154,10 +154,10 @@ def steps(
         together=TRIALS // 3, tuning_seeds=1, seeds=max(2, seeds), best=2,
     ))  # fmt: skip
     most = OpenStudy(store, fulfil(store, each["memorization high"].spec, tell))
-    tuned = most.run_result(short_name(NegGradPlus()), 0)
+    suited = most.run_result(short_name(NegGradPlus()), 0)
     yield Step("requests in a row", Stream(
         name=f"Paper, {scale}: requests in a row", training=training, models=at.models, seeds=max(2, seeds),
-        requests=deal_requests(most.forget, REQUESTS), unlearner=tuned.spec().unlearner,
+        requests=deal_requests(most.forget, REQUESTS), unlearner=suited.spec().unlearner,
     ))  # fmt: skip
 
 

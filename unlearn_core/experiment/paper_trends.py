@@ -21,7 +21,7 @@ from unlearn_core.experiment.comparison import owners, side_of_zero
 from unlearn_core.experiment.paper import STUDIES
 from unlearn_core.experiment.proxy_table import EXACT
 from unlearn_core.experiment.study import short_name
-from unlearn_core.experiment.study_table import RETRAINED
+from unlearn_core.experiment.study_table import CEILING, RETRAINED
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.store import Result, Store
 
@@ -167,11 +167,15 @@ def _searched(searched: Result) -> dict[str, Estimate]:
     return {f"plan {i}": Estimate(**plan["above_single"]) for i, plan in enumerate(plans, 1)}
 
 
-def _as_good_by_proxy(made: Result) -> dict[str, Estimate]:
-    """RUM cut by a cheaper score less RUM cut by memorization, both by group ToW."""
+def _as_good_by_proxy(made: Result, mix: OpenStudy) -> dict[str, Estimate]:
+    """RUM cut by a cheaper score less RUM cut by memorization, both by group ToW, and the margin added: what retraining
+    again falls short of 1.
+    """
     table, seeds = made.table().drop(index=EXACT, errors="ignore"), made.spec().study.seeds
-    known = table.astype(object).where(table.notna(), None)
-    return {line.title: Estimate(line.difference, line.difference_half_width, seeds) for line in known.itertuples()}
+    margin = 1 - np.nanmean(_numbers(over_seeds(mix, CEILING, "group_tow")))
+    lines = table.assign(above=table["difference"] + margin)
+    known = lines.astype(object).where(lines.notna(), None)
+    return {line.title: Estimate(line.above, line.difference_half_width, seeds) for line in known.itertuples()}
 
 
 def _flattered(mix: OpenStudy) -> dict[str, Estimate]:
@@ -304,10 +308,11 @@ FINDINGS = (
     ),
     Finding(
         "cheaper-scores",
-        "Cheaper scores refine better than memorization",
+        "Cheaper scores refine as well as memorization",
         SEQUEL,
-        "group ToW of RUM by the score less that of RUM by memorization",
-        ("cheaper scores",),
+        "group ToW of RUM by the score less that of RUM by memorization, plus the margin within which the two count as "
+        "equal: what a second retrained model falls short of 1",
+        ("cheaper scores", "mix"),
         _as_good_by_proxy,
     ),
     Finding(

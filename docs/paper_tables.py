@@ -1,0 +1,80 @@
+"""The tables of docs/paper.md: every method on every set, and cheaper scores."""
+
+from __future__ import annotations
+
+from paper_notes import pm
+from tables import table
+
+from unlearn_core.experiment.study_table import RETRAINED
+from unlearn_core.words import spread
+
+
+def legend(found: dict) -> str:
+    return (
+        f"Means over {found['setting']['seeds']} seeds with 95 % intervals; all measures are explained under "
+        "[words](#words). Gaps are accuracies less those of the retrained model. Seconds are those of one process "
+        "beside another one; at this size some methods take longer than retraining, so only closeness is judged."
+    )
+
+
+def set_table(name: str, one: dict | None) -> str:
+    """The table of one study; where it was not run, that."""
+    if one is None:
+        return f"### {name.capitalize()}\n\nNot run."
+    ours, theirs = (one["entanglement"][center] for center in ("all", "midpoint"))
+    target = "/".join(f"{one['methods'][RETRAINED][f'{s}_accuracy']['mean']:.3f}" for s in ("forget", "retain", "test"))
+    text = (
+        f"### {name.capitalize()}\n\n{one['images']:,} images; mean memorization {spread(one['memorization'])}; "
+        f"entanglement {ours['score']:,.0f} about the mean of all images ({ours['share_of_random']:.0%} of that of "
+        f"random sets as large), {theirs['score']:,.0f} about the midpoint, as the published code has it. "
+        f"A retrained model's accuracy on forgotten, kept and test images: {target}."
+    )
+    if name == "as released":
+        text += (
+            " `salun` is as its paper means it, `salun-no-2` keeps the least salient weights, `salun-no-3` teaches the "
+            "true labels."
+        )
+    titles = [line["title"] for line in one["methods"].values()]
+    rows = [
+        (line["title"] if titles.count(line["title"]) == 1 else f"`{method}`",)
+        + tuple(pm(line[m]) for m in ("tow", "group_tow", "tow_mia"))
+        + tuple(pm(line[f"{s}_gap"], signed=True) for s in ("forget", "retain", "test"))
+        + (pm(line["lira_auc"]), "" if line["seconds"] is None else f"{line['seconds']:.1f}")
+        for method, line in one["methods"].items()
+        if method != RETRAINED
+    ]
+    heads = ("method", "ToW", "group ToW", "ToW-MIA", "forget gap", "retain gap", "test gap", "LiRA AUC", "seconds")
+    return f"{text}{warnings(one)}\n\n{table(heads, rows)}"
+
+
+FITS = 0.98
+
+
+def warnings(one: dict) -> str:
+    """What makes the numbers of a set less sure: references that do not fit, diverged runs, rates at the edge."""
+    said, methods = "", one["methods"]
+    if one["retrained_retain"] < FITS:
+        said += (
+            f" **One of the retrained models gets only {one['retrained_retain']:.1%} of the kept images right**, which "
+            "widens the noise floor here and what is measured against it."
+        )
+    if lost := [f"{m['title']} in {m['diverged']}" for m in methods.values() if m["diverged"]]:
+        said += (
+            f" The loss was no longer finite on some seeds: {', '.join(lost)}; the last finite weights are measured."
+        )
+    if edge := [methods[name]["title"] for name in one["at_edge"] if name in methods]:
+        said += (
+            f" At the edge of the learning rates that were tried, so a better one may lie beyond: {', '.join(edge)}."
+        )
+    return said
+
+
+def scores(lines: list[dict]) -> str:
+    rows = [
+        (line["title"], f"{line['correlation']:.2f} ({line['low']:.2f} to {line['high']:.2f})")
+        + (f"{line['share_of_bank']:.1%}",)
+        + (spread(line["group_tow"], line["group_tow_half_width"]),)
+        for line in lines
+    ]
+    heads = ("score", "rank correlation", "share of the bank's time", "group ToW of RUM")
+    return "### Cheaper scores\n\n" + table(heads, rows)
