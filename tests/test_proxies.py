@@ -51,6 +51,12 @@ def test_a_recorded_score_is_what_training_recorded(noisy):
     assert entropy.min() >= 0 and entropy.max() <= math.log(10) + 1e-6
 
 
+@pytest.mark.parametrize(("lr", "held_out"), [(0.01, 0.01), (0.5, 0.1)])
+def test_held_out_images_are_trained_on_no_faster_than_the_model_was(lr, held_out):
+    stage = proxy_scores.stage(SMALL.but(lr=lr), "holdout_retraining")
+    assert stage == Holdout(training=SMALL.but(lr=lr), lr=held_out)
+
+
 def test_every_proxy_names_its_source():
     for proxy in PROXIES.values():
         assert "arXiv:" in proxy.source

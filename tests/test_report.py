@@ -439,6 +439,12 @@ def test_the_commands(study, tmp_path):
     assert (tmp_path / "r.html").read_text(encoding="utf-8") == report.write(study)
     code, said, about = run("bundle", "export", study.key, "-o", tmp_path / "b.zip", "--store", study.store.root)
     assert code == 0 and json.loads(said)["results"] > 30 and "come with the program" in about
+    held = tmp_path / "held.zip"  # a size in MB, of a million bytes each
+    code, said, about = run("bundle", "export", study.key, "-o", held, "--at-most", 0.1, "--store", study.store.root)
+    assert (code, said) == (2, "") and "more than the 0.1 that it may" in about and not held.exists()
+    larger = (tmp_path / "b.zip").stat().st_size / 1e6 + 0.01
+    code, *_ = run("bundle", "export", study.key, "-o", held, "--at-most", larger, "--store", study.store.root)
+    assert code == 0 and held.stat().st_size == (tmp_path / "b.zip").stat().st_size
     code, said, _ = run("bundle", "import", tmp_path / "b.zip", "--store", tmp_path / "s")
     assert code == 0 and json.loads(said) == {"study": study.key, "name": study.spec.name, "recorded": True}
     for wrong in (
