@@ -25,8 +25,9 @@ from tests.benchmarks.in_browser import Counted, serve  # noqa: E402
 from tests.browser.conftest import CHROMIUM, FLAGS, settle  # noqa: E402
 
 # Link -> heading of the page.
-HEADINGS = {"Start": "Unlearning workbench"} | {
-    name: name for name in ("Explore", "Plan", "Runs", "Compare", "Audit", "Report", "Guess")
+# Start is visited last: it is open already, and going where one is measures nothing.
+HEADINGS = {name: name for name in ("Explore", "Plan", "Runs", "Compare", "Audit", "Report", "Guess")} | {
+    "Start": "Unlearning workbench"
 }
 # In the page itself, from the click of the pointer on: what drives the browser first waits until a link stands still.
 CLICKED = "document.addEventListener('click', () => { window.clicked = performance.now() }, true)"

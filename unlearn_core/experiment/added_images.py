@@ -114,7 +114,7 @@ def once(store: Store, source: Path, name: str, tell: Tell) -> Imported:
     images, _ = read(source, listed=asked, tell=tell)
     if fingerprint(images.classes, images.train, images.test) == there.fingerprint:
         return there
-    raise BadValue(f"{name} are other images than those at {source}. Give another --store, or the same images.")
+    raise BadValue(f"{name} are other images than those at {source}. Use another store, or the same images.")
 
 
 def added(store: Store) -> list[Overview]:
