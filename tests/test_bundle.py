@@ -32,7 +32,7 @@ from unlearn_core.experiment import (
     studies,
 )
 from unlearn_core.experiment.audit import judge
-from unlearn_core.experiment.bundle import contents, export, import_bundle, reading, recorded
+from unlearn_core.experiment.bundle import contents, export, import_bundle, placing, reading, recorded
 from unlearn_core.experiment.comparison import everything
 from unlearn_core.experiment.proposals import advice
 from unlearn_core.experiment.stream import deal_requests
@@ -606,7 +606,7 @@ def test_what_is_no_bundle_at_all(refused, tmp_path):
 
 
 def test_what_was_placed_is_taken_back_when_the_disk_fails(written, store, monkeypatch):
-    placed, honest = [], reading._place
+    placed, honest = [], placing._place
 
     def fails(to, folder):
         if len(placed) == 5:
@@ -614,7 +614,7 @@ def test_what_was_placed_is_taken_back_when_the_disk_fails(written, store, monke
         placed.append(folder)
         return honest(to, folder)
 
-    monkeypatch.setattr(reading, "_place", fails)
+    monkeypatch.setattr(placing, "_place", fails)
     with pytest.raises(StoreError, match="No space left on device"):
         import_bundle(store, written[0])
     assert len(placed) == 5 and not list((store.root / "results").glob("*/*"))
@@ -632,7 +632,7 @@ def test_what_lay_there_before_is_put_back_when_the_disk_fails(source, written, 
 
     for broken in ("bring_names", "flush"):
         with monkeypatch.context() as patch:
-            patch.setattr(reading, broken, fails)
+            patch.setattr(placing, broken, fails)
             with pytest.raises(StoreError, match="No space left on device"):
                 import_bundle(store, written[0])
         assert sorted(p.relative_to(store.root) for p in (store.root / "results").glob("*/*/*")) == before
@@ -644,8 +644,8 @@ def test_what_lay_there_before_is_put_back_when_the_disk_fails(source, written, 
 
 
 def test_the_study_is_placed_last(written, store, monkeypatch):
-    order, honest = [], reading._place
-    monkeypatch.setattr(reading, "_place", lambda to, folder: order.append(folder.parent.name) or honest(to, folder))
+    order, honest = [], placing._place
+    monkeypatch.setattr(placing, "_place", lambda to, folder: order.append(folder.parent.name) or honest(to, folder))
     import_bundle(store, written[0])
     assert order[-1] == "Study" and order.count("Study") == 1
 

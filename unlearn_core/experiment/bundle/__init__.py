@@ -7,6 +7,7 @@ data/                    a person's own images, where the study is about them an
 contents.py   which results belong to a study, and how the file is laid out
 writing.py    export(): a study of a store -> a file
 reading.py    import_bundle(): a file -> a study of a store, once every check is passed
+placing.py    publish(): the checked study -> its place in the store, whole or not at all
 """
 
 from unlearn_core.experiment.bundle.contents import has_images, recorded

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
 import stat
-import time
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +25,6 @@ import pyarrow.parquet
 import torch
 from safetensors import SafetensorError, safe_open
 
-from unlearn_core import room
 from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.images import DataError
 from unlearn_core.data.own import NAME, place_of
@@ -43,10 +40,11 @@ from unlearn_core.experiment.bundle.contents import (
     named,
     needed,
 )
-from unlearn_core.experiment.forget_sets import bring_names, sane_name
+from unlearn_core.experiment.bundle.placing import publish
+from unlearn_core.experiment.forget_sets import sane_name
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, build, key
-from unlearn_core.store import KEY, Result, Store, StoreError, below, digest_of, find_fault, flush, write_whole
+from unlearn_core.store import KEY, Result, Store, StoreError, below, digest_of, find_fault
 
 MOST_BYTES = 8 << 30  # of all files together, unpacked
 MOST_FILES = 100_000
@@ -84,8 +82,7 @@ def import_bundle(store: Store, source: str | Path | BinaryIO) -> str:
                 raise _bad(f"it holds a file that belongs to nothing, {_shown(next(iter(members)))}")
             study = _whole(staged, sheet["study"])
             _check_images(store, study, sheet["data"])
-            _mark(study)
-            _publish(store, staged, study, sheet)
+            publish(store, staged, study, sheet)
             return study.key
         except OSError as error:
             raise StoreError(f"The study cannot be placed in the store: {error.strerror or error}.") from error
@@ -349,69 +346,3 @@ def _check_images(store: Store, study: OpenStudy, data: dict) -> None:
         raise BadValue(f"The images of this study are not in the file; add them under the name {name} first.")
     if place is not None and kept.about(place)["fingerprint"] != data["fingerprint"]:
         raise BadValue(f"This store has other images under the name {name}; import the study into another store.")
-
-
-def _mark(study: OpenStudy) -> None:
-    write_whole(study.result.folder / f"{RECORDED}.json", json.dumps({"imported": _now()}))
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _publish(store: Store, staged: Store, study: OpenStudy, sheet: dict) -> None:
-    """Rename every staged result into place, the study last, and give its sets their names; where something fails, what
-    was placed is taken back.
-    """
-    if full := room.too_full(store.root, room.taken(staged.root).results):
-        raise StoreError(full)
-    undo: list[Callable[[], None]] = []
-    data = sheet["data"]
-    try:
-        place = below(store.root, "data", "own", data["name"])
-        if data.get("included") and not place.exists():
-            came = staged.root / "images" / "own"
-            kept.write(place, kept.read(came), kept.about(came))
-            undo.append(lambda: shutil.rmtree(place, ignore_errors=True))
-        elif data.get("labels") and not place.exists():
-            came = staged.root / "images" / "own"
-            kept.write_labels(place, *kept.labels(came), kept.about(came) | {"skipped": []})
-            undo.append(lambda: shutil.rmtree(place, ignore_errors=True))
-        folders = [p for kind in staged.kinds() for p in (staged.root / "results" / kind).iterdir()]
-        for folder in sorted(folders, key=lambda p: p.name == study.key):
-            if (take_back := _place(store, folder)) is not None:
-                undo.append(take_back)
-        bring_names(store, study.spec.training.data, sheet["names"])
-    except BaseException:
-        for take_back in reversed(undo):
-            take_back()
-        raise
-
-
-def _place(store: Store, folder: Path) -> Callable[[], None] | None:
-    """Rename a staged result into place; returns what takes it back. None where the store keeps the one that it has:
-    unless that is damaged, or lacks files that this one has.
-    """
-    target, before = store.root / "results" / folder.parent.name / folder.name, None
-
-    def take_back() -> None:
-        shutil.rmtree(target, ignore_errors=True)
-        if before is not None:
-            os.rename(before, target)
-
-    with store.lock(folder.name):
-        if target.is_dir() and find_fault(target) is None and set(Result(target).lacks) <= set(Result(folder).lacks):
-            return None
-        for file in (*folder.iterdir(), folder):
-            flush(file)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_dir():
-            before = store.root / "quarantine" / f"{folder.name}.{uuid.uuid4().hex[:8]}"
-            os.rename(target, before)
-        try:
-            os.rename(folder, target)
-            flush(target.parent)
-        except BaseException:
-            take_back()
-            raise
-    return take_back
