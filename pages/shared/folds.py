@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 NAMES = (
-    "stability", "proxies", "forecast", "everything", "search", "saved", "beside", "low", "medium", "high", "at-risk",
-    "images", "studies", "trash",
+    "stability", "proxies", "forecast", "everything", "search", "saved", "low", "medium", "high", "course", "beside",
+    "at-risk", "images", "studies", "trash",
 )  # fmt: skip
 
 

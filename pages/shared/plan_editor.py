@@ -7,6 +7,7 @@ from itertools import permutations
 import streamlit as st
 
 from pages.shared import address, plan_file
+from pages.shared.folds import counts, fold
 from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.params import BadValue, Spec
@@ -95,22 +96,36 @@ def tuned(study: OpenStudy, cls: type[Unlearner]) -> Unlearner:
 
 
 def course(study: OpenStudy, plan: Plan) -> Plan:
-    """Name, order of the parts, and what is kept meanwhile."""
-    key, orders = keys(study), list(permutations(PARTS))
-    left, middle, right = st.columns([2, 3, 4])
-    with left:
-        name = st.text_input("Name of the plan", plan.name, max_chars=40, key=f"{key}.name", persist_state="session")
-    with middle:
-        order = select(
-            "Order", {o: ", then ".join(o) for o in orders}, plan.order, f"{key}.order",
-            "The paper goes from low to high, so that the hardest images come last.",
-        )  # fmt: skip
-    with right:
-        exclude = select(
-            "Images to keep during a step", RETAIN, plan.exclude_all, f"{key}.exclude",
-            "Whether parts that are forgotten later still count as images to keep.",
-        )  # fmt: skip
+    """The plan with its name, the order of the parts, and what is kept meanwhile, folded away under what they are."""
+    key = keys(study)
+    now = in_course(study, plan)
+    kept = "all parts left out from the start" if now.exclude_all else "later parts kept until their turn"
+    with fold("course", f"Order and name: {', then '.join(now.order)}; {kept}") as box:
+        if not counts(box, f"{key}.course.seen"):
+            return plan
+        left, middle, right = st.columns([2, 3, 4])
+        with left:
+            name = st.text_input(
+                "Name of the plan", plan.name, max_chars=40, key=f"{key}.name", persist_state="session"
+            )
+        with middle:
+            order = select(
+                "Order", {o: ", then ".join(o) for o in permutations(PARTS)}, plan.order, f"{key}.order",
+                "The paper goes from low to high, so that the hardest images come last.",
+            )  # fmt: skip
+        with right:
+            exclude = select(
+                "Images to keep during a step", RETAIN, plan.exclude_all, f"{key}.exclude",
+                "Whether parts that are forgotten later still count as images to keep.",
+            )  # fmt: skip
     return plan.but(name=name.strip() or "RUM", order=tuple(order), exclude_all=exclude)
+
+
+def in_course(study: OpenStudy, plan: Plan) -> Plan:
+    """The plan as it will run by what is chosen in the fold, also above where that is drawn."""
+    key = keys(study)
+    order = st.session_state.get(f"{key}.order", plan.order)
+    return plan.but(order=tuple(order), exclude_all=st.session_state.get(f"{key}.exclude", plan.exclude_all))
 
 
 def select(label: str, options: dict, value, key: str, help: str | None):

@@ -24,8 +24,7 @@ def draw(study: OpenStudy, rows: np.ndarray, plan: Plan) -> Plan | None:
     told, misfits = _told(study, rows, plan), _misfits(study, rows, plan)
     for column, part in zip(st.columns(3), PARTS, strict=True):
         with column.container(border=True, height="stretch"):
-            st.markdown(f"**{part.capitalize()}: {images(len(cut[part]))}**")
-            _about(study, cut[part])
+            _about(study, part, cut[part])
             chosen[part] = _algorithm(study, part, getattr(plan, part), told.get(part), misfits.get(part, {}))
     return None if None in chosen.values() else plan.but(**chosen)
 
@@ -41,16 +40,18 @@ def against(study: OpenStudy, plan: Plan, rows: np.ndarray) -> str:
     return plan_words.against(plan, _told(study, rows, plan))
 
 
-def _about(study: OpenStudy, rows: np.ndarray) -> None:
+def _about(study: OpenStudy, part: str, rows: np.ndarray) -> None:
+    head = f"**{part.capitalize()}: {images(len(rows))}**"
     if not len(rows):
+        st.markdown(head)
         st.warning("This part is empty, so its algorithm will not run.")
         return
-    thumbnails.of_rows(study, rows, SHOWN)
     facts = study.about(rows)
     st.markdown(
-        f"Mean {study.score_words.name} **{hundredths(facts.memorization)}**, entanglement "
+        f"{head}  \nMean {study.score_words.name} **{hundredths(facts.memorization)}**, entanglement "
         f"**{facts.entanglement.share_of_random:.2g}** of a random set (score {facts.entanglement.score:.0f})."
     )
+    thumbnails.of_rows(study, rows, SHOWN)
 
 
 def _algorithm(
@@ -71,8 +72,7 @@ def _algorithm(
         badge = f":blue-badge[:material/lightbulb: Suggested: {escape(told.unlearner.title)}]"
         if not told.alike:
             badge = f":gray-badge[:material/help: On another kind of part: {escape(told.unlearner.title)}]"
-        st.markdown(badge)
-        st.caption(reason(told, study.score_words.name))
+        st.caption(f"{badge}  \n{reason(told, study.score_words.name)}")
     elif told:
         st.caption(told)
     chosen = now if type(now) is cls else plan_editor.usual(study, cls)
@@ -89,11 +89,8 @@ def _algorithm(
 
 def _misfits(study: OpenStudy, rows: np.ndarray, plan: Plan) -> dict[str, dict[str, str]]:
     """What cannot run on each part, for the order that is chosen further down on this page."""
-    place = plan_editor.keys(study)
-    order = st.session_state.get(f"{place}.order", plan.order)
-    exclude = st.session_state.get(f"{place}.exclude", plan.exclude_all)
     # The algorithms play no part in it, so another choice among them finds it kept.
-    bare = plan.but(name="", low=Original(), medium=Original(), high=Original(), order=order, exclude_all=exclude)
+    bare = plan_editor.in_course(study, plan).but(name="", low=Original(), medium=Original(), high=Original())
     return _unfit(study.key, key(chosen_set.spec(study, rows)), canonical(bare), study, rows, bare)
 
 

@@ -37,6 +37,7 @@ def test_back_undoes_a_change_of_the_plan(page, server):
     lead = page.get_by_text("of the study's own set of 30 images").first
     expect(lead).to_contain_text("Leave as it is on 10 low")
     settle(page)
+    page.get_by_text("Order and name: low, then medium, then high").click()
     pick(page, "Order", "high, then medium, then low")
     expect(lead).to_contain_text("3 steps: Random-label")
     settle(page)
