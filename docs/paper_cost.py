@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from unlearn_core.data import Data, Dataset, Images
+from unlearn_core.device import with_threads
 from unlearn_core.engines import workers
 from unlearn_core.experiment.paper import SCALES
 from unlearn_core.experiment.study import SINGLES
-from unlearn_core.training import train, with_threads
+from unlearn_core.training import train
 
 FULL = 45_000  # training images of CIFAR-10 less those for validation
 TRIED = {"small": 2_048, "full": 256}  # images a net is timed on; after as many to warm up

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from unlearn_core import training
 from unlearn_core.data import DATASETS, Data, Dataset, Images
+from unlearn_core.device import pick_device
 from unlearn_core.ensembles import train_members
 from unlearn_core.models import MODELS, new_model
 from unlearn_core.progress import Cancelled
@@ -19,7 +20,6 @@ from unlearn_core.training import (
     embed,
     epoch_order,
     learning_rate,
-    pick_device,
     predict,
     recipe,
     train,

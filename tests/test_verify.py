@@ -14,9 +14,10 @@ from PIL import Image
 from safetensors.numpy import save
 from typer.testing import CliRunner
 
-from unlearn_core import training as trainings
+from unlearn_core import device
 from unlearn_core.cli import app
 from unlearn_core.data import Data
+from unlearn_core.device import pick_device, processor, with_threads
 from unlearn_core.ensembles import Bank, at_least
 from unlearn_core.experiment import (
     Audit,
@@ -52,7 +53,7 @@ from unlearn_core.forget import AtRandom, ByMemorization
 from unlearn_core.params import BadValue, key
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store, StoreError, digest_of, find_fault
-from unlearn_core.training import Training, pick_device, processor, with_threads
+from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune, NegGrad
 
 SMALL = Training(data=Data(train=200, test=60), width=8, epochs=2)
@@ -351,22 +352,22 @@ def test_a_gpu_is_given_as_many_models_as_there_were(store, monkeypatch):
     """On a CPU their number changes nothing, so it is not repeated there."""
     part = BankPart(training=Bank(training=SMALL).training, count=3)
     folder = fulfil(store, part).folder
-    told = {"together": 9, "threads": trainings.THREADS + 1}
-    for device, together in (("cpu", 3), ("cuda", 9)):
+    told = {"together": 9, "threads": device.THREADS + 1}
+    for where, together in (("cpu", 3), ("cuda", 9)):
         about = json.loads((folder / "manifest.json").read_text())
-        (folder / "manifest.json").write_text(json.dumps(about | told | {"device": device}))
+        (folder / "manifest.json").write_text(json.dumps(about | told | {"device": where}))
         found = verify(store, key(part))
         assert found["verdict"] == "same bits" and "threads" not in found["provenance"]
         assert found["provenance"].get("together", [9, 9])[1] == together
-        assert found["same_machine"] == (device == "cpu")
+        assert found["same_machine"] == (where == "cpu")
 
 
 def test_threads_are_those_of_then(monkeypatch):
-    before = trainings.THREADS
+    before = device.THREADS
     with pytest.raises(RuntimeError), with_threads(before + 3):
-        assert before + 3 == trainings.THREADS
+        assert before + 3 == device.THREADS
         raise RuntimeError
-    assert before == trainings.THREADS
+    assert before == device.THREADS
 
 
 def test_float32_is_float32_on_a_gpu(monkeypatch):

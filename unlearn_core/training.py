@@ -7,15 +7,10 @@ to go on from the middle, and many models can train side by side exactly as each
 from __future__ import annotations
 
 import math
-import os
-import platform
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +18,7 @@ from torch.nn import functional as F
 
 from unlearn_core.augmentation import AUGMENTATIONS, epoch_draws, flip_and_crop
 from unlearn_core.data import Data, Dataset, Images
+from unlearn_core.device import pick_device, use_threads
 from unlearn_core.models import MODELS, Classifier, new_model
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.privacy import PrivateSteps, epsilon, poisson_batches
@@ -120,70 +116,6 @@ class Trained:
     trajectory: dict[str, np.ndarray]
     seconds: float
     together: int = 1
-
-
-def pick_device() -> torch.device:
-    """The accelerator where there is one, else the CPU. UNLEARN_DEVICE overrides."""
-    device = _device()
-    if device.type == "cuda":
-        # Else cuDNN rounds what convolutions are given to 10 bits, unasked: TF32. Who wants speed asks for bfloat16.
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    return device
-
-
-def _device() -> torch.device:
-    if wanted := os.environ.get("UNLEARN_DEVICE"):
-        return torch.device(wanted)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-THREADS = torch.get_num_threads()  # torch's own choice for this machine
-SMALL = 1_000_000  # parameters
-
-
-def use_threads(model: torch.nn.Module) -> None:
-    """Let torch use one thread for small nets, its own choice for large ones.
-
-    A small net's steps are too short to share out: on a busy machine, two threads made them 5 to 50 times slower.
-    """
-    torch.set_num_threads(1 if sum(p.numel() for p in model.parameters()) < SMALL else THREADS)
-
-
-@contextmanager
-def with_threads(threads: int) -> Iterator[None]:
-    """Let large nets have so many threads, for they round differently with another number of them."""
-    global THREADS
-    before, THREADS = THREADS, threads
-    try:
-        yield
-    finally:
-        THREADS = before
-
-
-def numerics() -> dict:
-    """What else the bits of a result go by, beside its spec and the versions of libraries, as plain JSON."""
-    device = pick_device()
-    found = {
-        "device": device.type,
-        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": THREADS,  # of large nets; small ones have one
-        "matmul_precision": torch.get_float32_matmul_precision(),
-        "cudnn_tf32": torch.backends.cudnn.allow_tf32,
-    }
-    return found | ({"cuda": torch.version.cuda} if device.type == "cuda" else {})
-
-
-@cache
-def processor() -> str:
-    """The model of this machine's processor; "" where the system does not say."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 def epoch_order(rows: np.ndarray, seed: int, epoch: int, stream: int = 0) -> np.ndarray:

@@ -17,6 +17,7 @@ import psutil
 import torch
 
 from unlearn_core.data import Dataset
+from unlearn_core.device import pick_device
 from unlearn_core.ensembles.stacked import train_stacked
 from unlearn_core.ensembles.subsets import balanced_subsets, deal, member_seed
 from unlearn_core.ensembles.sums import BankSums
@@ -24,7 +25,7 @@ from unlearn_core.models import new_model
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.stacking import bytes_per_member, pays
-from unlearn_core.training import Trained, Training, pick_device, train_each
+from unlearn_core.training import Trained, Training, train_each
 
 # Members stacked at once. More gain nothing on a CPU, whose cache they leave; a GPU is filled by hundreds.
 MOST = {"cpu": 32, "cuda": 1024}

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from unlearn_core.augmentation import epoch_draws, flip_and_crop
 from unlearn_core.data import Dataset
 from unlearn_core.dense import DenseSteps, flat, layers_of
+from unlearn_core.device import pick_device, use_threads
 from unlearn_core.models import Classifier, new_model
 from unlearn_core.progress import Tell
 from unlearn_core.stacking import call, skeleton, stacked_state
@@ -23,10 +24,8 @@ from unlearn_core.training import (
     as_trajectory,
     epoch_order,
     learning_rate,
-    pick_device,
     steps_of,
     trajectory_of,
-    use_threads,
 )
 
 # One step of all members: images (M, B, C, H, W) of floats in [0, 1], labels (M, B), learning rate -> logits (M, B, K)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from unlearn_core.attacks.signals import margin
 from unlearn_core.data import Dataset
+from unlearn_core.device import numerics
 from unlearn_core.engines import engine
 from unlearn_core.ensembles import Bank, BankSums, deal, member_seed, train_members
 from unlearn_core.experiment.spread import found, fulfil_all
@@ -31,7 +32,7 @@ from unlearn_core.memorization import Memorization, memorization, stability
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import Trained, Training, numerics, predict
+from unlearn_core.training import Trained, Training, predict
 
 PART = 8  # members of a bank that are kept together: as many are lost when a worker is killed
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pandas as pd
 
 from unlearn_core import evaluation
+from unlearn_core.device import numerics
 from unlearn_core.experiment.measures import measure
 from unlearn_core.experiment.stages import MAKERS, all_logits, fulfil, load_model, request_of
 from unlearn_core.experiment.study import Study
@@ -17,7 +18,6 @@ from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import numerics
 from unlearn_core.unlearning.wrappers.uwc import UWC
 
 RETENTIONS = (0.9, 0.95, 0.98, 0.99, 1.0)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from unlearn_core import evaluation
+from unlearn_core.device import numerics
 from unlearn_core.experiment.among_retrained import Placed, closeness_to, furthest, of_each, outside
 from unlearn_core.experiment.measures import Target, measure
 from unlearn_core.experiment.own_weights import GONE, OwnWeights, keep
@@ -22,7 +23,7 @@ from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.rows import check_forget, pack, unpack
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import Training, numerics
+from unlearn_core.training import Training
 
 KINDS = {"given": "Your model", "retrained": "Retrained", "original": "Original"}
 

@@ -17,6 +17,7 @@ import pandas as pd
 from unlearn_core import evaluation
 from unlearn_core.attacks import auc
 from unlearn_core.data import Data, Dataset
+from unlearn_core.device import numerics
 from unlearn_core.engines import engine
 from unlearn_core.ensembles import Bank, train_members
 from unlearn_core.experiment.landscape_sets import LANDSCAPE, TOGETHER, LandscapeSets, seen
@@ -39,7 +40,7 @@ from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.rows import others, pack
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import Training, numerics, recipe
+from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain

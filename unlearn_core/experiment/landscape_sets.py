@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from unlearn_core.device import numerics
 from unlearn_core.ensembles import Bank
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment.attributes import known
@@ -22,7 +23,7 @@ from unlearn_core.experiment.stages import MAKERS, Embedding
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import Training, numerics
+from unlearn_core.training import Training
 
 LANDSCAPE = 300_000  # seeds from here on are those of a landscape's models
 TOGETHER = 16  # sets of a block: all of one size, so that they go side by side

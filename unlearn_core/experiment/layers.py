@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from unlearn_core.data import Images
+from unlearn_core.device import numerics
 from unlearn_core.evaluation import linear_cka, over_seeds, paired_difference, values_of
 from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED, side_of_zero
 from unlearn_core.experiment.stages import MAKERS, fulfil, load_model
@@ -23,7 +24,7 @@ from unlearn_core.models import Classifier
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import embed, numerics
+from unlearn_core.training import embed
 
 GROUPS = ("forget", "test")
 FORMS = ("debiased", "plain")

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
+from unlearn_core.device import numerics, pick_device
 from unlearn_core.experiment.stages import MAKERS, dataset, fulfil, load_model, training_rows
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.proxies import PROXIES, from_trajectory, loss_curvature, retrain_on, symmetric_kl
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import Training, numerics, pick_device, predict, train
+from unlearn_core.training import Training, predict, train
 
 
 @spec

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from unlearn_core import evaluation
+from unlearn_core.device import numerics
 from unlearn_core.experiment.proxy_scores import proxy_scores, stage
 from unlearn_core.experiment.stages import MAKERS, Run, fulfil, run_all
 from unlearn_core.experiment.study import Study, searches
@@ -23,7 +24,6 @@ from unlearn_core.proxies import PROXIES
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import numerics
 
 EXACT = "memorization"
 LEVEL = 0.95

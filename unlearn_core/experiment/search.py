@@ -18,6 +18,7 @@ import pandas as pd
 
 from unlearn_core import evaluation
 from unlearn_core.data import Data
+from unlearn_core.device import numerics
 from unlearn_core.engines import workers
 from unlearn_core.ensembles import Bank, goes_stacked
 from unlearn_core.experiment.attributes import known, refine, target
@@ -34,7 +35,7 @@ from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Part, Plan, Rum
 from unlearn_core.store import Result, Store
-from unlearn_core.training import Training, numerics, recipe
+from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain

@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from unlearn_core import projection
+from unlearn_core.device import numerics
 from unlearn_core.evaluation import Estimate, over_seeds
 from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED
 from unlearn_core.experiment.stages import MAKERS, fulfil, load_model
@@ -24,7 +25,7 @@ from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import embed, numerics
+from unlearn_core.training import embed
 
 # An image moved where it moved further than this share of the kept images do by retraining.
 BEYOND = 0.95

@@ -17,6 +17,7 @@ import torch
 from unlearn_core import data as datasets
 from unlearn_core import projection
 from unlearn_core.data import Data, Dataset, Images
+from unlearn_core.device import numerics, pick_device, use_threads
 from unlearn_core.engines import engine
 from unlearn_core.ensembles import goes_stacked, stack_size, train_members
 from unlearn_core.entanglement import EmbeddingSums
@@ -28,19 +29,7 @@ from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import others, pack, unpack
 from unlearn_core.rum import unlearn_many
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import (
-    Outputs,
-    Trained,
-    Training,
-    embed,
-    learning_rate,
-    numerics,
-    pick_device,
-    predict,
-    steps_of,
-    train,
-    use_threads,
-)
+from unlearn_core.training import Outputs, Trained, Training, embed, learning_rate, predict, steps_of, train
 from unlearn_core.unlearning import Original, Request, Unlearned, Unlearner
 from unlearn_core.unlearning.request import Batch, Fresh, History
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from unlearn_core.attacks import auc
 from unlearn_core.attacks.signals import margin
+from unlearn_core.device import numerics
 from unlearn_core.evaluation.drift import drift, newly_exposed
 from unlearn_core.evaluation.seeds import over_seeds
 from unlearn_core.experiment.bank import bank_columns
@@ -29,7 +30,7 @@ from unlearn_core.progress import Tell
 from unlearn_core.rows import check_forget, others, pack, unpack
 from unlearn_core.rum import Part, Rum
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import Training, numerics
+from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 
 KINDS = ("original", "unlearned", "retrained", "retrained-again")

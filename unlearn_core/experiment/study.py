@@ -18,6 +18,7 @@ import pandas as pd
 
 from unlearn_core import evaluation
 from unlearn_core.data import Data
+from unlearn_core.device import numerics
 from unlearn_core.ensembles import Bank
 from unlearn_core.evaluation import values_of
 from unlearn_core.experiment.attributes import cutter, known, target
@@ -45,7 +46,7 @@ from unlearn_core.progress import Tell
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan, Rum, same_everywhere, shuffled, vanilla
 from unlearn_core.store import Result, Store
-from unlearn_core.training import Training, numerics, promise, recipe
+from unlearn_core.training import Training, promise, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 
 # Second retrained models have seeds from here on; reported ones are 0, 1, ..., those for tuning lie between.

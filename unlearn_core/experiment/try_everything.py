@@ -14,6 +14,7 @@ import pandas as pd
 
 from unlearn_core import evaluation
 from unlearn_core.data import Data
+from unlearn_core.device import numerics
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, refine, target
 from unlearn_core.experiment.forecast import Forecast, forecast
@@ -31,7 +32,7 @@ from unlearn_core.progress import Tell
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Result, Store
-from unlearn_core.training import Training, numerics, recipe
+from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.retrain import Retrain
 from unlearn_core.unlearning.relabel.salun import SalUn

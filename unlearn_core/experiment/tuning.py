@@ -12,6 +12,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from unlearn_core.device import numerics
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, target
 from unlearn_core.experiment.measures import Validation
@@ -23,7 +24,7 @@ from unlearn_core.params import Spec, param, params, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import pack
 from unlearn_core.store import Result, Store
-from unlearn_core.training import Training, numerics
+from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 
 TUNING = 100_000  # seeds from here on are those of models that only choose

@@ -9,9 +9,10 @@ import torch
 from torch.nn import functional as F
 
 from unlearn_core.data import Images
+from unlearn_core.device import use_threads
 from unlearn_core.models import Classifier
 from unlearn_core.params import BadValue
-from unlearn_core.training import ASKED, use_threads
+from unlearn_core.training import ASKED
 from unlearn_core.unlearning.gradients import batch_gradients, flat, image_gradients
 from unlearn_core.unlearning.request import Batch
 

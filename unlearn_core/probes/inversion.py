@@ -23,10 +23,11 @@ from torch.nn import functional as F
 from unlearn_core.attacks import inversion as attack
 from unlearn_core.attacks import signals
 from unlearn_core.data import Images
+from unlearn_core.device import use_threads
 from unlearn_core.models import Classifier
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
-from unlearn_core.training import embed, epoch_order, predict, use_threads
+from unlearn_core.training import embed, epoch_order, predict
 
 STREAM = 124  # of epoch_order
 ENOUGH = 0.9995  # confidence from which on a probe is one

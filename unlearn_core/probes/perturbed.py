@@ -18,12 +18,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from unlearn_core.data import Images
+from unlearn_core.device import use_threads
 from unlearn_core.evaluation.closeness import accuracy
 from unlearn_core.models import Classifier
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import others
-from unlearn_core.training import ASKED, embed, epoch_order, predict, use_threads
+from unlearn_core.training import ASKED, embed, epoch_order, predict
 
 STREAM = 123  # of epoch_order
 EPSILON = 8 / 255  # the farthest a pixel of the generator moves, of pixels in [0, 1]

@@ -20,13 +20,14 @@ from torch.nn import functional as F
 from unlearn_core.attacks import signals
 from unlearn_core.data import Images
 from unlearn_core.dense import DenseNets, flat, layers_of
+from unlearn_core.device import use_threads
 from unlearn_core.evaluation.closeness import accuracy
 from unlearn_core.evaluation.relearning import ROUNDING
 from unlearn_core.models import Classifier
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
 from unlearn_core.stacking import stacked_state
-from unlearn_core.training import ASKED, epoch_order, predict, use_threads
+from unlearn_core.training import ASKED, epoch_order, predict
 
 ORDER, DRAW = 120, 121  # streams of epoch_order: orders of all images, and draws with replacement
 

@@ -11,6 +11,7 @@ import pandas as pd
 import unlearn_core.experiment.tiers.from_references as from_references
 import unlearn_core.experiment.tiers.others as others
 import unlearn_core.experiment.tiers.single_images as single_images
+from unlearn_core.device import numerics
 from unlearn_core.experiment.spread import fulfil_all
 from unlearn_core.experiment.stages import MAKERS, fulfil
 from unlearn_core.experiment.tiers.distribution import Distribution
@@ -22,7 +23,6 @@ from unlearn_core.experiment.tiers.subject import Subject, check, models
 from unlearn_core.params import BadField, BadValue, Spec, param, params, spec
 from unlearn_core.progress import Tell
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import numerics
 
 # The columns of a line, some of which only some measurements fill.
 NO_LINES = pd.DataFrame(columns=["metric", "on", "by", "kind", "seed", "value", "why", "unit", "low", "high", "bound"])

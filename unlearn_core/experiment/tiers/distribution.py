@@ -9,6 +9,7 @@ import pandas as pd
 
 from unlearn_core import evaluation
 from unlearn_core.attacks.signals import margin
+from unlearn_core.device import numerics
 from unlearn_core.evaluation.challenge import points
 from unlearn_core.experiment.measures import Target
 from unlearn_core.experiment.stages import MAKERS, dataset
@@ -17,7 +18,6 @@ from unlearn_core.experiment.tiers.subject import KINDS, Subject, check, models
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import numerics
 
 # Split -> margins (N, n) of its images under N models.
 Said = dict[str, np.ndarray]

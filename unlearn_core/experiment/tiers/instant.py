@@ -12,6 +12,7 @@ import unlearn_core.experiment.tiers.from_models as from_models
 import unlearn_core.experiment.tiers.from_outputs as from_outputs
 from unlearn_core.attacks.signals import probabilities
 from unlearn_core.data import Images
+from unlearn_core.device import numerics
 from unlearn_core.experiment.measures import Target
 from unlearn_core.experiment.stages import MAKERS, dataset, load_model
 from unlearn_core.experiment.tiers.from_models import Inner
@@ -22,7 +23,7 @@ from unlearn_core.params import Spec, param, spec
 from unlearn_core.probes.perturbed import perturb
 from unlearn_core.progress import Tell
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import numerics, predict
+from unlearn_core.training import predict
 
 # Models that never learned anything, for ZRF: one alone would move it.
 UNTRAINED = 5

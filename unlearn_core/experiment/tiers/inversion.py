@@ -12,6 +12,7 @@ import pandas as pd
 
 from unlearn_core.attacks.inversion import ascent_target
 from unlearn_core.data import Images
+from unlearn_core.device import SMALL, numerics
 from unlearn_core.experiment.stages import MAKERS, Run, dataset, fulfil, load_model, refuse
 from unlearn_core.experiment.tiers.from_outputs import line
 from unlearn_core.experiment.tiers.subject import Subject, runs
@@ -22,7 +23,6 @@ from unlearn_core.progress import Tell
 from unlearn_core.rows import others, pack, unpack
 from unlearn_core.rum import Rum
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import SMALL, numerics
 from unlearn_core.unlearning import Unlearner
 
 # Deletions whose image is reconstructed, in so many steps, and the images it is looked for among.

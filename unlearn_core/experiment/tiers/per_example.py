@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from unlearn_core.attacks.signals import margin
+from unlearn_core.device import numerics
 from unlearn_core.experiment.stages import MAKERS, Run, dataset, fulfil, refuse, train_all
 from unlearn_core.experiment.tiers.subject import Subject, check, runs
 from unlearn_core.experiment.tiers.thirds import BLOCK, Role, asked, deal_roles, left_out, to_forget, triples
@@ -16,7 +17,7 @@ from unlearn_core.params import BadField, Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.rows import unpack
 from unlearn_core.store import Draft, Result, Store
-from unlearn_core.training import Training, numerics
+from unlearn_core.training import Training
 
 # Seeds of shadow models begin here; those of studies lie below.
 SHADOWS = 300_000

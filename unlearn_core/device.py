@@ -1,0 +1,76 @@
+"""Where models run: the device, the threads of a net, and what else the bits of a result go by."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+import torch
+
+
+def pick_device() -> torch.device:
+    """The accelerator where there is one, else the CPU. UNLEARN_DEVICE overrides."""
+    device = _device()
+    if device.type == "cuda":
+        # Else cuDNN rounds what convolutions are given to 10 bits, unasked: TF32. Who wants speed asks for bfloat16.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    return device
+
+
+def _device() -> torch.device:
+    if wanted := os.environ.get("UNLEARN_DEVICE"):
+        return torch.device(wanted)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+THREADS = torch.get_num_threads()  # torch's own choice for this machine
+SMALL = 1_000_000  # parameters
+
+
+def use_threads(model: torch.nn.Module) -> None:
+    """Let torch use one thread for small nets, its own choice for large ones.
+
+    A small net's steps are too short to share out: on a busy machine, two threads made them 5 to 50 times slower.
+    """
+    torch.set_num_threads(1 if sum(p.numel() for p in model.parameters()) < SMALL else THREADS)
+
+
+@contextmanager
+def with_threads(threads: int) -> Iterator[None]:
+    """Let large nets have so many threads, for they round differently with another number of them."""
+    global THREADS
+    before, THREADS = THREADS, threads
+    try:
+        yield
+    finally:
+        THREADS = before
+
+
+def numerics() -> dict:
+    """What else the bits of a result go by, beside its spec and the versions of libraries, as plain JSON."""
+    device = pick_device()
+    found = {
+        "device": device.type,
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": THREADS,  # of large nets; small ones have one
+        "matmul_precision": torch.get_float32_matmul_precision(),
+        "cudnn_tf32": torch.backends.cudnn.allow_tf32,
+    }
+    return found | ({"cuda": torch.version.cuda} if device.type == "cuda" else {})
+
+
+@cache
+def processor() -> str:
+    """The model of this machine's processor; "" where the system does not say."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
