@@ -98,7 +98,7 @@ def _score(study: OpenStudy, chosen: np.ndarray) -> str:
 
 def _classes(study: OpenStudy, facts: SetFacts) -> None:
     fig, said = _classes_chart(study, facts.per_class.tobytes())
-    theme.show(fig, alt=f"How many images of each class are in the set: {said}")
+    theme.show(fig, alt=f"How many images of each class are in the set: {said}", still=True)
 
 
 @theme.kept

@@ -189,7 +189,12 @@ def _thirds(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, .
 
 def numbers_of_the_attack(study, method: str, verdict: audit.Verdict) -> None:
     """The attack on four models, among them the ceiling."""
-    st.subheader("The attack in numbers")
+    with fold("attack", "The attack in numbers, beside a second retrained model", ":material/table:") as box:
+        if box.open:
+            _table(study, method, verdict)
+
+
+def _table(study, method: str, verdict: audit.Verdict) -> None:
     models = {
         "Original (is there anything to find?)": verdict.original,
         title_of(study, method): verdict.audited,

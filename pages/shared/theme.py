@@ -95,6 +95,9 @@ def kept(make: Callable) -> Callable:
     return wraps(make)(lambda *args: found(is_dark(), *args))
 
 
-def show(fig: go.Figure, alt: str, **options) -> object:
-    """Draw a chart; `alt` says in words what it shows, for those who cannot see it."""
-    return st.plotly_chart(fig, theme=None, alt=alt, config={"displaylogo": False}, **options)
+def show(fig: go.Figure, alt: str, still: bool = False, **options) -> object:
+    """Draw a chart; `alt` says in words what it shows, for those who cannot see it. A `still` one says all by itself,
+    so it answers to no pointer, and stands sooner.
+    """
+    config = {"displaylogo": False} | ({"staticPlot": True} if still else {})
+    return st.plotly_chart(fig, theme=None, alt=alt, config=config, **options)
