@@ -6,12 +6,10 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.shared import access, state
+from pages.shared import access, show_result, state
 from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import duration, escape
 from unlearn_core import jobs
-from unlearn_core.experiment import AddedImages
-from unlearn_core.experiment.shown import method_of, study_of
 from unlearn_core.jobs import Job
 from unlearn_core.params import Spec, key
 
@@ -182,37 +180,6 @@ def words(job: Job) -> None:
             st.code(job.detail, language=None)
 
 
-# Where each kind of result is looked at, what the address says there besides the study, and how it calls the method.
-SHOWN_ON = {
-    "Study": ("pages/explore.py", {}, ""),
-    "PlanSearch": ("pages/plan.py", {}, ""),
-    "ProxyTable": ("pages/explore.py", {}, ""),
-    "EqualRetention": ("pages/compare.py", {"compare": "ranking"}, ""),
-    "Stream": ("pages/audit.py", {"evidence": "requests"}, "method"),
-    "Audit": ("pages/audit.py", {"evidence": "numbers"}, "method"),
-    "Landscape": ("pages/plan.py", {}, ""),
-    "TryEverything": ("pages/plan.py", {}, ""),
-    "LayerCka": ("pages/compare.py", {"compare": "layers"}, ""),
-    "Judged": ("pages/start.py", {"own": "yes"}, ""),
-    "AddedImages": ("pages/start.py", {"own": "yes"}, ""),
-    "SharedMap": ("pages/compare.py", {"compare": "maps"}, "of"),
-}
-
-
-def _open(job: Job) -> None:
-    """Go to where the result of a job is looked at, in the study that it is about."""
-    page, view, called = SHOWN_ON[job.kind]
-    spec = state.store().open(job.kind, job.key).spec()
-    study = study_of(state.store(), spec, st.query_params.get("study", ""))
-    if study is not None:
-        view = view | {"study": study}
-        method = method_of(state.opened(study), spec) if called else None
-        view |= {called: method} if method else {}
-    if isinstance(spec, AddedImages):
-        view = view | {"images": spec.name}
-    st.switch_page(page, query_params=view)
-
-
 def actions(job: Job, kind: str = "secondary") -> None:
     """The buttons that fit the state of a job; `kind` is the type of the one that leads on."""
     store = state.store()
@@ -222,8 +189,9 @@ def actions(job: Job, kind: str = "secondary") -> None:
             jobs.cancel(store, job.key)
             st.rerun()
     elif job.state == "done":
-        if job.kind in SHOWN_ON and st.button("Open", key=f"open.{job.key}", icon=":material/open_in_new:", type=kind):
-            _open(job)
+        shown = job.kind in show_result.PLACES
+        if shown and st.button("Open", key=f"open.{job.key}", icon=":material/open_in_new:", type=kind):
+            show_result.go(job)
         if job.kind == "Study" and st.button("Compare", key=f"compare.{job.key}", icon=":material/compare_arrows:"):
             st.switch_page("pages/compare.py", query_params={"study": job.key})
     elif access.button(

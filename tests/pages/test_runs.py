@@ -12,15 +12,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
-from pages.shared import progress
+from pages.shared import folds, progress, show_result
 from pages.shared.progress import KINDS
 from unlearn_core import experiment, jobs
-from unlearn_core.experiment import LayerCka, Run, example
+from unlearn_core.experiment import EqualRetention, LayerCka, OpenStudy, Run, example
 from unlearn_core.experiment.forecast import forget_size
 from unlearn_core.experiment.stages import MAKERS, fulfil
+from unlearn_core.experiment.try_everything import fitting
 from unlearn_core.experiment.views import contents
 from unlearn_core.forget import OfClass, Picked
 from unlearn_core.jobs import Expected
@@ -204,16 +206,60 @@ def test_every_kind_of_result_has_a_name():
     assert set(KINDS) == {kind.__name__ for kind in MAKERS}
 
 
-def test_a_result_opens_in_the_study_that_it_is_about(runs, filled_store, filled_study, tmp_path):
-    store = Store(shutil.copytree(filled_store, tmp_path / "store"))
-    asked = LayerCka(study=filled_study, images=20)
-    fulfil(store, asked)
+def finished(store: Store, asked) -> None:
+    """A job in this store whose result is there."""
     folder = store.root / "jobs" / key(asked)
     folder.mkdir()
     (folder / "job.json").write_text(json.dumps({"spec": plain(asked), "submitted": 1.0}))
     (folder / "outcome.json").write_text(json.dumps(ended("done", "Finished.")))
+
+
+@pytest.fixture
+def own_store(filled_store, tmp_path):
+    return Store(shutil.copytree(filled_store, tmp_path / "store"))
+
+
+def opened(runs, store: Store):
+    """The page that the one finished job opens."""
     at = runs(store.root)
     at.query_params["study"] = "0" * 32
     next(b for b in at.button if b.label == "Open").click().run()
-    assert at.title[0].value == "Compare" and not at.exception
+    assert not at.exception
+    return at
+
+
+def test_a_result_opens_in_the_study_that_it_is_about(runs, own_store, filled_study):
+    asked = LayerCka(study=filled_study, images=20)
+    fulfil(own_store, asked)
+    finished(own_store, asked)
+    at = opened(runs, own_store)
+    assert at.title[0].value == "Compare"
     assert at.query_params["study"] == key(filled_study) and at.query_params["compare"] == "layers"
+
+
+def test_what_was_tried_on_a_set_opens_with_that_set_in_hand(runs, own_store, filled_study):
+    """Also in a new visit, in which another set is in hand: what was found is shown with the set it was found on."""
+    study = OpenStudy.open(own_store, key(filled_study))
+    asked = fitting(study, Picked(named="0-9"), np.arange(10), 3)
+    own_store.remember(asked, lambda draft: draft.json("summary", {}))
+    finished(own_store, asked)
+    at = opened(runs, own_store)
+    assert at.title[0].value == "Plan" and at.query_params["forget"] == "0-9"
+    assert "your set of 10 images" in words(at) and "ways are measured" in words(at)
+
+
+def test_an_equal_retention_opens_where_it_is_drawn(runs, own_store, filled_study):
+    asked = EqualRetention(study=filled_study)
+    fulfil(own_store, asked)
+    finished(own_store, asked)
+    at = opened(runs, own_store)
+    assert at.query_params["compare"] == "trade-off" and "Compare at equal retention" not in [
+        b.label for b in at.button
+    ]
+
+
+def test_every_result_opens_on_a_page_and_in_a_fold_that_there_are():
+    for kind, place in show_result.PLACES.items():
+        page = (Path(__file__).parents[2] / place.page).read_text()
+        assert kind in KINDS and (not place.fold or place.fold in folds.NAMES)
+        assert all(f'    "{view}": (' in page for name, view in place.view.items() if name in ("compare", "evidence"))

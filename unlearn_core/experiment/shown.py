@@ -9,8 +9,9 @@ from unlearn_core.store import Store
 
 
 def study_of(store: Store, spec: Spec, preferred: str = "") -> str | None:
-    """Key of the study that a result is about; of one that is about no single study, of a study with the same training:
-    `preferred` where that is one, else the newest. None where there is none, or it is about no study at all.
+    """Key of the study that a result is about; of one that is about no single study, of a study with the same training,
+    and with the same forget set where one has it: `preferred` where that is one, else the newest. None where there is
+    none, or it is about no study at all.
     """
     about = spec if isinstance(spec, Study) else getattr(spec, "study", None)
     if isinstance(about, Study):
@@ -19,7 +20,9 @@ def study_of(store: Store, spec: Spec, preferred: str = "") -> str | None:
     if training is None:
         return None
     training = training.but(seed=0, without="")
-    fits = [result.key for result in store.results("Study") if training in (own := result.spec().training, own.afresh)]
+    specs = {result.key: result.spec() for result in store.results("Study")}
+    fits = [name for name, own in specs.items() if training in (own.training, own.training.afresh)]
+    fits = [name for name in fits if specs[name].forget == getattr(spec, "forget", None)] or fits
     return preferred if preferred in fits else next(iter(fits), None)
 
 

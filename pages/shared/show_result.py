@@ -1,0 +1,71 @@
+"""From a finished job to its result: the page, the study and the set that it is about, the fold that holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from pages.shared import chosen_set, folds, state
+from unlearn_core.experiment import AddedImages, OpenStudy
+from unlearn_core.experiment.shown import method_of, study_of
+from unlearn_core.forget import Picked
+from unlearn_core.jobs import Job
+from unlearn_core.params import Spec
+from unlearn_core.rows import unpack
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a kind of result is looked at: the page, what its address says besides the study, how that calls the
+    method, and the fold that is to be open.
+    """
+
+    page: str
+    view: dict[str, str] = field(default_factory=dict)
+    method: str = ""
+    fold: str = ""
+
+
+PLACES = {
+    "Study": Place("pages/explore.py"),
+    "PlanSearch": Place("pages/plan.py", fold="search"),
+    "ProxyTable": Place("pages/explore.py", fold="proxies"),
+    "EqualRetention": Place("pages/compare.py", {"compare": "trade-off"}),
+    "Stream": Place("pages/audit.py", {"evidence": "requests"}, "method"),
+    "Audit": Place("pages/audit.py", {"evidence": "numbers"}, "method"),
+    "Landscape": Place("pages/plan.py", fold="forecast"),
+    "TryEverything": Place("pages/plan.py", fold="everything"),
+    "LayerCka": Place("pages/compare.py", {"compare": "layers"}),
+    "Judged": Place("pages/start.py", {"own": "yes"}),
+    "AddedImages": Place("pages/start.py", {"own": "yes"}),
+    "SharedMap": Place("pages/compare.py", {"compare": "maps"}, "of"),
+}
+
+
+def go(job: Job) -> None:
+    """Leave this page for the one that shows what a job has made."""
+    place = PLACES[job.kind]
+    spec = state.store().open(job.kind, job.key).spec()
+    view = dict(place.view)
+    if (found := study_of(state.store(), spec, st.query_params.get("study", ""))) is not None:
+        study = state.opened(found)
+        view["study"] = found
+        if place.method and (method := method_of(study, spec)):
+            view[place.method] = method
+        if job.kind != "Study":
+            _take_set(study, spec)
+    if isinstance(spec, AddedImages):
+        view["images"] = spec.name
+    if place.fold:
+        st.session_state[folds.key(place.fold)] = True
+    st.switch_page(place.page, query_params=view)
+
+
+def _take_set(study: OpenStudy, spec: Spec) -> None:
+    """Take the forget set that a result is about in hand, for its page shows what belongs to the set in hand."""
+    forget = getattr(spec, "forget", None)
+    if isinstance(forget, Picked):
+        chosen_set.change(study, unpack(forget.named, len(study.labels)))
+    elif forget is not None and forget == study.spec.forget:
+        chosen_set.change(study, study.forget)
