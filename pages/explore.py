@@ -111,7 +111,8 @@ def _map(study: OpenStudy) -> str:
     if kind == "umap" and few < everything:
         st.caption(f"Fitted on {few:,} of {everything:,} images, drawn evenly; the others were placed on that map.")
     st.caption(
-        "Draw around points: they become your set. Hold Shift to add them, Alt to take them out; Ctrl+Z and Ctrl+Y "
+        "Draw around points: they become your set. Hold Shift to add them, Alt to take them out, or choose that beside "
+        "Lasso; with keys, arrows move the map under a cross and Enter sets corners there. Ctrl+Z and Ctrl+Y "
         "undo and redo. A click on a point shows its neighbours below. The wheel zooms, and where few points are left "
         "you see their images; space or the middle button moves the map."
     )

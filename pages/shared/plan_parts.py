@@ -72,7 +72,7 @@ def _algorithm(
         badge = f":blue-badge[:material/lightbulb: Suggested: {escape(told.unlearner.title)}]"
         if not told.alike:
             badge = f":gray-badge[:material/help: On another kind of part: {escape(told.unlearner.title)}]"
-        st.caption(f"{badge}  \n{reason(told, study.score_words.name)}")
+        st.markdown(f"{badge}  \n:small[{reason(told, study.score_words.name)}]")
     elif told:
         st.caption(told)
     chosen = now if type(now) is cls else plan_editor.usual(study, cls)

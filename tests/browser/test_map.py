@@ -25,6 +25,8 @@ PIXELS = """canvas => {
   return counts;
 }"""
 FORGET = "213,94,0,255"
+AT_IMAGE_3 = """canvas => { const shown = canvas.closest(".map").shown, { x, y } = shown.points, { scale, left, top } =
+    shown.view; return [x[3] * scale + left, top - y[3] * scale]; }"""
 
 
 class Frames:
@@ -112,7 +114,7 @@ def test_fifty_thousand_points(page, alone):
 
 
 def test_fingers(chromium, alone):
-    """One finger draws, two move and zoom, a tap asks for the image that is nearest."""
+    """One finger draws, two move and zoom."""
     context = chromium.new_context(viewport={"width": 1280, "height": 720}, has_touch=True)
     page = context.new_page()
     page.goto(f"{alone}/?n=3000")
@@ -141,6 +143,65 @@ def test_fingers(chromium, alone):
     settle(page)
     assert int(page.get_by_text("inside").inner_text().split()[0]) > 100
     assert page.evaluate("scrollY") == 0
+    context.close()
+
+
+def inside(page: Page) -> int:
+    settle(page)
+    return int(page.get_by_text("inside").inner_text().split()[0])
+
+
+def test_keys_draw_a_line(page, alone):
+    page.goto(f"{alone}/?n=3000")
+    painted(page)
+    field = page.locator("canvas.field")
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft"):
+        field.press("Enter")
+        for _ in range(4):
+            field.press(key)
+    field.press("Enter")
+    assert inside(page) == 100  # the line is still open
+    field.press("Enter")
+    expect(page.get_by_text("100 inside")).to_have_count(0)
+    # By the same corners: a square of 160 pixels a side, with its first corner where the middle was.
+    expected = field.evaluate(
+        """canvas => { const { points, sent } = canvas.closest(".map").shown;
+        const [xs, ys] = [0, 1].map((i) => sent.line.map((corner) => corner[i]));
+        const within = (v, each) => v >= Math.min(...each) && v <= Math.max(...each);
+        let n = 0;
+        for (let i = 0; i < points.train; i++) n += within(points.x[i], xs) && within(points.y[i], ys);
+        return [sent.line.length, n]; }"""
+    )
+    assert expected == [4, inside(page)] and expected[1] > 0
+    # Given up before its end, a line comes to nothing.
+    for key in ("Enter", "ArrowRight", "Enter", "ArrowDown", "Enter", "Escape", "Enter", "ArrowUp", "Enter", "Enter"):
+        field.press(key)
+    assert inside(page) == expected[1]
+
+
+def test_what_a_line_does_is_chosen_without_keys(page, alone):
+    page.goto(f"{alone}/?n=3000")
+    painted(page)
+    sent = lambda: page.locator("canvas.field").evaluate("c => c.closest('.map').shown.sent.mode")  # noqa: E731
+    for mode in ("add", "subtract", "replace"):
+        page.get_by_label("What a line does").select_option(mode)
+        lasso(page, (0.3, 0.3), (0.7, 0.3), (0.7, 0.7))
+        assert sent() == mode
+    lasso(page, (0.3, 0.3), (0.7, 0.3), (0.7, 0.7), key="Shift")
+    assert sent() == "add"
+
+
+def test_a_tap_shows_the_image_that_is_nearest(chromium, look):
+    context = chromium.new_context(viewport={"width": 1280, "height": 720}, has_touch=True)
+    page = context.new_page()
+    page.goto(f"{look}/explore")
+    painted(page)
+    field = page.locator("canvas.field")
+    field.scroll_into_view_if_needed()
+    box, place = field.bounding_box(), field.evaluate(AT_IMAGE_3)
+    page.touchscreen.tap(box["x"] + place[0] + 3, box["y"] + place[1])
+    expect(page.locator(".card")).to_contain_text(re.compile(r"(row|held-out image) \d+"))
+    page.wait_for_url(re.compile("near=\\d+"))
     context.close()
 
 
@@ -246,10 +307,7 @@ def test_a_resting_pointer_shows_the_image(page, look):
     expect(page.get_by_role("button", name="Class", exact=True)).to_have_attribute("aria-pressed", "true")
     field = page.locator("canvas.field")
     field.scroll_into_view_if_needed()
-    box, place = field.bounding_box(), field.evaluate(
-        """canvas => { const shown = canvas.closest(".map").shown, { x, y } = shown.points, { scale, left, top } =
-        shown.view; return [x[3] * scale + left, top - y[3] * scale]; }"""
-    )  # fmt: skip
+    box, place = field.bounding_box(), field.evaluate(AT_IMAGE_3)
     page.mouse.move(box["x"] + place[0] - 3, box["y"] + place[1])
     page.mouse.move(box["x"] + place[0], box["y"] + place[1], steps=2)
     card = page.locator(".card")

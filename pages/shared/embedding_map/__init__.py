@@ -30,7 +30,7 @@ _map = st.components.v2.component(
     "embedding_map",
     html=_read("map.html"),
     css=_read("map.css"),
-    js=_read("draw.js", "pictures.js", "line.js", "outbox.js", "map.js"),
+    js=_read("draw.js", "pictures.js", "line.js", "pencil.js", "outbox.js", "map.js"),
 )
 _wire = st.components.v2.component("embedding_map_wire", js=_read("wire.js"))
 

@@ -15,7 +15,11 @@ from unlearn_core.experiment import OpenStudy
 GRID = 32_000  # the map's coordinates run from -GRID to GRID, so that each takes two bytes
 NAME = "explore"  # in the browser, where several maps might be
 NAMED = 20  # classes whose names still fit on the map
-KEYS = "Draw around images to choose them. Arrow keys move the map, plus and minus zoom, 0 shows all of it."
+KEYS = (
+    "Draw around images to choose them. Arrow keys move the map under a cross in its middle, with Shift by little; "
+    "Enter sets a corner of a line there, and a second time in the same place ends it, or asks about the "
+    "image under the cross. Plus and minus zoom, 0 shows all of the map, Escape gives a line up."
+)
 COLOURS = {
     "role": "Role",
     "class": "Class",

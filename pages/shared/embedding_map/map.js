@@ -33,6 +33,7 @@ class Shown {
     this.view = { scale: 1, left: 0, top: 0, fitted: 1, ratio: 1 };
     this.hands = new Map();
     this.outbox = new Outbox();
+    this.pencil = new Pencil();
     this.cards = new Map();
     this.tiles = new Map();
     this.near = -1;
@@ -302,7 +303,8 @@ class Shown {
     context.clearRect(0, 0, ...this.size);
     const style = getComputedStyle(this.root);
     const ink = style.getPropertyValue("--st-text-color") || "#808080";
-    const line = this.stroke?.line ?? this.line;
+    const line = this.stroke?.line ?? this.pencil.line(this.view, this.size) ?? this.line;
+    this.pencil.cross(context, this.size, ink);
     if (line?.length > 1) {
       context.beginPath();
       line.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
@@ -386,7 +388,8 @@ class Shown {
     }, { signal }); // prettier-ignore
     field.addEventListener("pointerup", (event) => this.up(event), { signal });
     field.addEventListener("pointercancel", (event) => this.up(event, true), { signal });
-    field.addEventListener("pointerleave", () => this.away(), { signal });
+    // A finger that is lifted leaves too, but what it asked about stays in view.
+    field.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && this.away(), { signal });
     field.addEventListener("wheel", (event) => {
       event.preventDefault();
       this.away();
@@ -394,7 +397,10 @@ class Shown {
     }, { passive: false, signal }); // prettier-ignore
     this.root.addEventListener("keydown", (event) => this.key(event), { signal });
     field.addEventListener("keyup", (event) => event.key === " " && (this.space = false), { signal });
-    field.addEventListener("blur", () => (this.space = false), { signal });
+    field.addEventListener("blur", () => {
+      this.space = this.pencil.shown = false;
+      this.away();
+    }, { signal }); // prettier-ignore
     this.root.addEventListener("click", (event) => {
       const act = event.target.closest?.("[data-act]")?.dataset.act;
       if (act) this.act(act);
@@ -420,7 +426,7 @@ class Shown {
   }
 
   key(event) {
-    const step = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] }[event.key];
+    const step = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     const letter = event.key.toLowerCase();
     const onMap = event.target === this.field; // elsewhere space and arrows belong to the buttons
     if (event.ctrlKey || event.metaKey) {
@@ -428,9 +434,11 @@ class Shown {
       else return;
     } else if (letter === "escape") {
       this.stroke = this.line = null;
+      this.pencil.corners = [];
       this.fade(false);
     } else if (!onMap) return;
-    else if (step) this.pan(...step);
+    else if (step) this.steer(step.map((way) => way * (event.shiftKey ? 8 : 40)));
+    else if (letter === "enter") this.mark(event);
     else if (letter === "+" || letter === "=") this.act("in");
     else if (letter === "-") this.act("out");
     else if (letter === "0") this.act("fit");
@@ -440,7 +448,44 @@ class Shown {
     event.stopPropagation();
   }
 
+  // Move the map under the cross, and look at what lies there.
+  steer(step) {
+    this.pencil.shown = true;
+    this.pan(...step);
+    this.away();
+    this.look(...this.size.map((side) => side / 2));
+  }
+
+  mark(event) {
+    this.pencil.shown = true;
+    const middle = this.size.map((side) => side / 2);
+    const corners = this.pencil.set(this.view, this.size);
+    if (corners?.length > 2) this.ask(corners, this.mode(event));
+    else if (corners) this.pick(...middle);
+    this.look(...middle);
+    this.above();
+  }
+
+  mode(event) {
+    return event.shiftKey ? "add" : event.altKey ? "subtract" : this.find("[data-part=mode]").value;
+  }
+
+  // A click draws no line: it asks about the image under it.
+  pick(x, y) {
+    const near = nearest(this.points, this.view, x, y, REACH);
+    if (near >= 0) this.hub.parts.pick?.send("pick", near);
+  }
+
+  // Have the images inside a line chosen; its corners are in the coordinates of the points.
+  ask(corners, mode) {
+    this.sent = { mode, line: corners.map((corner) => corner.map(Math.round)) };
+    this.fade(true);
+    this.outbox.put(this.sent);
+  }
+
   down(event, x, y) {
+    this.pencil.shown = false;
+    this.pencil.corners = [];
     this.field.focus({ preventScroll: true });
     this.field.setPointerCapture(event.pointerId);
     this.hands.set(event.pointerId, [x, y]);
@@ -449,7 +494,7 @@ class Shown {
     if (this.hands.size > 1) this.stroke = null; // a second finger moves the map
     else if (event.button === 0 && this.tool === "lasso" && !this.space) {
       this.line = null;
-      this.stroke = { line: [[x, y]], mode: event.shiftKey ? "add" : event.altKey ? "subtract" : "replace" };
+      this.stroke = { line: [[x, y]], mode: this.mode(event) };
     }
   }
 
@@ -477,16 +522,12 @@ class Shown {
     if (!stroke) return;
     const corners = simplified(stroke.line);
     if (broken || corners.length < 3) {
-      // A click draws no line: it asks about the image under it.
-      const near = broken ? -1 : nearest(this.points, this.view, ...stroke.line[0], REACH);
-      if (near >= 0) this.hub.parts.pick?.send("pick", near);
+      if (!broken) this.pick(...stroke.line[0]);
+      if (!broken && event.pointerType === "touch") this.look(...stroke.line[0]);
       return this.above();
     }
     const { scale, left, top } = this.view;
-    const line = corners.map(([x, y]) => [Math.round((x - left) / scale), Math.round((top - y) / scale)]);
     this.line = stroke.line;
-    this.sent = { mode: stroke.mode, line };
-    this.fade(true);
-    this.outbox.put(this.sent);
+    this.ask(corners.map(([x, y]) => [(x - left) / scale, (top - y) / scale]), stroke.mode);
   }
 }
