@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -56,11 +57,13 @@ class Server:
                 env=os.environ | {"UNLEARN_STORE": str(self.store), "OMP_NUM_THREADS": "1"},
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
         answers(self.url)
 
     def kill(self) -> None:
-        self.process.kill()
+        """With all that belongs to its session, as when a terminal is closed."""
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 

@@ -137,19 +137,24 @@ def test_the_example_is_one_click(page, serve, tmp_path):
     expect(page.get_by_text("came closest to retraining").first).to_be_visible()
 
 
-def test_a_job_outlives_the_server_and_a_killed_worker_is_offered_again(page, serve, copied, filled_study):
-    store = Store(copied)
-    longer = filled_study.but(models=10_000)
-    server = serve(copied)
-    job = jobs.submit(store, longer)
-    page.goto(f"{server.url}/runs")
+def test_a_job_outlives_the_server_and_a_killed_worker_is_offered_again(page, serve, copied):
+    """The job is started by the server itself, which dies with all that belongs to it."""
+    store, server = Store(copied), serve(copied)
+    page.goto(server.url)
+    page.get_by_text("Set up a study").click()
+    settle(page)
+    fill(page, "Models", "10000")
+    page.get_by_role("button", name="Run this study").click()
     expect(page.get_by_test_id("stMain").get_by_text("Running").first).to_be_visible(timeout=60_000)
+    (job,) = (each.key for each in jobs.listing(store))
     server.kill()
+    assert jobs.find(store, job).active
     server.start()
     page.goto(f"{server.url}/runs")
     expect(page.get_by_test_id("stMain").get_by_text("Running").first).to_be_visible(timeout=60_000)
     jobs._worker(store, job).kill()
     expect(page.get_by_test_id("stMain").get_by_text("Interrupted").first).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("stopped without a word; what was finished is kept")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("button", name="Cancel").first).to_be_visible(timeout=30_000)
     again_until(
