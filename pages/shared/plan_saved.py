@@ -91,4 +91,4 @@ def _file(study: OpenStudy, plan: Plan) -> None:
         else:
             st.rerun()
     st.download_button("Download this plan", text, "plan.json", "application/json", on_click="ignore")
-    st.code(text, language="json", height=240)
+    st.code(text, language="json", wrap_lines=True)

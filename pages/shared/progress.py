@@ -177,7 +177,7 @@ def words(job: Job) -> None:
         st.markdown(escape(job.message))
     if job.detail:
         with st.expander("Show technical details"):
-            st.code(job.detail, language=None)
+            st.code(job.detail, language=None, wrap_lines=True)
 
 
 def actions(job: Job, kind: str = "secondary") -> None:

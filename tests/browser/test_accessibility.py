@@ -7,6 +7,17 @@ from playwright.sync_api import expect
 from tests.browser.conftest import settle
 from tests.browser.test_walk import PAGES
 
+# What does not show at first: the other views of a page, and what is folded away on it.
+FURTHER = [
+    *(
+        f"compare?compare={view}"
+        for view in ("trade-off", "predictions", "classes", "images", "layers", "maps", "numbers")
+    ),
+    *(f"audit?evidence={view}" for view in ("attack", "numbers", "images", "models", "kept", "requests")),
+    *(f"explore?change={tab}" for tab in ("Recommended", "Saved+sets")),
+    "plan",  # with its folds
+    "",
+]
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
 GRAVE = ("serious", "critical")
 
@@ -17,6 +28,19 @@ def faults(page) -> list[str]:
     return [f"{v['id']}: {node['html'][:160]}" for v in found if v["impact"] in GRAVE for node in v["nodes"]]
 
 
+def look_at(page, address: str, title: str) -> dict[str, list[str]]:
+    """The grave faults of a page that is open, by its address; it must be whole and fit the screen."""
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.get_by_text("could not be drawn")).to_have_count(0)
+    main = page.get_by_test_id("stMain")
+    assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), f"{title} scrolls sideways ({address})"
+    return {address: grave} if (grave := faults(page)) else {}
+
+
+def told(found: dict[str, list[str]]) -> str:
+    return "\n".join(f"{address}\n  " + "\n  ".join(grave) for address, grave in found.items())
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_the_screen_and_has_no_serious_fault(page, look, scheme):
     page.emulate_media(color_scheme=scheme)
@@ -25,9 +49,20 @@ def test_every_page_fits_the_screen_and_has_no_serious_fault(page, look, scheme)
         page.goto(f"{look}/{path}")
         expect(page.get_by_role("heading", level=1)).to_have_text(title)
         settle(page)
-        expect(page.get_by_test_id("stException")).to_have_count(0)
-        expect(page.get_by_text("could not be drawn")).to_have_count(0)
-        main = page.get_by_test_id("stMain")
-        assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), f"{title} scrolls sideways"
-        found |= {title: grave} if (grave := faults(page)) else {}
-    assert not found, "\n".join(f"{title}\n  " + "\n  ".join(grave) for title, grave in found.items())
+        found |= look_at(page, path, title)
+    assert not found, told(found)
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_every_view_and_fold_too(page, look, half):
+    found = {}
+    for address in FURTHER[half::2]:
+        page.goto(f"{look}/{address}")
+        settle(page)
+        for i in range(page.get_by_test_id("stExpander").count()):
+            fold = page.get_by_test_id("stExpander").nth(i).locator("details")
+            if fold.get_attribute("open") is None:
+                fold.locator("summary").click()
+                settle(page)
+        found |= look_at(page, address, address)
+    assert not found, told(found)
