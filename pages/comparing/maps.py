@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
 from pages.comparing import twin_maps
+from pages.comparing.images import buttons
 from pages.shared import access, address, embedding_map, numbers, progress, recorded, state, theme
 from pages.shared import comparison_words as words
 from pages.shared.text import escape, images
@@ -47,8 +49,17 @@ def draw(study, picked: list[str]) -> None:
     )
     name = words.title_of(study, method) if right == "unlearned" else "Retrained"
     fig, left_out = twin_maps.draw(title, found, rows, right, name)
-    theme.show(fig, alt=f"{title}. {in_words(study, found).replace('*', '')}")
+    alt = f"{title}. {in_words(study, found).replace('*', '')}"
+    drawn = theme.show(fig, alt=alt, key="compare.maps.chart", on_select="rerun", selection_mode=("lasso", "box"))
+    buttons(study, selected(drawn, len(study.labels)))
     st.caption(caption(found, shown, left_out))
+
+
+def selected(drawn, n: int) -> np.ndarray:
+    """The rows that a line on either map surrounds, sorted; arrows among them are no images."""
+    told = [point.get("customdata") for point in drawn.selection.points]
+    rows = [each[0] if isinstance(each, list) and each else each for each in told]
+    return np.array(sorted({row for row in rows if type(row) is int and 0 <= row < n}), np.int64)
 
 
 def _offer(study, method: str, kind: str) -> None:
@@ -90,7 +101,8 @@ def caption(found: made.Moved, shown: str, left_out: str) -> str:
     kept, forget = study.target.retain, study.forget
     share = {right: f"{own[forget].mean():.0%} and {own[kept].mean():.0%}" for right, own in beyond.items()}
     return (
-        f"Highlighted: {ABOUT[shown]}. {left_out}The map is made once, from the original's features; those of the "
+        f"Highlighted: {ABOUT[shown]}. {left_out}Draw around images with the chart's lasso to choose them. The map is "
+        "made once, from the original's features; those of the "
         "other models are turned and shifted to lie on it best on the kept images, which changes no distance between "
         f"them. Arrows: images that moved further, in the full space, than retraining moves {made.BEYOND:.0%} of the "
         f"kept ones. So did, of the forgotten and of the kept images, {share['unlearned']} under "

@@ -66,6 +66,7 @@ def _points(fig: go.Figure, found: Moved, model: str, rows: np.ndarray, lit: boo
             legendgroup=f"{role}{lit}",
             showlegend=column == 1,
             text=[f"row {row}, class {escape(study.classes[study.labels[row]])}" for row in own],
+            customdata=own,
             hovertemplate="%{text}<extra></extra>",
             row=1,
             col=column,

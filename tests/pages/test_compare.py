@@ -10,6 +10,7 @@ import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
 
+from pages.comparing import maps
 from pages.shared import class_gaps, downloads, numbers, state
 from pages.shared.text import images
 from unlearn_core.evaluation import METRICS
@@ -316,6 +317,12 @@ def test_maps_are_offered_and_then_shown(compare, filled_store, study, submitted
         assert f"{first} Fine-tune and {second} retraining" in words(at)
         assert share[1][1] == pytest.approx(0.05, abs=0.002) and "one in twenty" not in words(at)
         assert f"{moved.times_kept('floor', 'retain').mean:.1f} ±" in words(at)
+
+
+def test_a_line_on_a_map_names_the_images_in_it():
+    told = [5, [3], 5, None, 9, -1, "2", True, [], {"a": 1}, [[1]], 2.0]
+    drawn = SimpleNamespace(selection=SimpleNamespace(points=[{"customdata": each} for each in told] + [{"x": 1.0}]))
+    assert maps.selected(drawn, 9).tolist() == [3, 5]
 
 
 # -- class by class ----------------------------------------------------------------------------------------------------
