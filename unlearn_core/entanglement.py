@@ -2,9 +2,9 @@
 
     ES = (Var_retain + Var_forget) / ( (|mu_retain - mu|^2 + |mu_forget - mu|^2) / 2 )
 
-with Var the mean squared distance to the set's own mean. `mu` is the mean over all training images (as the paper's text
-has it, the default, center="all") or the midpoint of the two means (as in the released code, center="midpoint"). High =
-overlapping = harder. ES grows with the size of the set, and a random set stands near the top of the scale, so beside ES
+with Var the mean squared distance to the set's own mean. `mu` is the mean over all training images (which the paper's
+text may mean, the default, center="all") or the midpoint of the two means (as in the released code, center="midpoint").
+High = overlapping = harder. ES grows with the size of the set, and a random set stands near the top of the scale, so beside ES
 belongs its share of the random reference: ES divided by the mean ES of random sets of the same size (1 = as entangled
 as a random set).
 

@@ -19,7 +19,7 @@ from unlearn_core.experiment.views import SetFacts
 NAMED = 5  # classes that are named
 LONGEST = 14  # characters of a class beside its bar; all of it is in the words for those who cannot see it
 CENTERS = {
-    "all": "Mean of all training images (the paper's text)",
+    "all": "Mean of all training images (perhaps the paper's text)",
     "midpoint": "Midpoint of the two sets (the released code)",
 }
 

@@ -44,7 +44,7 @@ OWN_COPY = "-files"  # ends the name of a person's own copy of a dataset
 TRIALS = 24  # plans that the search tries
 REQUESTS = 3  # in which the most memorized images are asked for, one after the other
 LENGTHS = tuple(WoodFisher(alpha=alpha) for alpha in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0))
-RUM = Plan()  # the paper's: nothing for what every model knows, then fine-tuning, then relabelling
+RUM = Plan()  # nothing for what every model knows, then fine-tuning, then relabelling; the published example: SalUn
 ALONE = ("fine-tune", "l1-sparse", "neggrad-plus", "random-label", "salun", "scrub")  # refined with for all parts alike
 
 
@@ -180,17 +180,24 @@ def least_with_ties_reversed(scores: np.ndarray, size: int) -> np.ndarray:
 
 
 def made(store: Store, scale: str) -> dict[str, Result]:
-    """The results of a scale that are in the store, by the names of their steps; empty where it was not begun."""
+    """The results of a scale that are in the store, by the names of their steps; empty where it was not begun. A step
+    that is missing is passed over, as long as later ones can be named without it.
+    """
     first = next((s for s in studies(store) if s.name == f"Paper, {scale}: {NAMES[0]}"), None)
     if first is None:
         return {}
     begun, found = store.open("Study", first.key).spec(), {}
     chosen = next((u for u in begun.unlearners if isinstance(u, WoodFisher)), None)
     for step in steps(store, begun.training.data, scale, begun.seeds, chosen=chosen or LENGTHS[0]):
-        if (result := store.find(step.spec)) is None:
-            break
-        found[step.name] = result
+        if (result := store.find(step.spec)) is not None:
+            found[step.name] = result
+        if NEXT_FROM.get(step.name, NAMES[0]) not in found:
+            break  # asked for the next one, `steps` would compute it
     return found
+
+
+# Steps after which the next one is named from a result: this one.
+NEXT_FROM = {"as released": "memorization low", "searched plans": "memorization high"}
 
 
 STUDIES = (*forget_sets(3, ""), "one algorithm", "orders", "as released", "other low set")  # the steps that are studies
