@@ -22,7 +22,7 @@ from paper_tables import legend, scores, set_table  # noqa: E402
 from tables import table  # noqa: E402
 
 from unlearn_core.evaluation.seeds import stands_out  # noqa: E402
-from unlearn_core.experiment.paper import NAMES, OWN_COPY, SCALES, STUDIES  # noqa: E402
+from unlearn_core.experiment.paper import OWN_COPY, SCALES, STUDIES  # noqa: E402
 from unlearn_core.experiment.paper_trends import FINDINGS, VERDICTS  # noqa: E402
 from unlearn_core.experiment.study_table import CEILING  # noqa: E402
 from unlearn_core.rum import PARTS  # noqa: E402
@@ -39,19 +39,20 @@ HEAD = """# The paper on real images
 What "What makes unlearning hard and what to do about it" (Zhao et al. 2024) and those who follow it find, looked for
 again on CIFAR-10 with scores and models of our own, and questions of our own beside it. A finding is a difference over
 seeds that should lie above 0: *reproduced* where its whole 95 % interval does, *not reproduced* where the whole
-interval lies below 0, else *within noise*. With three seeds an interval is wide, so "within noise" says that so few
+interval lies below 0, else *within noise*. With few seeds an interval is wide, so "within noise" says that so few
 cannot tell, not that there is nothing; and of many lines a few lie beyond their intervals by chance, since these are
 not adjusted for being many. An interval covers the seeds of training alone: each level is one forget set, so a line
-says something of these sets, and not yet of entanglement or memorization in general. The paper's own numbers are not
-repeated here but for its entanglement scores, the only ones we could read; what it says "by report" we know from
-summaries alone.
+says something of these sets, and not yet of entanglement or memorization in general. What others say "by report" we
+know from summaries alone, and the paper's own numbers are not repeated here but for its entanglement scores, as a
+summary gives them.
 
 """
 
 WORDS = """- **Memorization** of an image: how much likelier models that were trained on it are to get it right than
   models that were not; about 0 to 1.
-- **Entanglement** of a forget set with the images that stay: how near the two lie in the embedding of the original
-  model, measured by their spread over the distance of their means; larger is nearer.
+- **Entanglement** of a forget set with the images that stay: how near the two lie in the embedding of an original
+  model, measured by their spread over the distance of their means; larger is nearer. Sets are chosen by it, and it is
+  measured, on the first original model alone.
 - **ToW**, closeness to retraining: (1 − |gap on forgotten images|) · (1 − |gap on kept|) · (1 − |gap on test images|),
   where a gap is an accuracy less that of a model retrained without the forgotten images. 1 is as good as retraining.
   **Group ToW** measures each third of the forgotten images by memorization for itself, so that forgetting one too much
@@ -60,10 +61,13 @@ WORDS = """- **Memorization** of an image: how much likelier models that were tr
 - **LiRA AUC**: how well a likelihood-ratio attack tells the forgotten images under this model from the same images
   under a second retrained model. 0.5 is perfect.
 - **RUM** cuts the forgotten images into thirds by memorization and forgets one after the other, each with an algorithm
-  of its own: {plan}. **RUM^F** has the same algorithm for all three. **Shuffled**: the parts are drawn at random.
+  of its own: {plan}.
+  **RUM^F** has the same algorithm for all three. **Shuffled**: the parts are drawn at random.
   **No parts, 3x epochs**: the algorithm on all of them, for as many epochs as the parts take together. A part whose
   turn has not come stays among the kept images, as in the published code.
-- **Original** is doing nothing; **Retrained again** is the noise floor, one retrained model against another."""
+- **Original** is doing nothing; **Retrained again** is the noise floor, one retrained model against another. An
+  original and the retrained model that it is held against start from the same weights, as in the published code; the
+  second retrained model starts from others."""
 
 
 def page(small: dict, cost: dict) -> str:
@@ -83,10 +87,11 @@ def page(small: dict, cost: dict) -> str:
         *(finding(trend, small) for trend in small["trends"]),
         over_unlearning(small["sets"]["mix"]),
         *([onion(small["requests"])] if "requests" in small else []),
+        "## Findings that cannot be shown here",
+        NOT_SHOWN,
         "## Tables",
         legend(small),
-        *(set_table(name, small["sets"].get(name)) for name in STUDIES),
-        *([scores(small["scores"])] if "scores" in small else []),
+        *tables(small),
         "## What it took",
         work(small, cost),
         "## Full scale",
@@ -95,6 +100,19 @@ def page(small: dict, cost: dict) -> str:
         table(("in the published code", "here", "what it does"), DIFFERS),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+NOT_SHOWN = """- By report entanglement makes forgetting harder on four pairs of data and net: here is one.
+- By report the maximum mean discrepancy between forgotten and kept images falls as entanglement rises: it is not
+  measured here.
+- By report NegGrad+ gains by RUM when the attack is counted and parts are cut by cheaper scores: RUM with one algorithm
+  for all parts is run here with parts by memorization alone, which [is shown](#attack-refined)."""
+
+
+def tables(found: dict, scale: str = "") -> list[str]:
+    """Every study's table, and that of cheaper scores where it was run."""
+    each = [set_table(name, found["sets"].get(name), scale) for name in STUDIES]
+    return each + ([scores(found, scale)] if "scores" in found else [])
 
 
 def overview(trends: list[dict]) -> str:
@@ -114,27 +132,36 @@ def of(trend: dict) -> str:
 
 def setting(found: dict) -> str:
     s = found["setting"]
-    t, a, m = s["training"], s["accuracy"], s["memorization"]
+    t, a, m, i = s["training"], s["accuracy"], s["memorization"], s["influence"]
+    width = f" of width {t['width']}" if t["width"] else ""
+    edge = " **That is the edge of what was tried, so a better step may lie beyond.**" if i["at_edge"] else ""
     return (
         f"{s['train']:,} training, {s['validation']:,} validation and {s['test']:,} test images of "
-        f"{s['dataset'].removesuffix(OWN_COPY)}, stratified; {t['model']} of width {t['width']}, {t['epochs']} epochs, "
+        f"{s['dataset'].removesuffix(OWN_COPY)}, stratified; {t['model']}{width}, {t['epochs']} epochs, "
         f"learning rate {t['lr']:g}, batches of {t['batch']}, {t['precision']}, no augmentation. {s['seeds']} original "
         "models and twice as many retrained ones for each forget set. An algorithm unlearns for "
         f"{' or '.join(map(str, s['epochs']))} epochs, RUM for as many on each part. The originals get "
-        f"{_share(a['retain'])} of the images they keep and {_share(a['test'])} of the test images right: these models "
-        f"see {s['train'] / FULL:.0%} of the images that the paper trains on, and what does not generalize is "
-        "memorized.\n\n"
+        f"{_share(a['retain'])} of the kept images and {_share(a['test'])} of the test images right: these models see "
+        f"{s['train'] / FULL:.0%} of the images that the paper trains on, and what does not generalize is memorized. "
+        f"{NARROW if width else ''}\n\n"
         f"Memorization comes from a bank of {s['models']} models, which fit {s['fitted']:.1%} of their images; between "
         f"its halves the scores correlate by {s['stability']['pearson']:.2f} (Pearson), which means a reliability of "
         f"{s['stability']['reliability']:.2f}, and agree on {s['stability']['overlap']:.0%} of the most memorized "
         f"tenth. The median image scores {m['median']:.2f}. {m['at_highest']:,} images share the highest score and "
         f"{m['at_zero']:,} score exactly 0, as so few models can tell them apart no further: among these the most and "
         "the least memorized are chosen by row number.\n\n"
-        "Learning rates, and how far influence steps, were chosen by group ToW on the mixed set itself, on one other "
-        "original model and with validation images for test images; for one class, on another class. The sets of one "
-        "level run at these rates, so a difference between levels is also one between a rate that suits and one that "
-        "does not."
+        "Learning rates were chosen by group ToW on the mixed set itself, on one other original model and with "
+        "validation images for test images; for one class, on another class. The length of influence's step was chosen "
+        f"once, on the mixed set, for every set: {i['alpha']:g}, of {i['tried'][0]:g} to {i['tried'][1]:g}.{edge} The "
+        "sets of one level run at what was chosen on the mixed set, so a difference between levels is also one between "
+        "settings that suit and settings that do not."
     )
+
+
+NARROW = (
+    "The net is narrow so that the whole study, bank included, takes hours on two processor cores, and wide enough to "
+    "fit its images: what is not fitted is not memorized."
+)
 
 
 def _share(found: dict) -> str:
@@ -228,7 +255,7 @@ def onion(requests: dict) -> str:
         f"likelihood-ratio attack after unlearning and {again['exposed']:,} after retraining; {beyond['exposed']:,} "
         "rise by more than under retraining (false discovery rate 5 %; with so few seeds only a rise far beyond its "
         "spread can be found, and none in models that know all images worse). The median change of the log-likelihood "
-        f"ratio is {spread(own['median_rise'], signed=True)} under unlearning and "
+        f"ratio (above 0: an image looks trained on) is {spread(own['median_rise'], signed=True)} under unlearning and "
         f"{spread(again['median_rise'], signed=True)} under retraining. {moved} Source: Carlini et al. 2022, who "
         "remove the most exposed images and retrain."
     )
@@ -236,9 +263,9 @@ def onion(requests: dict) -> str:
 
 STAGES = {
     "Training": "original and retrained models",
-    "BankPart": "models of the bank",
+    "BankPart": "parts of the bank, several models each",
     "Tuning": "choosing learning rates",
-    "PlanTrial": "plans tried in the search, with the steps that plans share counted for each",
+    "PlanTrial": "plans and single algorithms tried in the search, with the steps that plans share counted for each",
     "Run": "unlearning",
     "Embedding": "embeddings",
     "Map": "map",
@@ -253,31 +280,43 @@ def work(found: dict, cost: dict) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
     stated = table(("stage", "results", "seconds of one process"), rows)
     return (
-        f"{made['device_name']}, {cost['processes']} processes of {made['threads']} thread each: "
-        f"{duration(done['wall'])} in which any of it was being made. {versions}.\n\n{stated}\n\n"
+        f"{made['device_name']}, {made['threads']} thread a process; the machine where this page was written runs "
+        f"{cost['processes']} processes. {duration(done['wall'])} from the first result to the last, pauses included. "
+        f"{versions}."
+        f"\n\n{stated}\n\n"
         "The same command again recomputes nothing."
     )
 
 
-def full(found: dict, cost: dict) -> str:
+def full(small: dict, cost: dict) -> str:
     at = SCALES["full"]
-    seconds = full_cost(found["work"]["kinds"], found["setting"], cost)
+    return (
+        f"All images, ResNet-18 by the paper's recipe but in half precision, forget sets of {at.size:,}, a bank of "
+        f"{at.models} models (the published code has 400).\n\n{COMMAND.format('full')}\n\n"
+        + (full_results(small["full"], cost) if "full" in small else estimated(small, cost))
+        + "\n\nEntanglement of the paper's three sets, as a summary gives it: 310, 1,077 and 1,612 on CIFAR-10 "
+        "(ResNet-18), 964, 2,831 and 3,877 on CIFAR-100 (ResNet-50). It grows with the size of a set and the width of "
+        "a net, so those of the small study are not to be compared with them."
+    )
+
+
+def full_results(found: dict, cost: dict) -> str:
+    """What a study at full scale shows: its setting, every finding in a sentence, its tables, and what it took."""
+    findings = [f"**{t['title']}.** {sentence(t) if t['lines'] else 'Not run.'}" for t in found["trends"]]
+    return "\n\n".join([setting(found), *findings, legend(found), *tables(found, "full scale, "), work(found, cost)])
+
+
+def estimated(small: dict, cost: dict) -> str:
+    """What a study at full scale would take."""
+    seconds = full_cost(small["work"]["kinds"], small["setting"], cost)
     rows = [(STAGES[kind], f"{s / 3600:,.0f}") for kind, s in seconds.items()]
     return (
-        f"All images, ResNet-18 by the paper's recipe, forget sets of {at.size:,}, a bank of {at.models} models (the "
-        "paper has 400)."
-        f"\n\n{COMMAND.format('full')}\n\n"
-        "Not run: no GPU was at hand. Estimated from what was measured: the seconds of the small study, times how many "
+        "Not run: it wants a GPU. Estimated from what was measured: the seconds of the small study, times how many "
         f"more images each stage goes through, times how much longer an image takes. One process trains "
         f"{cost['small']:,.0f} images a second with the small study's net and {cost['full']:,.1f} with ResNet-18 at "
         f"this recipe, so the whole takes about {sum(seconds.values()) / 3600 / 24:,.0f} days of one such process. "
         "On a GPU it is shorter by as much as that trains more images a second.\n\n"
         + table(("stage", "hours of one process, estimated"), rows)
-        + "\n\n"
-        + table(("step", "ToW", "group ToW", "LiRA AUC"), [(name, "not run", "not run", "not run") for name in NAMES])
-        + "\n\nEntanglement of the paper's three sets, as it publishes them: 310, 1,077 and 1,612 on CIFAR-10 "
-        "(ResNet-18), 964, 2,831 and 3,877 on CIFAR-100 (ResNet-50). It grows with the size of a set and the width of "
-        "a net, so those of the small study are not to be compared with them."
     )
 
 
@@ -295,10 +334,37 @@ DIFFERS = [
         "[another low set](#other-set)",
     ),
     ("masked weights still move by momentum and weight decay", "they are put back after each step", "not measured"),
-    ("a RUM step restarts from the original unless told otherwise", "it goes on from the step before", "not measured"),
+    ("the model moves while SalUn measures which weights matter", "it stays as it is", "not measured"),
+    (
+        "the published example of RUM ends in SalUn, on the most memorized third",
+        "RUM ends in random-label",
+        "beside RUM^F SalUn in [one algorithm](#one-algorithm), not measured by itself",
+    ),
+    (
+        "steps of that example that do not relabel restart from the original, and it is the original that is evaluated "
+        "at the end",
+        "every step goes on from the one before, and its last model is evaluated",
+        "not measured",
+    ),
+    (
+        "parts are shuffled anew in each process, so those of a plan with several algorithms may overlap",
+        "shuffled once a seed",
+        "not measured",
+    ),
+    (
+        "SCRUB pushes away in every epoch, as it counts them from 0",
+        "in the first half; the others repair",
+        "not measured",
+    ),
+    ("influence unlearning stops with an error", "it runs", "in every table"),
+    (
+        "a retrained model's learning rate falls over as many epochs as the original's, however many it trains for",
+        "both train for as many",
+        "not measured",
+    ),
     (
         "entanglement about the midpoint of two means",
-        "about the mean of all images, as the paper says",
+        "about the mean of all images, which the paper's text may mean",
         "in every table",
     ),
 ]
@@ -320,9 +386,11 @@ def there() -> dict[Path, str]:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--measure"]:
-        found = numbers(Store(Path(sys.argv[2])), "small")
-        if not found:
+        store = Store(Path(sys.argv[2]))
+        if not (found := numbers(store, "small")):
             sys.exit("Nothing of the paper's study is in this store: run python -m unlearn_core study paper first.")
+        if at_full := numbers(store, "full"):
+            found["full"] = at_full
         for name, content in {"paper.json": found, "paper_cost.json": rates()}.items():
             (ROOT / "docs" / name).write_text(json.dumps(content, allow_nan=False) + "\n")
     if "--check" not in sys.argv:

@@ -11,14 +11,16 @@ import pandas as pd
 from unlearn_core.evaluation import over_seeds
 from unlearn_core.evaluation.seeds import paired_difference, values_of
 from unlearn_core.experiment import OpenStudy, comparison
-from unlearn_core.experiment.paper import NAMES, STUDIES, made
-from unlearn_core.experiment.paper_trends import trends
+from unlearn_core.experiment.paper import LENGTHS, NAMES, STUDIES, made
+from unlearn_core.experiment.paper_trends import on_first, trends
 from unlearn_core.experiment.search import brief
 from unlearn_core.experiment.stream import opened as opened_stream
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED
 from unlearn_core.params import build
 from unlearn_core.rum import PARTS
 from unlearn_core.store import Result, Store
+from unlearn_core.training import Training
+from unlearn_core.unlearning.perturb.woodfisher import WoodFisher
 
 METRICS = ("tow", "group_tow", "tow_mia", "lira_auc")
 SPLITS = ("forget", "retain", "test")
@@ -34,7 +36,7 @@ def numbers(store: Store, scale: str) -> dict:
     said = {
         "setting": _setting(mix),
         "steps": {name: result.key for name, result in found.items()},
-        "work": _work(store),
+        "work": _work(store, mix.spec.training),
         "sets": {name: _set(study) for name, study in studies.items()},
         "trends": [
             {
@@ -47,6 +49,8 @@ def numbers(store: Store, scale: str) -> dict:
             for t in trends(store, found)
         ],
     }
+    if {"memorization low", "other low set"} <= studies.keys():
+        said["other set"] = _other_set(studies["memorization low"], studies["other low set"])
     if "cheaper scores" in found:
         said["scores"] = _scores(found["cheaper scores"])
     if "searched plans" in found:
@@ -77,8 +81,21 @@ def _setting(study: OpenStudy) -> dict:
         "plan": {part: getattr(study.spec.plans[0], part).title for part in PARTS},
         "stability": study.stability.iloc[-1].to_dict(),
         "accuracy": {s: vars(over_seeds(values_of(original[f"{s}_accuracy"]))) for s in SPLITS},
+        "influence": _influence(study),
         "made": {k: manifest[k] for k in ("device_name", "threads", "versions")},
     }
+
+
+def _influence(study: OpenStudy) -> dict:
+    """The length of influence unlearning's step, the least and the most that were tried, and whether it is one."""
+    chosen = next(u.alpha for u in study.spec.unlearners if isinstance(u, WoodFisher))
+    tried = [each.alpha for each in LENGTHS]
+    return {"alpha": chosen, "tried": [min(tried), max(tried)], "at_edge": chosen in (min(tried), max(tried))}
+
+
+def _other_set(low: OpenStudy, other: OpenStudy) -> dict:
+    """How many images the two low sets share, and what the models that forgot the other one read on the first."""
+    return {"shared": len(np.intersect1d(low.forget, other.forget)), "on_first": on_first(low, other)}
 
 
 def _set(study: OpenStudy) -> dict:
@@ -94,11 +111,14 @@ def _set(study: OpenStudy) -> dict:
         line |= {m: vars(over_seeds(values_of(group[m]))) for m in METRICS}
         line |= {f"{s}_accuracy": vars(over_seeds(values_of(group[f"{s}_accuracy"]))) for s in SPLITS}
         line |= {f"{s}_gap": _gap(group, by[RETRAINED], f"{s}_accuracy") for s in (*SPLITS, *PARTS)}
+        columns = (*METRICS, *(f"{s}_accuracy" for s in (*SPLITS, *PARTS)))
+        line["each_seed"] = {column: values_of(group[column]) for column in columns}
         line |= {"seconds": float(every.loc[name, "seconds"]), "diverged": int(every.loc[name, "diverged"])}
         lines[name] = line
     return {
         "images": len(rows),
         "memorization": float(study.memorization.scores[rows].mean()),
+        "memorization_sd": float(study.memorization.scores[rows].std(ddof=1)),
         "entanglement": {c: {"score": e.score, "share_of_random": e.share_of_random} for c, e in about.items()},
         "classes": np.bincount(study.labels[rows], minlength=len(study.classes)).tolist(),
         "at_edge": study.summary["at_grid_edge"],
@@ -176,25 +196,32 @@ WORK = (
 )  # what takes time
 
 
-def _work(store: Store) -> dict:
-    """Seconds of all results of each kind, added up, and how many; `wall` is how long any of them was being made. The
-    store is taken to hold this study alone.
+def _work(store: Store, training: Training) -> dict:
+    """Seconds of all results of each kind that were made with nets of this training, added up, and how many; `wall` is
+    how long it was from the first to the last of them. The store is taken to hold nothing else with these nets.
     """
-    found = {kind: [result.manifest() for result in store.results(kind)] for kind in WORK if kind in store.kinds()}
+    found = {kind: _made_with(store, kind, training) for kind in WORK if kind in store.kinds()}
     ended = [(datetime.fromisoformat(m["created"]).timestamp(), m["seconds"]) for each in found.values() for m in each]
     return {
-        "kinds": {k: {"results": len(each), "seconds": sum(m["seconds"] for m in each)} for k, each in found.items()},
-        "wall": busy(ended),
+        "kinds": {
+            k: {"results": len(each), "seconds": sum(m["seconds"] for m in each)} for k, each in found.items() if each
+        },
+        "wall": wall(ended),
     }
 
 
-def busy(work: list[tuple[float, float]]) -> float:
-    """Seconds in which any work was going on, of pieces by when they ended and how many seconds they took."""
-    total, since = 0.0, math.inf
-    for end, seconds in sorted(work, reverse=True):  # from the last on, so a long piece covers what ended within it
-        total += max(0.0, min(end, since) - (end - seconds))
-        since = min(since, end - seconds)
-    return total
+def _made_with(store: Store, kind: str, training: Training) -> list[dict]:
+    """The manifests of the results of a kind whose nets are trained this way, whatever their seeds and images."""
+    specs = [(result, result.spec()) for result in store.results(kind)]
+    own = [(result, spec if isinstance(spec, Training) else spec.training) for result, spec in specs]
+    return [result.manifest() for result, its in own if its.but(seed=training.seed, without="") == training]
+
+
+def wall(work: list[tuple[float, float]]) -> float:
+    """Seconds from the start of the first piece of work to the end of the last, of pieces by when they ended and how
+    many seconds they took: pauses are in it, and results that were made together end together.
+    """
+    return max(end for end, _ in work) - min(end - seconds for end, seconds in work) if work else 0.0
 
 
 def _finite(value):

@@ -5,29 +5,31 @@ from __future__ import annotations
 from paper_notes import pm
 from tables import table
 
-from unlearn_core.experiment.study_table import RETRAINED
+from unlearn_core.experiment.study_table import CEILING, RETRAINED
 from unlearn_core.words import spread
 
 
 def legend(found: dict) -> str:
     return (
-        f"Means over {found['setting']['seeds']} seeds with 95 % intervals; all measures are explained under "
-        "[words](#words). Gaps are accuracies less those of the retrained model. Seconds are those of one process "
-        "beside another one; at this size some methods take longer than retraining, so only closeness is judged."
+        f"Means over {found['setting']['seeds']} seeds with 95 % intervals, the same in all tables; Retrained again is "
+        "the noise floor. All measures are explained under [words](#words). Gaps are accuracies less those of the "
+        "retrained model. Seconds are those of one process beside another one; at this size some methods take longer "
+        "than retraining, so only closeness is judged."
     )
 
 
-def set_table(name: str, one: dict | None) -> str:
-    """The table of one study; where it was not run, that."""
+def set_table(name: str, one: dict | None, scale: str = "") -> str:
+    """The table of one study under its name, `scale` before it; where it was not run, that."""
+    title = f"{scale}{name}".capitalize()
     if one is None:
-        return f"### {name.capitalize()}\n\nNot run."
+        return f"### {title}\n\nNot run."
     ours, theirs = (one["entanglement"][center] for center in ("all", "midpoint"))
     target = "/".join(f"{one['methods'][RETRAINED][f'{s}_accuracy']['mean']:.3f}" for s in ("forget", "retain", "test"))
     text = (
-        f"### {name.capitalize()}\n\n{one['images']:,} images; mean memorization {spread(one['memorization'])}; "
+        f"### {title}\n\n{one['images']:,} images; mean memorization {spread(one['memorization'])}; "
         f"entanglement {ours['score']:,.0f} about the mean of all images ({ours['share_of_random']:.0%} of that of "
         f"random sets as large), {theirs['score']:,.0f} about the midpoint, as the published code has it. "
-        f"A retrained model's accuracy on forgotten, kept and test images: {target}."
+        f"A retrained model's accuracy on forgotten, kept and test images: {target}. {floor(one)}"
     )
     if name == "as released":
         text += (
@@ -45,6 +47,14 @@ def set_table(name: str, one: dict | None) -> str:
     ]
     heads = ("method", "ToW", "group ToW", "ToW-MIA", "forget gap", "retain gap", "test gap", "LiRA AUC", "seconds")
     return f"{text}{warnings(one)}\n\n{table(heads, rows)}"
+
+
+def floor(one: dict) -> str:
+    """What a second retrained model reads on a set, and over how many seeds."""
+    again = one["methods"][CEILING]
+    return (
+        f"The noise floor, over {again['tow']['n']} seeds: ToW {pm(again['tow'])}, group ToW {pm(again['group_tow'])}."
+    )
 
 
 FITS = 0.98
@@ -69,7 +79,9 @@ def warnings(one: dict) -> str:
     return said
 
 
-def scores(lines: list[dict]) -> str:
+def scores(found: dict, scale: str = "") -> str:
+    """The table of cheaper scores."""
+    lines, setting = found["scores"], found["setting"]
     rows = [
         (line["title"], f"{line['correlation']:.2f} ({line['low']:.2f} to {line['high']:.2f})")
         + (f"{line['share_of_bank']:.1%}",)
@@ -77,4 +89,8 @@ def scores(lines: list[dict]) -> str:
         for line in lines
     ]
     heads = ("score", "rank correlation", "share of the bank's time", "group ToW of RUM")
-    return "### Cheaper scores\n\n" + table(heads, rows)
+    title = f"{scale}cheaper scores".capitalize()
+    return (
+        f"### {title}\n\nRank correlations over {setting['train']:,} training images, with intervals over these; group "
+        f"ToW over {setting['seeds']} seeds. {floor(found['sets']['mix'])}\n\n{table(heads, rows)}"
+    )

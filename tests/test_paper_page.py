@@ -26,16 +26,15 @@ def docs(monkeypatch):
     [
         ([], 0),
         ([(10, 4)], 4),
-        ([(10, 4), (20, 4)], 8),  # apart
+        ([(10, 4), (20, 4)], 14),  # a pause between them
         ([(10, 4), (12, 4)], 6),  # they overlap
         ([(20, 15), (10, 2), (14, 3)], 15),  # one covers the others
-        ([(10, 4), (10, 4)], 4),
-        ([(30, 1), (20, 15), (6, 3)], 18),  # the third begins before the second
+        ([(30, 1), (20, 15), (6, 3)], 27),
     ],
 )
-def test_time_in_which_anything_was_made_counts_once(docs, work, seconds):
-    assert docs("paper_numbers").busy(work) == pytest.approx(seconds)
-    assert docs("paper_numbers").busy(work[::-1]) == pytest.approx(seconds)
+def test_a_study_takes_from_its_first_result_to_its_last(docs, work, seconds):
+    assert docs("paper_numbers").wall(work) == pytest.approx(seconds)
+    assert docs("paper_numbers").wall(work[::-1]) == pytest.approx(seconds)
 
 
 def one_gap(mean, half_width):
