@@ -76,12 +76,13 @@ class Scale:
 
 SCALES = {
     # What a model does not fit it has not memorized: models of a bank of this width get 99 % of their images right
-    # after these epochs (docs/performance.md). A quarter as many to unlearn, where the paper has a sixth to a third.
+    # after these epochs (docs/performance.md). A quarter as many to unlearn; the published code has a sixth to a third.
     "small": Scale(5_000, 2_000, {
         "model": "resnet9", "width": 8, "epochs": 16, "lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4, "batch": 64,
         "augment": "none", "precision": "bfloat16",
     }, models=32, size=150, epochs=4),
-    # The paper's own recipe for each dataset and its sizes, but for half precision and a bank of 100 models, not 400.
+    # The recipe of the published code for each dataset, and its sizes, but for half precision and a bank of 100 models,
+    # not 400.
     "full": Scale(0, 0, {"augment": "none", "precision": "bfloat16"}, models=100, size=3_000),
 }  # fmt: skip
 
