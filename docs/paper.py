@@ -174,7 +174,7 @@ def finding(trend: dict, small: dict) -> str:
     head = f'<a id="{trend["name"]}"></a>\n\n### {trend["title"]}'
     if not trend["lines"]:
         return f"{head}\n\nNot run."
-    shown = f"difference over seeds, line by line: {trend['measured']}"
+    shown = f"difference with its interval, line by line: {trend['measured']}"
     if trend["name"] in BY_LEVEL:
         shown = f"ToW of every algorithm on the sets of low, medium and high {trend['name']}"
     picture = f"![{shown}](paper/{trend['name']}.svg)"

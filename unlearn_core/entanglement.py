@@ -4,9 +4,9 @@
 
 with Var the mean squared distance to the set's own mean. `mu` is the mean over all training images (which the paper's
 text may mean, the default, center="all") or the midpoint of the two means (as in the released code, center="midpoint").
-High = overlapping = harder. ES grows with the size of the set, and a random set stands near the top of the scale, so beside ES
-belongs its share of the random reference: ES divided by the mean ES of random sets of the same size (1 = as entangled
-as a random set).
+High = overlapping = harder. ES grows with the size of the set, and a random set stands near the top of the scale, so
+beside ES belongs its share of the random reference: ES divided by the mean ES of random sets of the same size (1 = as
+entangled as a random set).
 
 Source: Zhao, Kurmanji, Barbulescu, Triantafillou, Triantafillou (2024), "What makes unlearning hard and what to do
 about it", arXiv:2406.01257.
