@@ -257,8 +257,9 @@ def _question(store: Store, training: Training, forget: str) -> Request:
 
 def _on_device(images: Dataset, shown: slice = slice(None)) -> tuple[Images, Batch | None]:
     """The training images, and those of the validation images that may be looked at, where there are any."""
-    device = pick_device()
-    known, unseen = (Images(split.x.to(device), split.y.to(device)) for split in (images.train, images.validation))
+    device, likes = pick_device(), {"memory_format": torch.channels_last}  # a third faster through convolutions
+    splits = (images.train, images.validation)
+    known, unseen = (Images(split.x.to(device, **likes), split.y.to(device)) for split in splits)
     return known, Batch(unseen.x[shown], unseen.y[shown]) if len(unseen.y) else None
 
 
