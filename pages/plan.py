@@ -27,6 +27,7 @@ from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, Study
 from unlearn_core.experiment.forecast import Forecast, forecast
 from unlearn_core.experiment.rehearsal import fault
+from unlearn_core.experiment.voices import NEWEST
 from unlearn_core.params import key
 from unlearn_core.rum import Plan
 from unlearn_core.unlearning.ends.original import Original
@@ -79,7 +80,8 @@ def _sentence(study: OpenStudy, plan: Plan, rows) -> None:
 def _said(study: OpenStudy, plan: Plan, rows) -> None:
     st.caption(
         f"{plan_words.on_screen(study, plan)} {plan_parts.against(study, plan, rows)} Suggestions come from stored "
-        "runs of all studies on these images; on the sets that those were measured on they flatter themselves a little."
+        f"runs of studies on these images, the {NEWEST} newest at most; on the sets that those were measured on they "
+        "flatter themselves a little."
     )
 
 

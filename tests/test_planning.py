@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unlearn_core.experiment import OpenStudy, fulfil, studies
+from unlearn_core.experiment import OpenStudy, fulfil, studies, voices
 from unlearn_core.experiment.attributes import refine
 from unlearn_core.experiment.forecast import UNKNOWN, added, forecast, spread_of
 from unlearn_core.experiment.proposals import ALIKE, _over_models, advice, unfit
@@ -160,6 +160,21 @@ def test_runs_of_other_studies_speak_where_their_parts_are_alike(study, tmp_path
     data = study.spec.training.but(data=study.spec.training.data.but(seed=1))
     assert advice(beside(study, tmp_path / "images", table=renamed(study), training=data), score) == alone
     assert advice(beside(study, tmp_path / "kind", table=renamed(study), models=0), score) == alone
+
+
+def test_the_newest_studies_are_asked_each_read_once(study, tmp_path, monkeypatch):
+    score = mean_score(study, "high")
+    both, read = beside(study, tmp_path / "both", table=renamed(study)), []
+    honest = voices._runs
+    monkeypatch.setattr(voices, "_runs", lambda s, *of: read.append(s.key) or honest(s, *of))
+    assert advice(both, score).studies == 2
+    (other,) = {name for name in read if name != study.key}
+    read.clear()
+    assert advice(both, score).studies == 2 and other not in read
+    monkeypatch.setattr(voices, "NEWEST", 1)  # the one beside it was made last
+    found = advice(both, score)
+    assert found.studies == 1 and found.tow.n == study.spec.seeds
+    assert [each.key for each in voices.voices(both)] == [other]
 
 
 def test_what_was_forgotten_from_one_original_model_counts_as_one(study, tmp_path):

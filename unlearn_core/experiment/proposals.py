@@ -19,7 +19,9 @@ import unlearn_core.experiment.tuning as tuning
 from unlearn_core import evaluation
 from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment.stages import Run, request_of
+from unlearn_core.experiment.study_table import CEILING
 from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.experiment.voices import Case, Voice, voice, voices
 from unlearn_core.params import BadValue
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan
@@ -81,10 +83,6 @@ class Advice:
     runs: int
 
 
-# What was forgotten from an original model: the keys of that model and of the one retrained without it, and the part.
-Case = tuple[str, str, str]
-
-
 class _Evidence:
     """The ToW of one way to forget, by what was forgotten from which model. A stored run counts once, however many
     studies it stands in.
@@ -95,17 +93,12 @@ class _Evidence:
         self.seconds: dict[str, float] = {}  # of each run
         self.studies: set[str] = set()
 
-    def hear(self, study: OpenStudy, part: str, method: str) -> None:
+    def hear(self, study: Voice, part: str, method: str) -> None:
         """Take in what a study measured of one of its methods on a part."""
-        results, seconds = (study.table.pivot(index="seed", columns="method", values=v) for v in ("result", "seconds"))
-        rows, given = pack(study.parts[part]), study.spec.training.weights
-        for seed, tow in enumerate(study.part_tow(method, part)):
-            if tow is not None:
-                original, retrained, run = results.loc[seed, ["original", "retrained", method]]
-                case = given or original, retrained, rows  # a given original is one model, kept once for each seed
-                self.runs.setdefault(case, {}).setdefault(run, tow)
-                self.seconds.setdefault(run, 0.0 if method == "original" else float(seconds.loc[seed, method]))
-                self.studies.add(study.key)
+        for one in study.runs[method, part]:
+            self.runs.setdefault(one.case, {}).setdefault(one.run, one.tow)
+            self.seconds.setdefault(one.run, one.seconds)
+            self.studies.add(study.key)
 
     @property
     def cases(self) -> dict[Case, float]:
@@ -134,23 +127,23 @@ def advice(finished: OpenStudy, score: float, without: Sequence[str] = ()) -> Ad
     themselves, the one that gains most ToW over leaving the images as they are, on the same models; or leaving them,
     which costs nothing, where that is as good. `without` names algorithms that do not fit.
 
-    A study speaks where it is on the same images, has scores of the same kind, does not take most of a class, and one
-    of its parts is alike: mean scores within ALIKE. Each speaks by its nearest part. Raises BadValue where this study's
-    own set has no part at all.
+    A study speaks where it is one of `voices` and one of its parts is alike: mean scores within ALIKE. Each speaks by
+    its nearest part. Raises BadValue where this study's own set has no part at all.
     """
     speaking = [(study, part) for study, part, apart in _nearest(finished, score) if apart <= ALIKE]
     alike = bool(speaking)
-    return _advised(speaking or [(finished, _own_part(finished, score))], alike, without)
+    own = [] if speaking else [(voice(finished), _own_part(finished, score))]
+    return _advised(speaking or own, alike, without)
 
 
-def _advised(speaking: Sequence[tuple[OpenStudy, str]], alike: bool, without: Sequence[str]) -> Advice:
+def _advised(speaking: Sequence[tuple[Voice, str]], alike: bool, without: Sequence[str]) -> Advice:
     """What the runs of these studies on these parts suggest."""
     barred = {ALGORITHMS[name] for name in without}
     found: dict[Unlearner, _Evidence] = {}
     again = _Evidence()
     for study, part in speaking:
-        again.hear(study, part, "retrained-again")
-        for method, unlearner in ({"original": Original()} | _singles(study)).items():
+        again.hear(study, part, CEILING)
+        for method, unlearner in study.unlearners.items():
             if type(unlearner) not in barred:
                 found.setdefault(unlearner, _Evidence()).hear(study, part, method)
     left = found[Original()]
@@ -222,7 +215,7 @@ def foretold(finished: OpenStudy, method: str) -> tuple[Foretold, ...]:
     made = finished.result.manifest()["created"]
     for step in finished.run_result(method, 0).spec().unlearner.parts:
         near = _nearest(finished, float(scores[parts[step.name]].mean()))
-        earlier = [(s, p) for s, p, apart in near if apart <= ALIKE and s.result.manifest()["created"] < made]
+        earlier = [(s, p) for s, p, apart in near if apart <= ALIKE and s.created < made]
         before = _advised(earlier, True, tuple(barred[step.name])) if earlier else None
         tows = [tow for tow in finished.part_tow(method, step.name) if tow is not None]
         found.append(Foretold(step.name, step.unlearner, before, evaluation.over_seeds(tows)))
@@ -234,26 +227,13 @@ def _on_cases(of: _Evidence, asked: _Evidence) -> float:
     return _over_models({case: tow for case, tow in of.cases.items() if case in asked.runs}).mean
 
 
-def _singles(study: OpenStudy) -> dict[str, Unlearner]:
-    """The methods that ran one algorithm on the whole set, with that algorithm as the study gave it."""
-    methods = dict.fromkeys(study.table.loc[study.table["kind"] == "single", "method"])
-    return dict(zip(methods, study.spec.unlearners, strict=True))
-
-
-def _nearest(finished: OpenStudy, score: float) -> Iterator[tuple[OpenStudy, str, float]]:
+def _nearest(finished: OpenStudy, score: float) -> Iterator[tuple[Voice, str, float]]:
     """Studies whose runs may speak for this one, each with its part nearest to this score and how far that is."""
-    spec, labels = finished.spec, finished.labels
-    for result in finished.store.results("Study"):
-        other = finished if result.key == finished.key else OpenStudy(finished.store, result)
-        if other.spec.training.data != spec.training.data or bool(other.spec.models) != bool(spec.models):
-            continue
-        taken, of_all = (np.bincount(y, minlength=len(finished.classes)) for y in (labels[other.forget], labels))
-        if np.any(2 * taken > of_all):
-            continue
-        means = {part: abs(about["memorization"] - score) for part, about in other.summary["parts"].items()}
-        if means:
-            part = min(means, key=means.get)
-            yield other, part, means[part]
+    for study in voices(finished):
+        apart = {part: abs(mean - score) for part, mean in study.means.items()}
+        if apart:
+            part = min(apart, key=apart.get)
+            yield study, part, apart[part]
 
 
 def _own_part(finished: OpenStudy, score: float) -> str:
