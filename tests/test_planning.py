@@ -278,14 +278,15 @@ def test_few_runs_have_a_wide_range_and_many_that_agree_a_narrow_one():
 
 
 def test_what_runs_beside_a_plan_adds_up(study):
-    asked = study.spec.but(forget=Picked(named="0-19"), seeds=2)
+    plans = (*study.spec.plans, study.spec.plans[0].but(name="Other", high=FineTune(epochs=2)))
+    asked = study.spec.but(forget=Picked(named="0-19"), seeds=2, plans=plans)
     parts, whole = added(study, asked), forecast(study, asked)
-    bare = forecast(study, asked.but(unlearners=(), controls=False))
+    bare = forecast(study, asked.but(unlearners=(), controls=False, plans=plans[:1]))
     for count in ("runs", "trials", "trainings", "seconds", "megabytes"):
-        total = getattr(bare, count) + getattr(parts["singles"], count) + getattr(parts["controls"], count)
+        total = getattr(bare, count) + sum(getattr(parts[of], count) for of in ("earlier", "singles", "controls"))
         assert total == pytest.approx(getattr(whole, count)), count
     assert parts["retrained"].trainings == 4 and parts["retrained"].megabytes > 0  # two a seed
-    assert parts["singles"].runs == 2 * len(asked.unlearners)
+    assert parts["singles"].runs == 2 * len(asked.unlearners) and parts["earlier"].runs == 2
     assert all(part.is_done for part in added(study, study.spec).values())
 
 

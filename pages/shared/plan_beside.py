@@ -9,6 +9,7 @@ from pages.shared import algorithms, chosen_set, cost_words, plan_editor
 from pages.shared.folds import counts, fold
 from pages.shared.forms import form
 from unlearn_core.experiment import OpenStudy, Study
+from unlearn_core.experiment.earlier_plans import Earlier, beside, earlier_plans, same
 from unlearn_core.experiment.forecast import Forecast, added
 from unlearn_core.params import key
 from unlearn_core.rum import Plan
@@ -22,16 +23,49 @@ def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> Study | None:
     """
     settled = plan_editor.is_settled(study)
     place = f"beside.{study.key[:8]}{'.settled' * settled}"
+    plan = _needed(study, plan, rows)
     start = study.spec.but(
         name=study.spec.name.removesuffix(", planned") + ", planned",
         forget=chosen_set.spec(study, rows),
-        plans=(_needed(study, plan, rows),),
+        plans=(plan,),
         tuning_seeds=0 if settled else study.spec.tuning_seeds,
     )
-    with fold("beside", f"What runs beside it: {_summary(study, place)}", ":material/balance:") as box:
+    earlier = _Plans(study, plan, rows, place)
+    with fold("beside", f"What runs beside it: {_summary(study, place, earlier)}", ":material/balance:") as box:
         if counts(box, f"{place}.seen"):
-            return _asked(study, start, place, settled)
-    return start.but(unlearners=_unlearners(study, start, _own(study)))
+            return _asked(study, start, place, settled, earlier)
+    return earlier.beside(start.but(unlearners=_unlearners(study, start, _own(study))))
+
+
+class _Plans:
+    """Plans that ran on this set before, and which of them run again beside the one on screen: those of the study on
+    screen unless told. Their runs are stored, so mostly they cost nothing, and Compare shows all of them in one table.
+    """
+
+    def __init__(self, study: OpenStudy, plan: Plan, rows: np.ndarray, place: str):
+        known = (each for each in earlier_plans(study, rows) if not same(each.given, plan) and not same(each.ran, plan))
+        self.known = {f"{each.study[:8]}.{each.number}": each for each in known}
+        self.own = [name for name, each in self.known.items() if each.study == study.key]
+        self.key = f"{place}.{'.'.join(self.own)}.earlier"
+
+    @property
+    def chosen(self) -> list[Earlier]:
+        return [self.known[name] for name in st.session_state.get(self.key, self.own) if name in self.known]
+
+    def beside(self, asked: Study) -> Study:
+        """A study of the plan on screen with the chosen ones after it."""
+        return asked.but(plans=beside(asked.plans[0], self.chosen, as_ran=not asked.tuning_seeds))
+
+    def draw(self) -> None:
+        st.multiselect(
+            "Plans already run on this set",
+            list(self.known),
+            default=self.own,
+            format_func=lambda name: "{0.given.name} of {0.of} #{0.study:.4}".format(self.known[name]),
+            key=self.key,
+            persist_state="session",
+            help="They stand beside this plan on Compare. What they ran is stored and found again.",
+        )
 
 
 def _needed(study: OpenStudy, plan: Plan, rows: np.ndarray) -> Plan:
@@ -44,14 +78,15 @@ def _needed(study: OpenStudy, plan: Plan, rows: np.ndarray) -> Plan:
     return plan.but(**{part: Original() for part in empty})
 
 
-def _summary(study: OpenStudy, place: str) -> str:
+def _summary(study: OpenStudy, place: str, earlier: _Plans) -> str:
     """What is chosen now, in a few words."""
     held = st.session_state
     singles = len(held.get(f"{place}.singles", _own(study))) if held.get(f"{place}.alone", True) else 0
     controls = "the controls, " if held.get(f"{place}.controls", study.spec.controls) else ""
-    seeds = held.get(f"{place}.seeds", study.spec.seeds)
+    seeds, before = held.get(f"{place}.seeds", study.spec.seeds), len(earlier.chosen)
+    plans = f"{before} plan{'s' * (before != 1)} already run, " if before else ""
     return (
-        f"{singles or 'no'} single algorithm{'s' * (singles != 1)}, {controls}retrained models, on {seeds} "
+        f"{plans}{singles or 'no'} single algorithm{'s' * (singles != 1)}, {controls}retrained models, on {seeds} "
         f"seed{'s' * (seeds != 1)}"
     )
 
@@ -68,9 +103,13 @@ def _unlearners(study: OpenStudy, asked: Study, singles: list[str]) -> tuple[Unl
     return tuple(settings(study, ALGORITHMS[name]) for name in singles)
 
 
-def _asked(study: OpenStudy, start: Study, place: str, settled: bool) -> Study | None:
+def _asked(study: OpenStudy, start: Study, place: str, settled: bool, earlier: _Plans) -> Study | None:
     """The study as the widgets have it; None where a value cannot be used."""
+    if earlier.known:
+        earlier.draw()
+    before = st.empty()
     alone, singles, costs = _baselines(study, place)
+    costs |= {"earlier": before} if earlier.chosen else {}
     name = st.text_input(
         "Name of the study", start.name, max_chars=60, key=f"{place}.name", persist_state="session", width=420
     )
@@ -79,7 +118,7 @@ def _asked(study: OpenStudy, start: Study, place: str, settled: bool) -> Study |
     asked = form(Study, place, start, ("seeds", "tuning_seeds"))
     if asked is None:
         return None
-    asked = asked.but(name=name.strip() or study.spec.name)
+    asked = earlier.beside(asked.but(name=name.strip() or study.spec.name))
     unlearners = _unlearners(study, asked, singles)
     _told(study, asked.but(unlearners=unlearners, controls=True), costs)
     return asked.but(unlearners=unlearners if alone else (), controls=st.session_state[f"{place}.controls"])
@@ -122,8 +161,9 @@ def _baselines(study: OpenStudy, place: str) -> tuple[bool, list[str], dict]:
 
 
 def _told(study: OpenStudy, whole: Study, costs: dict) -> None:
-    for name, forecast in _added(study.key, key(whole), study, whole).items():
-        costs[name].caption(cost_words.added(forecast))
+    forecasts = _added(study.key, key(whole), study, whole)
+    for name, place in costs.items():
+        place.caption(cost_words.added(forecasts[name]))
 
 
 @st.cache_resource(ttl=30, max_entries=64, show_spinner=False)

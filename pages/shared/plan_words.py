@@ -5,14 +5,10 @@ from __future__ import annotations
 from pages.shared import plan_editor
 from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.earlier_plans import same
 from unlearn_core.experiment.proposals import Advice
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.unlearning.ends.original import Original
-
-
-def same(one: Plan, other: Plan) -> bool:
-    """Whether two plans run the same, whatever they are called."""
-    return one.but(name=other.name) == other
 
 
 def on_screen(study: OpenStudy, plan: Plan) -> str:

@@ -16,7 +16,7 @@ from pages.shared.text import escape
 from unlearn_core import jobs
 from unlearn_core.engines import machine
 from unlearn_core.evaluation import Estimate
-from unlearn_core.experiment import PlanSearch, fulfil
+from unlearn_core.experiment import OpenStudy, PlanSearch, fulfil
 from unlearn_core.experiment.forecast import Forecast
 from unlearn_core.experiment.proposals import Advice, advice
 from unlearn_core.experiment.saved_plans import saved
@@ -137,7 +137,7 @@ def test_cuts_by_number_of_images(plan_page, filled_store, study, submitted):
     assert "unlearning runs" in words(at) and "stored results are used again" in words(at)
 
     button(at, "Run this plan").click().run()
-    (plan,) = submitted[0].plans
+    plan = submitted[0].plans[0]
     cut = study.refine(plan, study.forget)
     assert [len(rows) for rows in cut.values()] == [6, 24, 0]
 
@@ -316,7 +316,7 @@ def test_a_search_needs_an_algorithm(plan_page, filled_store):
     assert not [b for b in at.button if b.label == "Start the search"]
 
 
-def test_a_found_plan_is_confirmed_explained_and_used(plan_page, own_store, small_search, submitted):
+def test_a_found_plan_is_confirmed_explained_and_used(plan_page, own_store, small_search, submitted, study):
     summary = fulfil(own_store, small_search).json("summary")
     at = plan_page(own_store.root)
     (found,) = summary["plans"]
@@ -331,7 +331,9 @@ def test_a_found_plan_is_confirmed_explained_and_used(plan_page, own_store, smal
     widget(at, ".controls").uncheck().run()
     assert "Nothing is left to compute" in words(at)  # what the search confirmed is what a study would run
     button(at, "Run this plan").click().run()
-    assert submitted[0].plans == (build(found["plan"]),) and submitted[0].tuning_seeds == 0
+    present, earlier = submitted[0].plans
+    assert present == build(found["plan"]) and submitted[0].tuning_seeds == 0
+    assert earlier.high.lr == study.run_result("random-label", 0).spec().unlearner.lr  # as it ran
 
 
 def test_a_stopped_search_shows_what_it_has_and_goes_on(plan_page, own_store, small_search, submitted):
@@ -521,3 +523,37 @@ def options(at, ends: str) -> list[str]:
     """The names offered in a select of algorithms; a page test sees only how they are shown."""
     shown = {algorithms.label(name): name for name in ALGORITHMS}
     return [shown[label] for label in widget(at, ends).options]
+
+
+# -- plans that ran on the same set before -----------------------------------------------------------------------------
+
+
+def test_a_plan_that_was_edited_stands_beside_the_one_that_ran(plan_page, open_page, own_store, study, submitted):
+    at = plan_page(own_store.root)
+    assert not [m for m in at.multiselect if m.label == "Plans already run on this set"]  # it is the one on screen
+    widget(at, ".high").select("fine-tune").run()
+    assert widget(at, ".earlier").options == [f"RUM of Small example #{study.key[:4]}"]
+    assert any(e.label.startswith("What runs beside it: 1 plan already run, ") for e in at.expander)
+    assert "adds nothing: stored already" in words(at)  # the earlier plan and the single algorithms
+    button(at, "Run this plan").click().run()
+    (asked,) = submitted
+    present, earlier = asked.plans
+    assert (present.name, present.high) == ("RUM", FineTune(epochs=2))
+    assert earlier == study.spec.plans[0].but(name=f"RUM #{study.key[:4]}")
+
+    made = fulfil(own_store, asked)
+    both = OpenStudy.open(own_store, made.key)
+    plans = both.means("group_tow").query("kind == 'plan'")
+    assert list(plans["title"]) == ["RUM", f"RUM #{study.key[:4]}"]
+    for seed in range(study.spec.seeds):  # the very runs that were stored
+        assert both.run_result(plans.index[1], seed).key == study.run_result("rum", seed).key
+    at = open_page("compare", own_store.root, study=made.key)
+    charts = " ".join(chart.proto.spec for chart in at.get("plotly_chart"))
+    assert f"RUM #{study.key[:4]}" in charts and '"RUM"' in charts
+
+    at = plan_page(own_store.root, study=made.key)  # a third plan on the same set has both beside it
+    widget(at, ".high").select("original").run()
+    assert len(widget(at, ".earlier").value) == 2
+    widget(at, ".earlier").set_value([]).run()
+    button(at, "Run this plan").click().run()
+    assert len(submitted[-1].plans) == 1

@@ -18,7 +18,7 @@ rehearsal.py   whether a study fits its images, before it is run
 study_table.py the names of its references and the order of its methods
 views.py       a finished study as arrays and tables
 forget_sets.py sets that were saved, by hash and by name; set_numbers.py what is said of any set while it changes
-saved_plans.py plans kept under their names
+saved_plans.py plans kept under their names; earlier_plans.py those that ran on one set
 recommended.py sets worth a look, with their evidence
 own_weights.py a model from elsewhere, checked and kept; judged.py one that was unlearned there, among_retrained.py how
 own_images.py  what an own dataset holds; added_images.py takes one in and keeps what was found

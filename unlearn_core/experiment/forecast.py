@@ -119,14 +119,13 @@ def like(store: Store, study: Study) -> OpenStudy | None:
 
 
 def added(finished: OpenStudy, study: Study) -> dict[str, Forecast]:
-    """What is added to the plans alone by what runs beside them, in a study that has all of it: "singles", the single
-    algorithms; "controls", beside those; and "retrained", the models that every study has. Raises BadValue where
-    `forecast` does.
+    """What is added to the first plan alone by what runs beside it, in a study that has all of it: "earlier", the other
+    plans; "singles", the single algorithms, beside those; "controls", beside these; and "retrained", the models that
+    every study has. Raises BadValue where `forecast` does.
     """
-    alone, beside, whole = (
-        forecast(finished, study.but(unlearners=unlearners, controls=controls))
-        for unlearners, controls in (((), False), (study.unlearners, False), (study.unlearners, True))
-    )
+    plain = study.but(unlearners=(), controls=False)
+    kinds = [plain.but(plans=study.plans[:1]), plain, study.but(controls=False), study.but(controls=True)]
+    first, alone, beside, whole = (forecast(finished, kind) for kind in kinds)
     forget = pack(study.forget.choose(finished.known))
     references = [study.training.but(seed=a + s, without=forget) for a in (0, AGAIN) for s in range(study.seeds)]
     missing = sum(finished.store.find(training) is None for training in references)
@@ -134,7 +133,8 @@ def added(finished: OpenStudy, study: Study) -> dict[str, Forecast]:
     seconds = _training_seconds(finished) * missing / min(engines.at_once(), max(1, groups))
     megabytes = _size(finished.run_result("retrained", 0)) * missing
     retrained = Forecast(missing, 0, 0, len(references) - missing, seconds, seconds, seconds, (), megabytes)
-    return {"singles": _more(beside, alone), "controls": _more(whole, beside), "retrained": retrained}
+    more = {"earlier": _more(alone, first), "singles": _more(beside, alone), "controls": _more(whole, beside)}
+    return more | {"retrained": retrained}
 
 
 def _more(with_it: Forecast, without: Forecast) -> Forecast:
