@@ -9,14 +9,16 @@ import streamlit as st
 
 from pages.shared import address, equal_retention, numbers, theme, trade_off_chart
 from pages.shared.text import duration, escape
+from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.views import NO_RATIO
 
+TPR = METRICS["tpr_at_1_fpr"].label
 # What the trade-off can show upwards, and how it is written at the axis.
 FORGETTING = {
     "parts": ("Mean gap of the thirds", "Mean gap to retraining, over thirds"),
-    "tpr_at_1_fpr": ("Attack at 1 % false alarms", "Attack's gap to retraining (TPR@1%FPR)"),
+    "tpr_at_1_fpr": (TPR, f"{TPR}, gap to retraining"),
     "lira_auc": ("Likelihood-ratio attack", "Likelihood-ratio attack's gap to retraining (AUC)"),
     "attack_auc": ("Confidence attack", "Confidence attack's gap to retraining (AUC)"),
 }

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.shared import numbers, state
 from pages.shared.text import escape
+from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment.outcome import outcome
 
 
@@ -13,8 +14,9 @@ def draw(study: str) -> None:
     """The two numbers that a study is looked for by, beside those of retrained models; nothing where it is gone."""
     if (found := outcome(state.store(), study)) is not None:
         retrained = f" (retrained {numbers.estimate(found.target)})" if numbers.known(found.target.mean) else ""
+        name = METRICS["tpr_at_1_fpr"].label
+        exposure = f"{name[0].lower()}{name[1:]} **{numbers.estimate(found.exposure)}**"
         st.caption(
             f"{escape(found.title)}: group ToW **{numbers.estimate(found.closeness)}** (two retrained models "
-            f"{numbers.estimate(found.ceiling)}); true-positive rate at 1 % false positives "
-            f"**{numbers.estimate(found.exposure)}**{retrained}."
+            f"{numbers.estimate(found.ceiling)}); {exposure}{retrained}."
         )

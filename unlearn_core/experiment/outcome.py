@@ -14,7 +14,7 @@ from unlearn_core.store import Result, Store, StoreError
 @dataclass(frozen=True)
 class Outcome:
     """The study's first plan, or the algorithm that came closest to retraining where it has none (`title`): group ToW
-    and the true-positive rate at 1 % false positives, means over seeds with 95 % intervals; and the same of what they
+    and attack success at 1 % false alarms (TPR@1%FPR), means over seeds with 95 % intervals; and the same of what they
     are held against, a second retrained model and the retrained one. A mean is None where it is not measurable.
     """
 
