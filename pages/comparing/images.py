@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 import streamlit as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pages.shared import address, chosen_set, numbers
 from pages.shared import comparison_words as words
@@ -77,7 +79,7 @@ def caption(study, group: str, table: pd.DataFrame) -> str:
 def selected(study, group: str, table: pd.DataFrame) -> np.ndarray:
     """The table; the rows of the lines that are selected in it."""
     shown = table.assign(
-        picture=[picture(study.pixels[row]) for row in table["row"]],
+        picture=[_pictures(study)(row) for row in table["row"]],
         gap=[numbers.spread(*pair, signed=True) for pair in zip(table["gap"], table["half_width"], strict=True)],
     )
     columns = {
@@ -96,7 +98,7 @@ def selected(study, group: str, table: pd.DataFrame) -> np.ndarray:
     if group == "retain":
         del columns["part"]
         rows, distances = each_image.nearest_forgotten(study, table["row"].to_numpy())
-        shown = shown.assign(near=rows, near_picture=[picture(study.pixels[row]) for row in rows], distance=distances)
+        shown = shown.assign(near=rows, near_picture=[_pictures(study)(row) for row in rows], distance=distances)
         columns |= {
             "near_picture": st.column_config.ImageColumn("Nearest", width=60, help="The nearest forgotten image."),
             "near": NUMBER("Its row", format="%d"),
@@ -139,13 +141,20 @@ def buttons(study, chosen: np.ndarray) -> None:
         st.page_link("pages/explore.py", label=f"Your set: {t.images(count)}", icon=":material/scatter_plot:")
 
 
+@lru_cache(maxsize=8)  # as many as studies are kept open
+def _pictures(study) -> Callable[[int], str]:
+    """The picture of a row of this study, the last few thousand kept: the table is drawn anew with every click."""
+    return lru_cache(maxsize=4000)(lambda row: picture(study.pixels[row]))
+
+
 def picture(pixels: np.ndarray) -> str:
-    """An image (C, H, W) uint8 as an address that holds it, enlarged in sharp squares."""
+    """An image (C, H, W) uint8 as an address that holds it, SIDE pixels along its longer side: small ones enlarged in
+    sharp squares, large ones made smaller.
+    """
     image = np.moveaxis(pixels, 0, -1)
     image = image[..., 0] if image.shape[-1] == 1 else image[..., :3]
-    sheet = Image.fromarray(image)
-    if max(sheet.size) < SIDE:
-        sheet = sheet.resize((SIDE, SIDE), Image.Resampling.NEAREST)
-    kept = io.BytesIO()
-    sheet.save(kept, "PNG")
-    return "data:image/png;base64," + base64.b64encode(kept.getvalue()).decode()
+    sheet, kept = Image.fromarray(image), io.BytesIO()
+    small = max(sheet.size) <= SIDE
+    sheet = ImageOps.contain(sheet, (SIDE, SIDE), Image.Resampling.NEAREST if small else Image.Resampling.BOX)
+    sheet.save(kept, "WEBP", lossless=small, quality=80)
+    return "data:image/webp;base64," + base64.b64encode(kept.getvalue()).decode()

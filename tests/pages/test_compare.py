@@ -1,15 +1,19 @@
 """The Compare page: what it says of the methods, and what its choices change."""
 
+import base64
 import io
 import json
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import streamlit
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pages.comparing import images as each
 from pages.comparing import maps
 from pages.shared import class_gaps, downloads, numbers, state
 from pages.shared.text import images
@@ -248,7 +252,7 @@ def test_images_are_listed_the_furthest_from_retraining_first(compare, filled_st
     at = compare(filled_store, "images", methods="rum,fine-tune", of="fine-tune")
     shown, table = at.dataframe[0].value, each_image.images(study, "fine-tune")
     assert shown["row"].tolist() == table["row"].tolist() and sorted(shown["row"]) == study.forget.tolist()
-    assert shown["picture"].str.startswith("data:image/png;base64,").all()
+    assert shown["picture"].str.startswith("data:image/webp;base64,").all()
     assert "**Fine-tune**" in words(at)
     assert all(b.disabled for b in at.button if "my forget set" in b.label)
 
@@ -256,6 +260,28 @@ def test_images_are_listed_the_furthest_from_retraining_first(compare, filled_st
 def test_kept_images_stand_beside_the_nearest_forgotten_one(compare, filled_store, study):
     shown = compare(filled_store, "images", images="retain").dataframe[0].value
     assert len(shown) == 200 and set(shown["near"]) <= set(study.forget) and not set(shown["row"]) & set(study.forget)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 24), (3, 1024, 1024), (3, 300, 1024)])
+def test_a_picture_is_as_large_as_it_is_shown(shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)  # noise is the largest a file can get
+    head, data = each.picture(pixels).split(",")
+    sheet = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert head == "data:image/webp;base64" and len(data) < 6000 and max(sheet.size) == each.SIDE
+    assert sheet.width / sheet.height == pytest.approx(shape[2] / shape[1], rel=0.05)
+    if shape[1] == 8:
+        np.testing.assert_array_equal(np.asarray(sheet)[3::6, 3::6, 0], pixels[0])
+
+
+def test_pictures_are_made_once(compare, filled_store, monkeypatch):
+    made = []
+    real = each.picture
+    monkeypatch.setattr(each, "picture", lambda pixels: made.append(0) or real(pixels))
+    each._pictures.cache_clear()
+    at = compare(filled_store, "images")
+    count = len(made)
+    at.run()
+    assert count == len(made) == 30
 
 
 @pytest.mark.parametrize(("label", "count"), [("Make these 2 my forget set", 2), ("Add them to my forget set", 32)])
@@ -271,7 +297,7 @@ def test_selected_images_become_the_forget_set(compare, filled_store, study, mon
     rows = at.dataframe[0].value["row"].iloc[[0, 2]]
     next(b for b in at.button if b.label == label).click().run()
     assert not at.exception
-    assert at.get("page_link")[-2].proto.label == f"Your set: {count} images"
+    assert at.main.get("page_link")[-2].proto.label == f"Your set: {count} images"
     at.switch_page("pages/explore.py").run()
     assert set(rows) <= set(unpack(at.query_params["forget"], len(study.labels)))
 
