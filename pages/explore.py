@@ -47,6 +47,11 @@ def draw() -> None:
     # Only now, because a line on the map may just have changed it.
     chosen = chosen_set.rows(study)
     embedding_map.rest(study, chosen_set.version(study))
+    if not chosen_set.in_address(study, chosen):
+        st.caption(
+            "A link to this page does not bring your set back: its row numbers are too many for an address, and it is "
+            "not kept in the store. It stays in hand for this visit."
+        )
     set_images.draw(study)
     with st.container(border=True):
         st.subheader("Change the set")

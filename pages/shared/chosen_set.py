@@ -37,12 +37,26 @@ def rows(study: OpenStudy, settled: bool = True) -> np.ndarray:
             st.query_params.pop(name, None)
         elif st.query_params.get(name) != wanted[name]:
             st.query_params[name] = wanted[name]
+    if settled:
+        _show(study, bits, chosen, bool(wanted.get("set")))
     return chosen
+
+
+def shown(study_key: str) -> tuple[int, str, bool] | None:
+    """Of the set in hand, as a page of this visit drew it last: its images, its key, and whether the address has it by
+    that key. None where it is the study's own, or no page drew one yet.
+    """
+    return (st.session_state.get(f"hand.{study_key}") or {}).get("shown")
 
 
 def is_own(study: OpenStudy, chosen: np.ndarray) -> bool:
     """Whether these are the rows that the study itself forgets."""
     return np.array_equal(chosen, study.forget)
+
+
+def in_address(study: OpenStudy, chosen: np.ndarray) -> bool:
+    """Whether a link to the page, once `rows` was asked, brings these rows back."""
+    return is_own(study, chosen) or "forget" in st.query_params or "set" in st.query_params
 
 
 def spec(study: OpenStudy, chosen: np.ndarray) -> ForgetSet:
@@ -103,6 +117,15 @@ def redo(study: OpenStudy) -> None:
 def version(study: OpenStudy) -> int:
     """A number that grows with every change, undo and redo: who drew with an older one shows an older set."""
     return _history(study)["version"]
+
+
+def _show(study: OpenStudy, bits: bytes, chosen: np.ndarray, kept: bool) -> None:
+    """Note what `shown` tells; a key is made once a set, because that takes its rows as text."""
+    name = f"hand.{study.key}"
+    held = st.session_state.get(name) or {"bits": b""}
+    if held["bits"] != bits:
+        about = None if is_own(study, chosen) else (len(chosen), forget_sets.key_of(study, chosen), kept)
+        st.session_state[name] = {"bits": bits, "shown": about}
 
 
 def _history(study: OpenStudy) -> dict:

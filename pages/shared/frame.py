@@ -9,11 +9,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import access, address, how_to_read, progress, recorded, state
+from pages.shared import access, address, chosen_set, how_to_read, progress, recorded, state
 from pages.shared.plain_errors import with_plain_errors
-from pages.shared.text import escape
+from pages.shared.text import escape, images
 from unlearn_core import jobs
-from unlearn_core.experiment import example, studies
+from unlearn_core.experiment import example, forget_sets, studies
 from unlearn_core.experiment.views import Listed
 
 __all__ = ["empty_state", "escape", "page", "run", "sidebar"]
@@ -37,8 +37,10 @@ def run(chosen) -> None:
     try:
         address.arrive()
         st.html(STYLE)
-        sidebar(chosen.title)
+        hand = sidebar(chosen.title)
         chosen.run()
+        with hand:  # only now, because the page may have taken another set in hand
+            with_plain_errors(_in_hand)
     finally:
         _inside.reset(token)
 
@@ -56,16 +58,18 @@ def page(draw: Callable[[], None]) -> None:
         runpy.run_path(str(Path(__file__).parents[2] / "app.py"), run_name="__main__")
 
 
-def sidebar(title: str) -> None:
+def sidebar(title: str):  # noqa: ANN201 - Streamlit does not name the type
     """The study on screen, how to read the page of this title, what is under way; a warning about the address stands
-    above the page.
+    above the page. Returns the place for the set in hand.
     """
     above = st.container()
     with st.sidebar:
         with_plain_errors(lambda: _study_picker({listed.key: listed for listed in studies(state.store())}, above))
+        hand = st.container()
         how_to_read.draw(title)
         access.about()
         with_plain_errors(lambda: progress.live("light", _light))
+    return hand
 
 
 def _study_picker(finished: dict[str, Listed], above) -> None:
@@ -87,6 +91,17 @@ def _study_picker(finished: dict[str, Listed], above) -> None:
 
 def _picked() -> None:
     state.show_study(st.session_state["study"])
+
+
+def _in_hand() -> None:
+    """The set in hand where it is another than the study's, by what this visit holds: no result is looked for."""
+    if (hand := chosen_set.shown(st.session_state.get("study", ""))) is None:
+        return
+    count, kept, in_address = hand
+    name = forget_sets.name_of(state.store(), kept)
+    said = f"**{escape(name)}**, {images(count)}" if name else f"your set of {images(count)}"
+    mark = f" #{kept[:4]}" if name or in_address else ""
+    st.page_link("pages/explore.py", label=f"In hand: {said}{mark}", icon=":material/scatter_plot:")
 
 
 def _light() -> None:

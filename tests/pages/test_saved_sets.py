@@ -87,3 +87,52 @@ def test_a_long_set_is_in_the_address_by_its_hash(open_page, own, monkeypatch):
     key = at.query_params["set"]
     at = open_page("plan", own.store.root, set=key if isinstance(key, str) else key[0])
     assert "your set of 50 images" in at.markdown[0].value
+
+
+def hand(at) -> list[str]:
+    """What the sidebar says of the set in hand."""
+    return [e.proto.label for e in at.sidebar.get("page_link") if e.proto.label.startswith("In hand")]
+
+
+def test_every_page_says_which_other_set_is_in_hand(open_page, own, monkeypatch):
+    at = open_page("explore", own.store.root)
+    assert hand(at) == []  # the study's own
+    at = open_page("explore", own.store.root, forget="2,4,6-9")
+    assert hand(at) == ["In hand: your set of 6 images"]
+    forget_sets.give_name(own, np.array([2, 4, 6, 7, 8, 9]), "blurred *eights*")
+    kept = forget_sets.key_of(own, np.array([2, 4, 6, 7, 8, 9]))
+    monkeypatch.setattr(forget_sets, "key_of", lambda *_: pytest.fail("made anew"))
+    for name in ("compare", "runs", "plan"):
+        del at.query_params["forget"]  # a link in the sidebar names no set
+        at.switch_page(f"pages/{name}.py").run()
+        assert not at.exception and hand(at) == [f"In hand: **blurred \\*eights\\***, 6 images #{kept[:4]}"]
+        assert ("forget" in at.query_params) == (name == "plan")  # which draws the set itself
+        at.query_params["forget"] = ""
+    monkeypatch.undo()
+    monkeypatch.setenv("UNLEARN_STORE", str(own.store.root))
+    at.switch_page("pages/explore.py").run()
+    button(at, "Undo").click().run()
+    assert hand(at) == []
+
+
+def test_a_long_set_that_is_kept_is_named_by_its_key(open_page, own, monkeypatch):
+    rows = np.arange(0, 600, 2)
+    monkeypatch.setattr(chosen_set, "ADDRESS", 100)
+    kept = forget_sets.keep(own, rows)
+    at = open_page("explore", own.store.root, set=kept)
+    assert hand(at) == [f"In hand: your set of 300 images #{kept[:4]}"]
+    assert "A link to this page does not" not in "\n".join(c.value for c in at.caption)
+
+
+def test_a_viewer_is_told_where_a_link_leaves_the_set_behind(open_page, own, monkeypatch):
+    said = "A link to this page does not bring your set back"
+    rows = ",".join(map(str, range(0, 600, 2)))
+    at = open_page("explore", own.store.root, forget=rows)
+    assert not [c for c in at.caption if c.value.startswith(said)]  # a runner's is kept
+    monkeypatch.setenv("UNLEARN_ROLE", "viewer")
+    monkeypatch.setattr(chosen_set, "ADDRESS", 100)
+    at = open_page("explore", own.store.root, forget=rows.replace("0,2,4,", "", 1))
+    assert "forget" not in at.query_params and "set" not in at.query_params
+    assert len([c for c in at.caption if c.value.startswith(said)]) == 1
+    assert hand(at) == ["In hand: your set of 297 images"]
+    assert not [c for c in open_page("explore", own.store.root).caption if c.value.startswith(said)]

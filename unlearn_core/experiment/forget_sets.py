@@ -95,6 +95,14 @@ def listed(study: OpenStudy) -> list[Named]:
     return sorted(found, key=lambda named: -named.since)
 
 
+def name_of(store: Store, kept: str) -> str:
+    """The name of the set with this key; "" where it has none, or where no names can be read."""
+    try:
+        return _names(store).get(kept, {"name": ""})["name"]
+    except StoreError:
+        return ""
+
+
 def give_name(study: OpenStudy, rows: np.ndarray, name: str) -> Named:
     """Keep these rows and name them; a set that has a name gets the new one. Raises BadValue for a name that is empty,
     too long, or that of another set of these images.
