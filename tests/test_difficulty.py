@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unlearn_core.experiment.difficulty import ALL, KINDS, Difficulty
+from unlearn_core.experiment.difficulty import ALL, KINDS, Difficulty, rivals
 from unlearn_core.experiment.landscape_sets import ATTRIBUTES
 from unlearn_core.experiment.law import columns, side, slopes
 from unlearn_core.experiment.reach import features
@@ -227,8 +227,37 @@ def test_a_line_ends_where_no_set_was_measured():
     facts = dict(memorization=0.4, entanglement=0.6, size=60.0, classes=5.0, class_share=0.4, confidence=0.8)
     line = taught.along("hurt", "memorization", facts)
     assert line["at"].is_monotonic_increasing and 0.4 in line["at"].to_numpy()
-    assert line["tow"].iloc[0] - line["tow"].iloc[-1] == pytest.approx(0.4 * np.ptp(line["at"]), rel=0.2)
+    assert line["said"].iloc[0] - line["said"].iloc[-1] == pytest.approx(0.4 * np.ptp(line["at"]), rel=0.2)
     assert taught.along("hurt", "memorization", facts | {"size": 5000.0}).empty
+
+
+def test_a_line_of_the_attack_goes_by_the_attack():
+    table = planted()
+    table["auc_gap"] = np.where(table["algorithm"] == "hurt", 0.05 + 0.3 * table["memorization"], -0.01)
+    taught = Difficulty(table)
+    facts = dict(memorization=0.4, entanglement=0.6, size=60.0, classes=5.0, class_share=0.4, confidence=0.8)
+    line = taught.along("hurt", "memorization", facts, "auc_gap")
+    assert line["said"].to_numpy() == pytest.approx(0.05 + 0.3 * line["at"].to_numpy(), abs=0.01)
+    assert (line["low"] <= line["said"]).all() and (line["said"] <= line["high"]).all()
+    flat = taught.along("flat", "entanglement", facts, "auc_gap")  # may go below 0, where closeness may not
+    assert flat["said"].to_numpy() == pytest.approx(-0.01)
+    here = line.loc[(line["at"] - 0.4).abs().idxmin(), "said"]
+    assert here == pytest.approx(taught.forecast(facts).loc["hurt", "auc_gap"])
+
+
+def test_what_was_measured_of_each_set_is_given_back():
+    table = planted(sets=30)
+    table.loc[3, "auc_gap"] = np.nan  # on one set the attack could not be measured
+    taught = Difficulty(table)
+    own = table[table["algorithm"] == "hurt"]
+    np.testing.assert_array_equal(taught.measured("hurt")["value"], own["tow"])
+    np.testing.assert_array_equal(taught.measured("hurt")["entanglement"], own["entanglement"])
+    np.testing.assert_array_equal(taught.measured("hurt", "auc_gap")["value"], own["auc_gap"].dropna())
+
+
+def test_those_that_may_be_as_close_as_the_first_are_counted():
+    table = pd.DataFrame({"tow": [0.9, 0.85, 0.8, 0.7], "high": [0.95, 0.9, 0.89, 0.99]})
+    assert rivals(table) == 2 and rivals(table[:1]) == 0
 
 
 @pytest.mark.parametrize("table", [pd.DataFrame(columns=["set"]), planted(sets=19)])
@@ -250,10 +279,10 @@ def test_a_line_has_the_slope_of_the_measured_sets(own):
     taught = Difficulty(table)
     facts = taught.facts.iloc[(taught.facts["memorization"] - 0.4).abs().argmin()].to_dict()
     line = taught.along("hurt", "memorization", facts)
-    slope = np.polyfit(line["at"], line["tow"], 1)[0]
+    slope = np.polyfit(line["at"], line["said"], 1)[0]
     assert np.ptp(line["at"]) > 0.4 and slope == pytest.approx(own - 0.4, abs=0.08)
     assert slope == pytest.approx(10 * taught.law().loc["hurt", "memorization"], abs=0.08)
-    here = line.loc[(line["at"] - facts["memorization"]).abs().idxmin(), "tow"]
+    here = line.loc[(line["at"] - facts["memorization"]).abs().idxmin(), "said"]
     assert here == pytest.approx(taught.forecast(facts).loc["hurt", "tow"])  # the line goes through the forecast
     fixed = pd.DataFrame([facts] * 2).assign(memorization=[0.2, 0.6])
     held = np.diff(taught.fitted("hurt").model.predict(features(fixed)))[0] / 0.4

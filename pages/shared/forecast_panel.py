@@ -13,7 +13,7 @@ from pages.shared.folds import fold
 from pages.shared.text import duration, escape
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy
-from unlearn_core.experiment.difficulty import Difficulty, difficulty
+from unlearn_core.experiment.difficulty import Difficulty, difficulty, rivals
 from unlearn_core.experiment.landscape import PREVIEW, Landscape, landscape_for, landscapes
 from unlearn_core.experiment.landscape_cost import LandscapeCost, landscape_cost
 from unlearn_core.experiment.landscape_sets import Seen, facts_of, is_seen, seen
@@ -141,13 +141,13 @@ def _how_much(store: Store, cost: LandscapeCost) -> str:
 def _sentence(table: pd.DataFrame) -> str:
     """What is expected to come closest, and how many cannot be told from it before they are run."""
     best = table.iloc[0]
-    level = int((table["high"].iloc[1:] >= best["tow"]).sum())
+    as_high = rivals(table)
     text = (
         f"On a set like this, **{escape(best['title'])}** is expected to come closest to retraining: plain ToW "
         f"**{best['tow']:.2f}** ({best['low']:.2f} to {best['high']:.2f})."
     )
-    if level:
-        text += f" The intervals of {level} of {len(table) - 1} others reach as high: only a run can tell them apart."
+    if as_high:
+        text += f" The intervals of {as_high} of {len(table) - 1} others reach as high: only a run can tell them apart."
     else:
         text += f" No interval of the {len(table) - 1} others reaches as high."
     return f"{text} {PLAIN}"
@@ -177,9 +177,9 @@ def _table(table: pd.DataFrame) -> None:
         hide_index=True,
         height=36 * (SOME + 1),
         column_config={
-            "ToW": st.column_config.TextColumn("Closeness (plain ToW)", help=METRICS["tow"].help),
+            "ToW": st.column_config.TextColumn(landscape_chart.MEASURES["tow"], help=METRICS["tow"].help),
             "Attack": st.column_config.TextColumn(
-                "Attack, beside retraining",
+                landscape_chart.MEASURES["auc_gap"],
                 help="AUC of the confidence attack minus that on the retrained model; 0 is the target. Above 0 the "
                 "attack finds more than after retraining; below 0 the images stand out the other way.",
             ),
@@ -193,6 +193,15 @@ def _table(table: pd.DataFrame) -> None:
 
 
 def _chart(study: OpenStudy, taught: Difficulty, facts: dict[str, float], table: pd.DataFrame) -> None:
+    measure = st.segmented_control(
+        "Against memorization and entanglement",
+        list(landscape_chart.MEASURES),
+        default="tow",
+        format_func=landscape_chart.MEASURES.get,
+        required=True,
+        key="landscape.measure",
+        persist_state="session",
+    )
     names = st.multiselect(
         "In the chart",
         list(table.index),
@@ -205,9 +214,15 @@ def _chart(study: OpenStudy, taught: Difficulty, facts: dict[str, float], table:
     if not names:
         return
     title = "Expected of sets of the size and class mix of yours; dotted: your set"
-    alt = "; ".join(f"{taught.titles[n]} {table.loc[n, 'tow']:.2f} on this set" for n in names)
-    theme.show(landscape_chart.draw(taught, facts, names, html(title)), alt=f"{title}. {alt}.", key="landscape.chart")
+    alt = "; ".join(f"{taught.titles[n]} {table.loc[n, measure]:.2f} on this set" for n in names)
+    theme.show(
+        landscape_chart.draw(taught, facts, names, html(title), measure),
+        alt=f"{landscape_chart.MEASURES[measure]}. {title}. {alt}.",
+        key="landscape.chart",
+    )
+    zero = "0 is the target: the attack reads as on the retrained model. " if measure == "auc_gap" else ""
     st.caption(
+        f"{zero}Each faint mark is one of {len(taught.facts)} measured sets, of any size and class mix. "
         "Along a line one of the two changes and the other stays. Confidence during training hangs on both, so it "
         "changes along the line as it does between measured sets."
     )

@@ -1,9 +1,13 @@
-"""Closeness to retraining against what makes a set hard, as a landscape foretells it: a line and a band each."""
+"""Closeness to retraining, or the attack, against what makes a set hard: for each algorithm what a landscape foretells
+as a line and a band, and behind them each set that it was learned from.
+"""
 
 from __future__ import annotations
 
 from html import escape
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -11,35 +15,54 @@ from pages.shared import legend, theme
 from unlearn_core.experiment.difficulty import Difficulty
 from unlearn_core.experiment.law import FACTORS
 
+MEASURES = {"tow": "Closeness (plain ToW)", "auc_gap": "Attack, beside retraining"}
 AXES = {"memorization": "Mean memorization of the set", "entanglement": "Entanglement (1 = like a random set)"}
 DASHES = ("solid", "dash", "dot", "dashdot")
+MARKS = ("circle", "square", "diamond", "x")
 COLOURS = ("#3f90da", "#ffa90e", "#832db6", "#94a4a2")
 LIFTED = {"#832db6": "#C58AE8"}
 MOST = len(DASHES)  # more bands hide each other
 
 
-def draw(taught: Difficulty, facts: dict[str, float], names: list[str], title: str) -> go.Figure:
-    """ToW of these algorithms, at most MOST, as one factor changes and size, class mix and the other factor stay as in
-    `facts`; a dotted line stands where the set itself is.
+def draw(taught: Difficulty, facts: dict[str, float], names: list[str], title: str, measure: str = "tow") -> go.Figure:
+    """One of MEASURES for these algorithms, at most MOST, as one factor changes and size, class mix and the other
+    factor stay as in `facts`; a dotted line stands where the set itself is. Each faint mark is one measured set of any
+    size and mix.
     """
     fig = theme.figure(title, "", "", height=420)
     grid, ink = fig.layout.xaxis.gridcolor, fig.layout.font.color
     make_subplots(rows=1, cols=len(FACTORS), shared_yaxes=True, horizontal_spacing=0.05, figure=fig)
     for column, factor in enumerate(FACTORS, start=1):
         for i, name in enumerate(names[:MOST]):
-            _line(fig, taught, facts, name, factor, i, column)
+            sets = taught.measured(name, measure)
+            fig.add_scatter(
+                x=sets[factor].to_numpy(np.float32),
+                y=sets["value"].to_numpy(np.float32),
+                mode="markers",
+                marker={"color": _colour(i), "size": 4, "symbol": MARKS[i], "opacity": 0.3},
+                hoverinfo="skip",
+                showlegend=False,
+                legendgroup=name,
+                row=1,
+                col=column,
+            )
+        for i, name in enumerate(names[:MOST]):  # no line behind another's marks
+            _line(fig, taught, name, taught.along(name, factor, facts, measure), i, column)
         fig.add_vline(facts[factor], line={"color": ink, "width": 1, "dash": "dot"}, row=1, col=column)
         fig.update_xaxes(title=AXES[factor], gridcolor=grid, zeroline=False, row=1, col=column)
     fig.update_yaxes(gridcolor=grid, zeroline=False)
-    fig.update_yaxes(title="Closeness (ToW)", row=1, col=1)
+    fig.update_yaxes(title=MEASURES[measure], row=1, col=1)
     return legend.below(fig)
 
 
-def _line(fig: go.Figure, taught: Difficulty, facts: dict, name: str, factor: str, i: int, column: int) -> None:
-    along = taught.along(name, factor, facts)
+def _colour(i: int) -> str:
+    return LIFTED.get(COLOURS[i], COLOURS[i]) if theme.is_dark() else COLOURS[i]
+
+
+def _line(fig: go.Figure, taught: Difficulty, name: str, along: pd.DataFrame, i: int, column: int) -> None:
     if along.empty:
         return
-    colour = LIFTED.get(COLOURS[i], COLOURS[i]) if theme.is_dark() else COLOURS[i]
+    colour = _colour(i)
     red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
     fig.add_scatter(
         x=[*along["at"], *along["at"][::-1]],
@@ -55,7 +78,7 @@ def _line(fig: go.Figure, taught: Difficulty, facts: dict, name: str, factor: st
     )
     fig.add_scatter(
         x=along["at"],
-        y=along["tow"],
+        y=along["said"],
         mode="lines",
         line={"color": colour, "width": 2.5, "dash": DASHES[i]},
         name=escape(taught.titles[name]),

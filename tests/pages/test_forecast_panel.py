@@ -1,5 +1,6 @@
 """What to expect before a run, and everything on one set, on the Plan page."""
 
+import json
 import shutil
 from functools import partial
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pages.shared import forecast_panel, law_words
+from pages.shared import forecast_panel, landscape_chart, law_words
 from pages.shared.try_everything import plan_of
 from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil, studies
 from unlearn_core.experiment.difficulty import Difficulty, difficulty
@@ -99,6 +100,46 @@ def test_the_forecast_of_the_set_in_hand(plan_page, mapped):
         assert "rank by group ToW" in words(at)
     assert "The law here, between sets alike in number of images, number of classes and largest share" in words(at)
     assert "95 % over 2 original models" in words(at) and "this is a preview" in words(at)
+
+
+@pytest.mark.parametrize("measure", landscape_chart.MEASURES)
+def test_the_chart_shows_each_measured_set_behind_the_line(mapped, measure):
+    """Each algorithm has its sets, a band and a line at both factors."""
+    taught = difficulty(next(mapped.results("Landscape")))
+    facts = taught.facts[[not taught.outside(line) for line in taught.facts.to_dict("records")]].iloc[0].to_dict()
+    names = ["fine-tune", "neggrad"]
+    fig = landscape_chart.draw(taught, facts, names, "Title", measure)
+    assert fig.layout.yaxis.title.text == landscape_chart.MEASURES[measure]
+    for axis, factor in (("x", "memorization"), ("x2", "entanglement")):
+        for name in names:
+            sets, line = (
+                next(t for t in fig.data if (t.xaxis, t.legendgroup, t.mode) == (axis, name, mode))
+                for mode in ("markers", "lines")
+            )
+            own = taught.table[taught.table["algorithm"] == name].sort_values("set")
+            np.testing.assert_allclose(sets.x, own[factor], rtol=1e-5)
+            np.testing.assert_allclose(sets.y, own[measure], rtol=1e-5, atol=1e-7)
+            said = taught.along(name, factor, facts, measure)
+            np.testing.assert_allclose(line.x, said["at"])
+            np.testing.assert_allclose(line.y, said["said"])
+    assert len({t.marker.symbol for t in fig.data if t.mode == "markers"}) == 2  # never by colour alone
+
+
+def test_closeness_and_attack_are_one_click_apart(plan_page, mapped):
+    study = OpenStudy.open(mapped, studies(mapped)[0].key)
+    about = Seen(study.labels, study.memorization.scores, -study.proxy("confidence"), study.sums)
+    taught = difficulty(next(mapped.results("Landscape")))
+    drawn = (np.sort(np.random.default_rng(seed).choice(len(study.labels), 30, False)) for seed in range(50))
+    rows = next(rows for rows in drawn if not taught.outside(facts_of(about, rows)))
+    at = plan_page(mapped.root, forget=",".join(map(str, rows)))
+
+    def axis() -> str:
+        titles = [json.loads(c.proto.spec)["layout"]["yaxis"]["title"].get("text") for c in at.get("plotly_chart")]
+        return next(title for title in titles if title in landscape_chart.MEASURES.values())
+
+    assert axis() == "Closeness (plain ToW)" and "one of 32 measured sets" in words(at)
+    at.segmented_control(key="landscape.measure").set_value("auc_gap").run()
+    assert axis() == "Attack, beside retraining" and "0 is the target" in words(at) and not at.exception
 
 
 def test_a_set_unlike_all_others_is_refused_with_the_reason(plan_page, mapped):

@@ -177,9 +177,16 @@ class Difficulty:
             )
         return pd.DataFrame(lines).set_index("algorithm").sort_values("tow", ascending=False, kind="stable")
 
-    def along(self, algorithm: str, attribute: str, facts: dict[str, float], level: float = 0.9) -> pd.DataFrame:
-        """What is foretold as one of FACTORS goes through all that was measured, only where sets like that were
-        measured: columns `at`, `tow`, `low`, `high`. May be empty.
+    def measured(self, algorithm: str, target: str = "tow") -> pd.DataFrame:
+        """A number of TARGETS for one algorithm on each set that has it, as measured: columns FACTORS and `value`."""
+        lines = self._lines(algorithm, target)
+        return lines[[*FACTORS]].assign(value=lines[target].astype(float)).reset_index(drop=True)
+
+    def along(
+        self, algorithm: str, attribute: str, facts: dict[str, float], target: str = "tow", level: float = 0.9
+    ) -> pd.DataFrame:
+        """What is foretold of a number of TARGETS as one of FACTORS goes through all that was measured, only where sets
+        like that were measured: columns `at`, `said`, `low`, `high`. May be empty.
 
         Size, class mix and the other factor stay as in `facts`. Confidence goes along as it does between the measured
         sets: it is nearly the other side of memorization, so sets that differ in one alone do not exist, and a model
@@ -195,10 +202,10 @@ class Difficulty:
         beyond, far, _ = self.reach.unlike(x)
         inside = ~(beyond.any(axis=1) | far)
         if not inside.any():
-            return pd.DataFrame(columns=["at", "tow", "low", "high"])
+            return pd.DataFrame(columns=["at", "said", "low", "high"])
         places, x = places[inside], x[inside]
-        said = self._say(self.fitted(algorithm), x, "tow", level)
-        return pd.DataFrame({"at": places, "tow": said[:, 0], "low": said[:, 1], "high": said[:, 2]})
+        said = self._say(self.fitted(algorithm, target), x, target, level)
+        return pd.DataFrame({"at": places, "said": said[:, 0], "low": said[:, 1], "high": said[:, 2]})
 
     @cached_property
     def _confidence(self) -> dict[str, float]:
@@ -250,6 +257,13 @@ class Difficulty:
         y = np.c_[values.to_numpy(), values[self.algorithms].to_numpy().mean(axis=1)]
         given = law.columns(self.facts.loc[values.index])
         return law.slopes(given, y, self.originals.loc[values.index].to_numpy())
+
+
+def rivals(forecast: pd.DataFrame) -> int:
+    """How many algorithms of a `forecast` have an interval of ToW that reaches as high as what the first is expected to
+    read, that one left out.
+    """
+    return int((forecast["high"].iloc[1:] >= forecast["tow"].iloc[0]).sum())
 
 
 def _same(table: pd.DataFrame, names: list[str]) -> dict[str, list[str]]:
