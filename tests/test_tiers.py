@@ -15,6 +15,7 @@ from unlearn_core.experiment.tiers import TIERS, Audit, Distribution, PerExample
 from unlearn_core.experiment.tiers.cost import Cost, cost, needed
 from unlearn_core.experiment.tiers.instant import Instant, Relearned
 from unlearn_core.experiment.tiers.inversion import Inversion, deletions
+from unlearn_core.experiment.tiers.others import nearness
 from unlearn_core.experiment.tiers.per_example import FEWEST, Observed, design
 from unlearn_core.experiment.tiers.single_images import each_image, lines
 from unlearn_core.experiment.tiers.subject import KINDS, subject_of_method, subject_of_run
@@ -320,6 +321,25 @@ def test_the_tables_beside_the_lines(by_tier, story):
     for name in ("classes", "neighbours", "worst_hit"):
         assert set(by_tier[1].table(name)["kind"]) == {"unlearned", "retrained"}
         assert not (by_tier[0].folder / f"{name}.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("gap", "half", "noise", "found"),
+    [
+        (-0.05, 0.01, (0.0, 0.0), "more"),
+        (0.05, 0.01, (0.0, 0.0), "less"),
+        (-0.05, 0.06, (0.0, 0.0), "untold"),
+        (-0.05, 0.01, (-0.02, 0.04), "untold"),
+        (-0.05, None, (0.0, 0.0), "untold"),
+        (-0.05, 0.01, (0.0, None), "untold"),
+        (None, None, (0.0, 0.0), None),
+    ],
+)
+def test_what_nearness_costs_has_to_exceed_both_intervals(gap, half, noise, found):
+    lines = [("unlearned", "confidence", gap, half), ("retrained", "confidence", *noise)]
+    lines += [("unlearned", "accuracy", 0.9, 0.0), ("retrained", "accuracy", 0.0, 0.0)]
+    table = pd.DataFrame(lines, columns=["kind", "measure", "gap", "half_width"]).assign(images="difference")
+    assert nearness(table) == found
 
 
 def test_more_is_found_in_the_original_than_in_a_retrained_model(by_tier):

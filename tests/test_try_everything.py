@@ -2,11 +2,12 @@
 
 import shutil
 
+import pandas as pd
 import pytest
 
 from unlearn_core.experiment import OpenStudy, Run, TryEverything, fulfil, studies
 from unlearn_core.experiment.study import short_name
-from unlearn_core.experiment.try_everything import attempts, board, can_run, cost, fitting
+from unlearn_core.experiment.try_everything import attempts, board, can_run, cost, fitting, level
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Cancelled
@@ -75,6 +76,18 @@ def test_what_is_finished_is_ranked_while_the_rest_is_under_way(copied, asked):
     for line in part.set_index("title").itertuples():
         assert ended.loc[line.Index, "attack_auc"] == line.attack_auc
     assert copied.find(Run(training=asked.training, forget=todo[0].attempt.forget, unlearner=asked.unlearners[0]))
+
+
+def test_overlapping_intervals_are_counted_by_hand():
+    def line(mean, half, kind="single"):
+        return {"kind": kind, "group_tow": mean, "group_tow_half": half}
+
+    table = pd.DataFrame([
+        line(0.95, 0.01, "reference"), line(0.9, 0.02), line(0.88, None), line(0.86, 0.01), line(0.85, 0.04),
+        line(None, None),
+    ])  # fmt: skip
+    assert level(table) == 2  # 0.88 of a single seed and 0.85 + 0.04 reach 0.9 - 0.02; 0.86 + 0.01 does not
+    assert level(table[:2]) == level(table[:1]) == 0
 
 
 def test_cost_is_that_of_a_study_and_nothing_when_all_is_there(study, asked):

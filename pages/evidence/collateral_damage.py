@@ -8,13 +8,14 @@ import streamlit as st
 
 from pages.shared import numbers, thumbnails
 from pages.shared.text import escape, images
-from unlearn_core.experiment.tiers.others import NEIGHBOURS
+from unlearn_core.experiment.tiers.others import NEIGHBOURS, nearness
 
 SETS = {
     "neighbours": "Nearest to a forgotten image",
     "others": "All others",
     "difference": "Difference: what nearness costs",
 }
+WAYS = {"more": "paid more than", "less": "fared better than", "untold": "cannot be told from"}
 # Hit images on screen, and in a line of the picture.
 HIT, ACROSS = 16, 8
 
@@ -58,15 +59,13 @@ def _gap(line: dict) -> str:
 
 def paid(near: pd.DataFrame) -> str:
     """Whether images that look like forgotten ones paid more than the others, in a sentence."""
-    ours, noise = (_line(near, kind, "confidence", "difference") for kind in ("unlearned", "retrained"))
-    if not numbers.known(ours["gap"]):
+    if (cost := nearness(near)) is None:
         return "Every kept image is near to a forgotten one, so there is nothing to compare them with."
+    ours, noise = (_line(near, kind, "confidence", "difference") for kind in ("unlearned", "retrained"))
     count = int(_line(near, "unlearned", "confidence", "neighbours")["count"])
-    apart = abs(ours["gap"]) > max(ours["half_width"], abs(noise["gap"]) + noise["half_width"])
-    way = "paid more than" if ours["gap"] < 0 else "fared better than"
     return (
-        f"The {images(count)} nearest to forgotten ones **{way if apart else 'cannot be told from'}** the other kept "
-        f"images: {_gap(ours)} in confidence, where a second retrained model reads {_gap(noise)}."
+        f"The {images(count)} nearest to forgotten ones **{WAYS[cost]}** the other kept images: {_gap(ours)} in "
+        f"confidence, where a second retrained model reads {_gap(noise)}."
     )
 
 

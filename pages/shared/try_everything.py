@@ -13,7 +13,7 @@ from unlearn_core import jobs
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy, TryEverything
 from unlearn_core.experiment.forecast import Forecast
-from unlearn_core.experiment.try_everything import Tried, attempts, board, cost, fitting
+from unlearn_core.experiment.try_everything import Tried, attempts, board, cost, fitting, level
 from unlearn_core.forget import ForgetSet
 from unlearn_core.params import BadValue, key
 from unlearn_core.rum import Plan, same_everywhere
@@ -101,8 +101,8 @@ def _leaderboard(study: OpenStudy, table: pd.DataFrame, asked: TryEverything) ->
     if len(ranked):
         best = ranked.iloc[0]
         text = f"**{escape(best['title'])}** is closest to retraining so far: {_short(best)}"
-        level = int((ranked["group_tow"] + _half(ranked) >= best["group_tow"] - _half(ranked).iloc[0]).sum()) - 1
-        text += f"; {level} others overlap with its interval" if level else ""
+        overlap = level(table)
+        text += f"; {overlap} others overlap with its interval" if overlap else ""
         text += f". Two retrained models read {ceiling.iloc[0]:.3f}." if len(ceiling) else "."
         st.markdown(text)
     kinds = {"reference": "reference", "single": "algorithm", "plan": "RUM plan"}
@@ -144,10 +144,6 @@ def _leaderboard(study: OpenStudy, table: pd.DataFrame, asked: TryEverything) ->
     if stopped := [t for t, n in zip(table["title"], table["diverged"], strict=True) if n]:
         text += f" Stopped at the last finite state: {', '.join(map(escape, stopped))}."
     st.caption(text)
-
-
-def _half(table: pd.DataFrame) -> pd.Series:
-    return table["group_tow_half"].astype(float).fillna(0.0)
 
 
 def _short(line: pd.Series) -> str:

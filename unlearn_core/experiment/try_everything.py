@@ -214,6 +214,13 @@ def board(store: Store, todo: Sequence[Tried]) -> pd.DataFrame:
     return table.sort_values("group_tow", ascending=False, kind="stable", ignore_index=True)
 
 
+def level(table: pd.DataFrame) -> int:
+    """How many ways of a `board` have an interval of group ToW that overlaps with that of the closest one."""
+    ranked = table[(table["kind"] != "reference") & table["group_tow"].notna()]
+    mean, half = ranked["group_tow"], ranked["group_tow_half"].astype(float).fillna(0.0)
+    return int((mean + half >= (mean - half).iloc[0]).sum()) - 1 if len(ranked) else 0
+
+
 MEASURES = ("group_tow", "tow", "attack_auc", "forget_accuracy", "retain_accuracy", "test_accuracy")
 
 
@@ -237,4 +244,4 @@ def cost(finished: OpenStudy, asked: TryEverything) -> Forecast:
 
 MAKERS |= {TryEverything: _everything, Attempt: _attempt}
 
-__all__ = ["Attempt", "Tried", "TryEverything", "attempts", "board", "can_run", "cost", "fitting"]
+__all__ = ["Attempt", "Tried", "TryEverything", "attempts", "board", "can_run", "cost", "fitting", "level"]

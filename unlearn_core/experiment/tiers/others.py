@@ -39,6 +39,21 @@ def tables(store: Store, subject: Subject, seen: dict[str, Sequence[Seen]]) -> d
     return {name: _storable(table) for name, table in joined.items()}
 
 
+def nearness(near: pd.DataFrame) -> str | None:
+    """What it cost kept images to be near forgotten ones, in confidence, by the table "neighbours": "more" than it cost
+    the others, "less", or "untold" where the difference does not exceed its own half width and all that a second
+    retrained model reads, its half width included. None where every kept image is near.
+    """
+    lines = near[(near["measure"] == "confidence") & (near["images"] == "difference")].set_index("kind")
+    gap, half = lines.loc["unlearned", ["gap", "half_width"]].astype(float)
+    noise = lines.loc["retrained", ["gap", "half_width"]].astype(float).abs().sum(skipna=False)
+    if not np.isfinite(gap):
+        return None
+    if not abs(gap) > np.max([half, noise]):  # what is not known tells nothing
+        return "untold"
+    return "more" if gap < 0 else "less"
+
+
 def _classes(seen: dict[str, Sequence[Seen]], kind: str, group: str, names: tuple[str, ...]) -> pd.DataFrame:
     own, judge = (np.stack([each.groups[group][0] for each in seen[k]]) for k in (kind, JUDGE[kind]))
     labels = seen[kind][0].groups[group][1]
