@@ -36,7 +36,10 @@ def _offer(study, method: str, subject: Subject, least: int) -> None:
         return
     st.markdown(in_words(expected))
     if recorded.start("Collect this evidence", type="primary", icon=":material/fact_check:"):
-        access.submit(state.store(), wanted)
+        # A part that is not known would make what is left look shorter than it is.
+        told = expected.seconds is not None and not expected.unknown
+        foreseen = cost_words.unsure(state.store(), expected.seconds, expected.megabytes) if told else None
+        access.submit(state.store(), wanted, foreseen)
         st.rerun()
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.evidence import requests_result
-from pages.shared import access, address, progress, recorded, state
+from pages.shared import access, address, cost_words, progress, recorded, state
 from pages.shared.comparison_words import title_of
-from pages.shared.text import duration, escape
-from unlearn_core import engines
+from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy, Stream
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.stages import refuse
 from unlearn_core.experiment.stream import deal_requests, finished
+from unlearn_core.experiment.stream_cost import StreamCost, stream_cost
 from unlearn_core.params import BadValue
 from unlearn_core.rows import pack
 
@@ -100,24 +100,24 @@ def _offer(study: OpenStudy, method: str, asked: Stream) -> None:
     """The stream under way, or the button that has it run."""
     if progress.under_way(asked):
         return
-    st.markdown(cost(study, method, asked))
+    found = stream_cost(study, method, asked)
+    st.markdown(in_words(found, asked))
     if recorded.start("Run these requests", type="primary", icon=":material/playlist_play:"):
-        access.submit(state.store(), asked)
+        known = found.seconds is not None
+        foreseen = cost_words.unsure(state.store(), found.seconds, found.megabytes) if known else None
+        access.submit(state.store(), asked, foreseen)
         st.rerun()
 
 
-def cost(study: OpenStudy, method: str, asked: Stream) -> str:
+def in_words(found: StreamCost, asked: Stream) -> str:
     """What it takes at most, by what the study's own models took, in a sentence."""
-    requests, new = len(asked.requests), max(0, asked.seeds - study.spec.seeds)
-    trainings = 2 * asked.seeds * requests + new
-    seconds = study.table.groupby("method")["seconds"].mean()
-    # Models of one request are trained together; the runs of all seeds go side by side.
-    whole = trainings * seconds[core.RETRAINED] / min(engines.at_once(), requests)
-    whole += asked.seeds * requests * seconds[method]
     said = (
-        f"At most {trainings} models to train (two for each request and seed, the second for the noise) and "
-        f"{asked.seeds} runs of {requests} requests each; what is stored is used again. "
+        f"At most {found.trainings} models to train (two for each request and seed, the second for the noise) and "
+        f"{found.runs} runs of {len(asked.requests)} requests each; what is stored is used again. "
     )
-    if not whole > 0:  # NaN too
+    if found.seconds is None:
         return f"{said}How long that takes is not known: no such model was timed here."
-    return f"{said}By what this study's models took: about **{duration(whole)}**, then the measuring."
+    return (
+        f"{said}By what this study's models took: {cost_words.roughly(state.store(), found.seconds)}, then the "
+        f"measuring; {cost_words.megabytes(found.megabytes)} of disk."
+    )

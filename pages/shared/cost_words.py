@@ -80,10 +80,15 @@ def about(store: Store, f: LandscapeCost | SearchCost) -> Expected:
     return jobs.foreseen(store, work, f.at_once)
 
 
+def unsure(store: Store, seconds: float, disk: float = 0.0) -> Expected:
+    """The same of work of which no spread is known, that takes so many megabytes of disk."""
+    work = Expected(seconds, seconds / UNKNOWN, seconds * UNKNOWN, disk)
+    return jobs.foreseen(store, work, engines.at_once())
+
+
 def roughly(store: Store, seconds: float) -> str:
     """How long work takes of which no spread is known, inside a sentence."""
-    work = Expected(seconds, seconds / UNKNOWN, seconds * UNKNOWN)
-    said = how_long(jobs.foreseen(store, work, engines.at_once()))
+    said = how_long(unsure(store, seconds))
     return f"{said[0].lower()}{said[1:]}, {WITH}"
 
 

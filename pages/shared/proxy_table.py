@@ -55,7 +55,7 @@ def _offer(study: OpenStudy) -> None:
         f"{cost_words.roughly(state.store(), seconds)}.{cost_words.queue(state.store())}"
     )
     if recorded.start("Compare all scores", icon=":material/play_arrow:"):
-        access.submit(state.store(), asked)
+        access.submit(state.store(), asked, cost_words.unsure(state.store(), seconds))
         st.switch_page("pages/runs.py", query_params={"study": study.key})
 
 

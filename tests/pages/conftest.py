@@ -52,6 +52,14 @@ def study(filled_store) -> OpenStudy:
 
 
 @pytest.fixture
+def foreseen(monkeypatch) -> list:
+    """What the jobs that pages submit are told to expect; nothing is started."""
+    found = []
+    monkeypatch.setattr(jobs, "submit", lambda store, spec, expected=None: found.append(expected))
+    return found
+
+
+@pytest.fixture
 def submitted(monkeypatch) -> list:
     """The specs that pages submit; nothing is started."""
     specs = []

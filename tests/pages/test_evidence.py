@@ -5,6 +5,9 @@ import json
 import pytest
 from audit_story import METHOD
 
+from pages.evidence import offer
+from unlearn_core.experiment.tiers.cost import Cost
+
 
 @pytest.fixture(scope="module")
 def audited(audit_story, tmp_path_factory):
@@ -62,6 +65,15 @@ def test_many_models_says_what_a_perfect_run_reads(open_page, audited):
     said = at.markdown[0].value
     assert f"F {quality['unlearned']:.2f}" in said
     assert f"{quality['retrained_low']:.2f} to {quality['retrained_high']:.2f} (not 1)" in said
+
+
+def test_evidence_takes_its_cost_along_where_all_of_it_is_known(open_page, audited, foreseen, monkeypatch):
+    for unknown in ((), ("measuring",)):
+        monkeypatch.setattr(offer, "cost", lambda store, wanted, of=unknown: Cost(3, 2, 0, 50.0, 7.0, of))
+        at = open_page("audit", audited[0], method="fine-tune", evidence="models")
+        at.button[0].click().run()
+    known, unknown = foreseen
+    assert known.megabytes == 7.0 and known.fastest < 50.0 < known.slowest and unknown is None
 
 
 @pytest.mark.parametrize("view", ["numbers", "images", "models", "kept"])

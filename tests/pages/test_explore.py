@@ -10,8 +10,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.choosing import panel
-from pages.shared import chosen_set, memorization_chart, plan_file, proxy_table, thumbnails
+from pages.shared import chosen_set, cost_words, memorization_chart, plan_file, proxy_table, thumbnails
 from unlearn_core import jobs
+from unlearn_core.engines import machine
 from unlearn_core.experiment import OpenStudy, ProxyTable, fulfil
 from unlearn_core.experiment import proxy_table as cheaper
 from unlearn_core.experiment.set_numbers import describe
@@ -275,6 +276,12 @@ def test_scores_that_cost_nothing_are_ranked_at_once(explore, filled_store, stud
     assert "retraining on held-out images and curvature of the loss" in words(at) and "(18 runs)" in words(at)
     button(at, "Compare all scores").click().run()
     assert submitted == [ProxyTable(study=study.spec)] and at.title[0].value == "Runs"
+
+
+def test_a_comparison_takes_its_cost_along(explore, filled_store, study, foreseen, monkeypatch):
+    monkeypatch.setattr(machine, "load", lambda: 0.0)
+    button(explore(filled_store), "Compare all scores").click().run()
+    assert foreseen == [cost_words.unsure(study.store, cheaper.cost(study)[1])]
 
 
 def test_a_comparison_under_way_is_not_offered_again(explore, filled_store, study, monkeypatch):

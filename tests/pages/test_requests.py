@@ -9,9 +9,13 @@ import pandas as pd
 import pytest
 
 from pages.evidence import requests_in_a_row, requests_words
+from pages.shared import cost_words
 from unlearn_core import jobs
+from unlearn_core.engines import machine
 from unlearn_core.experiment import OpenStudy, Stream, fulfil, studies
+from unlearn_core.experiment.forecast import size_of
 from unlearn_core.experiment.stream import Finished, deal_requests, finished
+from unlearn_core.experiment.stream_cost import stream_cost
 from unlearn_core.jobs import Job
 from unlearn_core.params import key
 from unlearn_core.rows import unpack
@@ -129,13 +133,37 @@ def test_a_stream_under_way_leads_to_runs_and_a_failed_one_can_be_run_again(page
     assert any(link.proto.label == "It is under way: see how far" for link in at.get("page_link")) == job.active
 
 
+def said(study, wanted: Stream) -> str:
+    return requests_in_a_row.in_words(stream_cost(study, "fine-tune", wanted), wanted)
+
+
+def test_requests_take_their_cost_along(page, study, foreseen, monkeypatch):
+    monkeypatch.setattr(machine, "load", lambda: 0.0)
+    at = page(method="fine-tune", streams="4")
+    next(b for b in at.button if b.label == BUTTON).click().run()
+    found = stream_cost(study, "fine-tune", asked(study, "fine-tune", "Fine-tune", seeds=4))
+    assert foreseen == [cost_words.unsure(study.store, found.seconds, found.megabytes)]
+    assert foreseen[0].seconds > found.seconds and foreseen[0].megabytes == found.megabytes
+
+
+def test_the_disk_that_requests_take_is_foretold(study, streamed):
+    def held(root) -> int:
+        files = (f for kind in ("Training", "Run") for f in (root / "results" / kind).glob("*/*"))
+        return sum(f.stat().st_size for f in files if f.name != "manifest.json")
+
+    new = (held(Store(streamed).root) - held(study.store.root)) / 1e6
+    at_most = stream_cost(study, "random-label", asked(study)).megabytes
+    stored = 4 * size_of(study.run_result("retrained", 0))  # all requests together are the study's own set
+    assert at_most - stored == pytest.approx(new, rel=0.02)
+
+
 def test_an_unknown_cost_is_called_so(study):
     study.table = study.table.assign(seconds=float("nan"))
-    assert "is not known" in requests_in_a_row.cost(study, "fine-tune", asked(study, "fine-tune"))
+    assert "is not known" in said(study, asked(study, "fine-tune"))
 
 
 def test_more_seeds_and_requests_cost_more(study):
-    few, many = (requests_in_a_row.cost(study, "fine-tune", asked(study, seeds=s)) for s in (2, 9))
+    few, many = (said(study, asked(study, seeds=s)) for s in (2, 9))
     assert "At most 8 models" in few and "2 runs" in few
     assert "At most 42 models" in many and "9 runs" in many
 

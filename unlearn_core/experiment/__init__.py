@@ -12,7 +12,8 @@ search         the best plan: voices.py what stored studies say, proposals.py wh
 study.py       one forget set, many ways to forget it, over seeds; outcome.py what came of it in two numbers;
                outdated.py those of an earlier version
 paper.py       all of the paper on one dataset, as a list of specs; paper_trends.py what that shows of its findings
-stream.py      several requests in a row: does what was forgotten stay forgotten, and who else is exposed
+stream.py      several requests in a row: does what was forgotten stay forgotten, and who else is exposed;
+               stream_cost.py what that will take
 leaderboard.py all algorithms on three tasks of the digits, and the search for their defaults
 rehearsal.py   whether a study fits its images, before it is run
 study_table.py the names of its references and the order of its methods

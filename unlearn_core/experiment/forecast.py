@@ -92,10 +92,10 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
     expected, fastest, slowest = np.array([expected, fastest, slowest]) + ends
     measured = _seconds_per_epoch(finished)
     algorithms = {step for u in [*(run.unlearner for run in new_runs), *new_trials] for step in _steps(u)}
-    megabytes = sum(_megabytes(finished, run.unlearner) for run in new_runs)
-    megabytes += _size(finished.run_result("retrained", 0)) * len(new_trainings)
+    megabytes = sum(run_megabytes(finished, run.unlearner) for run in new_runs)
+    megabytes += size_of(finished.run_result("retrained", 0)) * len(new_trainings)
     if store.find(study) is None:
-        megabytes += _size(finished.result)
+        megabytes += size_of(finished.result)
     memory, device = _peak(finished) if new_runs or new_trials or new_trainings else (0.0, "cpu")
     return Forecast(
         trainings=len(new_trainings),
@@ -131,7 +131,7 @@ def added(finished: OpenStudy, study: Study) -> dict[str, Forecast]:
     missing = sum(finished.store.find(training) is None for training in references)
     groups = -(-missing // trained_together(study.training, finished.data))
     seconds = _training_seconds(finished) * missing / min(engines.at_once(), max(1, groups))
-    megabytes = _size(finished.run_result("retrained", 0)) * missing
+    megabytes = size_of(finished.run_result("retrained", 0)) * missing
     retrained = Forecast(missing, 0, 0, len(references) - missing, seconds, seconds, seconds, (), megabytes)
     more = {"earlier": _more(alone, first), "singles": _more(beside, alone), "controls": _more(whole, beside)}
     return more | {"retrained": retrained}
@@ -221,12 +221,12 @@ def _training_seconds(finished: OpenStudy) -> float:
     return float(references["seconds"].mean())
 
 
-def _size(result: Result) -> float:
+def size_of(result: Result) -> float:
     """Megabytes of a result on the disk."""
     return sum(size for size, _ in result.manifest()["files"].values()) / 1e6
 
 
-def _megabytes(finished: OpenStudy, unlearner: Unlearner) -> float:
+def run_megabytes(finished: OpenStudy, unlearner: Unlearner) -> float:
     """Megabytes of one run: those of the finished study's run of the same kind, else of a model and its logits, which
     a plan keeps after each step too.
     """
@@ -243,7 +243,7 @@ def _sizes(finished: OpenStudy) -> dict[type, float]:
     """Megabytes of one run of each algorithm that the finished study ran by itself."""
     singles = dict.fromkeys(finished.table.loc[finished.table["kind"] == "single", "method"])
     pairs = zip(finished.spec.unlearners, singles, strict=True)
-    return {type(unlearner): _size(finished.run_result(method, 0)) for unlearner, method in pairs}
+    return {type(unlearner): size_of(finished.run_result(method, 0)) for unlearner, method in pairs}
 
 
 @lru_cache(maxsize=8)
