@@ -43,10 +43,13 @@ def rows(study: OpenStudy, settled: bool = True) -> np.ndarray:
 
 
 def shown(study_key: str) -> tuple[int, str, bool] | None:
-    """Of the set in hand, as a page of this visit drew it last: its images, its key, and whether the address has it by
-    that key. None where it is the study's own, or no page drew one yet.
+    """Of the set in hand, as a page of this visit drew it: its images, its key, and whether the address has it by that
+    key. None where it is the study's own, or no page drew it yet.
     """
-    return (st.session_state.get(f"hand.{study_key}") or {}).get("shown")
+    held, history = (st.session_state.get(f"{what}.{study_key}") for what in ("hand", "forget"))
+    if not held or not history or held["bits"] != history["sets"][history["at"]]:
+        return None
+    return held["shown"]
 
 
 def is_own(study: OpenStudy, chosen: np.ndarray) -> bool:
