@@ -10,12 +10,14 @@ import pandas as pd
 
 from unlearn_core.evaluation import over_seeds
 from unlearn_core.evaluation.seeds import paired_difference, values_of
-from unlearn_core.experiment import OpenStudy, comparison
+from unlearn_core.experiment import OpenStudy, comparison, fulfil
+from unlearn_core.experiment.bank import bank_sums
 from unlearn_core.experiment.paper import LENGTHS, NAMES, STUDIES, made
 from unlearn_core.experiment.paper_trends import on_first, trends
 from unlearn_core.experiment.search import brief
 from unlearn_core.experiment.stream import opened as opened_stream
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED
+from unlearn_core.memorization import stability
 from unlearn_core.params import build
 from unlearn_core.rum import PARTS
 from unlearn_core.store import Result, Store
@@ -64,6 +66,7 @@ def _setting(study: OpenStudy) -> dict:
     """What was trained, on what, how well it fits, and how reliable the memorization scores are."""
     training, manifest = study.spec.training, study.run_result(ORIGINAL, 0).manifest()
     original = study.table[study.table["method"] == ORIGINAL]
+    sums = bank_sums(fulfil(study.store, study.spec.bank))
     return {
         "dataset": training.data.name,
         "train": len(study.labels),
@@ -79,7 +82,7 @@ def _setting(study: OpenStudy) -> dict:
         "memorization": _memorization(study),
         "epochs": sorted({u.epochs for u in study.spec.unlearners if hasattr(u, "epochs")}),
         "plan": {part: getattr(study.spec.plans[0], part).title for part in PARTS},
-        "stability": study.stability.iloc[-1].to_dict(),
+        "stability": study.stability.iloc[-1].to_dict() | {"overlap": stability(sums.count, sums.right).overlap},
         "accuracy": {s: vars(over_seeds(values_of(original[f"{s}_accuracy"]))) for s in SPLITS},
         "influence": _influence(study),
         "made": {k: manifest[k] for k in ("device_name", "threads", "versions")},

@@ -11,7 +11,7 @@ from unlearn_core.ensembles import Bank, balanced_subsets
 from unlearn_core.experiment import fulfil
 from unlearn_core.experiment.bank import bank_memorization
 from unlearn_core.experiment.stages import dataset
-from unlearn_core.memorization import Memorization, stability
+from unlearn_core.memorization import Memorization, stability, top_overlap
 from unlearn_core.store import Store
 from unlearn_core.training import Training
 
@@ -134,6 +134,52 @@ def test_known_stability():
     assert found.spearman == pytest.approx(rho) and found.overlap == 0
     r = np.corrcoef(even, odd)[0, 1]
     assert found.pearson == pytest.approx(r) and found.reliability == pytest.approx(2 * r / (1 + r))
+
+
+def test_known_overlaps():
+    """Of six images two are looked for: by distinct scores; where three share the second place; where all are equal."""
+    distinct, other = np.array([6, 5, 4, 3, 2, 1]), np.array([6, 1, 5, 2, 3, 4])
+    assert top_overlap(distinct, distinct**3, 2) == 1 and top_overlap(distinct, other, 2) == 1 / 2
+    tied = np.array([9, 5, 5, 5, 2, 1])  # the second place is a third of each
+    assert top_overlap(tied, distinct, 2) == pytest.approx((1 + 1 / 3) / 2)
+    assert top_overlap(tied, tied, 2) == pytest.approx((1 + 3 / 9) / 2)
+    assert top_overlap(np.zeros(6), distinct, 2) == pytest.approx(2 / 6)
+    assert top_overlap(np.zeros(6), np.zeros(6), 2) == pytest.approx(2 / 6)
+    whole = np.array([9, 9, 1, 1, 1, 1])  # a tie that does not reach beyond the second place
+    assert top_overlap(whole, whole[::-1], 2) == 0 and top_overlap(whole, distinct, 2) == 1
+    assert top_overlap(distinct, distinct, 8) == 6 / 8  # fewer images than are looked for
+
+
+def test_scores_that_are_equal_on_paper_are_equal():
+    """0.7 - 0.4 and 0.9 - 0.6 differ in their last bits."""
+    first, second = np.array([0.7 - 0.4, 0.9 - 0.6, 0.1]), np.array([0.9 - 0.6, 0.7 - 0.4, 0.1])
+    assert first[0] != first[1] and top_overlap(first, second, 1) == pytest.approx(1 / 2)
+
+
+@given(st.integers(0, 999))
+def test_where_equal_scores_stand_does_not_matter(seed):
+    rng = np.random.default_rng(seed)
+    first, second, order = rng.integers(0, 4, 30), rng.integers(0, 4, 30), rng.permutation(30)
+    assert top_overlap(first, second, 7) == pytest.approx(top_overlap(first[order], second[order], 7))
+
+
+def test_it_is_what_ties_broken_at_random_are_expected_to_share():
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, 5, 40), rng.integers(0, 5, 40)
+    tops = [[np.lexsort((rng.random(40), -scores))[:9] for scores in (first, second)] for _ in range(4000)]
+    shared = np.mean([len(np.intersect1d(*pair)) / 9 for pair in tops])
+    assert top_overlap(first, second, 9) == pytest.approx(shared, abs=0.01)
+
+
+def test_independent_halves_share_what_chance_gives():
+    """Halves of few members that know nothing: most scores are tied, and a tenth of the tenth is shared."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(200):
+        count, right = halves(np.zeros(300), np.zeros(300), each=3)
+        right[:] = rng.binomial(3, 0.2, right.shape)
+        found.append(stability(count, right).overlap)
+    assert np.mean(found) == pytest.approx(0.1, abs=4 * np.std(found) / np.sqrt(200)) and np.std(found) < 0.05
 
 
 def test_images_that_a_half_does_not_know_are_left_out():

@@ -96,7 +96,8 @@ def test_agreement_of_known_rankings():
     swapped = exact.copy()
     swapped[[44, 39]] = swapped[[39, 44]]  # one of the ten highest leaves
     assert agreement(exact, swapped, 10).overlap == 0.9
-    assert np.isnan(agreement(exact, np.ones(50), 10).correlation)
+    same_for_all = agreement(exact, np.ones(50), 10)
+    assert np.isnan(same_for_all.correlation) and same_for_all.overlap == pytest.approx(10 / 50)  # chance
     missing = np.where(exact < 20, np.nan, exact)
     assert agreement(exact, missing, 10) == agreement(exact[20:], exact[20:], 10)
 

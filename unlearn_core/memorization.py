@@ -17,6 +17,7 @@ import numpy as np
 
 FITTED = 0.99
 TOP = 0.1  # share of the images that "the most memorized" are
+EQUAL = 1e-12  # scores this close are equal: differences of shares that are so on paper differ in their last bits
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,10 @@ def memorization(count: np.ndarray, right: np.ndarray) -> Memorization:
 class Stability:
     """How well the scores of one half of a bank agree with those of the other, over `images` that both halves know.
 
-    `spearman` and `pearson` correlations, and `overlap`, the share of the most memorized TOP that both name: 1 = the
-    same order, the same scores, the same images; chance is 0, 0 and TOP. `reliability` is the Pearson correlation
-    that Spearman and Brown expect between the scores of two whole banks of `members` models. It does not hold of rank
-    correlations, where most scores are tied. NaN where it is not defined.
+    `spearman` and `pearson` correlations, and `overlap`, the share of the most memorized TOP that both name, as in
+    `top_overlap`: 1 = the same order, the same scores, the same images; chance is 0, 0 and TOP. `reliability` is the
+    Pearson correlation that Spearman and Brown expect between the scores of two whole banks of `members` models. It
+    does not hold of rank correlations, where most scores are tied. NaN where it is not defined.
     """
 
     members: int
@@ -95,6 +96,25 @@ def stability(count: np.ndarray, right: np.ndarray) -> Stability:
     if images < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return Stability(members, images, math.nan, math.nan, math.nan)
     top = max(1, round(TOP * images))
-    both = np.intersect1d(np.argsort(-first, kind="stable")[:top], np.argsort(-second, kind="stable")[:top])
     spearman, pearson = stats.spearmanr(first, second).statistic, stats.pearsonr(first, second).statistic
-    return Stability(members, images, float(spearman), float(pearson), len(both) / top)
+    return Stability(members, images, float(spearman), float(pearson), top_overlap(first, second, top))
+
+
+def top_overlap(first: np.ndarray, second: np.ndarray, k: int) -> float:
+    """The share of the k images with the highest first score (n,) that are also among the k with the highest second
+    (n,), where each ranking puts its equal scores in an order drawn at random: what that is expected to be.
+
+    By chance it is k/n, also where scores are tied. Rankings that tie no image at the k-th place with another reach 1
+    where they name the same k; tied ones stay below it, because they do not say which k.
+    """
+    return float(_in_top(first, k) @ _in_top(second, k)) / k
+
+
+def _in_top(scores: np.ndarray, k: int) -> np.ndarray:
+    """(n,) the chance of each image to be among the k highest where equal scores are ordered at random."""
+    if len(scores) <= k:
+        return np.ones(len(scores))
+    border = np.partition(scores, -k)[-k]
+    tied = np.abs(scores - border) <= EQUAL * abs(border)
+    above = (scores > border) & ~tied
+    return above + tied * ((k - above.sum()) / tied.sum())

@@ -28,7 +28,7 @@ from unlearn_core.experiment.stages import (
     made_on,
     trained_together,
 )
-from unlearn_core.memorization import Memorization, memorization, stability
+from unlearn_core.memorization import Memorization, Stability, memorization, stability
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.store import Draft, Result, Store
@@ -119,9 +119,7 @@ def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
                 if not _stable(bank, sums.n, curve):
                     accuracies += _add(sums, members, part, result)
                     seconds += result.manifest()["seconds"]
-                    agreed = stability(sums.count, sums.right)
-                    more = {"reliability": agreed.reliability, "test_accuracy": np.mean(accuracies)}
-                    curve.append(vars(agreed) | more)
+                    curve.append(_line(stability(sums.count, sums.right)) | {"test_accuracy": np.mean(accuracies)})
             if _stable(bank, sums.n, curve):
                 break
 
@@ -131,6 +129,13 @@ def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
         draft.table(pd.DataFrame(curve))
 
     return store.remember(bank, make, device=numerics)
+
+
+def _line(agreed: Stability) -> dict:
+    """What is kept of how stable scores are. The overlap is worked out from the sums where it is asked for: banks of
+    earlier versions keep one that goes by row number where scores are tied.
+    """
+    return {name: getattr(agreed, name) for name in ("members", "images", "spearman", "pearson", "reliability")}
 
 
 def _stable(bank: Bank, n: int, curve: list[dict]) -> bool:
@@ -161,8 +166,9 @@ def bank_sums(result: Result) -> BankSums:
 
 
 def bank_stability(result: Result) -> pd.DataFrame:
-    """How stable a bank's memorization scores were after each of its parts: the fields of Stability, reliability, and
-    the mean `test_accuracy` of the members so far. The last line is the bank itself.
+    """How stable a bank's memorization scores were after each of its parts: `members`, `images`, `spearman`, `pearson`
+    and `reliability` as in Stability, and the mean `test_accuracy` of the members so far. The last line is the bank
+    itself.
     """
     return result.table()
 

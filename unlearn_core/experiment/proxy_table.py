@@ -18,6 +18,7 @@ from unlearn_core.experiment.stages import MAKERS, Run, fulfil, run_all
 from unlearn_core.experiment.study import Study, searches
 from unlearn_core.experiment.tuning import best_settings, within
 from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.memorization import top_overlap
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.proxies import PROXIES
@@ -36,6 +37,8 @@ ALONE = 6
 class ProxyTable(Spec):
     """Every proxy beside the exact scores of a study's bank, with the study's first plan cut by each."""
 
+    version = 2  # where scores are tied, the overlap no longer goes by row number
+
     name: str = param("Cheaper scores", help="what the comparison is called")
     study: Study = param(help="the finished study")
 
@@ -44,7 +47,7 @@ class ProxyTable(Spec):
 class Agreement:
     """How two scores of the same n images agree. `correlation` is Spearman's, `low` and `high` its 95 % interval; NaN
     where a score is the same for all. `overlap` is the share of the k images with the highest exact score that are also
-    among the k with the highest other score; by chance it is k/n.
+    among the k with the highest other score, as in memorization.top_overlap; by chance it is k/n.
     """
 
     correlation: float
@@ -54,7 +57,7 @@ class Agreement:
 
 
 def agreement(exact: np.ndarray, scores: np.ndarray, k: int) -> Agreement:
-    """How scores (n,) agree with exact ones (n,), over the images that have both; ties at the k-th place go by row.
+    """How scores (n,) agree with exact ones (n,), over the images that have both.
 
     Source: Bonett and Wright (2000), "Sample size requirements for estimating Pearson, Kendall and Spearman
     correlations" (the interval, on Fisher's scale).
@@ -63,17 +66,13 @@ def agreement(exact: np.ndarray, scores: np.ndarray, k: int) -> Agreement:
 
     both = np.isfinite(exact) & np.isfinite(scores)
     exact, scores = exact[both], scores[both]
-    overlap = len(np.intersect1d(_highest(exact, k), _highest(scores, k))) / k
+    overlap = top_overlap(exact, scores, k)
     if len(exact) < 4 or np.ptp(exact) == 0 or np.ptp(scores) == 0:
         return Agreement(math.nan, math.nan, math.nan, overlap)
     r = float(spearmanr(exact, scores).statistic)
     half = ndtri((1 + LEVEL) / 2) * math.sqrt((1 + r * r / 2) / (len(exact) - 3))
     middle = math.atanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
     return Agreement(r, math.tanh(middle - half), math.tanh(middle + half), overlap)
-
-
-def _highest(scores: np.ndarray, k: int) -> np.ndarray:
-    return np.lexsort((np.arange(len(scores)), -scores))[:k]
 
 
 def finished(study: OpenStudy) -> tuple[pd.DataFrame, dict] | None:
