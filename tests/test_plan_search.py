@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from unlearn_core import engines
 from unlearn_core.cli import app
+from unlearn_core.engines.here import Here
 from unlearn_core.experiment import OpenStudy, Run, fulfil, spread
 from unlearn_core.experiment.search import PlanSearch, begun, ground, ranked, trials_of, try_all
 from unlearn_core.experiment.search_cost import search_cost
 from unlearn_core.experiment.side_by_side import unlearn_plans
-from unlearn_core.experiment.stages import unlearn
+from unlearn_core.experiment.stages import run_all, train_all, unlearn
 from unlearn_core.experiment.tuning import TUNING
 from unlearn_core.params import BadValue, build, key, plain
-from unlearn_core.progress import Cancelled
-from unlearn_core.rum import Plan
+from unlearn_core.progress import Cancelled, silent
+from unlearn_core.rum import Plan, Rum
 from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune, NegGradPlus, Original, RandomLabel, Retrain, SalUn
@@ -266,23 +268,72 @@ def test_what_plans_share_is_done_once(copied, search, monkeypatch):
     assert steps == [2, 4, 8]  # instead of three times 8
 
 
-def test_nets_too_large_to_stack_are_shared_out_among_workers(copied, search, monkeypatch):
+class Crew(Here):
+    """So many workers as far as anyone can see, and the tasks that they were given; this process does the work."""
+
+    tasks: list[list[dict]]
+
+    def __init__(self, workers):
+        self.at_once, self.tasks = workers, []
+
+    def map(self, function, tasks, tell=silent, halves=None):
+        self.tasks.append(list(tasks))
+        return super().map(function, self.tasks[-1], tell)
+
+
+@pytest.fixture
+def crew(monkeypatch):
+    """A crew of three, as UNLEARN_WORKERS asks for, that small work is worth."""
+    crews = []
+    monkeypatch.setitem(engines.ENGINES, "local", lambda workers: crews.append(Crew(workers)) or crews[-1])
+    monkeypatch.setenv("UNLEARN_ENGINE", "local")
+    monkeypatch.setenv("UNLEARN_WORKERS", "3")
+    monkeypatch.setitem(spread.WORTH, "cpu", 1.0)
+    return lambda: [[len(task["specs"]) for task in each] for crew in crews for each in crew.tasks]
+
+
+def test_trials_are_shared_out_among_the_workers_asked_for(copied, search, tmp_path, crew, monkeypatch):
+    """Neighbours together, for they share steps; to the bit what one process makes of all."""
     on = ground(copied, search)
     trials = [on.trial(plan.resolve(on.cut)) for plan in search.space(on.names).grid()]
-    alone = [result.table() for result in try_all(copied, trials[:4])]
-    monkeypatch.setattr("unlearn_core.experiment.search.goes_stacked", lambda *_: False)
-    monkeypatch.setattr("unlearn_core.experiment.search.workers", lambda: 2)
-    groups = []
-    monkeypatch.setattr(
-        "unlearn_core.experiment.search.spread",
-        lambda store, tasks, tell: groups.extend(tasks) or [spread.spread(store, [task], tell) for task in tasks],
-    )
-    for result in [copied.open("PlanTrial", key(trial)) for trial in trials[:4]]:
-        shutil.rmtree(result.folder)
-    shared = [result.table() for result in try_all(copied, trials[:4])]
-    assert groups == [trials[:2], trials[2:4]]
+    shutil.copytree(copied.root, tmp_path / "other")
+    shared = [result.table() for result in try_all(copied, trials)]
+    assert crew() == [[3, 3, 2]]
+    monkeypatch.setitem(spread.WORTH, "cpu", 1e15)  # too little work for workers
+    alone = [result.table() for result in try_all(Store(tmp_path / "other"), trials)]
+    assert crew() == [[3, 3, 2]]
+    assert all(same(one, other) for one, other in zip(alone, shared, strict=True))
+
+
+@pytest.mark.parametrize(("stacked", "groups"), [(True, [2, 2, 1]), (False, [1] * 5)])
+def test_runs_are_shared_out_among_the_workers_asked_for(copied, search, tmp_path, crew, monkeypatch, stacked, groups):
+    """Small nets as many together as there are workers, large ones each by itself, so that less is lost; to the bit
+    what one process makes of all.
+    """
+    if not stacked:
+        monkeypatch.setattr("unlearn_core.experiment.stages.goes_stacked", lambda *_: False)
+        monkeypatch.setattr("unlearn_core.unlearning.stacks", lambda *_: False)
+    on, seeds = ground(copied, search), range(2)
+    rums = [Plan(high=RandomLabel(epochs=2), low=low).resolve(on.cut) for low in (Original(), FineTune(epochs=2))]
+    wanted = [(unlearner, seed) for unlearner in rums for seed in seeds] + [(RandomLabel(epochs=2), 0)]
+    runs = [
+        Run(training=search.training.but(seed=TUNING + s), forget=on.trial(rums[0]).forget, unlearner=u, seed=s)
+        for u, s in wanted
+    ]
+    train_all(copied, [run.training for run in runs])
+    shutil.copytree(copied.root, tmp_path / "other")
+    before, told = len(crew()), []
+    shared = run_all(copied, runs, lambda stage, done, total: told.append(done / total))
+    assert crew()[before:] == [groups] and told == sorted(told) and told[-1] == 1
+    monkeypatch.setitem(spread.WORTH, "cpu", 1e15)
+    told.clear()
+    alone = run_all(Store(tmp_path / "other"), runs, lambda stage, done, total: told.append(done / total))
+    assert len(crew()) == before + 1 and told == sorted(told) and told[-1] == 1
     for one, other in zip(alone, shared, strict=True):
-        assert np.allclose(one["group_tow"], other["group_tow"], atol=0.02) and (one["seed"] == other["seed"]).all()
+        for kind in ("weights", "logits", "step0"):
+            if kind != "step0" or isinstance(one.spec().unlearner, Rum):
+                pairs = one.arrays(kind), other.arrays(kind)
+                assert all(np.array_equal(pairs[0][name], pairs[1][name]) for name in pairs[0])
 
 
 def test_a_summary_is_plain_json(copied, search):

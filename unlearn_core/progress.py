@@ -33,3 +33,19 @@ def until(tell: Tell, minutes: float | None) -> Tell:
             raise Cancelled
 
     return told
+
+
+def each_of(tell: Tell, count: int) -> list[Tell]:
+    """A `tell` for each of several pieces of equal size that are done in any order; together they never fall."""
+    shares, total = [0.0] * count, 0.0
+
+    def of(piece: int) -> Tell:
+        def told(stage: str, done: int, of: int) -> None:
+            nonlocal total
+            further = max(0.0, done / of - shares[piece]) if of else 0.0
+            shares[piece], total = shares[piece] + further, total + further
+            tell(stage, round(1000 * total), 1000 * count)
+
+        return told
+
+    return [of(piece) for piece in range(count)]

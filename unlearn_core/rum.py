@@ -10,6 +10,7 @@ ordinary Unlearner. So what ran can be read from its spec alone.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -127,9 +128,14 @@ def unlearn_many(unlearners: Sequence[Unlearner], originals: Sequence, requests:
     """Many runs, plans included: side by side where that is possible and pays. In order; the same results as one by
     one, up to rounding.
     """
-    if all(isinstance(u, Rum) for u in unlearners) and len({len(u.parts) for u in unlearners}) == 1:
-        return _by_parts(unlearners, originals, requests)
-    return unlearn_together(unlearners, originals, requests)
+    kinds, done = defaultdict(list), {}
+    for i, unlearner in enumerate(unlearners):
+        kinds[len(unlearner.parts) if isinstance(unlearner, Rum) else None].append(i)
+    for parts, members in kinds.items():
+        together = unlearn_together if parts is None else _by_parts
+        found = together(*([values[i] for i in members] for values in (unlearners, originals, requests)))
+        done |= zip(members, found, strict=True)
+    return [done[i] for i in range(len(unlearners))]
 
 
 # The mean memorization up to which images may be left as they are. It is by how much less often a model gets them right

@@ -24,7 +24,7 @@ from unlearn_core.ensembles.sums import BankSums
 from unlearn_core.models import new_model
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
-from unlearn_core.stacking import bytes_per_member, pays
+from unlearn_core.stacking import bytes_per_member, pays, work_per_step
 from unlearn_core.training import Trained, Training, train_each
 
 # Members stacked at once. More gain nothing on a CPU, whose cache they leave; a GPU is filled by hundreds.
@@ -55,6 +55,12 @@ def goes_stacked(training: Training, dataset: Dataset) -> bool:
     steps fill the device, and those go alone; steps with differential privacy are made for one model.
     """
     return not training.noise and training.precision == "float32" and pays(*_one(training, dataset))
+
+
+def work_per_pass(training: Training, dataset: Dataset) -> float:
+    """Operations of going once over all training images, in steps of this recipe."""
+    model, batch = _one(training, dataset)
+    return work_per_step(model, batch) * len(dataset.train.y) / len(batch)
 
 
 def stack_size(training: Training, dataset: Dataset) -> int:
@@ -145,4 +151,5 @@ __all__ = [
     "member_seed",
     "stack_size",
     "train_members",
+    "work_per_pass",
 ]

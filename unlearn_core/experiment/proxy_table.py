@@ -5,6 +5,7 @@ what they cost, and what RUM becomes when its parts are cut by them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,19 +158,21 @@ def same_cuts(study: OpenStudy) -> Plan:
     return plan.but(control="none", **{part: best.get(getattr(plan, part), getattr(plan, part)) for part in PARTS})
 
 
-def closeness(study: OpenStudy, plan: Plan, tell: Tell) -> list[float | None]:
-    """Group ToW of a plan on the study's forget set for each of its seeds, on the study's own parts and against its own
-    retrained models.
+def closeness(study: OpenStudy, plans: Sequence[Plan], tell: Tell) -> list[list[float | None]]:
+    """Group ToW of each plan on the study's forget set for each of its seeds, on the study's own parts and against its
+    own retrained models.
     """
-    rum, forget = plan.resolve(study.refine(plan, study.forget)), pack(study.forget)
-    seeds = range(study.spec.seeds)
-    runs = [Run(training=study.spec.training.but(seed=s), forget=forget, unlearner=rum, seed=s) for s in seeds]
+    rums, forget = [plan.resolve(study.refine(plan, study.forget)) for plan in plans], pack(study.forget)
+    training, seeds = study.spec.training, study.spec.seeds
+    runs = [
+        Run(training=training.but(seed=s), forget=forget, unlearner=rum, seed=s) for rum in rums for s in range(seeds)
+    ]
     found = []
-    for seed, result in zip(seeds, run_all(study.store, runs, tell), strict=True):
-        pair = result.arrays("logits"), study.logits("retrained", seed)
+    for run, result in zip(runs, run_all(study.store, runs, tell), strict=True):
+        pair = result.arrays("logits"), study.logits("retrained", run.seed)
         whole, by_part = [study.target.accuracies(x) for x in pair], [study.target.part_accuracies(x) for x in pair]
         found.append(evaluation.group_tow(*whole, *by_part))
-    return found
+    return [found[i : i + seeds] for i in range(0, len(found), seeds)]
 
 
 def _proxy_table(store: Store, asked: ProxyTable, tell: Tell) -> Result:
@@ -188,10 +191,8 @@ def _proxy_table(store: Store, asked: ProxyTable, tell: Tell) -> Result:
     if asked.study.plans:
         plan = same_cuts(study)
         names = list(table.index)
-        tow = {
-            name: closeness(study, plan.but(by=name), within(tell, "plans", i, len(names)))
-            for i, name in enumerate(names)
-        }
+        tows = closeness(study, [plan.but(by=name) for name in names], within(tell, "plans", 0, 1))
+        tow = dict(zip(names, tows, strict=True))
         for column, estimates in {
             "group_tow": {name: evaluation.over_seeds(tow[name]) for name in names},
             "difference": {

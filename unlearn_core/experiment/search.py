@@ -19,14 +19,23 @@ import pandas as pd
 from unlearn_core import evaluation
 from unlearn_core.data import Data
 from unlearn_core.device import numerics
-from unlearn_core.engines import workers
-from unlearn_core.ensembles import Bank, goes_stacked
+from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, refine, target
 from unlearn_core.experiment.measures import Validation, measure
 from unlearn_core.experiment.proposals import Space, settings
 from unlearn_core.experiment.side_by_side import unlearn_plans
-from unlearn_core.experiment.spread import found, spread
-from unlearn_core.experiment.stages import MAKERS, TOGETHER, Run, all_logits, dataset, fulfil, run_all, train_all
+from unlearn_core.experiment.spread import found, shared_out, spread
+from unlearn_core.experiment.stages import (
+    MAKERS,
+    TOGETHER,
+    Run,
+    all_logits,
+    dataset,
+    fulfil,
+    run_all,
+    train_all,
+    work_of,
+)
 from unlearn_core.experiment.study import AGAIN, SINGLES
 from unlearn_core.experiment.tuning import TUNING, within
 from unlearn_core.forget import ByMemorization, ForgetSet
@@ -161,8 +170,8 @@ def ground(store: Store, search: PlanSearch, tell: Tell = silent) -> Ground:
 
 
 def try_all(store: Store, trials: Sequence[PlanTrial], tell: Tell = silent) -> list[Result]:
-    """All of these trials of one forget set, in order; missing ones are carried out together, by all workers where the
-    nets are too large to go side by side in one.
+    """All of these trials of one forget set, in order; missing ones are carried out together, and shared out among the
+    workers where they take long.
 
     Each has a table with a line per seed: `seed`, `seconds`, `diverged` and the measures, validation images taken for
     test images where there are any.
@@ -171,10 +180,8 @@ def try_all(store: Store, trials: Sequence[PlanTrial], tell: Tell = silent) -> l
     if missing:
         training = missing[0].training
         _models(store, missing[0], tell)  # before the trials are shared out, for they share these
-        shares = 1 if goes_stacked(training, dataset(store, training.data)) else workers()
-        # Neighbours stay together: plans that begin alike share their first steps.
-        size = -(-len(missing) // shares)
-        spread(store, [missing[i : i + size] for i in range(0, len(missing), size)], tell)
+        work = work_of(store, training, [trial.unlearner for trial in missing for _ in trial.seeds])
+        spread(store, shared_out(missing, work), tell)  # neighbours stay together: many begin alike
     return [found(store, trial) for trial in trials]
 
 
@@ -359,11 +366,9 @@ def _confirm(store: Store, search: PlanSearch, rows: np.ndarray, chosen: list[Un
     def scores(found: list[dict]) -> list[float]:
         return [measure(goal, u, r, r, None)["group_tow"] for u, r in zip(found, retrained, strict=True)]
 
-    confirmed = []
-    for i, unlearner in enumerate(chosen):
-        runs = [Run(training=training.but(seed=s), forget=pack(rows), unlearner=unlearner, seed=s) for s in seeds]
-        results = run_all(store, runs, within(tell, "confirmation", i, len(chosen)))
-        confirmed.append(scores([result.arrays("logits") for result in results]))
+    runs = [Run(training=training.but(seed=s), forget=pack(rows), unlearner=u, seed=s) for u in chosen for s in seeds]
+    found = [result.arrays("logits") for result in run_all(store, runs, within(tell, "confirmation", 0, 1))]
+    confirmed = [scores(found[i : i + search.seeds]) for i in range(0, len(found), search.seeds)]
     return confirmed, scores(again)
 
 

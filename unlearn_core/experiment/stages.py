@@ -19,15 +19,15 @@ from unlearn_core import projection
 from unlearn_core.data import Data, Dataset, Images
 from unlearn_core.device import numerics, pick_device, use_threads
 from unlearn_core.engines import engine
-from unlearn_core.ensembles import goes_stacked, stack_size, train_members
+from unlearn_core.ensembles import goes_stacked, stack_size, train_members, work_per_pass
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment.own_weights import GONE, OwnWeights, arrays_of
-from unlearn_core.experiment.spread import found, spread
+from unlearn_core.experiment.spread import found, shared_out, spread
 from unlearn_core.models import Classifier, Ensemble, new_model, voters
 from unlearn_core.params import BadValue, Spec, param, spec
-from unlearn_core.progress import Tell, silent
+from unlearn_core.progress import Tell, each_of, silent
 from unlearn_core.rows import others, pack, unpack
-from unlearn_core.rum import unlearn_many
+from unlearn_core.rum import Rum, unlearn_many
 from unlearn_core.store import Draft, Result, Store
 from unlearn_core.training import Outputs, Trained, Training, embed, learning_rate, predict, steps_of, train
 from unlearn_core.unlearning import Original, Request, Unlearned, Unlearner
@@ -232,7 +232,10 @@ def unlearn(
     originals = {t: load_model(store, t, fulfil(store, t)) for t in dict.fromkeys(run.training for run in runs)}
     models = [originals[run.training] for run in runs]
     steps: list[dict[str, dict]] = [{} for _ in runs]
-    requests = [_request(run, images, on_device, unseen, kept, tell) for run, kept in zip(runs, steps, strict=True)]
+    requests = [
+        _request(run, images, on_device, unseen, kept, told)
+        for run, kept, told in zip(runs, steps, each_of(tell, len(runs)), strict=True)
+    ]
     return list(zip(unlearn_many([run.unlearner for run in runs], models, requests), steps, strict=True))
 
 
@@ -336,8 +339,29 @@ def run_groups(store: Store, groups: Iterable[Sequence[Run]], tell: Tell = silen
 
 
 def run_all(store: Store, runs: Sequence[Run], tell: Tell = silent) -> list[Result]:
-    """All of these runs of one dataset, in order, side by side where they can."""
-    return run_groups(store, [runs], tell)[0]
+    """All of these runs of one recipe, in order, side by side where they can; those that take long are shared out among
+    the workers.
+    """
+    missing = [run for run in dict.fromkeys(runs) if store.find(run) is None]
+    if missing:
+        training, unlearners = missing[0].training, [run.unlearner for run in missing]
+        train_all(store, [run.training for run in missing], tell)
+        alone = not goes_stacked(training, dataset(store, training.data))
+        spread(store, shared_out(missing, work_of(store, training, unlearners), alone), tell)
+    return [found(store, run) for run in runs]
+
+
+def work_of(store: Store, training: Training, unlearners: Iterable[Unlearner]) -> float:
+    """About how many operations runs on models of this recipe are: an epoch is a pass over all training images, and
+    what has no epochs counts as one.
+    """
+    return sum(map(_passes, unlearners)) * work_per_pass(training, dataset(store, training.data))
+
+
+def _passes(unlearner: Unlearner) -> int:
+    if isinstance(unlearner, Rum):
+        return sum(_passes(part.unlearner) for part in unlearner.parts)
+    return getattr(unlearner, "epochs", 1)
 
 
 def _run_together(store: Store, runs: Sequence[Run], tell: Tell) -> list[Result]:
