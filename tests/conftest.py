@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import torch
 from audit_story import Story, story
+from engine_tasks import Crew
 from filelock import FileLock
 
+from unlearn_core import engines
 from unlearn_core.data import Data, Dataset, Images, load
-from unlearn_core.experiment import Study, fulfil, stages
+from unlearn_core.experiment import Study, fulfil, spread, stages
 from unlearn_core.forget import ByMemorization
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store
@@ -105,6 +107,17 @@ def tiny_request(tiny):
 def store(tmp_path) -> Store:
     """A fresh, empty store."""
     return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def crew(monkeypatch):
+    """A crew of three, as UNLEARN_WORKERS asks for, that small work is worth."""
+    crews = []
+    monkeypatch.setitem(engines.ENGINES, "local", lambda workers: crews.append(Crew(workers)) or crews[-1])
+    monkeypatch.setenv("UNLEARN_ENGINE", "local")
+    monkeypatch.setenv("UNLEARN_WORKERS", "3")
+    monkeypatch.setitem(spread.WORTH, "cpu", 1.0)
+    return lambda: [[len(task["specs"]) for task in each] for crew in crews for each in crew.tasks]
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 from unlearn_core.engines import engine
+from unlearn_core.engines.here import Here
 from unlearn_core.params import BadField
+from unlearn_core.progress import silent
 
 
 def until(true, seconds=20):
@@ -17,6 +19,19 @@ def until(true, seconds=20):
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+class Crew(Here):
+    """So many workers as far as anyone can see, and the tasks that they were given; this process does the work."""
+
+    tasks: list[list[dict]]
+
+    def __init__(self, workers):
+        self.at_once, self.tasks = workers, []
+
+    def map(self, function, tasks, tell=silent, halves=None):
+        self.tasks.append(list(tasks))
+        return super().map(function, self.tasks[-1], tell)
 
 
 def describe(task, tell):

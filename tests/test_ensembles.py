@@ -1,6 +1,7 @@
 """Many models side by side are the models each would be alone; subsets are balanced; a bank can be interrupted."""
 
 import dataclasses
+import shutil
 import tracemalloc
 from types import SimpleNamespace
 
@@ -16,8 +17,9 @@ from unlearn_core.data import Data, Dataset, Images
 from unlearn_core.ensembles import Bank, BankSums, balanced_subsets, deal, member_seed, train_members
 from unlearn_core.ensembles import sums as sums_module
 from unlearn_core.ensembles.stacked import train_stacked
-from unlearn_core.experiment import BankPart, fulfil
+from unlearn_core.experiment import BankPart, fulfil, spread
 from unlearn_core.experiment import bank as banks
+from unlearn_core.experiment.stages import train_all
 from unlearn_core.models import new_model
 from unlearn_core.params import BadValue, key
 from unlearn_core.progress import Cancelled
@@ -278,6 +280,29 @@ def test_parts_change_nothing(store, bank, monkeypatch):
     assert (again["right"] != whole["right"]).mean() < 0.01
     for name in ("phi", "phi_squared", "confidence", "test_phi"):
         np.testing.assert_allclose(again[name], whole[name], rtol=1e-3, atol=2e-3)
+
+
+def test_a_bank_gives_every_worker_its_share(store, bank, monkeypatch, crew):
+    """Five parts among three workers: no more together than leave the others something, though all would fit. Of what
+    is left after an interruption too; where the work is not worth a worker, all of it together. To the bit the same.
+    """
+    monkeypatch.setattr(banks, "PART", 2)
+    whole = fulfil(store, SMALL).arrays()
+    assert crew() == [[2, 2, 1]]
+    for part in banks.parts_of(SMALL)[1:4]:
+        shutil.rmtree(store.find(part).folder)
+    shutil.rmtree(store.find(SMALL).folder)
+    again = fulfil(store, SMALL).arrays()
+    assert crew()[1:] == [[1, 1, 1]]
+    assert all(np.array_equal(again[name], whole[name]) for name in whole)
+    monkeypatch.setitem(spread.WORTH, "cpu", 1e15)
+    alone = fulfil(Store(store.root.with_name("alone")), SMALL).arrays()
+    assert len(crew()) == 2 and all(np.array_equal(alone[name], whole[name]) for name in whole)
+
+
+def test_references_give_every_worker_their_share(store, crew):
+    trainings = [SMALL.training.but(seed=s) for s in range(7)]
+    assert len(train_all(store, trainings)) == 7 and crew() == [[3, 3, 1]]
 
 
 # -- sums --------------------------------------------------------------------------------------------------------------

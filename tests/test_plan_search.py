@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from unlearn_core import engines
 from unlearn_core.cli import app
-from unlearn_core.engines.here import Here
 from unlearn_core.experiment import OpenStudy, Run, fulfil, spread
 from unlearn_core.experiment.search import PlanSearch, begun, ground, ranked, trials_of, try_all
 from unlearn_core.experiment.search_cost import search_cost
@@ -18,7 +16,7 @@ from unlearn_core.experiment.side_by_side import unlearn_plans
 from unlearn_core.experiment.stages import run_all, train_all, unlearn
 from unlearn_core.experiment.tuning import TUNING
 from unlearn_core.params import BadValue, build, key, plain
-from unlearn_core.progress import Cancelled, silent
+from unlearn_core.progress import Cancelled
 from unlearn_core.rum import Plan, Rum
 from unlearn_core.store import Store
 from unlearn_core.training import Training
@@ -266,30 +264,6 @@ def test_what_plans_share_is_done_once(copied, search, monkeypatch):
     on = ground(copied, search)
     try_all(copied, [on.trial(plan.resolve(on.cut)) for plan in search.space(on.names).grid()])
     assert steps == [2, 4, 8]  # instead of three times 8
-
-
-class Crew(Here):
-    """So many workers as far as anyone can see, and the tasks that they were given; this process does the work."""
-
-    tasks: list[list[dict]]
-
-    def __init__(self, workers):
-        self.at_once, self.tasks = workers, []
-
-    def map(self, function, tasks, tell=silent, halves=None):
-        self.tasks.append(list(tasks))
-        return super().map(function, self.tasks[-1], tell)
-
-
-@pytest.fixture
-def crew(monkeypatch):
-    """A crew of three, as UNLEARN_WORKERS asks for, that small work is worth."""
-    crews = []
-    monkeypatch.setitem(engines.ENGINES, "local", lambda workers: crews.append(Crew(workers)) or crews[-1])
-    monkeypatch.setenv("UNLEARN_ENGINE", "local")
-    monkeypatch.setenv("UNLEARN_WORKERS", "3")
-    monkeypatch.setitem(spread.WORTH, "cpu", 1.0)
-    return lambda: [[len(task["specs"]) for task in each] for crew in crews for each in crew.tasks]
 
 
 def test_trials_are_shared_out_among_the_workers_asked_for(copied, search, tmp_path, crew, monkeypatch):

@@ -22,11 +22,11 @@ from unlearn_core.experiment.spread import found, fulfil_all
 from unlearn_core.experiment.stages import (
     MAKERS,
     TOGETHER,
+    a_share,
     check_finite,
     dataset,
     fulfil,
     made_on,
-    trained_together,
 )
 from unlearn_core.memorization import Memorization, Stability, memorization, stability
 from unlearn_core.params import Spec, param, spec
@@ -34,7 +34,7 @@ from unlearn_core.progress import Tell, silent
 from unlearn_core.store import Draft, Result, Store
 from unlearn_core.training import Trained, Training, predict
 
-PART = 8  # members of a bank that are kept together: as many are lost when a worker is killed
+PART = 8  # members of a bank that are kept together; a worker that is killed loses the parts of the stack it was at
 
 
 @spec
@@ -102,7 +102,7 @@ def _write_part(draft: Draft, columns: dict[str, np.ndarray], seconds: float) ->
 
 def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
     images, parts = dataset(store, bank.training.data), parts_of(bank)
-    together = max(1, trained_together(bank.training, images) // PART)
+    together = a_share(bank.training, images, sum(store.find(part) is None for part in parts), PART)
     sums, curve = BankSums(len(images.train.y), len(images.test.y)), []
     members, accuracies, seconds = deal(sums.n, bank.share, bank.seed), [], 0.0
     with engine() as workers:

@@ -45,18 +45,26 @@ def spread(store: Store, groups: Iterable[Sequence[Spec]], tell: Tell = silent) 
 
 
 def shared_out(specs: Sequence[Spec], work: float, alone: bool = False) -> list[Sequence[Spec]]:
-    """These specs as groups of neighbours: one for each worker of the open engine that so many operations give enough
-    to do, because what is made together gains by it. What gains nothing, being made `alone`, is parted as far as the
-    work allows, so that less is lost where it is stopped.
+    """These specs as groups of neighbours: one for each worker that so many operations give enough to do, because what
+    is made together gains by it. What gains nothing, being made `alone`, is parted as far as the work allows, so that
+    less is lost where it is stopped.
     """
-    count = min(len(specs), int(work // WORTH.get(pick_device().type, WORTH["cpu"])))
-    if count < 2:
-        return [specs]
-    if not alone:
-        with engine() as workers:
-            count = min(count, workers.at_once)
+    count = (worth if alone else workers_for)(len(specs), work)
     size = -(-len(specs) // count)
     return [specs[i : i + size] for i in range(0, len(specs), size)]
+
+
+def workers_for(pieces: int, work: float) -> int:
+    """How many workers of the open engine so many operations in so many pieces give enough to do; at least 1."""
+    if (most := worth(pieces, work)) == 1:
+        return 1
+    with engine() as workers:
+        return min(most, workers.at_once)
+
+
+def worth(pieces: int, work: float) -> int:
+    """Into how many tasks work is parted at most, if each is to be worth the start of a worker; at least 1."""
+    return max(1, min(pieces, int(work // WORTH.get(pick_device().type, WORTH["cpu"]))))
 
 
 def halves(task: dict) -> list[dict]:

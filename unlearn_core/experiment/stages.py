@@ -22,7 +22,7 @@ from unlearn_core.engines import engine
 from unlearn_core.ensembles import goes_stacked, stack_size, train_members, work_per_pass
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment.own_weights import GONE, OwnWeights, arrays_of
-from unlearn_core.experiment.spread import found, shared_out, spread
+from unlearn_core.experiment.spread import found, shared_out, spread, workers_for
 from unlearn_core.models import Classifier, Ensemble, new_model, voters
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell, each_of, silent
@@ -76,8 +76,8 @@ def training_rows(training: Training, n: int) -> np.ndarray:
 
 
 def train_all(store: Store, trainings: Iterable[Training], tell: Tell = silent) -> list[Result]:
-    """All of these trained models, in order. Missing ones that share a recipe and a size are trained together, and more
-    than go together are shared out among the workers.
+    """All of these trained models, in order. Missing ones that share a recipe and a size are trained together, and
+    shared out among the workers where they are more than go together, or take long.
     """
     trainings = list(trainings)
     alike = defaultdict(list)
@@ -89,7 +89,7 @@ def train_all(store: Store, trainings: Iterable[Training], tell: Tell = silent) 
             alike[training.but(seed=0, without=""), len(training_rows(training, n))].append(training)
     groups = []
     for (shared, _), members in alike.items():
-        size = trained_together(shared, dataset(store, shared.data))
+        size = a_share(shared, dataset(store, shared.data), len(members))
         groups += [members[i : i + size] for i in range(0, len(members), size)]
     spread(store, groups, tell)
     return [found(store, t) for t in trainings]
@@ -98,6 +98,17 @@ def train_all(store: Store, trainings: Iterable[Training], tell: Tell = silent) 
 def trained_together(training: Training, images: Dataset) -> int:
     """How many models of a recipe one worker trains together."""
     return stack_size(training, images) if goes_stacked(training, images) else 1
+
+
+def a_share(training: Training, images: Dataset, pieces: int, each: int = 1) -> int:
+    """How many of so many pieces, of `each` models of a recipe, are one worker's task: as many as go together, and no
+    more than leave the others their share.
+    """
+    most = max(1, trained_together(training, images) // each)
+    if most == 1 or pieces < 2:
+        return most
+    work = pieces * each * training.epochs * work_per_pass(training, images)
+    return min(most, -(-pieces // workers_for(pieces, work)))
 
 
 def _train_together(store: Store, trainings: Sequence[Training], tell: Tell) -> list[Result]:
