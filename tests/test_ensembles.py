@@ -20,6 +20,7 @@ from unlearn_core.ensembles.stacked import train_stacked
 from unlearn_core.experiment import BankPart, fulfil, spread
 from unlearn_core.experiment import bank as banks
 from unlearn_core.experiment.stages import train_all
+from unlearn_core.memorization import stability
 from unlearn_core.models import new_model
 from unlearn_core.params import BadValue, key
 from unlearn_core.progress import Cancelled
@@ -356,16 +357,20 @@ def test_sums_are_kept_and_read_back(said):
     assert all((again.arrays()[name] == values).all() for name, values in sums.arrays().items())
 
 
-def test_summing_up_a_bank_stays_small():
-    """Whatever is in memory on the way, subsets included: at most a twentieth of the table of 1,000 models' margins.
-
-    It does not grow with the number of members, so twenty of them tell.
+def test_summing_up_a_bank_stays_small(store):
+    """Whatever is in memory on the way, a part of eight members, subsets and ranks included: at most a twentieth of the
+    table of 1,000 models' margins. It does not grow with the number of members, so three parts tell.
     """
-    n, phi = 50_000, np.ones(50_000, np.float32)
+    n, part, rng = 50_000, BankPart(training=SMALL.training), np.random.default_rng(0)
+    said = {"correct": rng.random((8, n)) < 0.9, "test_accuracy": np.ones(8)}
+    said |= {name: rng.random((8, k), np.float32) for name, k in (("phi", n), ("test_phi", 10_000))}
+    result = store.remember(part, lambda draft: draft.arrays(**said))
+    stability(np.ones((2, 2, 9)), rng.random((2, 2, 9)))  # what is loaded once
     tracemalloc.start()
-    sums = BankSums(n, 0)
-    for number, member in zip(range(20), deal(n, 0.7, 0), strict=False):
-        sums.add(number, member, phi > 0, phi, phi[:0])
+    sums, members = BankSums(n, 10_000), deal(n, 0.7, 0)
+    for first in (0, 8, 16):
+        banks.add_part(sums, members, part.but(first=first), result)
+        stability(sums.count, sums.right)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak <= 0.05 * n * 1_000 * 4

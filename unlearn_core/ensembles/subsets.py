@@ -17,12 +17,13 @@ def deal(n: int, share: float, seed: int) -> Iterator[np.ndarray]:
     """
     rng = np.random.default_rng([seed, 0xBA7C])
     out = n - round(share * n)
-    deck = rng.permutation(n)
+    rows = np.arange(n, dtype=np.int32)  # half the memory of numpy's own choice
+    deck = rng.permutation(rows)
     while True:
         hand, deck = deck[:out], deck[out:]
         if len(hand) < out:
             # The new deck first deals rows that this hand does not hold already.
-            fresh = rng.permutation(n)
+            fresh = rng.permutation(rows)
             held = np.isin(fresh, hand)
             fresh = np.concatenate([fresh[~held], fresh[held]])
             missing = out - len(hand)

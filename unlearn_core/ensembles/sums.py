@@ -1,7 +1,8 @@
 """What a bank says of each image, as running counts and sums over its members: 112 bytes an image, however many models.
 
-Enough for memorization scores with their errors and their stability, for the likelihood-ratio attack and for RMIA's
-references. The single members' numbers stay with the parts that trained them.
+The counts are what memorization scores, their errors and their stability come from. The sums of margins and
+confidences are means and deviations (`side`), which no attack here reads: those on a bank ask what each member said of
+the images to forget. The single members' numbers stay with the parts that trained them, and are read from there.
 """
 
 from __future__ import annotations
@@ -43,14 +44,17 @@ class BankSums:
         """Count one member: its number, its rows and its right answers (n,) bool, its margins phi (n,) and test_phi
         (n_test,).
         """
-        half, side = number % 2, (~member, member)
-        phi, test_phi = phi.astype(np.float64), test_phi.astype(np.float64)
-        confidence = expit(phi)
-        for which, chosen in zip((OUT, IN), side, strict=True):
+        half, test_phi = number % 2, test_phi.astype(np.float64)
+        for which, chosen in ((OUT, ~member), (IN, member)):
             self.count[half, which] += chosen
             self.right[half, which] += chosen & correct
-            for sums, values in ((self.phi, phi), (self.phi_squared, phi**2), (self.confidence, confidence)):
-                sums[half, which] += np.where(chosen, values, 0.0)
+        phi = phi.astype(np.float64)
+        # One after the other in one place: a bank of many images is to take little more memory than its sums.
+        values = np.empty_like(phi)
+        for sums, of in ((self.phi, np.positive), (self.confidence, expit), (self.phi_squared, np.square)):
+            of(phi, out=values)
+            for which, chosen in ((OUT, ~member), (IN, member)):
+                np.add(sums[half, which], values, out=sums[half, which], where=chosen)
         self.test_phi += test_phi
         self.test_phi_squared += test_phi**2
         self.test_confidence += expit(test_phi)
@@ -68,7 +72,7 @@ class BankSums:
         return sums
 
     def side(self, which: int) -> Side:
-        """The margins of the training images in members that saw them (IN) or did not (OUT), for likelihood ratios."""
+        """The margins of the training images in members that saw them (IN) or did not (OUT)."""
         count = self.count[:, which].sum(0, dtype=np.int64)
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = self.phi[:, which].sum(0) / count

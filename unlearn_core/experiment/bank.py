@@ -117,7 +117,7 @@ def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
             for part, result in zip(now, fulfil_all(store, now, told, together), strict=True):
                 # What was trained beyond the end is not counted: the number of workers does not change a result.
                 if not _stable(bank, sums.n, curve):
-                    accuracies += _add(sums, members, part, result)
+                    accuracies += add_part(sums, members, part, result)
                     seconds += result.manifest()["seconds"]
                     curve.append(_line(stability(sums.count, sums.right)) | {"test_accuracy": np.mean(accuracies)})
             if _stable(bank, sums.n, curve):
@@ -152,7 +152,7 @@ def parts_of(bank: Bank) -> list[BankPart]:
     return [BankPart(**shared, first=first, count=min(PART, bank.models - first)) for first in starts]
 
 
-def _add(sums: BankSums, members: Iterator[np.ndarray], part: BankPart, result: Result) -> list[float]:
+def add_part(sums: BankSums, members: Iterator[np.ndarray], part: BankPart, result: Result) -> list[float]:
     """Add the members of the next part to the sums; returns their test accuracies."""
     arrays = result.arrays()
     for i, number in enumerate(part.numbers):
