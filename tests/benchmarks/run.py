@@ -123,7 +123,7 @@ def residual(model: str, width: int, images: int = 5_000) -> tuple[str, float, f
 def bank_memory(n: int = 50_000, models: int = 1_000, n_test: int = 10_000) -> tuple[str, float, float]:
     """The most memory that summing up a bank takes against the table of all margins: a part read from the store, its
     members' subsets and sums, and how stable the scores are. "Seconds" are megabytes here. The images are not counted,
-    nor is writing the finished sums, which are copied twice.
+    nor is the copy of the finished sums that is made to write them.
     """
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
