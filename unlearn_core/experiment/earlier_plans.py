@@ -12,6 +12,8 @@ from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Result, Store
 
+NEWEST = 100  # plans that are offered; a longer list is no choice
+
 
 @dataclass(frozen=True)
 class Earlier:
@@ -32,18 +34,21 @@ def same(one: Plan, other: Plan) -> bool:
 
 
 def earlier_plans(study: OpenStudy, rows: np.ndarray) -> list[Earlier]:
-    """The plans of all finished studies with this one's training and models that forgot exactly these rows (k,) int,
-    sorted: those of this study first, then the newest. Of plans that ran the same the first stands for all.
+    """The plans of finished studies with this one's training and models that forgot exactly these rows (k,) int,
+    sorted: those of this study first, then the newest, at most NEWEST. Of plans that ran the same the first stands for
+    all.
     """
-    found: list[Earlier] = []
+    found: dict[Plan, Earlier] = {}
     wanted = (study.spec.training, study.spec.bank)
     for result in sorted(study.store.results("Study"), key=lambda result: result.key != study.key):
         spec = result.spec()
         if not spec.plans or (spec.training, spec.bank) != wanted or not np.array_equal(_forget(result), rows):
             continue
-        ran = _plans(study.store, result)
-        found += [each for each in ran if not any(same(each.ran, known.ran) for known in found)]
-    return found
+        for each in _plans(study.store, result):
+            found.setdefault(each.ran.but(name=""), each)
+        if len(found) >= NEWEST:
+            break
+    return list(found.values())[:NEWEST]
 
 
 def beside(plan: Plan, earlier: Iterable[Earlier], as_ran: bool) -> tuple[Plan, ...]:
