@@ -244,6 +244,12 @@ def bundle(root: Path) -> Parser:
     whole, sheet = packed(members), json.loads(members["bundle.json"])
     texts = [name for name in members if name.endswith(".json")]
     arrays = [name for name in members if not name.endswith(".json")]
+    tables = [name for name in members if name.endswith(".parquet")]
+    large = [
+        many_rows(bytes(10 << 20), 200), many_rows(bytes(2 << 20), 200, "snappy", flat=True),
+        many_rows(bytes(range(256)) * 20, 100_000, "snappy", flat=True),
+    ]  # fmt: skip
+    pa.default_memory_pool().release_unused()
     bombs = [packed({"a": bytes(1 << 20)}), b" " * (1 << 20), members["bundle.json"], whole[:2000]]
     inputs = st.one_of(
         damaged([whole]),
@@ -254,6 +260,9 @@ def bundle(root: Path) -> Parser:
         ),
         st.sampled_from(arrays).flatmap(
             lambda name: damaged([members[name]]).map(lambda content: forged(members, name, content))
+        ),
+        st.sampled_from(tables).flatmap(
+            lambda name: st.sampled_from(large).map(lambda content: forged(members, name, content))
         ),
     )
     store = Store(root / "store")
@@ -340,12 +349,15 @@ def tables(draw) -> bytes:
     return parquet_of(columns, notes, compression=draw(st.sampled_from(["snappy", "zstd", "none"])))
 
 
-def many_rows(image: bytes | None, rows: int) -> bytes:
-    """One image, told many times over by a dictionary: a small file and a large table."""
+def many_rows(image: bytes | None, rows: int, compression: str = "zstd", flat: bool = False) -> bytes:
+    """One image, told many times over by a dictionary: a small file and a large table. `flat`: as in a result's table,
+    whose cells hold nothing that has parts.
+    """
     which = pa.array(np.zeros(rows, np.int32), mask=np.full(rows, image is None))
     told = pa.DictionaryArray.from_arrays(which, pa.array([image or b""], pa.binary()))
-    columns = {"image": pa.StructArray.from_arrays([told], ["bytes"]), "label": pa.array(np.arange(rows) % 2)}
-    return parquet_of(columns, compression="zstd", store_schema=False)
+    column = told if flat else pa.StructArray.from_arrays([told], ["bytes"])
+    columns = {"image": column, "label": pa.array(np.arange(rows) % 2)}
+    return parquet_of(columns, compression=compression, store_schema=False)
 
 
 def parquet(root: Path) -> Parser:

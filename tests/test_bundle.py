@@ -10,6 +10,8 @@ from itertools import count
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from safetensors.numpy import save
@@ -518,6 +520,28 @@ def test_a_table_that_is_a_bomb(members, refused):
     pd.DataFrame({f"c{i}": np.zeros(1_100_000) for i in range(20)}).to_parquet(rows, compression="zstd")
     name = of_kind(members, "Study", "table.parquet")
     assert "too large for a table" in refused(packed(rewritten(members, name, rows.getvalue())))
+
+
+@pytest.mark.parametrize("compression", ["snappy", "zstd"])
+def test_a_table_that_tells_few_large_texts_many_times(members, refused, monkeypatch, compression):
+    """200 cells of a small file that take 400 MB: nothing may read them whole."""
+    monkeypatch.setattr(pd, "read_parquet", lambda *_: pytest.fail("it was read whole"))
+    monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: pytest.fail("it was read whole"))
+    text = pa.DictionaryArray.from_arrays(np.zeros(200, np.int32), ["x" * (2 << 20)])
+    file = io.BytesIO()
+    pq.write_table(pa.table({"method": text}), file, compression=compression, store_schema=False)
+    assert file.tell() < 500_000
+    name = of_kind(members, "Study", "table.parquet")
+    said = refused(packed(rewritten(members, name, file.getvalue())))
+    assert ("too large for a table" if compression == "snappy" else "not a table as this program writes it") in said
+
+
+def test_a_table_with_lists_in_its_cells(members, refused):
+    """A list in one cell can be of any length, and a batch of one row of any size."""
+    rows = io.BytesIO()
+    pq.write_table(pa.table({"x": [[1, 2], [3]]}), rows)
+    name = of_kind(members, "Study", "table.parquet")
+    assert "not a table as this program writes it" in refused(packed(rewritten(members, name, rows.getvalue())))
 
 
 def test_a_foreign_spec(members, refused, store):

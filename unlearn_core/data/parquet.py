@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -23,6 +24,10 @@ PER_ROW = 8  # bytes of the file at least, once there are more than a few rows; 
 FEW = 10_000
 CHUNK = 64  # rows that are unfolded between two looks at how large the table has become
 SHOWN = 80  # characters of a text from the file in a message
+
+
+class TooLarge(BadValue):
+    """A table that takes far more room than its file."""
 
 
 class _Table(NamedTuple):
@@ -82,30 +87,34 @@ def _read(file: Path) -> _Table:
 
 
 def _unfolded(file: Path, opened: pq.ParquetFile) -> pa.Table:
-    """The two columns. What a file says of its own size may be wrong, so it is stopped where it becomes too large."""
+    """The two columns."""
     length, rows = file.stat().st_size, opened.metadata.num_rows
-    groups = [opened.metadata.row_group(i).total_byte_size for i in range(opened.metadata.num_row_groups)]
-    most = min(MEMORY_LIMIT, max(SMALL, RATIO * length))
     if rows > max(FEW, length / PER_ROW):
         raise BadValue(f"{file.name} tells of {rows:,} rows, too many for a file of {length:,} bytes.")
+    schema = pa.schema([opened.schema_arrow.field(name) for name in COLUMNS])
+    return pa.Table.from_batches(list(batches(file, opened, COLUMNS)), schema)
+
+
+def batches(file: Path, opened: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The rows of these columns, of all by default, a few at a time. What a file says of its own size may be wrong, so
+    it is stopped where it becomes too large. Raises TooLarge.
+    """
+    length = file.stat().st_size
+    groups = [opened.metadata.row_group(i).total_byte_size for i in range(opened.metadata.num_row_groups)]
+    most = min(MEMORY_LIMIT, max(SMALL, RATIO * length))
+    wrong = TooLarge(
+        f"{file.name} holds more than {most / 1e9:.2g} GB, the most for a file of {length:,} bytes; use fewer images."
+    )
     if sum(groups) > most:
-        raise _too_large(file, most)
-    parts, size = [], 0
+        raise wrong
+    size = 0
     # No image is larger than a group, but a few bytes may tell it in every row: so many rows have room together.
     together = max(1, min(CHUNK, most // max([1, *groups])))
-    for part in opened.iter_batches(together, columns=COLUMNS):
-        parts.append(part)
+    for part in opened.iter_batches(together, columns=columns):
         size += part.nbytes
         if size > most:
-            raise _too_large(file, most)
-    return pa.Table.from_batches(parts, pa.schema([opened.schema_arrow.field(name) for name in COLUMNS]))
-
-
-def _too_large(file: Path, most: int) -> BadValue:
-    return BadValue(
-        f"{file.name} holds more than {most / 1e9:.2g} GB, the most for a file of {file.stat().st_size:,} bytes; "
-        "use fewer images."
-    )
+            raise wrong
+        yield part
 
 
 def _shown(text: object) -> str:

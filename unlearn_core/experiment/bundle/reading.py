@@ -28,6 +28,7 @@ from safetensors import SafetensorError, safe_open
 from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.images import DataError
 from unlearn_core.data.own import NAME, place_of
+from unlearn_core.data.parquet import TooLarge, batches
 from unlearn_core.experiment.bundle.contents import (
     ABOUT,
     DATA_FILES,
@@ -54,6 +55,7 @@ MOST_NAMES = 10_000  # of forget sets
 LOCK = "import"  # held while a file is looked into, so that a sweep leaves its staging folder alone
 MOST_CELLS = 20_000_000  # of one table, which may be large without taking room in the file
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+TABLES_PACKED = {"SNAPPY", "UNCOMPRESSED"}
 FILE = re.compile(r"[A-Za-z0-9_-]+\.(json|safetensors|parquet)")
 
 
@@ -243,22 +245,40 @@ def _may_lack(manifest: dict) -> bool:
 
 def _readable(file: Path, said: str) -> None:
     """Raises BadValue unless a file is what its name ends on."""
-    cells = 0
+    fault = ""
     try:
         if file.suffix == ".safetensors":
             with safe_open(file, "np") as arrays:
                 arrays.keys()
         elif file.suffix == ".parquet":
-            about = pyarrow.parquet.read_metadata(file)
-            cells = about.num_rows * about.num_columns
+            fault = _fault_of_table(file)
         else:
             _read_json(file.read_bytes(), file.name)
     except (SafetensorError, pyarrow.ArrowException, ValueError, OSError) as error:
         if getattr(error, "errno", None) is not None:  # the disk's own; pyarrow says so of damage too
             raise
         raise _bad(f"{file.name} of {said} cannot be read") from error
-    if cells > MOST_CELLS:
-        raise _bad(f"{file.name} of {said} is too large for a table")
+    if fault:
+        raise _bad(f"{file.name} of {said} is {fault}")
+
+
+def _fault_of_table(file: Path) -> str:
+    """What a table is that nothing may read whole; "" for one as the store writes it."""
+    with pyarrow.parquet.ParquetFile(file) as opened:
+        about, large = opened.metadata, "too large for a table"
+        if about.num_rows * about.num_columns > MOST_CELLS:
+            return large
+        groups, columns = range(about.num_row_groups), range(about.num_columns)
+        packed = {about.row_group(i).column(j).compression for i in groups for j in columns}
+        # A list in one cell can be of any length, and other ways to pack unfold a few bytes to a page of any size.
+        if any(map(pyarrow.types.is_nested, opened.schema_arrow.types)) or not packed <= TABLES_PACKED:
+            return "not a table as this program writes it"
+        try:
+            for _ in batches(file, opened):
+                pass
+        except TooLarge:
+            return large
+    return ""
 
 
 def _unpack_images(archive: zipfile.ZipFile, members: dict, data: dict, aside: Path) -> None:
