@@ -206,7 +206,7 @@ class Store:
     def open(self, kind: str, result_key: str) -> Result:
         """The result of a kind with this key. Raises StoreError when there is none."""
         if not KEY.fullmatch(result_key) or not kind.isidentifier():
-            raise StoreError(f"{result_key!r} is not the key of a result.")
+            raise StoreError(f"{result_key[:40]!r} is not the key of a result.")
         result = self._open(below(self.root, "results", kind, result_key))
         if result is None:
             raise StoreError(f"There is no {kind} result {result_key} in this store.")

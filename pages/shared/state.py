@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy, studies
 from unlearn_core.experiment.bundle import has_images
 from unlearn_core.store import Store, StoreError, default_root
@@ -42,7 +43,7 @@ def study() -> OpenStudy | None:
     try:
         return opened(key)
     except StoreError as error:
-        st.warning(f"{error} The newest study, if there is one, is shown instead.")
+        st.warning(f"{escape(str(error))} The newest study, if there is one, is shown instead.")
         del st.query_params["study"]
         return study()
 

@@ -231,6 +231,15 @@ def test_names_and_addresses_are_text_on_every_page(number, hostile, open_page):
         assert any(name in text.replace("\\", "") for _, _, text in sent(at) for name in NAMES)
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_addresses_are_text_where_there_is_no_study(page, store, open_page):
+    """What was asked for and is not there is said with nothing beside it, so no name of a study hides it."""
+    for number, study in enumerate(NAMES[:3]):
+        at = open_page(page, store.root, **addressed(number) | {"study": study})
+        assert not any("could not be drawn" in e.value for e in at.error)
+        assert not markup(at, NAMES[:3]) and not tags(at)  # the pages' own icons are of the others
+
+
 def test_a_name_that_is_markup_would_be_seen():
     def page():
         import plotly.graph_objects as go
