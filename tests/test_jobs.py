@@ -289,6 +289,62 @@ def test_a_job_is_cancelled_while_somebody_starts_it(store, monkeypatch):
     assert processes[0].wait(30) == -9
 
 
+def test_what_is_started_again_while_it_is_cancelled_goes_on(store, monkeypatch):
+    """Somebody resumes the job between the kill and the word of it: the new process is not called cancelled."""
+    monkeypatch.setattr(jobs, "STARTING", 1000.0)
+    job, begun = record(store, QUICK), []
+
+    def start(store, job):
+        begun.append(subprocess.Popen(["sleep", "60"]))
+        jobs._write_worker(store, job, begun[-1].pid)
+
+    def gone(*about):
+        waited(*about)
+        begun[0].wait()
+        jobs.resume(store, job)
+
+    monkeypatch.setattr(jobs, "_start", start)
+    start(store, job)
+    waited = jobs._until_gone
+    monkeypatch.setattr(jobs, "_until_gone", gone)
+    with pytest.raises(StoreError, match="it goes on"):
+        jobs.cancel(store, job)
+    try:
+        assert begun[1].poll() is None and jobs.find(store, job).active
+    finally:
+        begun[1].kill()
+        begun[1].wait()
+
+
+def test_a_job_of_another_machine_is_not_called_cancelled(store):
+    """Two machines that share a disk: its lock is seen, and its process is not."""
+    job = record(store, QUICK)
+    worker = store.root / "jobs" / job / "worker.json"
+    write_whole(worker, json.dumps({"pid": 1, "born": 1.0, "host": "elsewhere"}))
+    with store.lock(f"job-{job}"):
+        with pytest.raises(StoreError, match="runs on the machine elsewhere"):
+            jobs.cancel(store, job)
+        write_whole(worker, json.dumps({"pid": 1, "born": 1.0}))  # of an earlier version, which did not say
+        with pytest.raises(StoreError, match="could not be stopped"):
+            jobs.cancel(store, job)
+        assert jobs.find(store, job).active
+    assert not (store.root / "jobs" / job / "outcome.json").exists()
+
+
+@pytest.mark.parametrize("engine", ["slurm", "local"])
+def test_who_sent_work_to_a_cluster_can_take_it_back_when_cancelled(store, engine, monkeypatch):
+    """The process of a job ends by itself where its tasks are elsewhere, and says so; others end at once."""
+    monkeypatch.setenv("UNLEARN_ENGINE", engine)
+    with store.lock("machine"):
+        job = jobs.submit(store, QUICK)
+        wait(store, job, lambda job: job.state == "queued")
+        begun = time.monotonic()
+        assert jobs.cancel(store, job).state == "cancelled" and processes(job) == []
+    assert time.monotonic() - begun < (jobs.GRACE if engine == "slurm" else 2)
+    said = (store.root / "jobs" / job / "log.txt").read_text()
+    assert said == ("cancelled\n" if engine == "slurm" else "")
+
+
 def test_a_worker_cleans_up_after_those_that_died(store):
     (store.root / "staging" / f"{'0' * 32}.dead").mkdir()
     jobs.work(str(store.root), record(store, QUICK))

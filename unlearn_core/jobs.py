@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import signal
 import subprocess
 import sys
 import time
@@ -34,6 +36,7 @@ from unlearn_core.store import KEY, Store, StoreError, find_fault, free_megabyte
 WRITE_EVERY = 0.2  # seconds between two writes of progress
 YIELDS = 0.25  # seconds that one who let another go first waits until it asks again
 STARTING = 30.0  # seconds a new process may take until it holds its lock
+GRACE = 10.0  # seconds that one whose tasks are jobs of a cluster has to take them back
 START = 4.0  # seconds that it takes, until jobs of this store have said
 GONE = "Its result was damaged and set aside, or removed; starting it again makes it anew."
 
@@ -162,7 +165,8 @@ def _write_worker(store: Store, job: str, pid: int) -> None:
     # at work all the same, and it writes this again itself.
     with suppress(psutil.NoSuchProcess, OSError):
         born = psutil.Process(pid).create_time()
-        write_whole(store.root / "jobs" / job / "worker.json", json.dumps({"pid": pid, "born": born}))
+        about = {"pid": pid, "born": born, "host": platform.node(), "engine": os.environ.get("UNLEARN_ENGINE", "")}
+        write_whole(store.root / "jobs" / job / "worker.json", json.dumps(about))
 
 
 def _worker(store: Store, job: str) -> psutil.Process | None:
@@ -308,23 +312,44 @@ def _ended(store: Store, folder: Path, stamps: tuple) -> Job:
 
 
 def cancel(store: Store, job: str) -> Job:
-    """Stop a job now. What it had finished stays; returns the job as it then is."""
+    """Stop a job now. What it had finished stays; returns the job as it then is. Raises StoreError where it goes on: it
+    runs on another machine, or somebody started it again meanwhile.
+    """
     if find(store, job).active:
-        process = _worker(store, job)
-        if process is None:  # it may be just being started
+        worker = _read(store, job, "worker.json")
+        if _worker(store, job) is None:  # it may be just being started
             with plainly(store.root), store.lock(f"submit-{job}"):
-                process = _worker(store, job)
-        if process is not None:
-            family = [process, *process.children(recursive=True)]
-            for member in family:
-                with suppress(psutil.NoSuchProcess):
-                    member.kill()
-            _until_gone(store, job, family)
-        # The job may have ended between the look and the kill; what it said then stands.
-        if not _read(store, job, "outcome.json"):
-            with plainly(store.root):
+                worker = _read(store, job, "worker.json")
+        if (host := worker.get("host", platform.node())) != platform.node():
+            raise StoreError(f"This job runs on the machine {host}: cancel it there.")
+        if (process := _worker(store, job)) is not None:
+            _stop(store, job, process, GRACE if worker.get("engine") == "slurm" else 0.0)
+        with plainly(store.root), store.lock(f"submit-{job}"):
+            # The job may have ended between the look and the kill; what it said then stands.
+            if not _read(store, job, "outcome.json"):
+                if store.is_locked(f"job-{job}") or not _same(worker, _read(store, job, "worker.json")):
+                    raise StoreError("This job could not be stopped, or was started again meanwhile: it goes on.")
                 _end(store, job, "cancelled", "Cancelled. What was finished is kept.")
     return find(store, job)
+
+
+def _stop(store: Store, job: str, process: psutil.Process, grace: float) -> None:
+    """Kill a process and all that it started. Within so many seconds of grace it can end by itself."""
+    family = [process, *process.children(recursive=True)]
+    if grace:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+        psutil.wait_procs([process], timeout=grace)
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    _until_gone(store, job, family)
+
+
+def _same(worker: dict, other: dict) -> bool:
+    """Whether two looks at worker.json saw one process; it writes itself down after whoever started it did."""
+    born, again = worker.get("born", 0.0), other.get("born", 0.0)
+    return worker.get("pid") == other.get("pid") and abs(born - again) < 1
 
 
 def _until_gone(store: Store, job: str, family: list[psutil.Process]) -> None:
@@ -457,4 +482,6 @@ def plain_sentence(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
+    if os.environ.get("UNLEARN_ENGINE") == "slurm":  # the others' tasks end with this process
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("cancelled"))
     work(sys.argv[1], sys.argv[2])
