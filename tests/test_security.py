@@ -1,5 +1,6 @@
 """What SECURITY.md promises of versions, secrets, paths and the settings that the program ships."""
 
+import ast
 import os
 import re
 import subprocess
@@ -80,6 +81,19 @@ def test_the_settings_that_ship_are_closed():
     assert server["enableCORS"] and server["enableXsrfProtection"] and not server["enableStaticServing"]
     assert said["client"]["showErrorDetails"] == "none" and said["client"]["disableDataExport"]
     assert not said["browser"]["gatherUsageStats"]
+
+
+def test_no_page_offers_more_than_the_server_takes():
+    """A box that takes a file goes by the setting of the server, or says less; and SECURITY.md says the number."""
+    most = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["server"]["maxUploadSize"]
+    offered = []
+    for file in (ROOT / "pages").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("file_uploader"):
+                said = [word.value for word in node.keywords if word.arg == "max_upload_size"]
+                offered.append(ast.literal_eval(said[0]) if said else most)  # a name instead of a number fails here
+    assert len(offered) >= 4 and max(offered) == most
+    assert f"up to {most} MB" in SAID
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------

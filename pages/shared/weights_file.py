@@ -8,18 +8,18 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
+from pages.shared import access
 from pages.shared.text import escape
 from unlearn_core.experiment.own_weights import BadWeights
 from unlearn_core.params import BadValue
 from unlearn_core.store import StoreError
 
-MEGABYTES = 500  # of an uploaded file, which the server holds in memory
 SOME = 20  # faults that are listed
 Taken = TypeVar("Taken")
 
 
 def upload(label: str = "Weights", key: str | None = None):  # noqa: ANN201 - Streamlit does not name the type
-    return st.file_uploader(label, "safetensors", max_upload_size=MEGABYTES, key=key)
+    return st.file_uploader(label, "safetensors", disabled=not access.may("runner"), key=key)
 
 
 def take(check: Callable[[], Taken]) -> Taken | None:

@@ -3,18 +3,24 @@
 import base64
 import json
 import os
+import re
 import socket
 import threading
 import time
+import tomllib
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
 
 from pages.shared import access
-from tests.browser.conftest import Server, settle
+from tests.browser.conftest import ROOT, Server, settle
 from unlearn_core.store import Store
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -49,6 +55,34 @@ def test_a_foreign_name_and_a_foreign_page_get_no_connection(serve, store):
     ):
         assert shake_hands(port, host) in (400, 403)
     assert shake_hands(port, f"127.0.0.1:{port}", Origin="http://evil.example") == 403
+
+
+def test_a_file_beyond_the_limit_is_refused_before_it_is_read(serve, store):
+    """Asked as an open page asks, with its visit and its token, of a server with the settings that ship."""
+    address = serve(store.root).url.removeprefix("http://")
+    with connect(f"ws://{address}/_stcore/stream", origin=f"http://{address}", subprotocols=["streamlit"]) as line:
+        asked, told = BackMsg(), ForwardMsg()
+        asked.rerun_script.query_string = ""
+        line.send(asked.SerializeToString())
+        while told.WhichOneof("type") != "new_session":
+            told.ParseFromString(line.recv(timeout=60))
+        visit = told.new_session.initialize.session_id
+        answer = urllib.request.urlopen(f"http://{address}/_stcore/health")  # noqa: S310
+        token = re.search("_streamlit_xsrf=([^;]+)", answer.headers["Set-Cookie"]).group(1).strip('"')
+        limit = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["server"]["maxUploadSize"] << 20
+        said = []
+        for length in (limit + 1, 100):
+            about = f"Host: {address}\r\nContent-Length: {length}\r\nCookie: _streamlit_xsrf={token}\r\n"
+            about += f"X-Xsrftoken: {token}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+            with socket.create_connection(address.split(":"), timeout=20) as sent:
+                sent.sendall(f"PUT /_stcore/upload_file/{visit}/1 HTTP/1.1\r\n{about}\r\n".encode())
+                if length == 100:
+                    sent.sendall(
+                        b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n'.ljust(93, b"a")
+                    )
+                    sent.sendall(b"\r\n--x--")
+                said.append(int(sent.recv(64).split()[1]))
+    assert said == [413, 204]
 
 
 def test_a_server_that_others_can_reach_shows_one_sentence(page, serve, filled_store, monkeypatch):

@@ -47,6 +47,15 @@ def test_a_file_is_opened_marked_and_only_read(open_page, store, written, unbank
     assert any("Recorded study" in c.value and "was not run here" in c.value for c in at.sidebar.caption)
 
 
+def test_a_viewer_has_no_box_for_a_file(open_page, store, monkeypatch):
+    def off(at) -> dict:
+        return {box.label: box.disabled for box in at.get("file_uploader")}
+
+    assert set(off(open_page("start", store.root, own="yes")).values()) == {False}
+    monkeypatch.setenv("UNLEARN_ROLE", "viewer")
+    assert set(off(open_page("start", store.root, own="yes")).values()) == {True}
+
+
 @pytest.mark.parametrize(("page", "label"), [("plan", "Measure the landscape"), ("explore", "Compare all scores")])
 def test_work_is_started_on_ones_own_study_only(
     open_page, written, unbanked_store, unbanked_study, tmp_path, page, label
