@@ -31,7 +31,7 @@ import numpy as np
 from unlearn_core import jobs, trash
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
-from unlearn_core.store import Draft, Result, Store, StoreError, find_fault
+from unlearn_core.store import Draft, Result, Store, StoreError, find_fault, plainly
 
 HOWS = ("error", "full", "kill")
 WATCHED = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "fsync"}
@@ -51,6 +51,8 @@ def fulfil(store: Store, spec: AtRandom, tell: Callable = lambda *about: None) -
     return store.remember(spec, content)
 
 
+if __name__ == "__main__" and sys.argv[1].startswith("import"):
+    from unlearn_core.experiment.bundle import placing
 # The real one brings torch along, with which a process takes long to fork.
 sys.modules["unlearn_core.experiment"] = SimpleNamespace(fulfil=fulfil)
 
@@ -61,7 +63,7 @@ def inject(root: Path, at: int, how: str) -> Callable[[], bool]:
 
     def hook(event: str, args: tuple) -> None:
         nonlocal count
-        if event not in WATCHED or not any(_inside(a, root) for a in args[:2]):
+        if event not in WATCHED or not any(_inside(a, root) for a in _paths(event, args)):
             return
         count += 1
         if count < at:
@@ -88,6 +90,13 @@ def _tell_of_flushes() -> None:
         flushed(handle)
 
     os.fsync = fsync
+
+
+def _paths(event: str, args: tuple) -> tuple:
+    """What an event is about. Who removes a whole folder names what is in it from an open folder."""
+    if event in ("os.remove", "os.rmdir") and isinstance(args[1], int) and args[1] >= 0:
+        return (os.path.join(os.readlink(f"/proc/self/fd/{args[1]}"), os.fsdecode(args[0])),)
+    return args[:2]
 
 
 def _inside(path: object, root: Path) -> bool:
@@ -160,6 +169,34 @@ def remove_and_undo(root: Path) -> None:
     undo(store)
 
 
+def in_the_trash(root: Path) -> None:
+    finished(root)
+    trash.move(Store(root), "Study", "A study", [f"results/AtRandom/{key(each)}" for each in STUDY])
+
+
+def empty(root: Path) -> None:
+    trash.empty(Store(root))
+
+
+def lighter(root: Path) -> None:
+    """A store with a result that came in a file without one of its parts."""
+    folder = fulfil(Store(root), TINY).folder
+    (folder / "arrays.safetensors").unlink()
+    about = json.loads((folder / "manifest.json").read_text())
+    del about["files"]["arrays.safetensors"]
+    (folder / "manifest.json").write_text(json.dumps(about | {"lacks": ["arrays.safetensors"]}))
+
+
+def place(root: Path) -> None:
+    """What an import does with a result, once it is checked."""
+    store = Store(root)
+    with plainly(root), store.lock("import"):
+        staged = Store(root / "staging" / "import.aside")
+        placing._place(store, fulfil(staged, TINY).folder)
+        shutil.rmtree(staged.root)
+    store.sweep()
+
+
 def look(root: Path) -> None:
     """What a page does that only shows what there is: it must go on, whatever the disk refuses."""
     store = Store(root)
@@ -177,6 +214,8 @@ SCENARIOS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] 
     "resume a job": (started, resume),
     "remove a job": (started, remove),
     "remove a study and undo it": (finished, remove_and_undo),
+    "empty the trash": (in_the_trash, empty),
+    "import over a lighter result": (lighter, place),
 }
 LISTED = ("cancel a job", "resume a job", "do the work of a job")  # whose job must be there afterwards
 
@@ -213,7 +252,18 @@ def _faults_of(scenario: str, place: Path, ended: Ended) -> list[str]:
     if scenario in LISTED and [job.key for job in there] != [key(TINY)]:
         found.append("the job is lost")
     found += [f"the job is {job.state}" for job in there if job.active and job.state != "starting"]
-    return found + (_half(store) if scenario == "remove a study and undo it" else [])
+    if scenario == "remove a study and undo it":
+        found += _half(store)
+    if scenario == "empty the trash":
+        undo(store)
+        if len([each for each in STUDY if store.find(each)]) == 1:
+            found.append("half of an entry is gone")
+    if scenario == "import over a lighter result":
+        store.sweep()
+        if not store.find(TINY):
+            found.append("neither of the two is there")
+        found += [f"{each.name} is left" for each in (store.root / "staging").iterdir()]
+    return found
 
 
 def _half(store: Store) -> list[str]:

@@ -24,6 +24,8 @@ POINTS = {
     "resume a job": 20,
     "remove a job": 12,
     "remove a study and undo it": 40,
+    "empty the trash": 20,
+    "import over a lighter result": 40,
 }
 LAST = 45  # points of a worker that makes a result, and some more
 

@@ -10,24 +10,21 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from unlearn_core import room
 from unlearn_core.data import kept
-from unlearn_core.experiment.bundle.contents import RECORDED
+from unlearn_core.experiment.bundle.contents import LOCK, RECORDED
 from unlearn_core.experiment.forget_sets import bring_names
 from unlearn_core.experiment.views import OpenStudy
-from unlearn_core.store import Result, Store, StoreError, below, find_fault, flush, write_whole
+from unlearn_core.store import Result, Store, below, find_fault, flush, write_whole
 
 
 def publish(store: Store, staged: Store, study: OpenStudy, sheet: dict) -> None:
     """Mark a staged study as recorded and rename every result into place, the study last, and give its sets their
     names. `sheet` is the checked bundle.json. Where something fails, what was placed is taken back.
 
-    Raises StoreError where the store has no room, and OSError for what the disk says.
+    Raises OSError for what the disk says.
     """
     imported = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     write_whole(study.result.folder / f"{RECORDED}.json", json.dumps({"imported": imported}))
-    if full := room.too_full(store.root, room.taken(staged.root).results):
-        raise StoreError(full)
     undo: list[Callable[[], None]] = []
     data = sheet["data"]
     try:
@@ -53,23 +50,28 @@ def publish(store: Store, staged: Store, study: OpenStudy, sheet: dict) -> None:
 
 def _place(store: Store, folder: Path) -> Callable[[], None] | None:
     """Rename a staged result into place; returns what takes it back. None where the store keeps the one that it has:
-    unless that is damaged, or lacks files that this one has.
+    unless that is damaged, or lacks files that this one has. One that lacks some lies in staging until the sweep, which
+    puts it back where nothing has come into its place.
     """
-    target, before = store.root / "results" / folder.parent.name / folder.name, None
+    target = store.root / "results" / folder.parent.name / folder.name
+    before = store.root / "staging" / f"{LOCK}.{folder.name}.{uuid.uuid4().hex[:8]}"
 
     def take_back() -> None:
-        shutil.rmtree(target, ignore_errors=True)
-        if before is not None:
+        if not folder.is_dir():  # it is in its place
+            shutil.rmtree(target, ignore_errors=True)
+        if before.is_dir():
             os.rename(before, target)
 
     with store.lock(folder.name):
-        if target.is_dir() and find_fault(target) is None and set(Result(target).lacks) <= set(Result(folder).lacks):
+        if target.is_dir() and find_fault(target) is not None:
+            store.set_aside(target, held=True)
+        there = target.is_dir()
+        if there and find_fault(target) is None and set(Result(target).lacks) <= set(Result(folder).lacks):
             return None
         for file in (*folder.iterdir(), folder):
             flush(file)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_dir():
-            before = store.root / "quarantine" / f"{folder.name}.{uuid.uuid4().hex[:8]}"
+        if there:
             os.rename(target, before)
         try:
             os.rename(folder, target)

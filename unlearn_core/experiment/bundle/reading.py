@@ -16,7 +16,7 @@ import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +25,7 @@ import pyarrow.parquet
 import torch
 from safetensors import SafetensorError, safe_open
 
+from unlearn_core import room
 from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.images import DataError
 from unlearn_core.data.own import NAME, place_of
@@ -35,6 +36,7 @@ from unlearn_core.experiment.bundle.contents import (
     FORMAT,
     KINDS,
     LABEL_FILES,
+    LOCK,
     RECORDED,
     WEIGHTS,
     belongs,
@@ -52,7 +54,6 @@ MOST_FILES = 100_000
 RATIO = 50  # arrays shrink to two thirds; what shrinks this far is no study
 MOST_TEXT = 16 << 20  # bytes of one JSON file
 MOST_NAMES = 10_000  # of forget sets
-LOCK = "import"  # held while a file is looked into, so that a sweep leaves its staging folder alone
 MOST_CELLS = 20_000_000  # of one table, which may be large without taking room in the file
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 TABLES_PACKED = {"SNAPPY", "UNCOMPRESSED"}
@@ -63,8 +64,8 @@ def import_bundle(store: Store, source: str | Path | BinaryIO) -> str:
     """Place the study of a file in a store, marked as recorded, and return its key; a study that is there stays as it
     is. `source` is a path or an open file.
 
-    Raises BadValue, one plain sentence, for a file that is not whole, not a study, or holds anything else; then nothing
-    was placed.
+    Raises BadValue, one plain sentence, for a file that is not whole, not a study, or holds anything else, and
+    StoreError where the store has no room; then nothing was placed.
     """
     try:
         held = store.lock(LOCK).acquire()
@@ -75,6 +76,9 @@ def import_bundle(store: Store, source: str | Path | BinaryIO) -> str:
         try:
             with _opened(source) as archive:
                 members = _checked_names(archive)
+                size = sum(info.file_size for name, info in members.items() if name.startswith("results/"))
+                if full := room.too_full(store.root, size):
+                    raise StoreError(full)
                 sheet = _sheet(archive, members)
                 staged = Store(aside)
                 for each, digest in sheet["results"].items():
@@ -85,11 +89,13 @@ def import_bundle(store: Store, source: str | Path | BinaryIO) -> str:
             study = _whole(staged, sheet["study"])
             _check_images(store, study, sheet["data"])
             publish(store, staged, study, sheet)
-            return study.key
         except OSError as error:
             raise StoreError(f"The study cannot be placed in the store: {error.strerror or error}.") from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+    with suppress(OSError):
+        store.sweep()  # what made room for a fuller one
+    return study.key
 
 
 def _bad(what: str) -> BadValue:
