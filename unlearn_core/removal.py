@@ -215,12 +215,15 @@ def _everything(store: Store) -> Iterator[tuple[str, About]]:
                 yield f"results/{kind}/{folder.name}", _about(folder)
 
 
-@lru_cache(maxsize=100_000)  # a key is the checksum of a spec, so what it is about never changes
 def _about(folder: Path) -> About:
-    try:
-        return _read(json.loads((folder / "spec.json").read_text()))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return About()  # nothing leads there by it
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return _of(folder)
+    return About()  # nothing leads there by it now; it is read again, for a disk may fail once
+
+
+@lru_cache(maxsize=100_000)  # a key is the checksum of a spec, so what it is about never changes
+def _of(folder: Path) -> About:
+    return _read(json.loads((folder / "spec.json").read_text()))
 
 
 def _read(spec: dict) -> About:
