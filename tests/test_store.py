@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unlearn_core import params
+from unlearn_core import __version__, params
 from unlearn_core import store as store_module
 from unlearn_core.forget import AtRandom, OfClass, Picked
 from unlearn_core.params import BadValue, Spec, key, param, spec
@@ -72,7 +72,8 @@ def test_where_a_result_comes_from_is_recorded(store):
 
     manifest = store.remember(SPEC, slow, device="abacus").manifest()
     assert manifest["seconds"] == 12.5 and manifest["device"] == "abacus"
-    assert set(manifest["versions"]) >= {"torch", "numpy"}
+    assert set(manifest["versions"]) >= {"torch", "numpy", "scipy", "pandas", "pyarrow", "pillow", "optuna"}
+    assert manifest["versions"]["unlearning-workbench"] == __version__
     folder = store.find(SPEC).folder
     assert {n: s for n, (s, _) in manifest["files"].items()} == {
         p.name: p.stat().st_size for p in folder.iterdir() if p.name != "manifest.json"
@@ -502,3 +503,16 @@ def test_a_lock_is_freed_when_its_holder_dies(store):
         run.kill()
         run.wait()
     assert not store.is_locked("x")
+
+
+def test_what_another_machine_made_at_the_same_time_stays(store, tmp_path):
+    """A lock does not reach across every shared disk: both make it, and the second takes the one that is there."""
+    spec, other = AtRandom(size=7), Store(tmp_path / "other")
+    first = other.remember(spec, lambda draft: draft.arrays(x=np.arange(7)))
+
+    def make(draft):
+        shutil.copytree(first.folder, store.root / "results" / "AtRandom" / key(spec))
+        draft.arrays(x=np.zeros(7))
+
+    assert store.remember(spec, make).arrays()["x"].tolist() == list(range(7))
+    assert os.listdir(store.root / "staging") == os.listdir(store.root / "quarantine") == []

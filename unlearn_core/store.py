@@ -31,14 +31,16 @@ import platformdirs
 from filelock import FileLock, Timeout
 from safetensors.numpy import load_file, save
 
-from unlearn_core import room
+from unlearn_core import __version__, room
 from unlearn_core.params import BadValue, Spec, build, canonical, key, plain
 
 LAYOUT = 1
 KEY = re.compile(r"[0-9a-f]{32}")
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # no separator, no "..", nothing hidden
 LOOK_AGAIN = 1.0  # seconds that whoever finds a damaged result waits for its lock
-RECORDED = ("torch", "torchvision", "numpy", "scikit-learn", "umap-learn")
+RECORDED = (
+    "torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn", "pandas", "pyarrow", "pillow", "optuna",
+)  # fmt: skip
 
 
 def default_root() -> Path:
@@ -331,20 +333,44 @@ class Store:
             if full := room.too_full(self.root, sum(file.stat().st_size for file in staging.iterdir())):
                 raise StoreError(full)
             place.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(staging, place)
+            try:
+                os.rename(staging, place)
+            except OSError as error:
+                # Locks do not reach across all shared disks: another machine made the same, and the first one stays.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or find_fault(place) is not None:
+                    raise
             flush(place.parent)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         return Result(place)
 
     def sweep(self) -> int:
-        """Remove what killed writers left in staging; returns how many folders went."""
+        """Remove what killed writers left in staging; returns how many folders went. A whole result that was to make
+        room for a fuller one goes back where that never came.
+        """
         gone = 0
         for folder in (self.root / "staging").iterdir():
-            if not self.is_locked(folder.name.split(".")[0]):
+            of, _, rest = folder.name.partition(".")
+            if not self.is_locked(of):
+                if KEY.fullmatch(result_key := rest.partition(".")[0]) and not self._put_back(folder, result_key):
+                    continue
                 shutil.rmtree(folder, ignore_errors=True)
                 gone += 1
         return gone
+
+    def _put_back(self, folder: Path, result_key: str) -> bool:
+        """Whether it is back in its place, or something is there already; not while somebody writes there."""
+        with suppress(OSError, Timeout), self.lock(result_key).acquire(timeout=0):
+            with suppress(
+                FileNotFoundError, ValueError, LookupError, TypeError
+            ):  # a sweep that was killed left some of it
+                place = below(self.root, "results", json.loads((folder / "spec.json").read_text())["spec"], result_key)
+                if not place.exists():
+                    os.rename(folder, place)
+                    flush(place.parent)
+                    self._open(place, held=True)
+            return True
+        return False
 
 
 def _looks(place: Path) -> tuple | None:
@@ -402,7 +428,7 @@ def provenance(device: str | Callable[[], dict]) -> dict:
         "python": platform.python_version(),
         "machine": platform.machine(),
         **({"device": device} if isinstance(device, str) else device()),
-        "versions": {name: version(name) for name in RECORDED},
+        "versions": {"unlearning-workbench": __version__} | {name: version(name) for name in RECORDED},
     }
 
 
