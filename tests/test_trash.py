@@ -14,7 +14,7 @@ from unlearn_core import jobs, removal, room, trash
 from unlearn_core.cli import app
 from unlearn_core.data import Data
 from unlearn_core.experiment import OpenStudy, Study, forget_sets, studies
-from unlearn_core.experiment.bundle import export, import_bundle
+from unlearn_core.experiment.bundle import export, import_bundle, reading
 from unlearn_core.experiment.bundle.contents import needed
 from unlearn_core.experiment.saved_plans import remove, save, saved
 from unlearn_core.experiment.soundness import look
@@ -286,6 +286,7 @@ def test_a_study_that_came_in_a_file_keeps_what_it_needs(filled, filled_study, t
     assert import_bundle(filled, tmp_path / "study.zip") == key(filled_study)
     with monkeypatch.context() as patch, pytest.raises(StoreError, match="UNLEARN_STORE_LIMIT"):
         patch.setenv(room.LIMIT, "0.0001")
+        patch.setattr(reading, "_take", lambda *_: pytest.fail("it was unpacked"))
         import_bundle(Store(tmp_path / "small"), tmp_path / "study.zip")
     said = removal.restore(filled, entry.id)
     assert "made anew: these stay" in said and OpenStudy.open(filled, key(filled_study)).pixels.size
@@ -460,6 +461,28 @@ def test_a_job_that_would_go_beyond_the_limit_is_not_begun(store, monkeypatch):
         jobs.submit(store, AtRandom(size=10))
     assert jobs.listing(store) == []
     assert jobs.find(store, jobs.submit(store, AtRandom(size=7))).state == "done"  # what is there needs no room
+
+
+def test_a_disk_that_failed_once_is_asked_again_what_a_result_is_about(filled, monkeypatch):
+    """A read that fails says nothing of a result, and the next one counts."""
+    study = next(filled.results("Study"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
+        assert removal._about(study.folder) == removal.About()
+    assert removal._about(study.folder).training
+
+
+def test_what_was_set_aside_as_damaged_is_counted_named_and_emptied(store, monkeypatch):
+    places = three(store)
+    (store.root / places[0] / "arrays.safetensors").write_bytes(b"x" * 300_000)
+    assert store.find(AtRandom(size=7)) is None and len(trash.damaged(store)) == 1
+    monkeypatch.setenv(room.LIMIT, "0.0002")
+    said = room.too_full(store.root)
+    assert "none of them by the trash and 0.3 MB by what was set aside as damaged: empty the trash, or" in said
+    assert trash.empty(store, older_than=1) == (0, 0)
+    count, size = trash.empty(store)
+    assert count == 1 and size > 300_000 and not trash.damaged(store) and room.too_full(store.root) == ""
+    assert [store.find(AtRandom(size=n)) is None for n in (7, 8, 9)] == [True, False, False]
 
 
 @pytest.mark.parametrize("said", ["much", "-1", "0", "nan", "inf", "1e400", "20 GB"])

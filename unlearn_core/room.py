@@ -69,7 +69,9 @@ def too_full(root: Path, more: float = 0.0) -> str:
     about = "about " if more >= SMALL else ""
     needs = f"This needs {about}{in_words(more)} more, and the store" if more else "The store"
     trash = f"{in_words(room.trash)} of them by the trash" if room.trash else "none of them by the trash"
-    way = "empty the trash" if room.trash else "remove studies and empty the trash"
+    if room.quarantine:
+        trash += f" and {in_words(room.quarantine)} by what was set aside as damaged"
+    way = "empty the trash" if room.trash or room.quarantine else "remove studies and empty the trash"
     used = in_words(room.used)
     return f"{needs} may take {in_words(most)} ({LIMIT}), where {used} are used, {trash}: {way}, or raise the limit."
 

@@ -30,6 +30,7 @@ FOLDER = "trash"
 RECORD = "record.json"
 # Of what can be in it: the name there, of which the first points are the separators of its place.
 THING = re.compile(r"results\.[A-Za-z_]\w*\.[0-9a-f]{32}|jobs\.[0-9a-f]{32}|plans\.[0-9a-f]{32}\.json", re.ASCII)
+DAY = 86_400  # seconds
 IN_USE = "It is being written right now: wait until that is done."
 
 
@@ -152,18 +153,34 @@ def drop(store: Store, entry: str) -> None:
 
 
 def empty(store: Store, older_than: float = 0.0) -> tuple[int, int]:
-    """Take all entries away for good, or those removed more than so many days ago: how many, and their bytes."""
+    """Take all entries away for good, or those removed more than so many days ago, and what was set aside as damaged:
+    how many, and their bytes.
+    """
     count, size = 0, 0
     with _alone(store):
         for entry in older(entries(store), older_than):
             _erase(store, store.root / FOLDER / entry.id)
             count, size = count + 1, size + entry.bytes
+        inside = room.sizes(store.root / "quarantine")
+        for name, since in damaged(store).items():
+            if not older_than or time.time() - since > older_than * DAY:
+                _erase(store, store.root / "quarantine" / name)
+                count, size = count + 1, size + inside.get(name, 0)
     return count, size
+
+
+def damaged(store: Store) -> dict[str, float]:
+    """Name -> since when (seconds since 1970) it lies in quarantine, of all that was found damaged and set aside."""
+    found = {}
+    for folder in (store.root / "quarantine").iterdir():
+        with suppress(FileNotFoundError):  # it may be on its way out
+            found[folder.name] = folder.lstat().st_mtime
+    return found
 
 
 def older(found: Iterable[Entry], days: float) -> list[Entry]:
     """Those that were removed more than so many days ago; all for 0."""
-    return [entry for entry in found if not days or time.time() - entry.removed > days * 86_400]
+    return [entry for entry in found if not days or time.time() - entry.removed > days * DAY]
 
 
 @contextmanager
@@ -209,7 +226,7 @@ def _erase(store: Store, folder: Path) -> None:
     """Out of the trash at once and whole; what a killed one leaves in staging is swept from there."""
     gone = store.root / "staging" / f"{FOLDER}.{uuid.uuid4().hex[:8]}"
     os.rename(folder, gone)
-    shutil.rmtree(gone)
+    gone.unlink() if gone.is_symlink() else shutil.rmtree(gone)
 
 
 def _carry(store: Store, place: str, folder: Path, held: bool) -> bool:

@@ -83,12 +83,19 @@ def others() -> None:
 
 
 def draw() -> None:
-    """What is in the trash, folded away; nothing where nothing was ever removed."""
-    found = trash.entries(state.store())
+    """What was found damaged, and what is in the trash, folded away; nothing where there is neither."""
+    found, damaged = trash.entries(state.store()), trash.damaged(state.store())
     if said := st.session_state.pop(SAID, ""):
         st.caption(f":material/info: {escape(said)}")
         st.session_state[folds.key("trash")] = True  # so that the way back is in sight
-    if not found:
+    if damaged:
+        one, since = len(damaged) == 1, ago(max(damaged.values()))
+        were = "1 result was" if one else f"{len(damaged):,} results were"
+        st.caption(
+            f":material/healing: {were} found damaged and set aside, {'' if one else 'the last one '}{since}. What is "
+            "damaged is made anew when it is asked for; what was set aside goes when the trash is emptied."
+        )
+    if not found and not damaged:
         return
     size = in_words(sum(entry.bytes for entry in found))
     with folds.fold("trash", f"Trash ({len(found):,}, {size})", ":material/delete:") as box:
@@ -98,7 +105,7 @@ def draw() -> None:
         page = st.pagination(-(-len(found) // PER_PAGE), key="trash.page") if len(found) > PER_PAGE else 1
         for entry in found[(page - 1) * PER_PAGE : page * PER_PAGE]:
             _line(entry)
-        _empty(found)
+        _empty(found, damaged)
 
 
 def _line(entry: Entry) -> None:
@@ -113,7 +120,7 @@ def _line(entry: Entry) -> None:
                 _do(lambda: _restored(entry.id))
 
 
-def _empty(found: list[Entry]) -> None:
+def _empty(found: list[Entry], damaged: dict[str, float]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         days = st.selectbox("What to empty", list(AGES), format_func=AGES.get, key="trash.age", width=220)
         if access.button("Empty the trash", "admin", key="trash.empty", icon=":material/delete_forever:"):
@@ -123,9 +130,10 @@ def _empty(found: list[Entry]) -> None:
     gone = trash.older(found, days)
     size = in_words(sum(entry.bytes for entry in gone))
     count = f"**{len(gone):,} of {len(found):,}** in the trash"
-    st.markdown(f"{count}, {size}, will be gone for good. This cannot be undone.")
+    also = ", and what was set aside as damaged" if damaged else ""
+    st.markdown(f"{count}, {size}{also}, will be gone for good. This cannot be undone.")
     with st.container(horizontal=True):
-        if access.button("Empty for good", "admin", key="trash.gone", type="primary", disabled=not gone):
+        if access.button("Empty for good", "admin", key="trash.gone", type="primary", disabled=not (gone or damaged)):
             _do(lambda: _emptied(days))
         if st.button("Keep them", key="trash.keep"):
             _do(lambda: "")
@@ -165,4 +173,4 @@ def _restored(entry: str) -> str:
 def _emptied(days: int) -> str:
     access.need("admin")
     count, size = trash.empty(state.store(), days)
-    return f"{count:,} {'removal is' if count == 1 else 'removals are'} gone for good, {in_words(size)}."
+    return f"{count:,} {'thing is' if count == 1 else 'things are'} gone for good, {in_words(size)}."

@@ -10,6 +10,7 @@ from tests.pages.test_runs import add_job, ended, words
 from unlearn_core import jobs, trash
 from unlearn_core.experiment import LayerCka, studies
 from unlearn_core.experiment.saved_plans import save, saved
+from unlearn_core.forget import AtRandom
 from unlearn_core.params import key, plain
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store
@@ -82,6 +83,19 @@ def test_emptying_asks_first(open_page, store):
     at.selectbox(key="trash.age").select(0).run()
     at.button(key="trash.gone").click().run()
     assert trash.entries(store) == [] and fold(at) == "" and saved(store) == [Plan()]
+
+
+def test_a_result_that_was_found_damaged_is_said_until_the_trash_is_emptied(open_page, store):
+    spec = AtRandom(size=7)
+    folder = store.remember(spec, lambda draft: draft.json("note", {})).folder
+    assert "damaged" not in " ".join(c.value for c in open_page("runs", store.root).caption)
+    (folder / "note.json").write_text("x")
+    assert store.find(spec) is None  # as any page that asks for it finds it
+    at = open_page("runs", store.root)
+    assert any("1 result was found damaged and set aside, just now." in c.value for c in at.caption)
+    at.button(key="trash.empty").click().run()
+    at.button(key="trash.gone").click().run()
+    assert not any("damaged" in c.value for c in at.caption) and not trash.damaged(store)
 
 
 def test_a_job_in_the_way_is_one_sentence(open_page, store):

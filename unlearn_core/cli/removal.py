@@ -86,7 +86,7 @@ def empty(
     ] = 0.0,
     store: StoreOption = None,
 ) -> None:
-    """Take what is in the trash away for good: this cannot be undone."""
+    """Take what is in the trash, and what was set aside as damaged, away for good: this cannot be undone."""
     from unlearn_core import trash
 
     count, size = trash.empty(open_store(store), older_than)
