@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -242,11 +243,38 @@ def test_an_old_manifest_is_read(store):
     new = {"device_name", "cpu_capability", "threads", "together", "matmul_precision", "cudnn_tf32"}
     assert new < set(manifest)
     old = {name: value for name, value in manifest.items() if name not in new}
+    old["versions"] = {name: old["versions"][name] for name in ("torch", "numpy")}  # all that it named once
     (folder / "manifest.json").write_text(json.dumps(old))
     assert store.find(SMALL).manifest() == old
     found = verify(store, key(SMALL))
     assert (found["verdict"], found["same_machine"], set(found["provenance"])) == ("same bits", False, new)
     assert found["provenance"]["device_name"] == [None, processor()]
+    old["versions"]["torch"] = "2.0"
+    (folder / "manifest.json").write_text(json.dumps(old))
+    assert "versions" in verify(store, key(SMALL))["provenance"]
+
+
+def test_a_gpu_is_asked_for_kernels_that_repeat_themselves(monkeypatch):
+    monkeypatch.setenv("UNLEARN_DEVICE", "cuda")
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # so that it is as it was afterwards
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    for name, value in (("deterministic", False), ("benchmark", True), ("allow_tf32", True)):
+        monkeypatch.setattr(torch.backends.cudnn, name, value)
+    assert pick_device().type == "cuda"
+    chosen = torch.backends.cudnn
+    assert chosen.deterministic and not chosen.benchmark and not chosen.allow_tf32
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_a_result_of_a_gpu_is_the_same_there_again(store, monkeypatch, model):
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    monkeypatch.setenv("UNLEARN_DEVICE", "cuda")
+    spec = SMALL.but(model=model)
+    fulfil(store, spec)
+    assert verify(store, key(spec))["verdict"] == "same bits"
 
 
 # -- how things are compared -------------------------------------------------------------------------------------------

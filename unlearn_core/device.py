@@ -18,6 +18,9 @@ def pick_device() -> torch.device:
     if device.type == "cuda":
         # Else cuDNN rounds what convolutions are given to 10 bits, unasked: TF32. Who wants speed asks for bfloat16.
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        # The same kernels every time, and no race between them. cuBLAS reads its setting when CUDA starts.
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return device
 
 
@@ -63,7 +66,8 @@ def numerics() -> dict:
         "matmul_precision": torch.get_float32_matmul_precision(),
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,
     }
-    return found | ({"cuda": torch.version.cuda} if device.type == "cuda" else {})
+    on_cuda = {"cuda": torch.version.cuda, "cudnn_deterministic": torch.backends.cudnn.deterministic}
+    return found | (on_cuda if device.type == "cuda" else {})
 
 
 @cache

@@ -26,7 +26,16 @@ GIVEN = {
 }
 # What a manifest says of the machine, and of how the work was laid out there: bits are promised where all are the same.
 MACHINE = ("machine", "device", "device_name", "cpu_capability")
-LAID_OUT = ("python", "threads", "together", "matmul_precision", "cudnn_tf32", "cuda", "versions")
+LAID_OUT = (
+    "python",
+    "threads",
+    "together",
+    "matmul_precision",
+    "cudnn_tf32",
+    "cuda",
+    "cudnn_deterministic",
+    "versions",
+)
 # By the verdict, and whether it was made in the same way: on such a machine, laid out alike, with the same versions.
 SAYS = {
     ("same bits", True): "Made again in the same way, it is the same to the last bit.",
@@ -59,6 +68,8 @@ def verify(store: Store, result_key: str, tell: Tell = silent) -> dict:
         compared, now = compare(stored, made), made.manifest()
     pairs = {name: [then.get(name), now.get(name)] for name in (*MACHINE, *LAID_OUT)}
     changed = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    if then.get("versions") and not _changed(*pairs["versions"]):
+        changed.pop("versions", None)
     furthest = compared.found[0] if compared.found else None
     return {
         "key": result_key,
@@ -74,6 +85,11 @@ def verify(store: Store, result_key: str, tell: Tell = silent) -> dict:
         "seconds": now["seconds"],
         "says": SAYS[compared.verdict, changed.keys() <= {"together"}],
     }
+
+
+def _changed(then: dict, now: dict) -> bool:
+    """Whether a version is another one; what an old manifest does not name is no difference."""
+    return any(then[name] != now[name] for name in then.keys() & now.keys())
 
 
 def _stored(store: Store, result_key: str) -> Result:
