@@ -52,6 +52,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: LONGEST.index(file) if (file := "/".join(item.path.parts[-2:])) in LONGEST else 99)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What a test recorded as `summary` is said at the end, for what it prints is seen of failures only."""
+    for report in terminalreporter.getreports("passed"):
+        for name, said in report.user_properties:
+            if name == "summary" and report.when == "call":
+                terminalreporter.write_line(said)
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory) -> Dataset:
     """scikit-learn's digits as the program uses them. Read-only."""

@@ -18,7 +18,7 @@ INPUTS = {
 
 
 @pytest.mark.parametrize("name", PARSERS)
-def test_odd_inputs_are_taken_or_refused_in_one_sentence(name, tmp_path):
+def test_odd_inputs_are_taken_or_refused_in_one_sentence(name, tmp_path, record_property):
     parser = PARSERS[name](tmp_path)
 
     @settings(
@@ -37,7 +37,7 @@ def test_odd_inputs_are_taken_or_refused_in_one_sentence(name, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a decoder says of a damaged file
         ask()
-    print(f"{name}: {sum(counts.values())} inputs, {counts[True]} accepted")
+    record_property("summary", f"fuzz of {name}: {sum(counts.values())} inputs, {counts[True]} accepted")
     # Both ends are reached: neither are all inputs hopeless nor is nothing refused.
     assert counts[True] and counts[False]
 

@@ -190,11 +190,67 @@ def test_what_an_address_names_never_reaches_the_disk(name, store, tmp_path):
             ask()
 
 
+# Joins of a folder with a name that is no constant and no name of a file that was found there, and does not go through
+# `below`: what each name is, so that it cannot lead elsewhere.
+JOINS = {
+    "data/builtin.py": {"cls.filename", "file", "name"},  # torchvision's, and the rows of DATASETS
+    "data/kept.py": {"IMAGES if has_images(place) else LABELS", "file"},  # constants
+    "data/loading.py": {"data.name"},  # a field of Data, which NAME has checked
+    "experiment/again.py": {"kind"},  # folders of the store
+    "experiment/bundle/placing.py": {"kind", "folder.parent.name"},  # of the staged store, built by `below`
+    "experiment/bundle/reading.py": {"file", "kind"},  # constants, and what `below` has unpacked
+    "experiment/bundle/writing.py": {"file", "name"},  # constants, and a manifest of this store
+    "experiment/rehearsal.py": {"data.name"},  # a row of DATASETS
+    "experiment/saved_plans.py": {"f'{hashlib.sha256(name.strip().casefold().encode()).hexdigest()[:32]}.json'"},
+    "experiment/soundness.py": {"kind", "key", "name", "f'{name}.lock'"},  # folders and locks of the store
+    "experiment/views.py": {"kind"},  # folders of the store
+    "jobs.py": {"job", "name", "stale", "about['spec']['spec']", "spec['spec']"},  # keys, constants, kinds of specs
+    "removal.py": {"job.key", "study_key", "kind", "place"},  # keys that were found, folders of the store
+    "room.py": {"name"},  # what a folder lists, and constants
+    "store.py": {
+        "name", "kind", "k", "result_key", "key(spec)",  # constants, manifests, identifiers, keys that KEY has checked
+        "f'{name}.json'", "f'{name}.parquet'", "f'{name}.safetensors'", "f'{key(spec)}.{uuid.uuid4().hex[:8]}'",
+    },
+    "trash.py": {"name", "entry.id", "other.id", "place"},  # folders of the store, places that THING has checked
+}  # fmt: skip
+FOLDERS = re.compile(r"(?:^|[.(])(?:root|folder|place|path|home|target|parent|aside)(?: / .*)?$")
+
+
+def joins(text: str) -> set[str]:
+    """The names that are joined to a folder in this source, as far as they are neither constants nor from a listing."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and FOLDERS.search(ast.unparse(node.left)):
+            found.add(node.right)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".joinpath", "os.path.join")):
+            found |= set(node.args)
+    return {ast.unparse(name) for name in found if not _is_given(name)}
+
+
+def _is_given(name: ast.expr) -> bool:
+    """A constant, a file's own name or a random one, or a text of such."""
+    if isinstance(name, ast.JoinedStr):
+        return all(_is_given(v.value if isinstance(v, ast.FormattedValue) else v) for v in name.values)
+    text = ast.unparse(name)
+    of_a_file = isinstance(name, ast.Attribute) and text in (
+        "folder.name", "file.name", "place.name", "each.name", "path.name", "type(spec).__name__",
+    )  # fmt: skip
+    random = text.startswith("uuid.uuid4().hex")
+    return isinstance(name, ast.Constant) or (isinstance(name, ast.Name) and text.isupper()) or of_a_file or random
+
+
 def test_there_is_one_way_from_a_name_to_a_place():
-    """Whoever takes a name from outside hands it to `below`; these are the modules that do."""
-    users = {
-        str(file.relative_to(ROOT / "unlearn_core"))
-        for file in (ROOT / "unlearn_core").rglob("*.py")
-        if re.search(r"\bbelow\(", file.read_text())
-    }
-    assert users >= {"store.py", "data/own.py", "experiment/bundle/reading.py", "experiment/bundle/contents.py"}
+    """Whoever joins a folder and a name from outside goes through `below`, or stands in JOINS with what the name is.
+    What is held is the spelling: a folder by another variable name is not seen.
+    """
+    core, found = ROOT / "unlearn_core", {}
+    for file in core.rglob("*.py"):
+        if names := joins(file.read_text()):
+            found[str(file.relative_to(core))] = names
+    assert found == JOINS
+
+
+def test_a_new_join_would_be_seen():
+    assert joins("store.root / 'results' / kind") == {"kind"} and joins("store.root / FOLDER / asked") == {"asked"}
+    assert joins("place / f'{name}.json'") == {"f'{name}.json'"} and joins("folder.joinpath(*names)") == {"*names"}
+    assert joins("place / 'a' / f'.{file.name}.x'") == joins("below(root, 'a', name)") == joins("a / b") == set()
