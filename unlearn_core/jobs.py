@@ -327,7 +327,8 @@ def cancel(store: Store, job: str) -> Job:
         with plainly(store.root), store.lock(f"submit-{job}"):
             # The job may have ended between the look and the kill; what it said then stands.
             if not _read(store, job, "outcome.json"):
-                if store.is_locked(f"job-{job}") or not _same(worker, _read(store, job, "worker.json")):
+                lives = store.is_locked(f"job-{job}") if process is None else _alive(process)
+                if lives or not _same(worker, _read(store, job, "worker.json")):
                     raise StoreError("This job could not be stopped, or was started again meanwhile: it goes on.")
                 _end(store, job, "cancelled", "Cancelled. What was finished is kept.")
     return find(store, job)
