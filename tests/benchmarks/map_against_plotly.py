@@ -1,8 +1,9 @@
 """The map of 50,000 points against Plotly's, in one browser: `python tests/benchmarks/map_against_plotly.py [POINTS]`
 
 Prints one JSON line a way: seconds from letting go of the mouse to the count on screen (the middle of five lassos),
-bytes up for one, bytes down until the first picture stands, and bytes down and seconds for other colours. Then a line
-with ratios. Needs a Chromium. Not a test: times depend on the machine, and on what else it does.
+bytes up for one, bytes down until the first picture stands, and bytes down for other colours; of the map also how long
+it draws its points, at first, in other colours and nearer. Then a line with ratios. Needs a Chromium. Not a test: times
+depend on the machine, and on what else it does.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def measured(browser, script: Path, address: str, field: str, recolour: str, cle
         page.wait_for_selector(field, timeout=60_000)
         settle(page)
         page.wait_for_timeout(4000)
-        down = counted.since()[1]
+        down, painted = counted.since()[1], {}
+        painted["first"] = _painted(page)
         times, ups = [], []
         for corners in LASSOS:
             if clear:  # a drag inside an old lasso would move it
@@ -72,14 +74,25 @@ def measured(browser, script: Path, address: str, field: str, recolour: str, cle
         page.get_by_role("button", name=recolour, exact=True).or_(page.get_by_role("radio", name=recolour)).click()
         page.wait_for_timeout(4000)
         recoloured = counted.since()[1]
+        painted["colours"] = _painted(page)
+        if not clear:
+            page.get_by_role("button", name="Zoom in").click()
+            page.wait_for_timeout(1000)
+            painted["zoom"] = _painted(page)
         page.close()
     finally:
         server.kill()
         server.wait()
     return {
         "lasso_seconds": round(statistics.median(times), 3), "all_lassos": [round(t, 3) for t in times],
-        "bytes_up": max(ups), "bytes_down_first": down, "bytes_down_recolour": recoloured,
+        "bytes_up": max(ups), "bytes_down_first": down, "bytes_down_recolour": recoloured, "painted_ms": painted,
     }  # fmt: skip
+
+
+def _painted(page: Page) -> float | None:
+    """Milliseconds in which the map drew its points last; None for Plotly, which does not say."""
+    shown = page.locator("[data-painted]")
+    return float(shown.get_attribute("data-painted")) if shown.count() else None
 
 
 def lasso(page: Page, field: str, corners, counted: Counted) -> tuple[float, int]:
