@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from pages.shared import legend, theme
@@ -14,6 +16,21 @@ BANDS = {
     "unlearned": "rgba(230, 159, 0, 0.2)",
     "retrained": "rgba(0, 114, 178, 0.15)",
 }
+
+
+APART = 0.001  # of an axis: less than a pixel
+RARE = 0.01  # false alarms below this share are spread wide on a logarithmic axis
+
+
+def seen(curve: pd.DataFrame) -> pd.DataFrame:
+    """The points of a curve (`fpr`, `tpr`, both rising) that can be told apart on a screen: those of rare false alarms,
+    the last, and of the others every one that lies APART from the one before. One of many images has thousands.
+    """
+    x, y = curve["fpr"].to_numpy(), curve["tpr"].to_numpy()
+    steps = np.maximum(np.floor(x / APART), 0), np.floor(y / APART)
+    new = np.any([np.diff(step, prepend=-1) > 0 for step in steps], axis=0)
+    new[-1:] = True
+    return curve[new | (x < RARE)]
 
 
 def draw(
@@ -37,7 +54,7 @@ def draw(
         hoverinfo="skip",
     )
     for role, model in attacked.items():
-        curve = model.curve.clip(lower=floor)
+        curve = seen(model.curve).clip(lower=floor)
         if len(model.seeds) > 1:
             fig.add_scatter(
                 x=[*curve["fpr"], *curve["fpr"][::-1]],

@@ -2,10 +2,13 @@
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 from audit_story import METHOD
 
 from pages.evidence import offer
+from pages.shared import roc_chart
 from unlearn_core.experiment.tiers.cost import Cost
 
 
@@ -84,3 +87,14 @@ def test_without_evidence_its_cost_is_said_before_it_is_collected(open_page, fil
     # Everything that the first tiers ask was made by the study; how long the measuring takes nobody knows yet.
     words = "All models are there already. How long measuring" if view in ("numbers", "kept") else "models to train and"
     assert any(words in m.value for m in at.markdown)
+
+
+def test_a_roc_of_many_images_is_drawn_by_the_points_that_can_be_told_apart():
+    x = np.linspace(0, 1, 40_001)
+    curve = pd.DataFrame({"fpr": x, "tpr": np.sqrt(x), "low": x, "high": np.sqrt(x)})
+    shown = roc_chart.seen(curve)
+    assert len(shown) < 2_600 and shown.index[0] == 0 and shown.index[-1] == len(x) - 1
+    assert (shown["fpr"] < 0.01).sum() == (x < 0.01).sum()
+    assert np.abs(np.interp(x, shown["fpr"], shown["tpr"]) - curve["tpr"]).max() < 0.001
+    few = curve.iloc[::4_000]
+    assert roc_chart.seen(few).equals(few)
