@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.shared import address, dot_plot, numbers, steps_chart, theme
 from pages.shared import comparison_words as words
+from pages.shared.folds import fold
 from unlearn_core.experiment import audit, measured_groups, telling
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import filled, third
@@ -178,11 +179,14 @@ def step_by_step(study) -> None:
     runs = core.plans_with_steps(study)
     if not runs:
         return
-    st.subheader("Step by step")
-    method = address.choice(st.selectbox, "Plan or control", words.titles(study, runs), "steps", width=320)
-    theme.show(*_steps_chart(study, method))
-    said = [measured_groups.beside_the_plan(study, method), measured_groups.left_as_it_is(study, method)]
-    st.caption(" ".join(filter(None, ["Lines are thirds, steps are the plan's parts.", *said])))
+    told = "Step by step: what each part of a plan changed in all of them"
+    with fold("steps", told, ":material/stairs_2:", expanded="steps" in st.query_params) as box:
+        if not box.open:
+            return
+        method = address.choice(st.selectbox, "Plan or control", words.titles(study, runs), "steps", width=320)
+        theme.show(*_steps_chart(study, method))
+        said = [measured_groups.beside_the_plan(study, method), measured_groups.left_as_it_is(study, method)]
+        st.caption(" ".join(filter(None, ["Lines are thirds, steps are the plan's parts.", *said])))
 
 
 @theme.kept

@@ -6,7 +6,7 @@ import streamlit as st
 
 NAMES = (
     "stability", "proxies", "forecast", "everything", "search", "saved", "low", "medium", "high", "course", "beside",
-    "attack", "at-risk", "images", "studies", "trash",
+    "steps", "attack", "at-risk", "images", "studies", "trash",
 )  # fmt: skip
 
 
