@@ -13,7 +13,8 @@ from unlearn_core.evaluation.seeds import paired_difference, values_of
 from unlearn_core.experiment import OpenStudy, comparison, fulfil
 from unlearn_core.experiment.bank import bank_sums
 from unlearn_core.experiment.paper import LENGTHS, NAMES, STUDIES, made
-from unlearn_core.experiment.paper_trends import on_first, trends
+from unlearn_core.experiment.paper_lines import on_first
+from unlearn_core.experiment.paper_trends import trends
 from unlearn_core.experiment.search import brief
 from unlearn_core.experiment.stream import opened as opened_stream
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from unlearn_core.experiment.paper_trends import FINDINGS, VERDICTS, verdict, welch
+from unlearn_core.experiment.paper_lines import welch
+from unlearn_core.experiment.paper_trends import FINDINGS, VERDICTS, verdict
 from unlearn_core.experiment.study import SINGLES
 from unlearn_core.experiment.study_table import CEILING
 from unlearn_core.params import plain

@@ -11,7 +11,8 @@ search         the best plan: voices.py what stored studies say, proposals.py wh
                at once, search.py confirms, search_cost.py says what that will take
 study.py       one forget set, many ways to forget it, over seeds; outcome.py what came of it in two numbers;
                outdated.py those of an earlier version
-paper.py       all of the paper on one dataset, as a list of specs; paper_trends.py what that shows of its findings
+paper.py       all of the paper on one dataset, as a list of specs; paper_trends.py what that shows of its findings,
+               paper_lines.py how each is measured
 stream.py      several requests in a row: does what was forgotten stay forgotten, and who else is exposed;
                stream_cost.py what that will take
 leaderboard.py all algorithms on three tasks of the digits, and the search for their defaults
