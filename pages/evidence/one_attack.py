@@ -116,7 +116,8 @@ def before_and_after(study, method: str, statistic: str, verdict: audit.Verdict)
         f"{len(verdict.audited.rows)} forgotten images and {verdict.audited.unseen} unseen ones "
         f"({words.unseen(statistic)}) per model; {seeds} model{'s' if seeds > 1 else ''} of each kind. The histograms "
         "pool the models, and their outermost bars hold everything beyond. ROC curves are "
-        + ("means over seeds with 95 % intervals. " if seeds > 1 else "of one model each. ")
+        + ("means over seeds with 95 % intervals" if seeds > 1 else "of one model each")
+        + ", drawn to a thousandth of an axis. "
         + f"AUC: {METRICS['auc'].help[0].lower()}{METRICS['auc'].help[1:]}"
     )
 

@@ -16,8 +16,6 @@ BANDS = {
     "unlearned": "rgba(230, 159, 0, 0.2)",
     "retrained": "rgba(0, 114, 178, 0.15)",
 }
-
-
 APART = 0.001  # of an axis: less than a pixel
 RARE = 0.01  # false alarms below this share are spread wide on a logarithmic axis
 
@@ -27,7 +25,7 @@ def seen(curve: pd.DataFrame) -> pd.DataFrame:
     the last, and of the others every one that lies APART from the one before. One of many images has thousands.
     """
     x, y = curve["fpr"].to_numpy(), curve["tpr"].to_numpy()
-    steps = np.maximum(np.floor(x / APART), 0), np.floor(y / APART)
+    steps = np.floor(x / APART), np.floor(y / APART)
     new = np.any([np.diff(step, prepend=-1) > 0 for step in steps], axis=0)
     new[-1:] = True
     return curve[new | (x < RARE)]

@@ -26,7 +26,7 @@ from sklearn.datasets import load_digits
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.benchmarks.in_browser import Counted, serve  # noqa: E402
+from tests.benchmarks.in_browser import Counted, serve, surround  # noqa: E402
 from tests.benchmarks.map_against_plotly import LASSOS  # noqa: E402
 from tests.benchmarks.pages import measure  # noqa: E402
 from tests.browser.conftest import CHROMIUM, FLAGS, settle  # noqa: E402
@@ -99,13 +99,8 @@ def lassos(store: Path) -> Iterator[dict]:
             page.wait_for_timeout(4000)
             down, found = counted.since()[1], []
             for corners in LASSOS:
-                box, before = page.locator("canvas.field").bounding_box(), page.evaluate(HEADING)
-                places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
-                page.mouse.move(*places[0])
-                page.mouse.down()
-                for place in places[1:]:
-                    page.mouse.move(*place, steps=8)
-                page.wait_for_timeout(800)
+                before = page.evaluate(HEADING)
+                surround(page, "canvas.field", corners)
                 counted.since()
                 began = time.perf_counter()
                 page.mouse.up()

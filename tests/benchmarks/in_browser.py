@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Page
@@ -30,6 +31,19 @@ class Counted:
         """(up, down) since the last call."""
         found, self.up, self.down = (self.up, self.down), 0, 0
         return found
+
+
+def surround(page: Page, field: str, corners: Sequence[tuple[float, float]]) -> None:
+    """Draw a line with the mouse through places given as shares of the width and height of `field`, a selector, and
+    rest at its end: the button is still down.
+    """
+    box = page.locator(field).bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=8)
+    page.wait_for_timeout(800)
 
 
 def serve(script: Path, **env: str) -> tuple[subprocess.Popen, str]:

@@ -20,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.benchmarks.in_browser import Counted, serve  # noqa: E402
+from tests.benchmarks.in_browser import Counted, serve, surround  # noqa: E402
 from tests.browser.conftest import CHROMIUM, FLAGS, settle  # noqa: E402
 
 PLOTLY = """
@@ -97,14 +97,8 @@ def _painted(page: Page) -> float | None:
 
 def lasso(page: Page, field: str, corners, counted: Counted) -> tuple[float, int]:
     """Seconds until another count is on screen, and bytes up until then."""
-    box, said = page.locator(field).bounding_box(), page.get_by_text("inside")
-    before = said.inner_text()
-    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=8)
-    page.wait_for_timeout(800)
+    before = page.get_by_text("inside").inner_text()
+    surround(page, field, corners)
     counted.since()
     started = time.perf_counter()
     page.mouse.up()
