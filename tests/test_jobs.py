@@ -307,13 +307,26 @@ def test_what_is_started_again_while_it_is_cancelled_goes_on(store, monkeypatch)
     start(store, job)
     waited = jobs._until_gone
     monkeypatch.setattr(jobs, "_until_gone", gone)
-    with pytest.raises(StoreError, match="it goes on"):
+    with pytest.raises(StoreError, match=jobs.STARTED_AGAIN):
         jobs.cancel(store, job)
     try:
         assert begun[1].poll() is None and jobs.find(store, job).active
     finally:
         begun[1].kill()
         begun[1].wait()
+
+
+def test_who_only_looks_whether_a_job_runs_is_not_the_job(store, monkeypatch):
+    """Its process is gone, and pages hold its lock for a moment again and again to see that."""
+    monkeypatch.setattr(jobs, "STARTING", 1000.0)
+    job = record(store, QUICK)
+    monkeypatch.setattr(jobs, "_starts", lambda *about: True)  # under way by all that is seen
+    with store.lock(f"job-{job}"):
+        cancelling = threading.Thread(target=jobs.cancel, args=(store, job))
+        cancelling.start()
+        time.sleep(0.3)
+    cancelling.join(30)
+    assert jobs.find(store, job).state == "cancelled"
 
 
 def test_a_job_of_another_machine_is_not_called_cancelled(store):

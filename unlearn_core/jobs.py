@@ -38,6 +38,7 @@ YIELDS = 0.25  # seconds that one who let another go first waits until it asks a
 STARTING = 30.0  # seconds a new process may take until it holds its lock
 GRACE = 10.0  # seconds that one whose tasks are jobs of a cluster has to take them back
 START = 4.0  # seconds that it takes, until jobs of this store have said
+STARTED_AGAIN = "Somebody started this job again meanwhile: it goes on."
 GONE = "Its result was damaged and set aside, or removed; starting it again makes it anew."
 
 
@@ -327,9 +328,10 @@ def cancel(store: Store, job: str) -> Job:
         with plainly(store.root), store.lock(f"submit-{job}"):
             # The job may have ended between the look and the kill; what it said then stands.
             if not _read(store, job, "outcome.json"):
-                lives = store.is_locked(f"job-{job}") if process is None else _alive(process)
-                if lives or not _same(worker, _read(store, job, "worker.json")):
-                    raise StoreError("This job could not be stopped, or was started again meanwhile: it goes on.")
+                if not _same(worker, _read(store, job, "worker.json")):
+                    raise StoreError(STARTED_AGAIN)
+                if _held(store, job) if process is None else _alive(process):
+                    raise StoreError("This job could not be stopped: it goes on.")
                 _end(store, job, "cancelled", "Cancelled. What was finished is kept.")
     return find(store, job)
 
@@ -345,6 +347,15 @@ def _stop(store: Store, job: str, process: psutil.Process, grace: float) -> None
         with suppress(psutil.NoSuchProcess):
             member.kill()
     _until_gone(store, job, family)
+
+
+def _held(store: Store, job: str) -> bool:
+    """Whether a process has the lock of this job for longer than one has who only looks."""
+    try:
+        with store.lock(f"job-{job}").acquire(timeout=1):
+            return False
+    except Timeout:
+        return True
 
 
 def _same(worker: dict, other: dict) -> bool:
