@@ -38,7 +38,7 @@ def draw() -> None:
         )
     if study.about_original:
         st.caption(study.about_original)
-    if told := cost_words.of_study(state.store(), study.key):
+    if told := cost_words.of_study(study):
         st.caption(told)
     names = {name: title for name, (title, _, _) in VIEWS.items()}
     view = address.choice(st.segmented_control, "Look at", names, "compare", required=True)

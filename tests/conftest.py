@@ -60,6 +60,14 @@ def pytest_terminal_summary(terminalreporter):
                 terminalreporter.write_line(said)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def turns_of_their_own(tmp_path_factory):
+    """Jobs of tests wait for each other, but not for those of another test process, nor of the person who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory) -> Dataset:
     """scikit-learn's digits as the program uses them. Read-only."""

@@ -28,7 +28,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from unlearn_core import jobs, trash
+from unlearn_core import job_work, jobs, trash
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
 from unlearn_core.store import Draft, Result, Store, StoreError, find_fault, plainly
@@ -132,7 +132,7 @@ def submit(root: Path) -> None:
 
 
 def work(root: Path) -> None:
-    jobs.work(str(root), key(TINY))
+    job_work.work(str(root), key(TINY))
 
 
 def cancel(root: Path) -> None:

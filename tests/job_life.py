@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from unlearn_core import jobs
+from unlearn_core import job_work, jobs
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
 from unlearn_core.store import Draft, Result, Store, find_fault
@@ -58,9 +58,9 @@ def start(store: Store, job: str) -> None:
     """The process of a job, as a fork of this one."""
     if (pid := os.fork()) == 0:
         with suppress(BaseException):
-            jobs.work(str(store.root), job)
+            job_work.work(str(store.root), job)
         os._exit(0)
-    jobs._write_worker(store, job, pid)
+    jobs.write_worker(store, job, pid)
 
 
 class JobLife(RuleBasedStateMachine):

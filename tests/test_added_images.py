@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unlearn_core import jobs
+from unlearn_core import job_work, jobs
 from unlearn_core.data import DataError, decode, own
 from unlearn_core.experiment import added_images, fulfil
 from unlearn_core.experiment.added_images import added, ask, found_in, once
@@ -225,7 +225,7 @@ def test_a_job_counts_its_images_is_stopped_at_once_and_can_be_tried_again(store
     assert jobs.cancel(store, job).state == "cancelled" and time.monotonic() - began < 2
     assert own(store.root / "data") == [] and store.find(wanted) is None
     # What follows needs no process of its own.
-    monkeypatch.setattr(jobs, "_start", lambda store, job: jobs.work(str(store.root), job))
+    monkeypatch.setattr(jobs, "_start", lambda store, job: job_work.work(str(store.root), job))
     for name in ("cat", "dog"):
         for file in (place / name).glob("more-*"):
             file.unlink()

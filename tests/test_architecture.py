@@ -41,7 +41,7 @@ GROUPS = [folder for folder in sorted((CORE / "unlearning").iterdir()) if (folde
 WRAP = ("wrappers", "condensed")
 ALGORITHM_FILES = {cls.__module__ for cls in ALGORITHMS.values()}
 # Where results are kept, and where the store is opened, read and written.
-MAY_USE_STORE = {"store", "trash", "experiment", "jobs", "removal", "cli", "data"}
+MAY_USE_STORE = {"store", "trash", "experiment", "jobs", "job_work", "removal", "cli", "data"}
 
 
 def imports(file):
@@ -206,7 +206,7 @@ def test_nothing_that_can_run_a_strangers_code(file):
     [
         ("unlearn_core", ["torch", "streamlit", "plotly", "pandas"]),
         ("unlearn_core.engines", ["torch", "ray", "submitit", "unlearn_core.store"]),
-        ("unlearn_core.jobs", ["torch", "streamlit", "plotly"]),  # a queued job waits without them
+        ("unlearn_core.job_work", ["torch", "streamlit", "plotly"]),  # a queued job waits without them
         ("unlearn_core.experiment", ["streamlit", "plotly", "umap", "numba", "sklearn", "torchvision"]),
         ("unlearn_core.attacks, unlearn_core.evaluation, unlearn_core.forget", ["torch", "streamlit"]),
     ],

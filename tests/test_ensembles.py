@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from unlearn_core import ensembles, stacking
 from unlearn_core.attacks import lira_online, summarise
 from unlearn_core.data import Data, Dataset, Images
+from unlearn_core.engines import machine
 from unlearn_core.ensembles import Bank, BankSums, balanced_subsets, deal, member_seed, train_members
 from unlearn_core.ensembles import sums as sums_module
 from unlearn_core.ensembles.stacked import train_stacked
@@ -446,3 +447,6 @@ def test_stacks_shrink_with_the_memory_that_is_free(tiny, tiny_training, monkeyp
         monkeypatch.setattr(ensembles.psutil, "virtual_memory", lambda m=megabytes: SimpleNamespace(available=m * 1e6))
         sizes.append(ensembles.stack_size(tiny_training, tiny))
     assert 1 <= sizes[0] < sizes[1] <= sizes[2] == ensembles.MOST["cpu"]
+    for died, size in (("1", 16), ("3", 4), ("9", 4), ("no number", 32)):
+        monkeypatch.setenv(machine.HALVINGS, died)
+        assert ensembles.stack_size(tiny_training, tiny) == size

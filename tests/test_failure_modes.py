@@ -41,6 +41,7 @@ HELD = (
     "test_what_was_made_anew_meanwhile_stays_and_the_old_one_is_kept",
     "test_a_stack_that_does_not_fit_is_halved",
     "test_a_task_is_halved_until_it_fits",
+    "test_work_that_died_without_a_word_goes_on_with_fewer_models_at_once",
     "test_at_every_step_of_a_worker",
     "test_one_job_at_a_time_and_one_process_a_job",
     "test_the_life_of_jobs_in_any_order",

@@ -10,13 +10,13 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from unlearn_core import engines, jobs
+from unlearn_core import engines, job_work, jobs
 from unlearn_core.data import Data
 from unlearn_core.engines import machine
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment import BankPart, Map, Run, fulfil
 from unlearn_core.params import BadValue, key, plain
-from unlearn_core.store import StoreError, find_fault, write_whole
+from unlearn_core.store import Store, StoreError, find_fault, write_whole
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune, NegGrad
 
@@ -198,7 +198,7 @@ def record(store, spec):
 def test_work_in_this_process(store):
     job = record(store, QUICK)
     assert jobs.find(store, job).state == "interrupted"
-    jobs.work(str(store.root), job)
+    job_work.work(str(store.root), job)
     found = jobs.find(store, job)
     assert found.state == "done" and [name for name, _ in found.stages][0] == "starting"
     assert all(seconds >= 0 for _, seconds in found.stages)
@@ -206,10 +206,41 @@ def test_work_in_this_process(store):
     assert 0 < progress["done"] <= progress["total"]
 
 
+def test_it_says_what_it_left_on_the_disk(store):
+    job = record(store, QUICK)
+    job_work.work(str(store.root), job)
+    files = [file.stat().st_size for file in (store.root / "results").rglob("*") if file.is_file()]
+    assert jobs.find(store, job).megabytes == pytest.approx(sum(files) / 1e6) and len(files) > 1
+    record_file = store.root / "jobs" / job / "job.json"  # what earlier attempts left is not known
+    write_whole(record_file, json.dumps(json.loads(record_file.read_text()) | {"before": 5.0}))
+    assert jobs.find(store, job).megabytes is None
+
+
+def test_work_that_died_without_a_word_goes_on_with_fewer_models_at_once(store, monkeypatch):
+    """A single worker is the job itself: who kills it for want of memory kills it again where it asks for as much."""
+    told = []
+    monkeypatch.setattr(
+        jobs, "_process", lambda command, **about: told.append(about["env"]) or subprocess.Popen("true")
+    )
+    job = jobs.submit(store, QUICK)
+
+    def again():
+        wait(store, job, lambda job: job.state == "interrupted")
+        jobs.resume(store, job)
+        monkeypatch.setenv(machine.HALVINGS, told[-1][machine.HALVINGS])
+        return machine.halvings()
+
+    monkeypatch.setattr(jobs, "STARTING", 0.0)
+    assert [again() for _ in range(4)] == [1, 2, 3, 3]
+    jobs.end(store, job, "failed", "It said why.")
+    jobs.resume(store, job)
+    assert told[-1][machine.HALVINGS] == "0"
+
+
 def test_two_workers_do_not_meet(store):
     job = record(store, QUICK)
     with store.lock(f"job-{job}"):
-        jobs.work(str(store.root), job)
+        job_work.work(str(store.root), job)
     assert store.find(QUICK) is None and jobs.find(store, job).state == "interrupted"
 
 
@@ -218,7 +249,7 @@ def test_somebody_looking_does_not_keep_a_worker_from_its_work(store):
     job = record(store, QUICK)
     look = store.lock(f"job-{job}")
     look.acquire()
-    worker = threading.Thread(target=jobs.work, args=(str(store.root), job))
+    worker = threading.Thread(target=job_work.work, args=(str(store.root), job))
     worker.start()
     time.sleep(0.2)
     look.release()
@@ -233,7 +264,7 @@ def test_turns_are_taken_in_the_order_of_asking(store, monkeypatch):
     def carry_out(store, job):
         worked.append(job)
         time.sleep(0.1)
-        jobs._end(store, job, "done", "Finished.")
+        jobs.end(store, job, "done", "Finished.")
 
     def asked(seed, ago):
         job = record(store, QUICK.but(seed=seed))
@@ -241,10 +272,10 @@ def test_turns_are_taken_in_the_order_of_asking(store, monkeypatch):
         write_whole(file, json.dumps(json.loads(file.read_text()) | {"submitted": now - ago}))
         return job
 
-    monkeypatch.setattr(jobs, "_carry_out", carry_out)
+    monkeypatch.setattr(job_work, "_carry_out", carry_out)
     asked(0, 9)  # its process is dead
     order = [asked(1, 8), asked(2, 7), *sorted([asked(3, 6), asked(4, 6)]), asked(5, 5)]
-    workers = [threading.Thread(target=jobs.work, args=(str(store.root), job), daemon=True) for job in order]
+    workers = [threading.Thread(target=job_work.work, args=(str(store.root), job), daemon=True) for job in order]
     with store.lock("machine"):
         for worker, job in zip(reversed(workers), reversed(order), strict=True):
             worker.start()
@@ -252,6 +283,36 @@ def test_turns_are_taken_in_the_order_of_asking(store, monkeypatch):
     for worker in workers:
         worker.join(30)
     assert worked == order
+
+
+def test_jobs_of_two_stores_take_turns_on_one_device(store, tmp_path, monkeypatch):
+    other, working, most, seeds = Store(tmp_path / "other"), [], [], []
+
+    def carry_out(store, job):
+        working.append(job)
+        most.append(len(working))
+        time.sleep(0.2)
+        working.remove(job)
+
+    def both(devices):
+        most.clear()
+        threads = []
+        for each, device in zip((store, other), devices, strict=True):
+            monkeypatch.setenv("UNLEARN_DEVICE", device)
+            job = record(each, QUICK.but(seed=len(seeds)))
+            seeds.append(job)
+            threads.append(threading.Thread(target=job_work.work, args=(str(each.root), job)))
+            threads[-1].start()
+            time.sleep(0.1)
+        for thread in threads:
+            thread.join(30)
+        return max(most)
+
+    monkeypatch.setattr(job_work, "_carry_out", carry_out)
+    assert both(("cpu", "cpu")) == 1
+    assert both(("cuda:0", "cuda:1")) == 2
+    monkeypatch.setenv("UNLEARN_ENGINE", "slurm")  # a cluster has a queue of its own
+    assert both(("cpu", "cpu")) == 2
 
 
 def test_a_job_is_starting_while_somebody_starts_it(store, monkeypatch):
@@ -267,7 +328,7 @@ def test_a_job_is_starting_while_somebody_starts_it(store, monkeypatch):
 def test_a_job_that_ends_while_it_is_looked_at_is_not_called_interrupted(store, monkeypatch):
     job = record(store, QUICK)
     monkeypatch.setattr(jobs, "STARTING", 1000.0)
-    monkeypatch.setattr(jobs, "_worker", lambda store, job: jobs._end(store, job, "failed", "It failed."))
+    monkeypatch.setattr(jobs, "_worker", lambda store, job: jobs.end(store, job, "failed", "It failed."))
     assert jobs.find(store, job).message == "It failed."
 
 
@@ -278,7 +339,7 @@ def test_a_job_is_cancelled_while_somebody_starts_it(store, monkeypatch):
         begun.set()
         time.sleep(0.3)
         processes.append(subprocess.Popen(["sleep", "60"]))
-        jobs._write_worker(store, job, processes[0].pid)
+        jobs.write_worker(store, job, processes[0].pid)
 
     monkeypatch.setattr(jobs, "_start", start)
     somebody = threading.Thread(target=jobs.submit, args=(store, QUICK))
@@ -296,7 +357,7 @@ def test_what_is_started_again_while_it_is_cancelled_goes_on(store, monkeypatch)
 
     def start(store, job):
         begun.append(subprocess.Popen(["sleep", "60"]))
-        jobs._write_worker(store, job, begun[-1].pid)
+        jobs.write_worker(store, job, begun[-1].pid)
 
     def gone(*about):
         waited(*about)
@@ -316,8 +377,7 @@ def test_what_is_started_again_while_it_is_cancelled_goes_on(store, monkeypatch)
         begun[1].wait()
 
 
-def test_who_only_looks_whether_a_job_runs_is_not_the_job(store, monkeypatch):
-    """Its process is gone, and pages hold its lock for a moment again and again to see that."""
+def test_a_process_that_is_gone_may_hold_its_lock_a_moment_longer(store, monkeypatch):
     monkeypatch.setattr(jobs, "STARTING", 1000.0)
     job = record(store, QUICK)
     monkeypatch.setattr(jobs, "_starts", lambda *about: True)  # under way by all that is seen
@@ -360,7 +420,7 @@ def test_who_sent_work_to_a_cluster_can_take_it_back_when_cancelled(store, engin
 
 def test_a_worker_cleans_up_after_those_that_died(store):
     (store.root / "staging" / f"{'0' * 32}.dead").mkdir()
-    jobs.work(str(store.root), record(store, QUICK))
+    job_work.work(str(store.root), record(store, QUICK))
     assert list((store.root / "staging").iterdir()) == []
 
 
@@ -374,7 +434,7 @@ def test_a_worker_cleans_up_after_those_that_died(store):
 )
 def test_failures_are_sentences(store, spec, says):
     job = record(store, spec)
-    jobs.work(str(store.root), job)
+    job_work.work(str(store.root), job)
     found = jobs.find(store, job)
     assert found.state == "failed" and found.message.startswith(says) and "Traceback" in found.detail
     assert jobs.resume(store, job) == job  # it can be tried again; that clears what was said
@@ -387,13 +447,13 @@ def test_a_job_of_another_version_fails_with_a_sentence(store):
     about = json.loads((store.root / "jobs" / job / "job.json").read_text())
     about["spec"]["version"] = 99
     write_whole(store.root / "jobs" / job / "job.json", json.dumps(about))
-    jobs.work(str(store.root), job)
+    job_work.work(str(store.root), job)
     assert jobs.find(store, job).message == "Training version 99 cannot be read: this version knows 1."
 
 
 def test_a_diverging_run_is_done_and_says_so(store):
     spec = Run(training=QUICK, forget="0-9", unlearner=NegGrad(lr=10.0, epochs=200, batch=2, momentum=0.999))
-    jobs.work(str(store.root), record(store, spec))
+    job_work.work(str(store.root), record(store, spec))
     assert jobs.find(store, key(spec)).state == "done"
     assert store.find(spec).json("cost")["diverged_at"] > 0
 
@@ -414,7 +474,7 @@ class Odd(Exception):
     ],
 )
 def test_any_error_is_one_sentence(error, says):
-    sentence = jobs.plain_sentence(error)
+    sentence = job_work.plain_sentence(error)
     assert sentence.startswith(says) and sentence.endswith(".") and "0x" not in sentence and "Traceback" not in sentence
 
 
@@ -432,8 +492,8 @@ def test_a_key_that_names_no_job(store, bad):
 def test_jobs_that_have_ended_are_read_once(store, monkeypatch):
     fulfil(store, QUICK)
     job, read = jobs.submit(store, QUICK), []
-    real = jobs._read
-    monkeypatch.setattr(jobs, "_read", lambda *about: read.append(about) or real(*about))
+    real = jobs.read_record
+    monkeypatch.setattr(jobs, "read_record", lambda *about: read.append(about) or real(*about))
     assert [j.state for j in jobs.listing(store)] == ["done"] and read
     read.clear()
     assert [j.state for j in jobs.listing(store)] == ["done"] and not read
@@ -443,8 +503,8 @@ def test_jobs_that_have_ended_are_read_once(store, monkeypatch):
 
 def test_one_job_is_read_without_the_others(store, monkeypatch):
     job, other = record(store, QUICK), record(store, LONG)
-    read, honest = [], jobs._read
-    monkeypatch.setattr(jobs, "_read", lambda store, job, name: read.append(job) or honest(store, job, name))
+    read, honest = [], jobs.read_record
+    monkeypatch.setattr(jobs, "read_record", lambda store, job, name: read.append(job) or honest(store, job, name))
     assert jobs.get(store, job) == jobs.find(store, job) and set(read) == {job}
     jobs.forget_job(store, job)
     assert jobs.get(store, job) is None and jobs.get(store, other)
@@ -536,7 +596,7 @@ def test_a_process_number_that_was_given_to_somebody_else(store):
 
 def test_progress_is_written_now_and_then(store):
     job = record(store, QUICK)
-    tell, file = jobs.Reporter(store, job), store.root / "jobs" / job / "progress.json"
+    tell, file = job_work.Reporter(store, job), store.root / "jobs" / job / "progress.json"
     tell("train", 0, 1000)
     first = file.stat().st_mtime_ns
     for step in range(1, 1000):

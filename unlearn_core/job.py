@@ -11,13 +11,15 @@ ACTIVE = ("starting", "queued", "running")
 @dataclass(frozen=True)
 class Expected:
     """What a job was expected to cost when it was submitted: seconds from when it has the machine (all three, in order
-    of what is likely, least and most) and megabytes on the disk.
+    of what is likely, least and most), megabytes on the disk, and the most megabytes of memory that a process takes; 0
+    where that is not known.
     """
 
     seconds: float
     fastest: float
     slowest: float
     megabytes: float = 0.0
+    memory: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Job:
     screen, `detail` the rest. `stages` lists (name, seconds so far) in the order in which they began; `done` of `total`
     is the progress of the last. `seconds` have passed since it was submitted; `worked` of them it had the machine, its
     earlier attempts and its start included, and did not wait: None before that. `expected` is None where nobody said.
-    `by` is who started it: the address of whoever was logged in, or "local".
+    `by` is who started it: the address of whoever was logged in, or "local". `megabytes` is what it left on the disk;
+    None until it is done, and where earlier attempts left some of it.
     """
 
     key: str
@@ -46,6 +49,7 @@ class Job:
     worked: float | None = None
     expected: Expected | None = None
     by: str = "local"
+    megabytes: float | None = None
 
     @property
     def active(self) -> bool:

@@ -14,13 +14,11 @@ from __future__ import annotations
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,13 +26,11 @@ import psutil
 from filelock import Timeout
 
 from unlearn_core import engines, room, trash
-from unlearn_core.engines import EngineError, machine
+from unlearn_core.engines import machine
 from unlearn_core.job import ACTIVE, STARTS, Expected, Job
 from unlearn_core.params import BadValue, Spec, build, key, plain
 from unlearn_core.store import KEY, Store, StoreError, find_fault, free_megabytes, plainly, write_whole
 
-WRITE_EVERY = 0.2  # seconds between two writes of progress
-YIELDS = 0.25  # seconds that one who let another go first waits until it asks again
 STARTING = 30.0  # seconds a new process may take until it holds its lock
 GRACE = 10.0  # seconds that one whose tasks are jobs of a cluster has to take them back
 START = 4.0  # seconds that it takes, until jobs of this store have said
@@ -71,6 +67,7 @@ def foreseen(store: Store, alone: Expected, workers: int = 1, device: str = "cpu
         fastest=alone.fastest + start,
         slowest=(alone.slowest + start) * slow,
         megabytes=alone.megabytes,
+        memory=alone.memory,
     )
 
 
@@ -91,14 +88,14 @@ def before(store: Store) -> tuple[int, tuple[float, float] | None]:
 def asked(store: Store, job: str) -> Spec | None:
     """The spec that a job fulfils; None where this version of the program cannot read it."""
     with suppress(BadValue, KeyError):
-        found = build(_read(store, job, "job.json")["spec"])
+        found = build(read_record(store, job, "job.json")["spec"])
         return found if isinstance(found, Spec) else None
     return None
 
 
 def resume(store: Store, job: str) -> str:
     """Start a stopped job again; it goes on from what is kept. Raises StoreError for a key that names no job."""
-    worked, about = find(store, job).worked, _read(store, job, "job.json")
+    worked, about = find(store, job).worked, read_record(store, job, "job.json")
     if not about:  # removed between the two looks
         raise _no_job(job)
     kept = {"expected": about["expected"], "before": worked or 0.0} if "expected" in about else {}
@@ -125,15 +122,25 @@ def _begin(store: Store, job: str, spec: dict, about: dict, megabytes: float = 0
         if not (made := _result_exists(store, job, spec)):
             _room(store, megabytes)
         folder.mkdir(exist_ok=True)
+        if died := _died(store, job, there):
+            about = about | {"died": died}
         # First, so that whoever looks before the process is written down sees a job of now, which is being started.
         write_whole(folder / "job.json", json.dumps({"spec": spec, "submitted": time.time()} | about))
         for stale in ("progress.json", "worker.json", "outcome.json"):
             (folder / stale).unlink(missing_ok=True)
         if made:
-            _end(store, job, "done", "The result was there already.")
+            end(store, job, "done", "The result was there already.")
         else:
             _start(store, job)
     return job
+
+
+def _died(store: Store, job: str, there: Job | None) -> int:
+    """How often in a row the process of this job stopped without a word."""
+    if there is None or there.state != "interrupted" or read_record(store, job, "outcome.json"):
+        return 0
+    before = read_record(store, job, "job.json").get("died", 0)
+    return before + 1 if isinstance(before, int) else 1
 
 
 def _result_exists(store: Store, job: str, spec: dict) -> bool:
@@ -144,14 +151,15 @@ def _start(store: Store, job: str) -> None:
     folder = store.root / "jobs" / job
     with (folder / "log.txt").open("ab") as log:
         process = _process(
-            [sys.executable, "-m", "unlearn_core.jobs", str(store.root), job],
+            [sys.executable, "-m", "unlearn_core.job_work", str(store.root), job],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
+            env=os.environ | {machine.HALVINGS: str(read_record(store, job, "job.json").get("died", 0))},
             cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
         )
-    _write_worker(store, job, process.pid)
+    write_worker(store, job, process.pid)
 
 
 def _process(command: list[str], **about) -> subprocess.Popen:
@@ -161,7 +169,8 @@ def _process(command: list[str], **about) -> subprocess.Popen:
         raise StoreError(f"The process for this job cannot be started: {error.strerror}.") from error
 
 
-def _write_worker(store: Store, job: str, pid: int) -> None:
+def write_worker(store: Store, job: str, pid: int) -> None:
+    """Write down which process does the work of a job."""
     # The time of birth tells this process from a later one with the same number. A process that is not written down is
     # at work all the same, and it writes this again itself.
     with suppress(psutil.NoSuchProcess, OSError):
@@ -171,7 +180,7 @@ def _write_worker(store: Store, job: str, pid: int) -> None:
 
 
 def _worker(store: Store, job: str) -> psutil.Process | None:
-    about = _read(store, job, "worker.json")
+    about = read_record(store, job, "worker.json")
     with suppress(psutil.Error, KeyError):
         process = psutil.Process(about["pid"])
         if abs(process.create_time() - about["born"]) < 1 and process.status() != psutil.STATUS_ZOMBIE:
@@ -179,7 +188,8 @@ def _worker(store: Store, job: str) -> psutil.Process | None:
     return None
 
 
-def _read(store: Store, job: str, name: str) -> dict:
+def read_record(store: Store, job: str, name: str) -> dict:
+    """A file in the folder of a job, {} where it is not there or damaged."""
     try:
         found = json.loads((store.root / "jobs" / job / name).read_text())
     except (OSError, ValueError, RecursionError):
@@ -205,23 +215,24 @@ def _sound(job: Job) -> bool:
     """Whether what the files of a job say is of the kind that it should be: a person may have edited them."""
     texts = (job.kind, job.title, job.state, job.message, job.detail, *(name for name, _ in job.stages))
     cost = (0.0,) if job.expected is None else tuple(vars(job.expected).values())
-    numbers = (job.submitted, job.seconds, job.worked or 0.0, job.done, job.total, *cost, *(s for _, s in job.stages))
+    numbers = (job.submitted, job.seconds, job.worked or 0.0, job.megabytes or 0.0, job.done, job.total, *cost)
+    numbers += tuple(seconds for _, seconds in job.stages)
     sane = all(type(n) in (int, float) and 0 <= n < 1e15 for n in numbers)
     return sane and all(isinstance(text, str) for text in texts)
 
 
 def _find(store: Store, job: str, held: bool) -> Job:
-    about = _read(store, job, "job.json") if KEY.fullmatch(job) else {}
+    about = read_record(store, job, "job.json") if KEY.fullmatch(job) else {}
     if not about:
         raise _no_job(job)
-    progress, outcome = _read(store, job, "progress.json"), _read(store, job, "outcome.json")
+    progress, outcome = read_record(store, job, "progress.json"), read_record(store, job, "outcome.json")
     locked = not outcome and store.is_locked(f"job-{job}")
     if not outcome and not locked:
-        outcome = _read(store, job, "outcome.json")  # it may have ended between the two looks
+        outcome = read_record(store, job, "outcome.json")  # it may have ended between the two looks
     spec = about["spec"]
     stages = tuple((name, seconds) for name, seconds in progress.get("stages", []))
     state, message = _state(store, job, about, progress, outcome, locked, held)
-    if state == "interrupted" and not outcome and _read(store, job, "outcome.json"):
+    if state == "interrupted" and not outcome and read_record(store, job, "outcome.json"):
         return _find(store, job, held)  # it ended between the last looks
     ended = outcome.get("ended") or (time.time() if state in ACTIVE else progress.get("written", about["submitted"]))
     return Job(
@@ -239,6 +250,7 @@ def _find(store: Store, job: str, held: bool) -> Job:
         worked=about.get("before", 0.0) + max(0.0, ended - progress["began"]) if progress.get("began") else None,
         expected=_expected(about),
         by=str(about.get("by", "local")),
+        megabytes=None if about.get("before") else outcome.get("megabytes"),
     )
 
 
@@ -275,7 +287,8 @@ def _state(
     why = "The disk is full, so the process" if free_megabytes(store.root) < 1 else "The process"
     return (
         "interrupted",
-        f"{why} stopped without a word; what was finished is kept, and resuming goes on from there.",
+        f"{why} stopped without a word; what was finished is kept, and resuming goes on from there, "
+        "with fewer models at once in case memory was short.",
     )
 
 
@@ -317,22 +330,22 @@ def cancel(store: Store, job: str) -> Job:
     runs on another machine, or somebody started it again meanwhile.
     """
     if find(store, job).active:
-        worker = _read(store, job, "worker.json")
+        worker = read_record(store, job, "worker.json")
         if _worker(store, job) is None:  # it may be just being started
             with plainly(store.root), store.lock(f"submit-{job}"):
-                worker = _read(store, job, "worker.json")
+                worker = read_record(store, job, "worker.json")
         if (host := worker.get("host", platform.node())) != platform.node():
             raise StoreError(f"This job runs on the machine {host}: cancel it there.")
         if (process := _worker(store, job)) is not None:
             _stop(store, job, process, GRACE if worker.get("engine") == "slurm" else 0.0)
         with plainly(store.root), store.lock(f"submit-{job}"):
             # The job may have ended between the look and the kill; what it said then stands.
-            if not _read(store, job, "outcome.json"):
-                if not _same(worker, _read(store, job, "worker.json")):
+            if not read_record(store, job, "outcome.json"):
+                if not _same(worker, read_record(store, job, "worker.json")):
                     raise StoreError(STARTED_AGAIN)
                 if _held(store, job) if process is None else _alive(process):
                     raise StoreError("This job could not be stopped: it goes on.")
-                _end(store, job, "cancelled", "Cancelled. What was finished is kept.")
+                end(store, job, "cancelled", "Cancelled. What was finished is kept.")
     return find(store, job)
 
 
@@ -350,7 +363,7 @@ def _stop(store: Store, job: str, process: psutil.Process, grace: float) -> None
 
 
 def _held(store: Store, job: str) -> bool:
-    """Whether a process has the lock of this job for longer than one has who only looks."""
+    """Whether a process still has the lock of this job; one that has just ended frees it a moment later."""
     try:
         with store.lock(f"job-{job}").acquire(timeout=1):
             return False
@@ -393,107 +406,8 @@ def forget_job(store: Store, job: str, by: str = "local") -> None:
         trash.move(store, "Job", found.title, [f"jobs/{job}"], by=by, held=True)
 
 
-def _end(store: Store, job: str, state: str, message: str, detail: str = "") -> None:
+def end(store: Store, job: str, state: str, message: str, detail: str = "", megabytes: float | None = None) -> None:
+    """Write how a job ended; `megabytes` is what it left on the disk."""
     about = {"state": state, "message": message, "detail": detail, "ended": time.time()}
+    about |= {} if megabytes is None else {"megabytes": megabytes}
     write_whole(store.root / "jobs" / job / "outcome.json", json.dumps(about))
-
-
-# -- in the worker's process -------------------------------------------------------------------------------------------
-
-
-class Reporter:
-    """A `tell` that writes a job's progress to its folder, a few times a second."""
-
-    def __init__(self, store: Store, job: str):
-        self.file = store.root / "jobs" / job / "progress.json"
-        self.stages: dict[str, float] = {}
-        self.stage, self.since, self.written = "", time.perf_counter(), 0.0
-        self.began: float | None = None  # when it had the machine
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        now = time.perf_counter()
-        changed = stage != self.stage
-        if self.stage:
-            self.stages[self.stage] += now - self.since
-        self.stages.setdefault(stage, 0.0)
-        if self.began is None:
-            self.began = time.time()
-        self.stage, self.since = stage, now
-        if changed or done == total or now - self.written > WRITE_EVERY:
-            self.written = now
-            stages = [(name, seconds) for name, seconds in self.stages.items()]
-            about = {"begun": True, "stages": stages, "done": done, "total": total}
-            about |= {"written": time.time(), "began": self.began}
-            with suppress(OSError):  # hours of work are worth more than a line about how far they are
-                write_whole(self.file, json.dumps(about))
-
-
-def work(root: str, job: str) -> None:
-    """Carry out a job in this process: wait for the machine, make the result, write how it ended."""
-    store = Store(root)
-    try:
-        # Whoever looks whether the job runs holds its lock for a moment, so once is not enough.
-        with plainly(store.root), store.lock(f"job-{job}").acquire(timeout=1):
-            _write_worker(store, job, os.getpid())
-            with _turn(store, job):
-                with suppress(OSError):
-                    store.sweep()
-                _carry_out(store, job)
-    except Timeout:
-        return  # another process has this job already
-
-
-@contextmanager
-def _turn(store: Store, job: str) -> Iterator[None]:
-    """The machine, once this job has it and none that was submitted earlier waits for it.
-
-    Whoever asks first when it is free gets a lock, so its order is nobody's: one who has it and finds an earlier one
-    waiting lets it go. Only who has it looks at the others, so while one works, the rest cost next to nothing.
-    """
-    while True:
-        with store.lock("machine"):
-            if not _goes_first(store, job):
-                yield
-                return
-        time.sleep(YIELDS)
-
-
-def _goes_first(store: Store, job: str) -> bool:
-    """Whether a living job that has not worked yet was submitted earlier; of the same moment, the lesser key is."""
-    if (mine := get(store, job)) is None:
-        return False
-    for folder in (store.root / "jobs").iterdir():
-        if folder.name != job and not (folder / "outcome.json").exists():  # most of the others have ended
-            other = get(store, folder.name)
-            waits = other is not None and other.state in ("starting", "queued")
-            if waits and (other.submitted, other.key) < (mine.submitted, mine.key):
-                return True
-    return False
-
-
-def _carry_out(store: Store, job: str) -> None:
-    tell = Reporter(store, job)
-    tell(STARTS, 0, 0)
-    try:
-        from unlearn_core.experiment import fulfil  # imports torch: seconds that a queued job need not have spent
-
-        fulfil(store, build(_read(store, job, "job.json")["spec"]), tell)
-    except Exception as error:
-        _end(store, job, "failed", plain_sentence(error), traceback.format_exc())
-    else:
-        _end(store, job, "done", "Finished.")
-
-
-def plain_sentence(error: BaseException) -> str:
-    """An error as one sentence for the screen."""
-    if isinstance(error, (BadValue, StoreError, EngineError)) or type(error).__name__ == "DataError":
-        return str(error)
-    if isinstance(error, MemoryError) or "memory" in str(error).lower():
-        return "There was not enough memory; choose a smaller model, a smaller batch or fewer images."
-    return f"The work stopped with an error ({type(error).__name__}); what was finished is kept."
-
-
-if __name__ == "__main__":
-    if os.environ.get("UNLEARN_ENGINE") == "slurm":  # the others' tasks end with this process
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit("cancelled"))
-    work(sys.argv[1], sys.argv[2])

@@ -38,8 +38,13 @@ class Room:
 
 def taken(root: Path) -> Room:
     """What the store in this folder takes now."""
-    results, trash = (sum(sum(sizes(each).values()) for each in _inside(root / name)) for name in ("results", "trash"))
-    return Room(results, _size(root / "data"), trash, sum(sizes(root / "quarantine").values()))
+    trash = sum(sum(sizes(each).values()) for each in _inside(root / "trash"))
+    return Room(sum(results(root).values()), _size(root / "data"), trash, sum(sizes(root / "quarantine").values()))
+
+
+def results(root: Path) -> dict[Path, int]:
+    """Place -> bytes of every result of the store in this folder."""
+    return {kind / name: size for kind in _inside(root / "results") for name, size in sizes(kind).items()}
 
 
 def _inside(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from pages.shared import access, address, legend, numbers, progress, recorded, state, theme
+from pages.shared import access, address, cost_words, legend, numbers, progress, recorded, state, theme
 from pages.shared import comparison_words as words
 from pages.shared.text import escape, images
 from unlearn_core.experiment import LayerCka
@@ -55,9 +55,11 @@ def _offer(study) -> None:
     if progress.under_way(asked):
         return
     models = study.table[["method", "seed"]].drop_duplicates()
-    st.markdown(f"This asks all {len(models)} models of the study about at most {asked.images:,} images of each kind.")
+    said, foreseen = cost_words.again(state.store(), study, asked)
+    each = f"all {len(models)} models of the study about at most {asked.images:,} images of each kind"
+    st.markdown(f"This asks {each}. {said}")
     if recorded.start("Compare the layers", type="primary", icon=":material/layers:"):
-        access.submit(state.store(), asked)
+        access.submit(state.store(), asked, foreseen)
         st.rerun()
 
 

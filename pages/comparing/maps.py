@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.comparing import twin_maps
 from pages.comparing.images import buttons
-from pages.shared import access, address, embedding_map, numbers, progress, recorded, state, theme
+from pages.shared import access, address, cost_words, embedding_map, numbers, progress, recorded, state, theme
 from pages.shared import comparison_words as words
 from pages.shared.text import escape, images
 from unlearn_core.experiment import shared_map as made
@@ -67,12 +67,13 @@ def _offer(study, method: str, kind: str) -> None:
     asked = made.asked(study, method, kind)
     if progress.under_way(asked):
         return
+    said, foreseen = cost_words.again(state.store(), study, asked)
     st.markdown(
         f"This lays {escape(words.title_of(study, method))}, its original and two retrained models over each other, "
-        f"for each of {study.spec.seeds} seeds."
+        f"for each of {study.spec.seeds} seeds. {said}"
     )
     if recorded.start("Make this map", type="primary", icon=":material/map:"):
-        access.submit(state.store(), asked)
+        access.submit(state.store(), asked, foreseen)
         st.rerun()
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pages.shared.text import duration
 from unlearn_core import engines, jobs
-from unlearn_core.experiment.forecast import UNKNOWN, Forecast
+from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.asking_cost import asking_seconds
+from unlearn_core.experiment.forecast import UNKNOWN, Forecast, peak
 from unlearn_core.experiment.landscape_cost import LandscapeCost
 from unlearn_core.experiment.search_cost import SearchCost
 from unlearn_core.jobs import Expected, Job
+from unlearn_core.params import Spec
 from unlearn_core.store import Store, StoreError
 
 WITH = "its start and what else runs here now included"  # what the seconds hold
@@ -71,7 +74,8 @@ def room(f: Forecast) -> str:
 
 def expected(store: Store, f: Forecast) -> Expected:
     """What a job is told to expect of itself, as the machine is now."""
-    return jobs.foreseen(store, Expected(f.seconds, f.fastest, f.slowest, f.megabytes), f.at_once, f.device)
+    work = Expected(f.seconds, f.fastest, f.slowest, f.megabytes, f.memory)
+    return jobs.foreseen(store, work, f.at_once, f.device)
 
 
 def about(store: Store, f: LandscapeCost | SearchCost) -> Expected:
@@ -84,6 +88,14 @@ def unsure(store: Store, seconds: float, disk: float = 0.0) -> Expected:
     """The same of work of which no spread is known, that takes so many megabytes of disk."""
     work = Expected(seconds, seconds / UNKNOWN, seconds * UNKNOWN, disk)
     return jobs.foreseen(store, work, engines.at_once())
+
+
+def again(store: Store, study: OpenStudy, asked: Spec) -> tuple[str, Expected | None]:
+    """What it takes to ask the models of a study once more: as a sentence, and what its job is told to expect."""
+    seconds = asking_seconds(study, asked)
+    if seconds is None:
+        return "How long this takes is known once one was made here.", None
+    return f"This takes {roughly(store, seconds)}.", unsure(store, seconds)
 
 
 def roughly(store: Store, seconds: float) -> str:
@@ -107,23 +119,33 @@ def how_long(e: Expected) -> str:
     return f"About **{duration(e.seconds)}**{span}"
 
 
-def against(job: Job) -> str:
-    """The estimate of a finished job beside what it took; empty where there was none, or nothing to compare."""
+def against(job: Job, memory: float = 0.0) -> str:
+    """The estimate of a finished job beside what it took, and beside the most megabytes of `memory` that its runs took;
+    empty where there was none, or nothing to compare.
+    """
     if job.expected is None or job.state != "done" or job.worked is None:
         return ""
-    e = job.expected
+    e, text = job.expected, _seconds_against(job.expected, job.worked)
+    if e.megabytes and job.megabytes is not None:
+        text += f"; disk: estimated {megabytes(e.megabytes)}, took {megabytes(job.megabytes)}"
+    if e.memory and memory:
+        text += f"; memory: estimated {megabytes(e.memory)}, took {megabytes(memory)}"
+    return text
+
+
+def _seconds_against(e: Expected, worked: float) -> str:
     text = f"estimated {duration(e.seconds)}"
     if e.slowest <= e.fastest:
-        return f"{text}, took {duration(job.worked)}"
-    side = "faster than that" if job.worked < e.fastest else "slower than that" if job.worked > e.slowest else ""
+        return f"{text}, took {duration(worked)}"
+    side = "faster than that" if worked < e.fastest else "slower than that" if worked > e.slowest else ""
     span = f"{duration(e.fastest)} to {duration(e.slowest)}"
-    return f"{text} ({span}), took {duration(job.worked)}: {side or 'inside that range'}"
+    return f"{text} ({span}), took {duration(worked)}: {side or 'inside that range'}"
 
 
-def of_study(store: Store, key: str) -> str:
+def of_study(study: OpenStudy) -> str:
     """The same for the job that made a study, as a sentence; empty where it was not made by one here."""
     try:
-        told = against(jobs.find(store, key))
+        told = against(jobs.find(study.store, study.key), peak(study)[0])
     except StoreError:
         return ""
     return f"Work: {told}." if told else ""

@@ -7,7 +7,7 @@ from html import escape as html
 import pandas as pd
 import streamlit as st
 
-from pages.shared import access, address, dot_plot, numbers, progress, recorded, state, theme
+from pages.shared import access, address, cost_words, dot_plot, numbers, progress, recorded, state, theme
 from pages.shared.text import escape
 from unlearn_core.experiment import EqualRetention, OpenStudy
 from unlearn_core.experiment import comparison as core
@@ -53,8 +53,13 @@ def _offer(study: OpenStudy) -> None:
     asked = EqualRetention(study=study.spec)
     if not len(study.data.validation.y):
         st.info("This dataset has no validation images, which the common level is found on.")
-    elif not progress.under_way(asked) and recorded.start("Compare at equal retention", icon=":material/balance:"):
-        access.submit(state.store(), asked)
+        return
+    if progress.under_way(asked):
+        return
+    said, foreseen = cost_words.again(state.store(), study, asked)
+    st.markdown(said)
+    if recorded.start("Compare at equal retention", icon=":material/balance:"):
+        access.submit(state.store(), asked, foreseen)
         st.switch_page("pages/runs.py", query_params={"study": study.key})
 
 

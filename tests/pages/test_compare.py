@@ -318,6 +318,22 @@ def test_layers_are_offered_and_then_shown(compare, filled_store, study, submitt
         assert "**Fine-tune**: less alike in" in words(at)
 
 
+@pytest.mark.parametrize(
+    ("view", "label"),
+    [("layers", "Compare the layers"), ("maps", "Make this map"), ("trade-off", "Compare at equal retention")],
+)
+def test_what_is_measured_on_demand_says_what_it_takes_and_its_job_knows(compare, filled_store, view, label, foreseen):
+    at = compare(filled_store, view, methods="fine-tune")
+    assert "This takes about **" in words(at)
+    next(b for b in at.button if b.label == label).click().run()
+    assert foreseen[0].fastest < foreseen[0].seconds < foreseen[0].slowest
+
+
+def test_how_long_a_first_umap_takes_is_not_guessed(compare, filled_store):
+    at = compare(filled_store, "maps", methods="fine-tune", plane="umap")
+    assert "How long this takes is known once one was made here." in words(at)
+
+
 # -- two maps ----------------------------------------------------------------------------------------------------------
 
 

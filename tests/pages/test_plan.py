@@ -481,6 +481,14 @@ def test_the_estimate_stands_beside_what_it_took(took, said):
     assert cost_words.against(replace(job, expected=Expected(20.0, 20.0, 20.0))) == f"estimated 20 s, took {took:.0f} s"
 
 
+def test_disk_and_memory_stand_beside_what_was_estimated_too():
+    guess = Expected(20.0, 12.0, 35.0, 3.2, 410.0)
+    job = Job("0" * 32, "Study", "S", "done", 0.0, 50.0, (), 1, 1, "", "", 20.0, guess, megabytes=2.5)
+    text = cost_words.against(job, 395.0)
+    assert text.endswith("; disk: estimated 3.2 MB, took 2.5 MB; memory: estimated 410 MB, took 395 MB")
+    assert "memory" not in cost_words.against(job) and "disk" not in cost_words.against(replace(job, megabytes=None))
+
+
 def test_a_reason_names_its_runs_the_runner_up_and_what_that_would_cost():
     sure = Advice(
         RandomLabel(), Estimate(0.9, 0.02, 10), 2.0, 0.4, 0.97, SalUn(), Estimate(0.8, 0.03, 10), 3.5,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pages.shared.progress import STUDY
-from unlearn_core import jobs
+from unlearn_core import job_work, jobs
 from unlearn_core.data import DATASETS
 from unlearn_core.experiment import OpenStudy, example, fulfil, studies
 from unlearn_core.experiment.added_images import ask
@@ -148,7 +148,7 @@ def add_images(at, path, name: str):
 
 
 def test_own_images_are_added_by_a_job_and_can_be_chosen(app, store, pets, monkeypatch):
-    monkeypatch.setattr(jobs, "_start", lambda store, job: jobs.work(str(store.root), job))
+    monkeypatch.setattr(jobs, "_start", lambda store, job: job_work.work(str(store.root), job))
     at = add_images(app(store.root, own="yes"), pets, "digits")
     assert [e.value for e in at.error] == [
         "digits is the name of a dataset that the program has already; choose another name."
@@ -169,7 +169,7 @@ def test_own_images_are_added_by_a_job_and_can_be_chosen(app, store, pets, monke
 
 
 def test_a_second_dataset_is_shown_when_it_is_there_and_the_address_names_another(app, store, pets, monkeypatch):
-    monkeypatch.setattr(jobs, "_start", lambda store, job: jobs.work(str(store.root), job))
+    monkeypatch.setattr(jobs, "_start", lambda store, job: job_work.work(str(store.root), job))
     at = add_images(app(store.root, own="yes"), pets, "first")
     at = add_images(at, pets, "second")
     assert at.success[0].value.startswith("second is there") and at.query_params["images"] == "second"
@@ -206,7 +206,7 @@ def test_images_that_are_read_are_counted_and_stopped_in_place(app, store, pets)
 
 
 def test_what_is_wrong_with_images_is_one_sentence_in_place(app, store, pets, monkeypatch):
-    monkeypatch.setattr(jobs, "_start", lambda store, job: jobs.work(str(store.root), job))
+    monkeypatch.setattr(jobs, "_start", lambda store, job: job_work.work(str(store.root), job))
     (pets / "dog" / "broken.png").write_bytes(b"nor this")
     at = add_images(app(store.root, own="yes"), pets, "pets")
     assert [e.value.startswith("2 of 102 images cannot be used") for e in at.error] == [True]

@@ -80,7 +80,7 @@ class Commands(TyperGroup):
 
 def _failure(error: Exception) -> Failure:
     from unlearn_core.engines import EngineError
-    from unlearn_core.jobs import plain_sentence
+    from unlearn_core.job_work import plain_sentence
     from unlearn_core.store import StoreError
 
     if isinstance(error, (BadValue, StoreError, EngineError)):

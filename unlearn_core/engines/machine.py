@@ -1,4 +1,4 @@
-"""How many workers this machine carries."""
+"""How many workers this machine carries, and how much at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from pathlib import Path
 import psutil
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # what a container may use: microseconds of CPU in each period, or max
+HALVINGS = "UNLEARN_HALVINGS"  # how often a job's process died without a word before this one
+MOST_HALVINGS = 3
+
+
+def halvings() -> int:
+    """How often the number of models at once is halved: a system that is short of memory kills without a word."""
+    said = os.environ.get(HALVINGS, "")
+    return min(MOST_HALVINGS, int(said)) if said.isdecimal() else 0
 
 
 def cpus() -> int:

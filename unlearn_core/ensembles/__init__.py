@@ -18,6 +18,7 @@ import torch
 
 from unlearn_core.data import Dataset
 from unlearn_core.device import pick_device
+from unlearn_core.engines import machine
 from unlearn_core.ensembles.stacked import train_stacked
 from unlearn_core.ensembles.subsets import balanced_subsets, deal, member_seed
 from unlearn_core.ensembles.sums import BankSums
@@ -64,14 +65,17 @@ def work_per_pass(training: Training, dataset: Dataset) -> float:
 
 
 def stack_size(training: Training, dataset: Dataset) -> int:
-    """How many members are stacked at once, by the device and its free memory; at least 1."""
+    """How many members are stacked at once, by the device, its free memory, and how often such work died before; at
+    least 1.
+    """
     model, batch = _one(training, dataset)
     if batch.device.type == "cuda":
         free = torch.cuda.mem_get_info(batch.device)[0]
     else:
         free = psutil.virtual_memory().available
     most = MOST.get(batch.device.type, MOST["cpu"])
-    return int(max(1, min(most, FREE_SHARE * free // bytes_per_member(model, batch))))
+    fits = int(min(most, FREE_SHARE * free // bytes_per_member(model, batch)))
+    return max(1, fits >> machine.halvings())
 
 
 def _one(training: Training, dataset: Dataset):

@@ -96,7 +96,7 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
     megabytes += size_of(finished.run_result("retrained", 0)) * len(new_trainings)
     if store.find(study) is None:
         megabytes += size_of(finished.result)
-    memory, device = _peak(finished) if new_runs or new_trials or new_trainings else (0.0, "cpu")
+    memory, device = peak(finished) if new_runs or new_trials or new_trainings else (0.0, "cpu")
     return Forecast(
         trainings=len(new_trainings),
         trials=len(new_trials),
@@ -247,7 +247,7 @@ def _sizes(finished: OpenStudy) -> dict[type, float]:
 
 
 @lru_cache(maxsize=8)
-def _peak(finished: OpenStudy) -> tuple[float, str]:
+def peak(finished: OpenStudy) -> tuple[float, str]:
     """The most megabytes that a run of the finished study took, and on which device."""
     lines = finished.table[finished.table["kind"] != "reference"]
     results = [finished.run_result(line.method, line.seed) for line in lines.itertuples()]

@@ -1,0 +1,141 @@
+"""What the process of a job does: wait for the machine, make the result, say how far it is and how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from unlearn_core import jobs, room
+from unlearn_core.engines import EngineError
+from unlearn_core.job import STARTS
+from unlearn_core.params import BadValue, build
+from unlearn_core.store import Store, StoreError, plainly, write_whole
+
+WRITE_EVERY = 0.2  # seconds between two writes of progress
+YIELDS = 0.25  # seconds that one who let another go first waits until it asks again
+
+
+class Reporter:
+    """A `tell` that writes a job's progress to its folder, a few times a second."""
+
+    def __init__(self, store: Store, job: str):
+        self.file = store.root / "jobs" / job / "progress.json"
+        self.stages: dict[str, float] = {}
+        self.stage, self.since, self.written = "", time.perf_counter(), 0.0
+        self.began: float | None = None  # when it had the machine
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.perf_counter()
+        changed = stage != self.stage
+        if self.stage:
+            self.stages[self.stage] += now - self.since
+        self.stages.setdefault(stage, 0.0)
+        if self.began is None:
+            self.began = time.time()
+        self.stage, self.since = stage, now
+        if changed or done == total or now - self.written > WRITE_EVERY:
+            self.written = now
+            stages = [(name, seconds) for name, seconds in self.stages.items()]
+            about = {"begun": True, "stages": stages, "done": done, "total": total}
+            about |= {"written": time.time(), "began": self.began}
+            with suppress(OSError):  # hours of work are worth more than a line about how far they are
+                write_whole(self.file, json.dumps(about))
+
+
+def work(root: str, job: str) -> None:
+    """Carry out a job in this process: wait for the machine, make the result, write how it ended."""
+    store = Store(root)
+    try:
+        # Whoever looks whether the job runs holds its lock for a moment, so once is not enough.
+        with plainly(store.root), store.lock(f"job-{job}").acquire(timeout=1):
+            jobs.write_worker(store, job, os.getpid())
+            with _turn(store, job):
+                with suppress(OSError):
+                    store.sweep()
+                _carry_out(store, job)
+    except Timeout:
+        return  # another process has this job already
+
+
+@contextmanager
+def _turn(store: Store, job: str) -> Iterator[None]:
+    """The machine, once this job has it and none that was submitted earlier waits for it.
+
+    Whoever asks first when it is free gets a lock, so its order is nobody's: one who has it and finds an earlier one
+    waiting lets it go. Only who has it looks at the others, so while one works, the rest cost next to nothing.
+    """
+    while True:
+        with store.lock("machine"):
+            if not _goes_first(store, job):
+                with _this_machine():
+                    yield
+                return
+        time.sleep(YIELDS)
+
+
+def _this_machine() -> AbstractContextManager:
+    """Held by one job at a time of all stores that its user has on this machine, for each device that UNLEARN_DEVICE
+    names. Work that is sent to a cluster takes its turns there; where locks cannot be kept, stores do not wait for each
+    other.
+    """
+    if os.environ.get("UNLEARN_ENGINE") in ("ray", "slurm"):
+        return nullcontext()
+    device = re.sub(r"\W", "-", os.environ.get("UNLEARN_DEVICE") or "all")
+    try:
+        folder = platformdirs.user_runtime_path("unlearning-workbench", ensure_exists=True)
+    except OSError:
+        return nullcontext()
+    return FileLock(folder / f"device-{device[:40]}.lock")
+
+
+def _goes_first(store: Store, job: str) -> bool:
+    """Whether a living job that has not worked yet was submitted earlier; of the same moment, the lesser key is."""
+    if (mine := jobs.get(store, job)) is None:
+        return False
+    for folder in (store.root / "jobs").iterdir():
+        if folder.name != job and not (folder / "outcome.json").exists():  # most of the others have ended
+            other = jobs.get(store, folder.name)
+            waits = other is not None and other.state in ("starting", "queued")
+            if waits and (other.submitted, other.key) < (mine.submitted, mine.key):
+                return True
+    return False
+
+
+def _carry_out(store: Store, job: str) -> None:
+    tell = Reporter(store, job)
+    tell(STARTS, 0, 0)
+    try:
+        from unlearn_core.experiment import fulfil  # imports torch: seconds that a queued job need not have spent
+
+        before = room.results(store.root)
+        fulfil(store, build(jobs.read_record(store, job, "job.json")["spec"]), tell)
+        made = {place: size for place, size in room.results(store.root).items() if place not in before}
+    except Exception as error:
+        jobs.end(store, job, "failed", plain_sentence(error), traceback.format_exc())
+    else:
+        jobs.end(store, job, "done", "Finished.", megabytes=sum(made.values()) / 1e6)
+
+
+def plain_sentence(error: BaseException) -> str:
+    """An error as one sentence for the screen."""
+    if isinstance(error, (BadValue, StoreError, EngineError)) or type(error).__name__ == "DataError":
+        return str(error)
+    if isinstance(error, MemoryError) or "memory" in str(error).lower():
+        return "There was not enough memory; choose a smaller model, a smaller batch or fewer images."
+    return f"The work stopped with an error ({type(error).__name__}); what was finished is kept."
+
+
+if __name__ == "__main__":
+    if os.environ.get("UNLEARN_ENGINE") == "slurm":  # the others' tasks end with this process
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("cancelled"))
+    work(sys.argv[1], sys.argv[2])
