@@ -424,8 +424,8 @@ def test_what_a_store_takes_is_counted_and_only_what_is_new_is_looked_into(store
     assert taken.used == walked(store.root) and taken.trash > taken.results > 0
     trash.restore(store, entry.id)
     assert room.taken(store.root).used == walked(store.root)
-    looked, honest = [], room._size
-    monkeypatch.setattr(room, "_size", lambda place: looked.append(place) or honest(place))
+    looked, honest = [], room.size_of
+    monkeypatch.setattr(room, "size_of", lambda place: looked.append(place) or honest(place))
     room.taken(store.root)
     new = store.remember(AtRandom(size=100), make).folder
     room.taken(store.root)

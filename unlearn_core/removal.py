@@ -1,4 +1,5 @@
-"""A finished study out of the store: what goes with it, what stays because something else needs it, and the way back.
+"""A finished study, or a person's own images, out of the store: what goes with it, what stays because something else
+needs it, and the way back.
 
 What a result is about is read off its spec as it is written, so that results of other versions of the program count
 too. A study leads to the models of its table; to all that is about its own images to forget or about itself, such as
@@ -17,7 +18,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from unlearn_core import jobs, room, trash
+from unlearn_core.data import kept
+from unlearn_core.data.own import place_of
 from unlearn_core.experiment.forget_sets import give_back
+from unlearn_core.job import Job
 from unlearn_core.rows import MOST, pack, unpack
 from unlearn_core.store import KEY, Result, Store, StoreError
 from unlearn_core.trash import Entry
@@ -45,9 +49,9 @@ class About:
 
 @dataclass(frozen=True)
 class Leaving:
-    """What removing a study moves: `places` in the store, the study first and the record of its job among them, how
-    many results of each of `kinds`, and their bytes; and what stays because it is `shared`: places, bytes, and the
-    names of what needs them.
+    """What removing a study, or images (then `study` is ""), moves: `places` in the store, what is asked for first and
+    the records of jobs among them, how many results of each of `kinds`, and their bytes; and what stays because it is
+    `shared`: places, bytes, and the names of what needs them.
     """
 
     study: str
@@ -66,7 +70,9 @@ class Leaving:
     @property
     def says(self) -> str:
         """What goes and what stays, in one or two sentences."""
-        said = f"{_results(self.results)} go to the trash, {room.in_words(self.bytes)}."
+        made = f" and {_results(self.results)} made of them" if self.results else ""
+        what = _results(self.results) if self.study else f"The images{made}"
+        said = f"{what} go to the trash, {room.in_words(self.bytes)}."
         if self.shared:
             named = ", ".join(self.needed_by[:3]) + (" and others" if len(self.needed_by) > 3 else "")
             size = room.in_words(self.shared_bytes)
@@ -119,6 +125,51 @@ def remove(store: Store, study_key: str, by: str = "local") -> tuple[Leaving, En
     """
     leaving = plan(store, study_key)
     return leaving, trash.move(store, "Study", leaving.name, leaving.places, rests_on=leaving.shared, by=by)
+
+
+def plan_images(store: Store, name: str) -> Leaving:
+    """What removing a person's own images of this name would move: the images, and all that was made of them, for
+    without them nothing of it can go on. Raises StoreError where there are none, or a job needs them now.
+    """
+    place = place_of(name, store.root / "data")
+    if place is None:
+        raise StoreError(f"There are no images of your own called {name[:40]!r}.")
+    if any(_is_of(place, spec) for _, spec in _asked_now(store)):
+        raise StoreError("A job that is under way needs these images: wait until it is finished, or cancel it first.")
+    made = [result for result in _folders(store) if result.parent.name not in STAYS and _is_made_of(place, result)]
+    first = f"data/own/{name}"
+    results = [f"results/{result.parent.name}/{result.name}" for result in made]
+    records = [f"jobs/{result.name}" for result in made if (store.root / "jobs" / result.name).is_dir()]
+    return Leaving(
+        study="",
+        name=name,
+        places=(first, *results, *records),
+        shared=(),
+        kinds=dict(Counter(result.parent.name for result in made)),
+        bytes=room.size_of(place) + sum(_bytes(store, each) for each in results),
+        shared_bytes=0,
+        needed_by=(),
+    )
+
+
+def remove_images(store: Store, name: str, by: str = "local") -> tuple[Leaving, Entry]:
+    """Move a person's own images to the trash, with all that was made of them. Raises StoreError as `remove` does."""
+    leaving = plan_images(store, name)
+    return leaving, trash.move(store, "Images", name, leaving.places, by=by)
+
+
+def _is_of(place: Path, spec: object) -> bool:
+    """Whether a spec, as it is written, is about the images in this place; others may have had their name before."""
+    data = _find(spec, "Data")
+    if data is None or data.get("name") != place.name:
+        return False
+    return data.get("fingerprint", "") in ("", kept.about(place)["fingerprint"])
+
+
+def _is_made_of(place: Path, result: Path) -> bool:
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return _is_of(place, json.loads((result / "spec.json").read_text()))
+    return False
 
 
 def restore(store: Store, entry: str) -> str:
@@ -198,21 +249,32 @@ def _others(
 
 def _under_way(store: Store) -> Iterator[tuple[str, About, str]]:
     """Key, what it is about and title of each job that is not at its end."""
+    for job, spec in _asked_now(store):
+        with suppress(ValueError, LookupError, TypeError):
+            yield job.key, _read(spec), job.title
+
+
+def _asked_now(store: Store) -> Iterator[tuple[Job, dict]]:
+    """Each job that is not at its end, and its spec as it is written."""
     for job in jobs.listing(store):
         if job.active:
             with suppress(OSError, ValueError, LookupError, TypeError):
-                spec = json.loads((store.root / "jobs" / job.key / "job.json").read_text())["spec"]
-                yield job.key, _read(spec), job.title
+                yield job, json.loads((store.root / "jobs" / job.key / "job.json").read_text())["spec"]
 
 
 # -- what a spec is about ----------------------------------------------------------------------------------------------
 
 
 def _everything(store: Store) -> Iterator[tuple[str, About]]:
+    for folder in _folders(store):
+        yield f"results/{folder.parent.name}/{folder.name}", _about(folder)
+
+
+def _folders(store: Store) -> Iterator[Path]:
     for kind in store.kinds():
         for folder in (store.root / "results" / kind).iterdir():
             if KEY.fullmatch(folder.name):
-                yield f"results/{kind}/{folder.name}", _about(folder)
+                yield folder
 
 
 def _about(folder: Path) -> About:

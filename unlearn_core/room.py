@@ -39,7 +39,7 @@ class Room:
 def taken(root: Path) -> Room:
     """What the store in this folder takes now."""
     trash = sum(sum(sizes(each).values()) for each in _inside(root / "trash"))
-    return Room(sum(results(root).values()), _size(root / "data"), trash, sum(sizes(root / "quarantine").values()))
+    return Room(sum(results(root).values()), size_of(root / "data"), trash, sum(sizes(root / "quarantine").values()))
 
 
 def results(root: Path) -> dict[Path, int]:
@@ -90,21 +90,21 @@ def sizes(folder: Path) -> dict[str, int]:
         before, known = _seen.get(folder, (0, {}))
         if before != changed:
             names = [name for name in os.listdir(folder) if not name.startswith(".")]
-            known = {name: known[name] if name in known else _size(folder / name) for name in names}
+            known = {name: known[name] if name in known else size_of(folder / name) for name in names}
             _seen[folder] = changed if time.time_ns() - changed > TICK else 0, known
     except (FileNotFoundError, NotADirectoryError):
         return {}
     return known
 
 
-def _size(place: Path) -> int:
+def size_of(place: Path) -> int:
     """Bytes of a file, or of all files below a folder."""
     with suppress(OSError):  # it may be on its way out
         if place.is_symlink():
             return 0
         if not place.is_dir():
             return place.stat().st_size
-        return sum(_size(each) for each in place.iterdir())
+        return sum(size_of(each) for each in place.iterdir())
     return 0
 
 

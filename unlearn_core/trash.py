@@ -1,7 +1,7 @@
 """What was removed, and the way back: nothing is gone before somebody empties the trash.
 
     ROOT/trash/<id>/   record.json (what, when, by whom) and the things themselves, each named by its place in the
-                       store: results.Study.<key>, jobs.<key>, plans.<key>.json
+                       store: results.Study.<key>, jobs.<key>, plans.<key>.json, data.own.<name>
 
 The record is there before the first thing moves, and each thing moves by one renaming: the first one first, and last on
 the way back. So a study that is in the store has all that it needs there, and whoever dies between two steps leaves an
@@ -29,7 +29,10 @@ from unlearn_core.store import KEY, Store, StoreError, below, find_fault, flush,
 FOLDER = "trash"
 RECORD = "record.json"
 # Of what can be in it: the name there, of which the first points are the separators of its place.
-THING = re.compile(r"results\.[A-Za-z_]\w*\.[0-9a-f]{32}|jobs\.[0-9a-f]{32}|plans\.[0-9a-f]{32}\.json", re.ASCII)
+THING = re.compile(
+    r"results\.[A-Za-z_]\w*\.[0-9a-f]{32}|jobs\.[0-9a-f]{32}|plans\.[0-9a-f]{32}\.json|data\.own\.[A-Za-z0-9][\w-]{0,39}",
+    re.ASCII,
+)
 DAY = 86_400  # seconds
 IN_USE = "It is being written right now: wait until that is done."
 
@@ -255,7 +258,9 @@ def _bring_back(store: Store, place: str, folder: Path) -> bool:
 def _lock(place: str) -> str:
     """The lock of whoever writes there."""
     kind, *_, name = place.split("/")
-    return {"results": name, "jobs": f"submit-{name}", "plans": f"plan-{name.partition('.')[0]}"}[kind]
+    return {"results": name, "jobs": f"submit-{name}", "plans": f"plan-{name.partition('.')[0]}", "data": "images"}[
+        kind
+    ]
 
 
 def _inside(folder: Path, place: str) -> Path:
@@ -265,7 +270,7 @@ def _inside(folder: Path, place: str) -> Path:
 def _things(folder: Path) -> list[str]:
     """The places of what lies in an entry. A name that this program does not give is left alone."""
     names = sorted(path.name for path in folder.iterdir() if THING.fullmatch(path.name))
-    return [name.replace(".", "/", 2 if name.startswith("results.") else 1) for name in names]
+    return [name.replace(".", "/", 2 if name.startswith(("results.", "data.")) else 1) for name in names]
 
 
 def _backwards(folder: Path, first: object) -> list[str]:

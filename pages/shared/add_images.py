@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.shared import access, address, folds, progress, state
+from pages.shared import access, address, folds, progress, removal, state
 from pages.shared.text import duration, escape
 from unlearn_core import jobs
 from unlearn_core.experiment.added_images import added, ask
@@ -100,6 +100,7 @@ def _jobs() -> None:
 
 def _found() -> None:
     """What was found in one of the datasets, the newest unless the address or the person chooses another one."""
+    removal.said()
     found = {one.about.name: one for one in added(state.store())}
     if not found:
         return
@@ -144,3 +145,4 @@ def _report(found: Overview) -> None:
             hide_index=True,
             alt="Files that were not used, and why.",
         )
+    removal.images(about.name)

@@ -1,4 +1,4 @@
-"""Removing finished studies, and the trash: what is in it, the way back, and away for good."""
+"""Removing finished studies and own images, and the trash: what is in it, the way back, and away for good."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from unlearn_core.store import StoreError
 from unlearn_core.trash import Entry
 
 PER_PAGE = 8
-ASKED = "removal.asked"  # in the session: the key of the study that is about to be removed
+ASKED = "removal.asked"  # in the session: the key of the study, or the name of the images, about to be removed
 EMPTYING = "trash.emptying"  # in the session: whether the trash is about to be emptied
 SAID = "trash.said"
-KINDS = {"Study": "study", "Job": "record of a job", "Plan": "saved plan"}
+KINDS = {"Study": "study", "Job": "record of a job", "Plan": "saved plan", "Images": "images"}
 AGES = {0: "Everything", 7: "Older than a week", 30: "Older than a month"}
 
 
@@ -56,6 +56,33 @@ def confirm(study: str, listed: bool = True) -> None:
             _do(lambda: "")
 
 
+def images(name: str) -> None:
+    """Remove a dataset of one's own: asks first, below."""
+    if st.session_state.get(ASKED) != name:
+        if access.button(
+            "Remove these images", "admin", key=f"remove.images.{name}", type="tertiary", icon=":material/delete:",
+            help="Says first what would go with them. It can be undone; the files they were made from stay.",
+        ):  # fmt: skip
+            st.session_state[ASKED] = name
+            st.rerun()
+        return
+    try:
+        leaving = removal.plan_images(state.store(), name)
+    except StoreError as error:
+        del st.session_state[ASKED]
+        st.error(escape(str(error)))
+        return
+    st.markdown(
+        f":material/delete: **Remove {escape(name)}?** {escape(leaving.says)} You can undo it under Trash on Runs, "
+        "until somebody empties the trash."
+    )
+    with st.container(horizontal=True):
+        if access.button("Move to the trash", "admin", key=f"removal.go.{name}", type="primary"):
+            _do(lambda: _images_removed(name))
+        if st.button("Keep them", key=f"removal.keep.{name}"):
+            _do(lambda: "")
+
+
 def others() -> None:
     """Finished studies that no job stands for on the list: from a file, or made by a command."""
     store = state.store()
@@ -85,8 +112,7 @@ def others() -> None:
 def draw() -> None:
     """What was found damaged, and what is in the trash, folded away; nothing where there is neither."""
     found, damaged = trash.entries(state.store()), trash.damaged(state.store())
-    if said := st.session_state.pop(SAID, ""):
-        st.caption(f":material/info: {escape(said)}")
+    if said():
         st.session_state[folds.key("trash")] = True  # so that the way back is in sight
     if damaged:
         one, since = len(damaged) == 1, ago(max(damaged.values()))
@@ -106,6 +132,13 @@ def draw() -> None:
         for entry in found[(page - 1) * PER_PAGE : page * PER_PAGE]:
             _line(entry)
         _empty(found, damaged)
+
+
+def said() -> bool:
+    """Say what was just removed, brought back or emptied, if anything was."""
+    if text := st.session_state.pop(SAID, ""):
+        st.caption(f":material/info: {escape(text)}")
+    return bool(text)
 
 
 def _line(entry: Entry) -> None:
@@ -157,6 +190,14 @@ def _removed(study: str) -> str:
     if st.query_params.get("study") == study:
         del st.query_params["study"]  # another one is shown from now on
     return f"{leaving.name} is in the trash, {in_words(leaving.bytes)}."
+
+
+def _images_removed(name: str) -> str:
+    access.need("admin")
+    leaving, _ = removal.remove_images(state.store(), name, by=access.who())
+    for told in ("study", "images"):  # what they named may be gone
+        st.query_params.pop(told, None)
+    return f"{name} is in the trash, {in_words(leaving.bytes)}."
 
 
 def _off_the_list(job: str) -> str:

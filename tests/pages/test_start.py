@@ -168,6 +168,25 @@ def test_own_images_are_added_by_a_job_and_can_be_chosen(app, store, pets, monke
     assert [e.value for e in at.error] == ["Only 72 training images can be chosen from, not 120."]
 
 
+def test_own_images_are_removed_after_a_question_and_come_back(app, open_page, store, pets, monkeypatch):
+    monkeypatch.setattr(jobs, "_start", lambda store, job: job_work.work(str(store.root), job))
+    at = add_images(app(store.root, own="yes"), pets, "pets")
+    button(at, "Remove these images").click().run()
+    assert "**Remove pets?** The images go to the trash" in words(at)
+    button(at, "Keep them").click().run()
+    button(at, "Remove these images").click().run()
+    button(at, "Move to the trash").click().run()
+    assert not at.exception and not at.success and "pets is in the trash" in words(at)
+    assert "pets" not in at.selectbox(key="new.dataset").options
+    at = open_page("runs", store.root)
+    assert "**pets**" in words(at) and "Images, " in words(at)
+    button(at, "Undo").click().run()
+    assert "pets is back." in words(at)
+    assert app(store.root, own="yes").success[0].value.startswith("pets is there")
+    monkeypatch.setenv("UNLEARN_ROLE", "runner")
+    assert button(app(store.root, own="yes"), "Remove these images").disabled
+
+
 def test_a_second_dataset_is_shown_when_it_is_there_and_the_address_names_another(app, store, pets, monkeypatch):
     monkeypatch.setattr(jobs, "_start", lambda store, job: job_work.work(str(store.root), job))
     at = add_images(app(store.root, own="yes"), pets, "first")

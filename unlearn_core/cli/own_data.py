@@ -1,4 +1,4 @@
-"""data add, data list, data check: a person's own images."""
+"""data add, data list, data check, data remove: a person's own images."""
 
 from __future__ import annotations
 
@@ -75,4 +75,26 @@ def check(
             "skipped": len(found.skipped),
             "reasons": found.reasons,
         }
+    )
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="Name of one of your own datasets.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; move nothing.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Move a dataset of yours to the trash, with all that was made of it. The files it was made from stay."""
+    from unlearn_core import removal
+
+    root, entry = open_store(store), None
+    if dry_run:
+        leaving = removal.plan_images(root, name)
+    else:
+        leaving, entry = removal.remove_images(root, name)
+    say(leaving.says)
+    megabytes = leaving.bytes / 1e6
+    answer(
+        {"name": name, "results": leaving.results, "kinds": leaving.kinds, "megabytes": megabytes}
+        | {"trash": entry and entry.id}
     )
