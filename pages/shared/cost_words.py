@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pages.shared.text import duration
+from pages.shared.text import duration, escape
 from unlearn_core import engines, jobs
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.asking_cost import asking_seconds
+from unlearn_core.experiment.first_cost import FirstCost
 from unlearn_core.experiment.forecast import UNKNOWN, Forecast, peak
 from unlearn_core.experiment.landscape_cost import LandscapeCost
 from unlearn_core.experiment.search_cost import SearchCost
@@ -78,8 +79,19 @@ def expected(store: Store, f: Forecast) -> Expected:
     return jobs.foreseen(store, work, f.at_once, f.device)
 
 
-def about(store: Store, f: LandscapeCost | SearchCost) -> Expected:
-    """The same of a landscape or a search."""
+def first(store: Store, f: FirstCost) -> str:
+    """The cost of a study unlike any that is finished, in words."""
+    counts = ((f.models + f.trainings, "models to train"), (f.trials, "trials of learning rates"), (f.runs, "runs"))
+    work = ", ".join(f"{n:,} {name}" for n, name in counts if n)
+    return (
+        f"{how_long(about(store, f))}, {WITH}: {work} at most. No study with these images, this training and this bank "
+        f"is finished here, so this goes by the speed of {escape(f.like)} and may be off by a factor of {f.factor:g}."
+        f"{queue(store)}"
+    )
+
+
+def about(store: Store, f: LandscapeCost | SearchCost | FirstCost) -> Expected:
+    """What a landscape, a search or a first study may take."""
     work = Expected(f.seconds, f.seconds / f.factor, f.seconds * f.factor)
     return jobs.foreseen(store, work, f.at_once)
 

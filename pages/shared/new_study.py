@@ -11,10 +11,12 @@ from pages.shared.forms import form
 from pages.shared.text import escape
 from unlearn_core.data import DATASETS, Data, own
 from unlearn_core.experiment import OpenStudy, Study
+from unlearn_core.experiment.first_cost import FirstCost, first_cost
 from unlearn_core.experiment.forecast import Forecast, forecast, like
 from unlearn_core.experiment.rehearsal import rehearse
 from unlearn_core.experiment.study import PAPER
 from unlearn_core.forget import FORGET_SETS
+from unlearn_core.job import Expected
 from unlearn_core.models import MODELS
 from unlearn_core.params import BadValue, key
 from unlearn_core.privacy import for_a_group
@@ -47,8 +49,7 @@ def draw() -> None:
         access.button("Run this study", type="primary", icon=":material/play_arrow:", disabled=not fits)
         and study is not None
     ):
-        cost = _cost(study)
-        access.submit(state.store(), study, cost and cost_words.expected(state.store(), cost))
+        access.submit(state.store(), study, _expected(study))
         st.switch_page("pages/runs.py")
 
 
@@ -154,10 +155,29 @@ def _promise(study: Study, forget: int, images: int) -> str | None:
 
 
 def _say_cost(study: Study) -> None:
+    store = state.store()
     if (cost := _cost(study)) is not None:
-        st.markdown(f":material/schedule: {cost_words.cost(state.store(), cost)}")
+        said = cost_words.cost(store, cost)
+    elif (first := _first_cost(str(state.store().root), key(study), study)) is not None:
+        said = cost_words.first(store, first)
     else:
-        st.caption("What it costs can be told once a study with the same images, training and bank is finished here.")
+        st.caption("What it costs can be told once any study is finished here: the example takes about a minute.")
+        return
+    st.markdown(f":material/schedule: {said}")
+
+
+def _expected(study: Study) -> Expected | None:
+    """What its job is told to expect; None where nothing here tells."""
+    store = state.store()
+    if (cost := _cost(study)) is not None:
+        return cost_words.expected(store, cost)
+    first = _first_cost(str(state.store().root), key(study), study)
+    return first and cost_words.about(store, first)
+
+
+@st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
+def _first_cost(root: str, asked: str, _study: Study) -> FirstCost | None:
+    return first_cost(state.store(), _study)
 
 
 def _cost(study: Study) -> Forecast | None:

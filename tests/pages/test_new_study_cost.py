@@ -1,9 +1,13 @@
 """The form of a new study says what it costs, where a study like it is finished."""
 
+import pytest
+
 from unlearn_core import jobs
 from unlearn_core.engines import machine
+from unlearn_core.experiment.first_cost import first_cost
 from unlearn_core.experiment.forecast import forecast, like
 from unlearn_core.store import Store
+from unlearn_core.unlearning.ends.original import Original
 
 
 def words(at) -> str:
@@ -15,7 +19,13 @@ def test_a_study_like_a_finished_one_has_a_cost_and_takes_it_along(open_page, fi
     monkeypatch.setattr(machine, "load", lambda: 0.0)
     monkeypatch.setattr(jobs, "submit", lambda store, spec, expected=None: sent.append((spec, expected)))
     at = open_page("start", filled_store, own="yes")
-    assert "can be told once a study with the same images" in words(at)
+    said = words(at)
+    assert "this goes by the speed of Small example and may be off by a factor of 2" in said
+    assert "models to train" in said and "About **" in said
+    next(b for b in at.button if b.label == "Run this study").click().run()
+    other, guess = sent.pop()
+    assert other.bank != study.spec.bank and guess.fastest < guess.seconds < guess.slowest
+    at = open_page("start", filled_store, own="yes")
     spec = study.spec
     for name in ("train", "test"):
         at.number_input(key=f"new.data.digits.{name}").set_value(getattr(spec.training.data, name))
@@ -36,3 +46,43 @@ def test_only_the_same_bank_is_alike(filled_store, study):
     assert like(store, study.spec.but(seeds=7)).key == study.key
     assert like(store, study.spec.but(models=20)) is None
     assert like(store, study.spec.but(training=study.spec.training.but(epochs=3))) is None
+
+
+def test_where_nothing_is_finished_the_form_says_when_it_can_be_told(open_page, store):
+    assert "What it costs can be told once any study is finished here" in words(
+        open_page("start", store.root, own="yes")
+    )
+
+
+def test_a_first_study_goes_by_the_work_of_its_models(filled_store, study):
+    store, spec = Store(filled_store), study.spec
+    assert first_cost(store, spec).like == spec.name
+    none = spec.but(unlearners=(Original(),), plans=(), tuning_seeds=0)  # which takes no time
+    once = first_cost(store, none)
+    assert (once.models, once.trainings, once.trials, once.runs) == (spec.models, 3 * spec.seeds, 0, spec.seeds)
+    twice = first_cost(store, none.but(training=spec.training.but(epochs=2 * spec.training.epochs)))
+    assert twice.seconds == pytest.approx(2 * once.seconds) and twice.factor == once.factor == 2.0
+    wider = first_cost(store, none.but(training=spec.training.but(width=4 * study.spec.training.width or 512)))
+    assert wider.seconds > 1.5 * once.seconds
+    more = first_cost(store, none.but(models=2 * spec.models))
+    assert once.seconds < more.seconds < 2 * once.seconds
+
+
+def test_a_first_study_counts_no_less_than_is_done(filled_store, study):
+    """Without the parts that a set falls into, a plan counts with all of its steps."""
+    done = study.table[study.table["kind"] != "reference"]
+    assert len(done) <= first_cost(Store(filled_store), study.spec).runs
+    lighter = study.spec.but(controls=False)
+    assert first_cost(Store(filled_store), lighter).runs == study.spec.seeds * (len(lighter.unlearners) + 1)
+
+
+def test_models_that_train_another_way_tell_less(filled_store, study):
+    alone = study.spec.but(training=study.spec.training.but(precision="bfloat16"))  # one by one
+    assert first_cost(Store(filled_store), alone).factor == 4.0
+
+
+def test_an_estimate_of_a_first_study_would_have_held(filled_store, study):
+    """What the finished study took lies in the range that its own speed gives it."""
+    spec = study.spec.but(controls=False, tuning_seeds=0)
+    exact, rough = forecast(study, spec.but(seeds=9)), first_cost(Store(filled_store), spec.but(seeds=9, models=0))
+    assert rough.seconds / 4 < exact.seconds < rough.seconds * 4

@@ -82,12 +82,12 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
     trials = [u for search in grid.values() for u in search.unlearners for _ in search.seeds]
     new_trials = [u for given, s in grid.items() if tuned[given] is None for u in s.unlearners for _ in s.seeds]
 
-    work = [_seconds(finished, run.unlearner) for run in new_runs] + [_seconds(finished, u) for u in new_trials]
+    work = [run_seconds(finished, run.unlearner) for run in new_runs] + [run_seconds(finished, u) for u in new_trials]
     # A method's runs and an algorithm's trials are a worker's task each; of models, as many as train together are.
     tasks = len(new_runs) // study.seeds + sum(result is None for result in tuned.values())
     expected, fastest, slowest = np.sum([np.zeros(3), *work], axis=0) / min(engines.at_once(), max(1, tasks))
     groups = -(-len(new_trainings) // trained_together(study.training, finished.data))
-    training = _training_seconds(finished) * len(new_trainings) / min(engines.at_once(), max(1, groups))
+    training = training_seconds(finished) * len(new_trainings) / min(engines.at_once(), max(1, groups))
     ends = training * np.array([1.0, 1 / spread(finished), spread(finished)])
     expected, fastest, slowest = np.array([expected, fastest, slowest]) + ends
     measured = _seconds_per_epoch(finished)
@@ -130,7 +130,7 @@ def added(finished: OpenStudy, study: Study) -> dict[str, Forecast]:
     references = [study.training.but(seed=a + s, without=forget) for a in (0, AGAIN) for s in range(study.seeds)]
     missing = sum(finished.store.find(training) is None for training in references)
     groups = -(-missing // trained_together(study.training, finished.data))
-    seconds = _training_seconds(finished) * missing / min(engines.at_once(), max(1, groups))
+    seconds = training_seconds(finished) * missing / min(engines.at_once(), max(1, groups))
     megabytes = size_of(finished.run_result("retrained", 0)) * missing
     retrained = Forecast(missing, 0, 0, len(references) - missing, seconds, seconds, seconds, (), megabytes)
     more = {"earlier": _more(alone, first), "singles": _more(beside, alone), "controls": _more(whole, beside)}
@@ -168,12 +168,12 @@ def _steps(unlearner: Unlearner) -> tuple[Unlearner, ...]:
     return tuple(part.unlearner for part in unlearner.parts) if isinstance(unlearner, Rum) else (unlearner,)
 
 
-def _seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
+def run_seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
     """(3,) seconds of one run: expected, fastest, slowest. Leaving the model as it is takes none."""
     measured, total, factor = _seconds_per_epoch(finished), np.zeros(3), spread(finished)
     for step in _steps(unlearner):
         if isinstance(step, Retrain):
-            total += _training_seconds(finished) * np.array([1.0, 1 / factor, factor])
+            total += training_seconds(finished) * np.array([1.0, 1 / factor, factor])
         elif hasattr(step, "epochs"):
             seen = measured.get(type(step)) or [s for times in measured.values() for s in times] or [0.0]
             middle = np.median(seen)
@@ -215,7 +215,7 @@ def _seconds_per_epoch(finished: OpenStudy) -> dict[type, list[float]]:
     return found
 
 
-def _training_seconds(finished: OpenStudy) -> float:
+def training_seconds(finished: OpenStudy) -> float:
     """Mean seconds of training one model. Models trained side by side share their time, so only the mean tells."""
     references = finished.table[finished.table["method"].isin(["retrained", "retrained-again"])]
     return float(references["seconds"].mean())
