@@ -442,7 +442,10 @@ def test_the_cost_of_a_study_is_foretold(filled, tmp_path):
     more = result("forecast", file, *filled)
     assert more["trainings"] > 0 and more["runs"] > 0 and 0 < more["fastest"] <= more["seconds"] <= more["slowest"]
     file.write_text(json.dumps(plain(experiment.example())))
-    assert "same bank" in refusal("forecast", file, *filled)
+    assert "same bank" in refusal("forecast", file, "--like", finished, *filled)
+    first = result("forecast", file, *filled)  # the digits example: more images and a larger bank
+    assert first["like"] == spec["name"] and first["seconds"] > 0 and first["factor"] == 2 and first["models"] == 64
+    assert "No study is finished in this store" in refusal("forecast", file, "--store", tmp_path / "empty")
 
 
 # -- one's own images, jobs, and being stopped -------------------------------------------------------------------------

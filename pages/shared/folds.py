@@ -18,9 +18,9 @@ def key(name: str) -> str:
 
 
 def fold(name: str, label: str, icon: str | None = None, expanded: bool = False):  # noqa: ANN201 - Streamlit does not name the type
-    """An expander; draw what belongs in it where its `open` says so."""
+    """An expander; draw what belongs in it where its `open` says so. A link to the page opens what was open."""
     _stays(name, label)
-    return st.expander(label, expanded, key=key(name), icon=icon, on_change="rerun")
+    return st.expander(label, expanded, key=key(name), icon=icon, on_change="rerun", bind="query-params")
 
 
 def _stays(name: str, label: str) -> None:

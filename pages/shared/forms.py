@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import streamlit as st
 
@@ -13,18 +14,25 @@ PLAIN = (int, float, bool, str)
 LABELS = {"lr": "Learning rate", "bn": "BatchNorm", "by": "Score", "named": "Row numbers", "label": "Class"}
 
 
-def form(cls: type[Spec], key: str, default: Spec | None = None, only: tuple[str, ...] | None = None) -> Spec | None:
+def form(
+    cls: type[Spec],
+    key: str,
+    default: Spec | None = None,
+    only: tuple[str, ...] | None = None,
+    bind: Literal["query-params"] | None = None,
+) -> Spec | None:
     """Draw the plain fields (numbers, true or false, texts, choices) of a spec class and return the spec they make.
 
     Starts from `default`, or from the class's own defaults; fields that are not drawn keep those values. `only` names
-    the fields to draw, in that order. What was entered is remembered under `key`, so another default needs another key.
+    the fields to draw, in that order. What was entered is remembered under `key`, so another default needs another key;
+    with `bind` it is in the address too.
     Where the values do not fit together, the reason is shown and None is returned.
     """
     start = cls() if default is None else default
     fields = {p.name: p for p in params(cls) if p.kind in PLAIN}
     chosen = [fields[name] for name in (fields if only is None else only)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        values = {p.name: _widget(p, getattr(start, p.name), f"{key}.{p.name}") for p in chosen}
+        values = {p.name: _widget(p, getattr(start, p.name), f"{key}.{p.name}", bind) for p in chosen}
     try:
         return start.but(**values)
     except BadField as error:  # by the name that stands on the field
@@ -35,8 +43,8 @@ def form(cls: type[Spec], key: str, default: Spec | None = None, only: tuple[str
         return None
 
 
-def _widget(p: Param, value, key: str):
-    about = {"label": label(p.name), "help": _help(p), "key": key, "persist_state": "session"}
+def _widget(p: Param, value, key: str, bind: str | None):
+    about = {"label": label(p.name), "help": _help(p), "key": key, "persist_state": "session", "bind": bind}
     if p.choices is not None:
         return st.selectbox(options=p.choices, index=p.choices.index(value), width=180, **about)
     if p.kind is bool:

@@ -16,6 +16,8 @@ from unlearn_core.rum import Plan
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 from unlearn_core.unlearning.ends.original import Original
 
+KEPT = {"persist_state": "session", "bind": "query-params"}  # in the address too, so that a link asks for the same
+
 
 def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> Study | None:
     """The study that the button would run; None, with the reason on screen, where there is none. What may be chosen is
@@ -32,8 +34,15 @@ def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> Study | None:
     )
     earlier = _Plans(study, plan, rows, place)
     with fold("beside", f"What runs beside it: {_summary(study, place, earlier)}", ":material/balance:") as box:
-        if counts(box, f"{place}.seen"):
-            return _asked(study, start, place, settled, earlier)
+        seen = f"{place}.seen"
+        linked = not st.session_state.get(seen) and any(name.startswith(f"{place}.") for name in st.query_params)
+        if linked:  # what a link asks for counts, folded away or not
+            st.session_state[seen] = True
+        if counts(box, seen):
+            asked = _asked(study, start, place, settled, earlier)
+            if linked:
+                st.rerun()  # so that the label says it too
+            return asked
     return earlier.beside(start.but(unlearners=_unlearners(study, start, _own(study))))
 
 
@@ -63,7 +72,7 @@ class _Plans:
             default=self.own,
             format_func=lambda name: "{0.given.name} of {0.of} #{0.study:.4}".format(self.known[name]),
             key=self.key,
-            persist_state="session",
+            **KEPT,
             help="They stand beside this plan on Compare. What they ran is stored and found again.",
         )
 
@@ -110,12 +119,10 @@ def _asked(study: OpenStudy, start: Study, place: str, settled: bool, earlier: _
     before = st.empty()
     alone, singles, costs = _baselines(study, place)
     costs |= {"earlier": before} if earlier.chosen else {}
-    name = st.text_input(
-        "Name of the study", start.name, max_chars=60, key=f"{place}.name", persist_state="session", width=420
-    )
+    name = st.text_input("Name of the study", start.name, max_chars=60, key=f"{place}.name", width=420, **KEPT)
     if settled:
         st.caption("The plan keeps the learning rates that were found, and the single algorithms those of the study.")
-    asked = form(Study, place, start, ("seeds", "tuning_seeds"))
+    asked = form(Study, place, start, ("seeds", "tuning_seeds"), bind="query-params")
     if asked is None:
         return None
     asked = earlier.beside(asked.but(name=name.strip() or study.spec.name))
@@ -129,7 +136,7 @@ def _baselines(study: OpenStudy, place: str) -> tuple[bool, list[str], dict]:
     costs = {}
     with st.container(horizontal=True, vertical_alignment="center"):
         alone = st.checkbox(
-            "One algorithm for the whole set", True, key=f"{place}.alone", persist_state="session",
+            "One algorithm for the whole set", True, key=f"{place}.alone", **KEPT,
             help="The same set without a plan. The best of these is the plan's hardest rival.",
         )  # fmt: skip
         costs["singles"] = st.empty()
@@ -139,7 +146,7 @@ def _baselines(study: OpenStudy, place: str) -> tuple[bool, list[str], dict]:
         default=_own(study),
         format_func=algorithms.label,
         key=f"{place}.singles",
-        persist_state="session",
+        **KEPT,
         label_visibility="collapsed",
         disabled=not alone,
     )
@@ -148,7 +155,7 @@ def _baselines(study: OpenStudy, place: str) -> tuple[bool, list[str], dict]:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.checkbox(
             "Shuffled parts, one method for all parts, no parts", study.spec.controls, key=f"{place}.controls",
-            persist_state="session", help="The controls of the plan: what cutting the set is worth by itself.",
+            **KEPT, help="The controls of the plan: what cutting the set is worth by itself.",
         )  # fmt: skip
         costs["controls"] = st.empty()
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -3,7 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import folds
+from pages.shared import algorithms, folds
 from tests.pages.conftest import APP
 
 
@@ -48,6 +48,38 @@ def test_nothing_is_sent_before_it_is_opened(page, name, label, folded):
     at.session_state[folds.key(name)] = True
     at.run()
     assert inside(at, label) > 0 and not at.exception
+
+
+@pytest.mark.parametrize("is_open", ["true", "false"])
+def test_a_link_asks_for_what_was_to_run_beside_the_plan(is_open, folded, monkeypatch, filled_store, submitted):
+    """Folded away or not, what the address asks for is on the label, and is what the button runs."""
+    at = folded("plan")
+    at.session_state[folds.key("beside")] = True
+    at.run()
+    place = next(c.key for c in at.checkbox if c.label.startswith("Shuffled parts")).removesuffix(".controls")
+    at = AppTest.from_file(APP, default_timeout=60)
+    told = {"controls": "false", "singles": [algorithms.label("fine-tune")], "seeds": "4"}
+    for name, value in told.items():
+        at.query_params[f"{place}.{name}"] = value
+    at.query_params[folds.key("beside")] = is_open
+    at.switch_page("pages/plan.py").run()
+    label = next(e.label for e in at.expander if e.label.startswith("What runs beside it"))
+    assert not at.exception and "1 single algorithm, retrained models, on 4 seeds" in label
+    next(b for b in at.button if b.label.startswith("Run")).click().run()
+    (asked,) = submitted
+    assert asked.seeds == 4 and not asked.controls and len(asked.unlearners) == 1
+
+
+def test_a_link_opens_what_was_open(monkeypatch, filled_store):
+    monkeypatch.setenv("UNLEARN_STORE", str(filled_store))
+    at = AppTest.from_file(APP, default_timeout=60)
+    at.query_params[folds.key("proxies")] = "true"
+    at.switch_page("pages/explore.py").run()
+    assert not at.exception and inside(at, "Cheaper scores") > 0 and inside(at, "How stable the scores are") == 0
+    at = AppTest.from_file(APP, default_timeout=60)
+    at.query_params[folds.key("proxies")] = "<b>"
+    at.switch_page("pages/explore.py").run()
+    assert not at.exception and inside(at, "Cheaper scores") == 0
 
 
 def test_what_was_changed_under_advanced_counts_after_it_is_closed(folded):

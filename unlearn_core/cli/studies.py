@@ -115,17 +115,29 @@ def forecast(
     file: Annotated[Path, typer.Argument(help="JSON file of the study that is to be run.")],
     like: Annotated[
         str | None,
-        typer.Option(metavar="STUDY_KEY", help="A finished study with the same training and bank; else the newest."),
+        typer.Option(
+            metavar="STUDY_KEY", help="A finished study with the same training and bank; else the newest such."
+        ),
     ] = None,
     store: StoreOption = None,
 ) -> None:
-    """Say what a study will cost, from what a finished one took; nothing is run."""
-    from unlearn_core.experiment import Study
-    from unlearn_core.experiment.forecast import forecast
+    """Say what a study will cost, from what a finished one took; nothing is run.
 
-    planned = read_spec(file, Study)
-    finished = open_study(store, like)
-    answer({"like": finished.key} | vars(forecast(finished, planned)))
+    Where no study with the same training and bank is finished, the cost goes by the speed of any that is, roughly.
+    """
+    from unlearn_core.experiment import Study
+    from unlearn_core.experiment.first_cost import first_cost
+    from unlearn_core.experiment.forecast import forecast
+    from unlearn_core.experiment.forecast import like as newest
+
+    planned, root = read_spec(file, Study), open_store(store)
+    finished = open_study(store, like) if like else newest(root, planned)
+    if finished is not None:
+        answer({"like": finished.key} | vars(forecast(finished, planned)))
+    elif (first := first_cost(root, planned)) is not None:
+        answer(vars(first))
+    else:
+        raise BadValue("No study is finished in this store, so nothing tells what one costs here.")
 
 
 # -- a finished study --------------------------------------------------------------------------------------------------
