@@ -10,8 +10,19 @@ from typer.testing import CliRunner
 
 from unlearn_core.cli import app
 from unlearn_core.experiment import OpenStudy, Run, fulfil, spread
-from unlearn_core.experiment.search import PlanSearch, begun, ground, ranked, trials_of, try_all
+from unlearn_core.experiment.search import (
+    BestSoFar,
+    PlanSearch,
+    SearchRound,
+    begun,
+    ground,
+    ranked,
+    so_far,
+    trials_of,
+    try_all,
+)
 from unlearn_core.experiment.search_cost import search_cost
+from unlearn_core.experiment.shown import study_of
 from unlearn_core.experiment.side_by_side import unlearn_plans
 from unlearn_core.experiment.stages import run_all, train_all, unlearn
 from unlearn_core.experiment.tuning import TUNING
@@ -119,6 +130,24 @@ def test_confirmed_plans_are_the_runs_that_a_study_finds(copied, search):
 
 def copied_study(store: Store) -> str:
     return next(store.results("Study")).key
+
+
+def test_the_best_of_a_stopped_search_are_confirmed_as_those_of_a_whole_one(copied, search):
+    assert so_far(copied, search) is None  # nothing was tried yet
+    fulfil(copied, SearchRound(search=search, number=0))
+    wanted = so_far(copied, search)
+    assert wanted == BestSoFar(search=search, rounds=1)
+    found = fulfil(copied, wanted).json("summary")
+    assert found["trials"] == 4 and len(found["plans"]) == search.best and copied.find(search) is None
+    tried = trials_of(copied, search)
+    assert len(tried) == 4 and [p["trial"] for p in found["plans"]] == list(ranked(tried)["trial"][: search.best])
+    for plan in found["plans"]:
+        assert plan["confirmed"]["n"] == search.seeds
+    # The search goes on as if nothing had been confirmed; of all its rounds the best are those of the whole search.
+    whole = fulfil(copied, search).json("summary")
+    every = fulfil(copied, so_far(copied, search)).json("summary")
+    assert every | {"name": whole["name"]} == whole
+    assert study_of(copied, wanted) == study_of(copied, search)
 
 
 def test_a_stopped_search_keeps_its_trials_and_goes_on_with_the_others(copied, search, tmp_path):

@@ -30,7 +30,7 @@ from unlearn_core.trash import Entry
 # what was said of them.
 STAYS = ("KeptSet", "OwnWeights", "Judged", "AddedImages")
 # Finished work that stands for itself: what it rests on stays, wherever it is about other images than the study.
-WORK = ("Study", "Audit", "Stream", "PlanSearch", "TryEverything", "Judged")
+WORK = ("Study", "Audit", "Stream", "PlanSearch", "BestSoFar", "TryEverything", "Judged")
 # Seeds of models that only choose settings, and of shadow models and those of a landscape: they and what was run on
 # them belong to a training, whatever they were kept from.
 OF_THE_TRAINING = range(100_000, 200_000), range(300_000, 400_000)

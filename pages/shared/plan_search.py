@@ -27,7 +27,7 @@ from pages.shared.text import escape
 from unlearn_core import jobs
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy, PlanSearch
-from unlearn_core.experiment.search import begun, ranked, trials_of
+from unlearn_core.experiment.search import begun, ranked, so_far, trials_of
 from unlearn_core.experiment.search_cost import SearchCost, search_cost
 from unlearn_core.jobs import Job
 from unlearn_core.params import BadValue, build, canonical, key
@@ -165,11 +165,12 @@ def _found(study: OpenStudy, forget) -> None:
         )
         search = searches[number]
     result = store.find(search)
+    table = trials_of(store, search)
     if result is not None:
         found_plans.draw(study, search, result.json("summary"))
     else:
         _under_way(search)
-    table = trials_of(store, search)
+        _stopped(study, search, len(table))
     if len(table):
         fig = trials_chart.draw(table)
         theme.show(
@@ -192,6 +193,22 @@ def _under_way(search: PlanSearch) -> None:
         progress.actions(job)
     progress.words(job)
     progress.stages(job)
+
+
+def _stopped(study: OpenStudy, search: PlanSearch, tried: int) -> None:
+    """The best plans of a search that does not go on, as they were confirmed, or the button that has them confirmed."""
+    store, job = state.store(), _job(key(search))
+    wanted = so_far(store, search)
+    if wanted is None or (job is not None and job.active):
+        return
+    if (confirmed := store.find(wanted)) is not None:
+        st.markdown(f"The search was stopped after **{tried:,} of {search.trials:,}** plans. The best of these:")
+        found_plans.draw(study, search, confirmed.json("summary"))
+    elif not progress.under_way(wanted) and recorded.start(
+        "Confirm the best so far", icon=":material/verified:", key="search.confirm"
+    ):
+        access.submit(store, wanted)
+        st.rerun()
 
 
 def _job(name: str) -> Job | None:

@@ -35,6 +35,7 @@ KINDS = {
     "PlanSearch": "Plan search",
     "PlanTrial": "Plan tried",
     "SearchRound": "Round of a plan search",
+    "BestSoFar": "Best plans of a search that was stopped",
     "ProxyTable": "Cheaper scores",
     "EqualRetention": "Equal retention",
     "Stream": "Requests in a row",

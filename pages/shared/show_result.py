@@ -30,6 +30,7 @@ class Place:
 PLACES = {
     "Study": Place("pages/explore.py"),
     "PlanSearch": Place("pages/plan.py", fold="search"),
+    "BestSoFar": Place("pages/plan.py", fold="search"),
     "ProxyTable": Place("pages/explore.py", fold="proxies"),
     "EqualRetention": Place("pages/compare.py", {"compare": "trade-off"}),
     "Stream": Place("pages/audit.py", {"evidence": "requests"}, "method"),

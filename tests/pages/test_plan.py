@@ -20,6 +20,7 @@ from unlearn_core.experiment import OpenStudy, PlanSearch, fulfil
 from unlearn_core.experiment.forecast import Forecast
 from unlearn_core.experiment.proposals import Advice, advice
 from unlearn_core.experiment.saved_plans import saved
+from unlearn_core.experiment.search import so_far
 from unlearn_core.forget import Picked
 from unlearn_core.jobs import Expected, Job
 from unlearn_core.params import BadValue, build, canonical, key, plain
@@ -348,6 +349,13 @@ def test_a_stopped_search_shows_what_it_has_and_goes_on(plan_page, own_store, sm
     assert len(table) == 5 and list(table["score"]) == sorted(table["score"], reverse=True)
     button(at, "Go on with this search").click().run()
     assert submitted == [small_search]
+    button(at, "Confirm the best so far").click().run()
+    assert submitted[1] == so_far(own_store, small_search)
+    fulfil(own_store, submitted[1])
+    at = plan_page(own_store.root)
+    assert "The search was stopped after **8 of 8** plans. The best of these:" in words(at)
+    button(at, "Use this plan").click().run()
+    assert at.markdown[0].value.startswith("**Found 1** unlearns")
 
 
 def test_what_a_search_says_follows_its_numbers():

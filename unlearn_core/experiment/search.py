@@ -135,6 +135,15 @@ class SearchRound(Spec):
     number: int = param(0, 0, help="which round, from 0")
 
 
+@spec
+class BestSoFar(Spec):
+    """The best plans of the first rounds of a search that was stopped, on the reported models."""
+
+    name: str = param("Best so far", help="what this is called")
+    search: PlanSearch = param(help="the search")
+    rounds: int = param(1, 1, help="how many of its rounds were finished")
+
+
 @dataclass(frozen=True)
 class Ground:
     """What all trials of a search share."""
@@ -307,6 +316,18 @@ def _search(store: Store, search: PlanSearch, tell: Tell) -> Result:
     for number in range(count):
         fulfil(store, SearchRound(search=search, number=number), within(tell, "trials", number, count))
     table = trials_of(store, search)
+    summary = _best(store, on, table, tell)
+
+    def make(draft) -> None:
+        draft.table(table)
+        draft.json("summary", summary)
+
+    return store.remember(search, make, device=numerics)
+
+
+def _best(store: Store, on: Ground, table: pd.DataFrame, tell: Tell) -> dict:
+    """What the best plans of these trials come to on the reported models, beside the best single algorithm."""
+    search = on.search
     singles = [u for given in search.algorithms for u in settings(given, search.rates)]
     alone = try_all(store, [on.whole(u) for u in singles], within(tell, "single algorithms", 0, 1))
     scores = [round(float(result.table()["group_tow"].mean()), 9) for result in alone]
@@ -329,7 +350,7 @@ def _search(store: Store, search: PlanSearch, tell: Tell) -> Result:
             plans, leading["trial"], leading["group_tow"], confirmed[:-1], against, strict=True
         )
     ]
-    summary = {
+    return {
         "name": search.name,
         "forget": len(on.rows),
         "space": search.space(on.names).size,
@@ -347,11 +368,26 @@ def _search(store: Store, search: PlanSearch, tell: Tell) -> Result:
         "ceiling": vars(evaluation.over_seeds(ceiling)),
     }
 
+
+def _best_so_far(store: Store, asked: BestSoFar, tell: Tell) -> Result:
+    search = asked.search
+    on = ground(store, search, tell)
+    for number in range(asked.rounds):
+        fulfil(store, SearchRound(search=search, number=number), within(tell, "trials", number, asked.rounds))
+    table = trials_of(store, search).iloc[: asked.rounds * search.together]
+    summary = _best(store, on, table, tell) | {"name": asked.name}
+
     def make(draft) -> None:
         draft.table(table)
         draft.json("summary", summary)
 
-    return store.remember(search, make, device=numerics)
+    return store.remember(asked, make, device=numerics)
+
+
+def so_far(store: Store, search: PlanSearch) -> BestSoFar | None:
+    """What confirms the best plans of a search as far as it has come; None before its first round is finished."""
+    tried = len(trials_of(store, search))
+    return BestSoFar(search=search, rounds=-(-tried // search.together)) if tried else None
 
 
 def _confirm(store: Store, search: PlanSearch, rows: np.ndarray, chosen: list[Unlearner], tell: Tell):
@@ -376,3 +412,4 @@ MAKERS[PlanSearch] = _search
 MAKERS[PlanTrial] = lambda store, trial, tell: try_all(store, [trial], tell)[0]
 TOGETHER[PlanTrial] = _try
 MAKERS[SearchRound] = _round
+MAKERS[BestSoFar] = _best_so_far

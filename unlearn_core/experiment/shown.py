@@ -16,7 +16,8 @@ def study_of(store: Store, spec: Spec, preferred: str = "") -> str | None:
     about = spec if isinstance(spec, Study) else getattr(spec, "study", None)
     if isinstance(about, Study):
         return key(about) if store.find(about) is not None else None
-    training = getattr(getattr(spec, "subject", spec), "training", None)
+    spec = getattr(spec, "subject", None) or getattr(spec, "search", None) or spec
+    training = getattr(spec, "training", None)
     if training is None:
         return None
     training = training.but(seed=0, without="")

@@ -51,7 +51,7 @@ _ON_THAT_MACHINE = "it names files of the machine where images were taken in; th
 LEFT = {
     "Instant": _ITS_LINES, "Relearned": _ITS_LINES, "Inversion": _ITS_LINES,
     "LandscapeSets": _ITS_TABLE, "LandscapePart": _ITS_TABLE,
-    "PlanSearch": _FURTHER, "SearchRound": _FURTHER, "PlanTrial": _FURTHER,
+    "PlanSearch": _FURTHER, "SearchRound": _FURTHER, "PlanTrial": _FURTHER, "BestSoFar": _FURTHER,
     "TryEverything": _FURTHER, "Attempt": _FURTHER,
     "OwnWeights": _ELSEWHERE, "Judged": _ELSEWHERE,
     "AddedImages": _ON_THAT_MACHINE,
