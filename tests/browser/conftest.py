@@ -118,6 +118,12 @@ def serve(tmp_path):
         assert "Traceback" not in server.log.read_text(), server.log.read_text()
 
 
+@pytest.fixture
+def copied(filled_store, tmp_path) -> Path:
+    """A store of one's own with the small finished study."""
+    return shutil.copytree(filled_store, tmp_path / "store")
+
+
 @pytest.fixture(scope="session")
 def looked_at(filled_store, tmp_path_factory):
     """A server of a store with the small finished study, for all who only look."""

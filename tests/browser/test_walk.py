@@ -1,6 +1,5 @@
 """The main ways through the app, as a person goes them."""
 
-import shutil
 import time
 from contextlib import suppress
 
@@ -61,12 +60,6 @@ def pick(page: Page, label: str, option: str) -> None:
 
     again_until(choose, lambda: option in (box.input_value() or "") and not line.is_visible())
     settle(page)
-
-
-@pytest.fixture
-def copied(filled_store, tmp_path):
-    """A store of one's own with the small finished study."""
-    return shutil.copytree(filled_store, tmp_path / "store")
 
 
 def test_a_deep_link_on_a_fresh_server_goes_through_the_frame(page, serve, copied):
