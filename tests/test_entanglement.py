@@ -33,6 +33,29 @@ def two_clouds(n_retain, n_forget, delta, d, rng):
     return x, np.arange(n_retain, n_retain + n_forget)
 
 
+@pytest.mark.parametrize("center", CENTERS)
+def test_what_one_image_moves_is_the_set_with_it_less_the_set_without_it(center):
+    x = np.random.default_rng(1).normal(size=(40, 5)) + 3
+    sums, rows = EmbeddingSums(x), np.arange(7)
+    moved = sums.moved_by(rows, center)
+    whole = by_definition(x, rows, center)
+    for i in range(len(x)):
+        without, together = np.setdiff1d(rows, [i]), np.union1d(rows, [i])
+        change = by_definition(x, together, center) - by_definition(x, without, center)
+        assert moved[i] == pytest.approx(change / whole)
+
+
+def test_the_only_image_of_a_side_moves_nothing_that_can_be_said():
+    x = np.random.default_rng(2).normal(size=(6, 3))
+    one, all_but_one = EmbeddingSums(x).moved_by(np.array([2])), EmbeddingSums(x).moved_by(np.array([0, 1, 3, 4, 5]))
+    assert np.flatnonzero(np.isnan(one)).tolist() == np.flatnonzero(np.isnan(all_but_one)).tolist() == [2]
+    same = EmbeddingSums(np.ones((4, 2)))
+    assert np.isnan(same.moved_by(np.array([0, 1]))).all()  # an infinite score
+    for empty in ([], [0, 1, 2, 3]):
+        with pytest.raises(ValueError, match="at least one image on each side"):
+            same.moved_by(np.array(empty, int))
+
+
 @pytest.mark.parametrize(("delta", "d"), [(1.0, 2), (3.0, 5), (0.25, 16), (10.0, 64)])
 def test_two_gaussians_have_a_closed_form(delta, d):
     """Unit variances, distance delta: 8 d / delta^2 about the midpoint, for any sizes."""

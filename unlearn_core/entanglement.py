@@ -59,6 +59,27 @@ class EmbeddingSums:
             raise ValueError("entanglement needs at least one image on each side")
         return self._from_sums(size, self.x[rows].sum(0), float(self.squares[rows].sum()), center)
 
+    def moved_by(self, rows: np.ndarray, center: str = "all") -> np.ndarray:
+        """(n,) by which share of its score each single image moves the entanglement of these rows: that of the set with
+        the image less that of the set without it, over the score of the set. Above 0 = the image entangles it. NaN for
+        the only image of a side, and where the score is infinite. Raises ValueError as `score` does.
+        """
+        score, size = self.score(rows, center), len(rows)
+        inside = np.zeros(self.n, bool)
+        inside[rows] = True
+        way = np.where(inside, -1.0, 1.0)  # out of the set, or into it
+        total, square = self.x[rows].sum(0), float(self.squares[rows].sum())
+        length = total @ total + 2 * way * (self.x @ total) + self.squares  # squared, of the sums of the changed sets
+        square, size = square + way * self.squares, size + way
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rest = self.n - size
+            spread = square / size - length / size**2 + (self.total_square - square) / rest - length / rest**2
+            apart = length * (1 / size**2 + 1 / rest**2) / 2
+            if center == "midpoint":
+                apart = length * (1 / size + 1 / rest) ** 2 / 4
+            moved = way * (spread / apart - score) / score
+        return np.where(np.isfinite(moved), moved, np.nan)
+
     def describe(self, rows: np.ndarray, center: str = "all", quick: bool = False) -> Entanglement:
         """ES with its place among random sets of the same size; `quick` goes by those of quick_scores."""
         score, reference = (

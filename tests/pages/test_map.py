@@ -92,6 +92,25 @@ def test_the_map_is_told_which_images_are_in_the_set(explore, study):
     assert f"of which {len(study.forget)} are to be forgotten" in head["label"]
 
 
+def test_what_each_image_adds_to_the_entanglement_is_sent_where_it_is_the_colour(explore, study):
+    head, body = sent(explore(colour="entanglement"), "news")
+    n = len(study.labels)
+    bits = -(-n // 8)
+    column = np.frombuffer(body, np.uint8)[bits + -bits % 4 :][:n]
+    moved = study.sums.moved_by(study.forget)
+    low, high = head["moved"]
+    assert len(column) == n and low < high and (low, high) == tuple(np.percentile(moved, blob.ENDS))
+    inside = (moved > low) & (moved < high)
+    assert np.allclose(low + column[inside] / 255 * (high - low), moved[inside], atol=(high - low) / 255)
+    assert "moved" not in sent(explore(colour="class"), "news")[0]
+
+
+def test_a_scale_of_one_value_or_of_none_is_even():
+    assert blob.scaled(np.array([np.nan, np.nan]))[1:] == (0.0, 0.0)
+    column, low, high = blob.scaled(np.array([2.0, 2.0, np.nan]))
+    assert low == high == 2.0 and len(set(column[:2])) == 1
+
+
 @pytest.mark.parametrize("mode", ["replace", "add", "subtract"])
 def test_a_line_changes_the_set_and_all_that_is_said_of_it(explore, study, mode):
     places, _ = blob.of_study(study, study.key, "umap")

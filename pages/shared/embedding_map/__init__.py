@@ -47,7 +47,7 @@ def draw(study: OpenStudy, kind: str) -> str:
 
 
 def news(study: OpenStudy, chosen: np.ndarray) -> None:
-    """Tell the map which images are in the set."""
+    """Tell the map which images are in the set, and how much each adds to its entanglement where that is its colour."""
     mask = np.zeros(len(study.labels), bool)
     mask[chosen] = True
     # Counted, so that a line that changed nothing is answered too, and taken off the map.
@@ -57,7 +57,11 @@ def news(study: OpenStudy, chosen: np.ndarray) -> None:
         "forget": len(chosen), "title": title(study, chosen), "label": label(study, chosen),
         "colour": st.query_params.get("colour", "role"),
     }  # fmt: skip
-    _send("news", head, np.packbits(mask, bitorder="little"))
+    columns = [np.packbits(mask, bitorder="little")]
+    if head["colour"] == "entanglement" and 0 < len(chosen) < len(mask):
+        column, *head["moved"] = blob.scaled(study.sums.moved_by(chosen))
+        columns.append(column)
+    _send("news", head, *columns, on_colour_change=_entangled)
 
 
 @st.fragment(key="map.card")
@@ -113,8 +117,7 @@ def label(study: OpenStudy, chosen: np.ndarray) -> str:
     )
 
 
-def _send(part: str, head: dict, body: np.ndarray | None = None, **events):  # noqa: ANN202 - Streamlit does not name the type
-    columns = () if body is None else (body,)
+def _send(part: str, head: dict, *columns: np.ndarray, **events):  # noqa: ANN202 - Streamlit does not name the type
     return _wire(key=f"map.{part}", data=blob.framed({"map": blob.NAME, "part": part} | head, *columns), **events)
 
 
@@ -137,6 +140,11 @@ def _coloured() -> None:
     colour = st.session_state["map.look"].colour
     if isinstance(colour, str) and colour in blob.COLOURS:
         st.query_params["colour"] = colour
+
+
+def _entangled() -> None:
+    """This colour goes by the set, so it is asked for of whoever sends the set."""
+    st.query_params["colour"] = "entanglement"
 
 
 def _heard() -> None:

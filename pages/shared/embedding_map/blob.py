@@ -24,6 +24,7 @@ COLOURS = {
     "role": "Role",
     "class": "Class",
     "memorization": "",
+    "entanglement": "Entanglement",
     "confidence": "Confidence",
     "correct": "Right or wrong",
 }
@@ -93,6 +94,13 @@ def of_study(_study: OpenStudy, key: str, kind: str, dark: bool = False) -> tupl
         id=key, classes=list(_study.classes), score=_study.score_words.name, dark=dark,
     )  # fmt: skip
     return xy[: len(train)], data
+
+
+def scaled(values: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Values (n,), of which some may be NaN, as (n,) uint8 between the percentiles where the scale ends, and these."""
+    low, high = np.nanpercentile(values, ENDS) if np.isfinite(values).any() else (0.0, 0.0)
+    share = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
+    return np.rint(255 * np.nan_to_num(share, nan=0.5)).astype(np.uint8), float(low), float(high)
 
 
 def _aligned(column: np.ndarray) -> bytes:

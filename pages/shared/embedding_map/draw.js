@@ -54,6 +54,7 @@ function colouring(points, by) {
   }
   const shades = ramp(colours.scale);
   if (by === "confidence") return (i) => shades[points.confidence[i]];
+  if (by === "entanglement") return (i) => (i < points.train && points.moved ? shades[points.moved[i]] : UNKNOWN);
   return (i) => (i < points.train ? shades[points.memorization[i]] : UNKNOWN);
 }
 

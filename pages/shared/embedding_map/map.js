@@ -74,8 +74,10 @@ class Shown {
 
   heard_news() {
     const { head, body } = this.hub.parts.news;
-    if (body.length < Math.ceil(this.points.train / 8)) return; // of another study, about to follow
+    const bytes = Math.ceil(this.points.train / 8);
+    if (body.length < bytes) return; // of another study, about to follow
     for (let i = 0; i < this.points.train; i++) this.points.forget[i] = (body[i >> 3] >> (i & 7)) & 1;
+    this.points.moved = head.moved && body.slice(Math.ceil(bytes / 4) * 4); // columns begin at multiples of four
     this.news = head;
     if (this.named === undefined) this.colourBy((this.named = head.colour), false);
     this.line = null;
@@ -161,8 +163,8 @@ class Shown {
     }
     this.legend();
     this.redraw();
-    // For the address only: the colours are on screen already.
-    if (tell) this.hub.parts.look?.send("colour", by);
+    // For the address only: the colours are on screen already, but for one that goes by the set and follows.
+    if (tell) this.hub.parts[by === "entanglement" ? "news" : "look"]?.send("colour", by);
   }
 
   legend() {
@@ -192,6 +194,12 @@ class Shown {
       const [low, high] = this.by === "confidence" ? [0, 1] : [this.points.low, this.points.high];
       const ramp = item("", `linear-gradient(to right, ${scale.join(",")})`, high.toFixed(2), "ramp");
       ramp.prepend(`${this.points.by[this.by]} ${low.toFixed(2)}`);
+      items.push(ramp);
+    }
+    if (this.by === "entanglement" && this.news.moved) {
+      const [low, high] = this.news.moved.map((share) => `${share < 0 ? "\u2212" : "+"}${Math.abs(100 * share).toPrecision(2)} %`);
+      const ramp = item("", `linear-gradient(to right, ${scale.join(",")})`, high, "ramp");
+      ramp.prepend(`each image moves it by ${low}`);
       items.push(ramp);
     }
     this.find(".legend").replaceChildren(...items);
