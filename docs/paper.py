@@ -161,8 +161,8 @@ def setting(found: dict) -> str:
 
 
 NARROW = (
-    "The net is narrow so that the whole study, bank included, takes an hour and a half on two processor cores, and wide "
-    "enough to fit its images: what is not fitted is not memorized."
+    "The net is narrow so that the whole study, bank included, takes an hour and a half on two processor cores, and "
+    "wide enough to fit its images: what is not fitted is not memorized."
 )
 
 
