@@ -126,7 +126,7 @@ def _row(job: Job) -> None:
                 for each in plans[:MOST_PLANS]:
                     st.markdown(f"{plan_glyph.glyph(each)} **{escape(each.name)}**: {plan_glyph.steps(each)}")
                 if told := cost_words.against(job):
-                    st.markdown(f":material/schedule: {told.capitalize()}.")
+                    st.markdown(f":material/schedule: {told[0].upper()}{told[1:]}.")
                 progress.stages(job)
 
 

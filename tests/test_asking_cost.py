@@ -1,11 +1,13 @@
 """What it takes to ask the models of a study once more is told before it is done, and goes by what was done."""
 
 import shutil
+import time
 
 import pytest
 
 from unlearn_core.experiment import EqualRetention, LayerCka, OpenStudy, SharedMap, fulfil
-from unlearn_core.experiment.asking_cost import asking_seconds
+from unlearn_core.experiment import asking_cost as asking
+from unlearn_core.experiment.asking_cost import asking_cost
 from unlearn_core.store import Store
 
 
@@ -25,17 +27,32 @@ def asked(study):
 
 def test_where_none_was_made_it_goes_by_how_fast_the_models_learned(study):
     layers, equal, pca, umap = asked(study)
-    few = layers.but(images=8)
-    assert 0 < asking_seconds(study, few) < asking_seconds(study, layers)
-    assert asking_seconds(study, equal) > asking_seconds(study, equal.but(retentions=(0.9,))) > 0
-    assert asking_seconds(study, pca) > 0
-    assert asking_seconds(study, umap) is None
+    assert asking_cost(study, layers).factor == 5.0
+    assert asking_cost(study, layers.but(images=8)).seconds < asking_cost(study, layers).seconds
+    assert asking_cost(study, equal.but(retentions=(0.9,))).seconds < asking_cost(study, equal).seconds
+    assert asking_cost(study, pca).seconds > 0
+    assert asking_cost(study, umap) is None
 
 
-def test_where_one_was_made_it_goes_by_that(study):
+def test_what_it_took_lies_in_the_range_and_the_next_goes_by_it(study):
+    """Against a clock of the test's own, for each of the three."""
+    for spec in asked(study)[:3]:
+        first = asking_cost(study, spec)
+        began = time.perf_counter()
+        result = fulfil(study.store, spec)
+        took = time.perf_counter() - began
+        assert first.seconds / first.factor < took < first.seconds * first.factor, spec
+        assert 0.5 * took < result.manifest()["seconds"] <= took
+        again = asking_cost(study, spec)
+        assert again.seconds == pytest.approx(result.manifest()["seconds"]) and again.factor == 2.0
     layers = asked(study)[0]
-    made = fulfil(study.store, layers.but(images=8))
-    took = made.manifest()["seconds"]
-    assert asking_seconds(study, layers.but(images=8)) == pytest.approx(took)
-    images = {n: min(n, len(study.forget)) + min(n, len(study.data.test.y)) for n in (8, layers.images)}
-    assert asking_seconds(study, layers) == pytest.approx(took * images[layers.images] / images[8])
+    half = asking_cost(study, layers.but(images=15)).seconds
+    images = {n: min(n, len(study.forget)) + min(n, len(study.data.test.y)) for n in (15, layers.images)}
+    assert half == pytest.approx(asking_cost(study, layers).seconds * images[15] / images[layers.images])
+
+
+def test_a_result_that_says_only_how_long_it_was_written_tells_nothing(study, monkeypatch):
+    layers = asked(study)[0]
+    fulfil(study.store, layers)
+    monkeypatch.setattr(asking, "WRITING", 1e6)
+    assert asking_cost(study, layers).factor == 5.0

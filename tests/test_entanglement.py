@@ -38,11 +38,24 @@ def test_what_one_image_moves_is_the_set_with_it_less_the_set_without_it(center)
     x = np.random.default_rng(1).normal(size=(40, 5)) + 3
     sums, rows = EmbeddingSums(x), np.arange(7)
     moved = sums.moved_by(rows, center)
-    whole = by_definition(x, rows, center)
+
+    def beside_random(rows):
+        """What random sets score grows with their size: with s (n - s), or that over s^2 + (n - s)^2."""
+        s, rest = len(rows), len(x) - len(rows)
+        return by_definition(x, rows, center) / (s * rest / (1 if center == "midpoint" else s**2 + rest**2))
+
     for i in range(len(x)):
         without, together = np.setdiff1d(rows, [i]), np.union1d(rows, [i])
-        change = by_definition(x, together, center) - by_definition(x, without, center)
-        assert moved[i] == pytest.approx(change / whole)
+        change = beside_random(together) - beside_random(without)
+        assert moved[i] == pytest.approx(change / beside_random(rows))
+
+
+def test_of_a_random_set_no_image_entangles_more_than_another_by_its_size():
+    x = np.random.default_rng(3).normal(size=(4000, 20))
+    sums = EmbeddingSums(x)
+    for size in (40, 400):
+        means = [sums.moved_by(np.random.default_rng(i).choice(4000, size, replace=False)).mean() for i in range(20)]
+        assert abs(np.mean(means)) < 0.2 / size
 
 
 def test_the_only_image_of_a_side_moves_nothing_that_can_be_said():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from tests.unlearning.common import quick
 from unlearn_core import ensembles
@@ -20,13 +21,13 @@ from unlearn_core.experiment import (
     Run,
     SharedMap,
     Stream,
+    Study,
     fulfil,
 )
-from unlearn_core.experiment.stages import fulfil_together
+from unlearn_core.experiment.stages import dataset, fulfil_together
 from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.try_everything import TryEverything
-from unlearn_core.forget import AtRandom
-from unlearn_core.params import BadValue
+from unlearn_core.forget import AtRandom, Picked
 from unlearn_core.rows import pack
 from unlearn_core.store import Store
 from unlearn_core.training import Training
@@ -51,26 +52,48 @@ def on_gpu():
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, filled_study, on_gpu) -> OpenStudy:
-    """The small study, made on the device: bank, searches, every algorithm stacked, a plan and its controls."""
+def asked(filled_study) -> Study:
+    """The small study, on a set that does not go by scores: on two devices it is the same."""
+    return filled_study.but(forget=Picked(named=pack(np.arange(0, 600, 20))))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, asked, on_gpu) -> OpenStudy:
+    """The study, made on the device: bank, searches, every algorithm stacked, a plan and its controls."""
     store = Store(tmp_path_factory.mktemp("gpu"))
-    return OpenStudy(store, fulfil(store, filled_study))
+    return OpenStudy(store, fulfil(store, asked))
+
+
+@pytest.fixture(autouse=True)
+def it_was_used(on_gpu):
+    """What a test made was made on the device, whatever its record says."""
+    if DEVICE == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+    yield
+    if DEVICE == "cuda":
+        assert torch.cuda.max_memory_allocated() > before
 
 
 def finite(result) -> bool:
     return all(np.isfinite(v).all() for v in result.arrays("logits").values()) and result.manifest()["device"] == DEVICE
 
 
-def test_a_study_says_what_it_says_on_a_cpu(made, filled_store, filled_study):
-    store = Store(filled_store)
-    here = OpenStudy(store, fulfil(store, filled_study))
-    assert made.result.manifest()["device"] == DEVICE
-    ranks = np.corrcoef(*(np.argsort(np.argsort(s.memorization.scores)) for s in (made, here)))[0, 1]
-    assert ranks > 0.9
+def labels(store: Store, training: Training) -> np.ndarray:
+    return dataset(store, training.data).train.y.numpy()
+
+
+def test_a_study_says_what_it_says_on_a_cpu(made, asked, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNLEARN_DEVICE", "cpu")
+    store = Store(tmp_path / "cpu")
+    here = OpenStudy(store, fulfil(store, asked))
+    assert (made.result.manifest()["device"], here.result.manifest()["device"]) == (DEVICE, "cpu")
+    assert spearmanr(made.memorization.scores, here.memorization.scores).statistic > 0.9
     for name, group in made.table.groupby("method"):
         own = here.table[here.table["method"] == name]
         for metric in ("forget_accuracy", "retain_accuracy", "test_accuracy"):
             assert group[metric].mean() == pytest.approx(own[metric].mean(), abs=0.1), (name, metric)
+    torch.zeros(1, device=DEVICE)  # the rest of this test is the CPU's
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -79,12 +102,8 @@ def test_every_algorithm_runs_there(name, net, made):
     training, store = NETS[net], made.store
     forget = ROWS
     if "classes" in ALGORITHMS[name].needs:
-        forget = pack(np.flatnonzero(made.data.train.y[: training.data.train].numpy() == 1))
-    run = Run(training=training, forget=forget, unlearner=quick(name))
-    try:
-        assert finite(fulfil(store, run))
-    except BadValue as error:  # some ask for what these nets do not have
-        pytest.skip(str(error))
+        forget = pack(np.flatnonzero(labels(store, training) == 1))
+    assert finite(fulfil(store, Run(training=training, forget=forget, unlearner=quick(name))))
 
 
 def test_many_at_once_are_each_by_itself(made, tmp_path):
@@ -129,17 +148,21 @@ def test_whatever_is_asked_of_a_finished_study_is_answered_there(made):
 def test_a_stack_that_does_not_fit_on_the_device_is_halved(tiny, tiny_training, monkeypatch):
     if DEVICE != "cuda":
         pytest.skip("needs a device whose memory can be bounded")
+    sizes, honest = [], ensembles.train_stacked
     monkeypatch.setattr(ensembles, "stack_size", lambda *_: 64)
-    recipe = tiny_training.but(width=4096, epochs=1)
+    monkeypatch.setattr(
+        ensembles, "train_stacked", lambda t, d, rows, *rest: sizes.append(len(rows)) or honest(t, d, rows, *rest)
+    )
+    recipe = tiny_training.but(width=4096, epochs=1)  # 64 of them take about 430 MB
     rows = np.stack([np.arange(m, 200 + m) for m in range(64)])
-    alone = torch.cuda.memory_reserved()
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(0).total_memory
-    torch.cuda.set_per_process_memory_fraction(min(1.0, (alone + 3e9) / total))
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 2e8) / total)
     try:
         assert len(list(train_members(recipe, tiny, rows, [*range(64)]))) == 64
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
+    assert sizes[0] == 64 and sizes[-1] < 64
 
 
 def test_half_precision_ranks_images_as_full_precision_does(made):
@@ -148,6 +171,6 @@ def test_half_precision_ranks_images_as_full_precision_does(made):
     for precision in ("float32", "bfloat16"):
         trained = fulfil(made.store, NETS["alone"].but(precision=precision, epochs=8))
         logits = torch.from_numpy(trained.arrays("logits")["train"])
-        right = made.data.train.y[: len(logits)]
+        right = torch.from_numpy(labels(made.store, NETS["alone"]))
         scores.append(logits.softmax(1)[torch.arange(len(logits)), right].numpy())
-    assert np.corrcoef(*(np.argsort(np.argsort(s)) for s in scores))[0, 1] > 0.5
+    assert scores[0].mean() > 0.3 and spearmanr(*scores).statistic > 0.5

@@ -126,7 +126,7 @@ def test_one_job_at_a_time_and_one_process_a_job(store):
     assert asked == [key(QUICK)] * 4 and jobs.submit(store, LONG) == first
     second = asked[0]
     waiting = wait(store, second, lambda job: job.state == "queued")
-    assert waiting.message == "Waiting until another job is finished."
+    assert waiting.message == jobs.WAITING
     assert len(processes(first)) == len(processes(second)) == 1
     assert [job.key for job in jobs.listing(store)] == [second, first]
     with pytest.raises(StoreError, match="still under way"):

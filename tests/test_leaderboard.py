@@ -145,7 +145,7 @@ def test_what_looks_at_validation_images_is_judged_by_others(filled_study, digit
     request = stages._request(
         Run(training=filled_study.training, forget="0-8", unlearner=ALGORITHMS["kde"]()),
         digits,
-        *stages._on_device(digits, looks.shown),
+        *stages.to_device(digits, looks.shown),
         {},
         silent,
     )

@@ -52,6 +52,16 @@ def test_a_step_adds_up_clipped_gradients_of_single_images(clip, tiny, tiny_mode
     torch.testing.assert_close(after, flat(tiny_model) - total / expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("recipe", [{"model": "mlp"}, {"model": "cnn", "width": 4}, {"model": "cnn", "width": 8}])
+def test_without_noise_and_without_clipping_a_private_step_is_a_plain_one(recipe, digits):
+    """Of every kind of layer: all images are in each step, and so the mean of their gradients is the batch's."""
+    plain = Training(**recipe, epochs=3, batch=200, lr=0.1, momentum=0.0, schedule="constant")
+    rows = np.arange(200)
+    private = train(plain.but(noise=1e-9, clip=1000.0), digits, rows).model
+    for a, b in zip(private.state_dict().values(), train(plain, digits, rows).model.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
 def test_one_image_moves_a_step_by_at_most_the_clipping_length(tiny, tiny_model):
     x, y = tiny.train.x[:12], tiny.train.y[:12]
     wrong = torch.cat([(y[:1] + 1) % 4, y[1:]])

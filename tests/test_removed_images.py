@@ -45,7 +45,7 @@ def test_they_go_with_all_that_was_made_of_them_and_come_back_whole(store, pets,
     of_pets, of_digits = trained
     made = {each.folder.name for kind in store.kinds() for each in store.results(kind)}
     going = removal.plan_images(store, "pets")
-    assert going.places[0] == "data/own/pets" and f"results/Training/{key(of_pets)}" in going.places
+    assert going.places[-1] == "data/own/pets" and f"results/Training/{key(of_pets)}" in going.places
     assert "AddedImages" not in going.kinds  # the record of the import stays
     assert going.says.startswith(f"The images and {going.results} result")
     leaving, entry = removal.remove_images(store, "pets")
@@ -65,11 +65,18 @@ def test_other_images_that_have_the_name_by_then_stay(store, pets, trained):
         file.unlink()
     fulfil(store, ask(store, pets, "pets"))
     (now,) = own(store.root / "data")
-    said = removal.restore(store, entry.id)
-    assert "had been made anew" in said and own(store.root / "data") == [now]
-    assert [e.things for e in trash.entries(store)] == [("data/own/pets",)]
+    with pytest.raises(StoreError, match="There are other images called pets by now: remove those first"):
+        removal.restore(store, entry.id)
+    assert own(store.root / "data") == [now] and store.find(trained[0]) is None
+    assert "data/own/pets" in trash.entries(store)[0].things
     # What was made of the others is none of theirs.
     assert removal.plan_images(store, "pets").results == 0
+
+
+def test_the_same_images_taken_in_again_are_what_comes_back_rests_on(store, pets, trained):
+    _, entry = removal.remove_images(store, "pets")
+    fulfil(store, ask(store, pets, "pets"))
+    assert "had been made anew" in removal.restore(store, entry.id) and store.find(trained[0]) is not None
 
 
 def test_images_that_a_job_needs_stay(store, pets, trained, monkeypatch):

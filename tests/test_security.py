@@ -204,8 +204,12 @@ JOINS = {
     "experiment/saved_plans.py": {"f'{hashlib.sha256(name.strip().casefold().encode()).hexdigest()[:32]}.json'"},
     "experiment/soundness.py": {"kind", "key", "name", "f'{name}.lock'"},  # folders and locks of the store
     "experiment/views.py": {"kind"},  # folders of the store
+    "job_work.py": {"job", "f'card-{card[1]}.lock'"},  # keys, and a number
     "jobs.py": {"job", "name", "stale", "about['spec']['spec']", "spec['spec']"},  # keys, constants, kinds of specs
-    "removal.py": {"job.key", "study_key", "kind", "place"},  # keys that were found, folders of the store
+    # Keys that were found, folders of the store, entries and places of the trash.
+    "removal.py": {
+        "job.key", "study_key", "kind", "place", "found.id", "trash.FOLDER", "place.replace('/', '.')",
+    },
     "room.py": {"name"},  # what a folder lists, and constants
     "store.py": {
         "name", "kind", "k", "result_key", "key(spec)",  # constants, manifests, identifiers, keys that KEY has checked

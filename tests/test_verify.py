@@ -44,6 +44,7 @@ from unlearn_core.experiment import (
 )
 from unlearn_core.experiment.again import GIVEN, verify
 from unlearn_core.experiment.differences import TOLERANCE, compare
+from unlearn_core.experiment.search import BestSoFar
 from unlearn_core.experiment.soundness import look
 from unlearn_core.experiment.stages import MAKERS, train_all
 from unlearn_core.experiment.tiers import Distribution, PerExample, distribution, inversion
@@ -106,6 +107,7 @@ def everything(tmp_path_factory):
     method = study.table.loc[study.table["kind"] == "plan", "method"].iloc[0]
     about_it = (EqualRetention, LayerCka, ProxyTable)
     subject = subject_of_method(study, method)
+    search = PlanSearch(**SHARED, algorithms=TUNED[:1], trials=3, together=2, tuning_seeds=1, seeds=2, best=1)
     given = save({k: v.copy() for k, v in study.run_result(method, 0).arrays("weights").items()})
     for wanted in (
         *(kind(study=STUDY) for kind in about_it),
@@ -117,7 +119,8 @@ def everything(tmp_path_factory):
         Distribution(subject=subject, models=8),
         Stream(training=SMALL, requests=("0-3", "4-7"), unlearner=TUNED[0], seeds=2),
         TryEverything(**SHARED, unlearners=TUNED[:1], plans=(), seeds=2),
-        PlanSearch(**SHARED, algorithms=TUNED[:1], trials=3, together=2, tuning_seeds=1, seeds=2, best=1),
+        search,
+        BestSoFar(search=search, rounds=1),
         Landscape(training=SMALL, models=10, unlearners=TUNED[:1], sets=16, sizes=(8,), originals=2),
         judged.ask(store, "Mine", SMALL, "0-9", given, 2),
         added_images.ask(store, images(tmp_path_factory.mktemp("images")), "mine"),

@@ -60,9 +60,10 @@ class EmbeddingSums:
         return self._from_sums(size, self.x[rows].sum(0), float(self.squares[rows].sum()), center)
 
     def moved_by(self, rows: np.ndarray, center: str = "all") -> np.ndarray:
-        """(n,) by which share of its score each single image moves the entanglement of these rows: that of the set with
-        the image less that of the set without it, over the score of the set. Above 0 = the image entangles it. NaN for
-        the only image of a side, and where the score is infinite. Raises ValueError as `score` does.
+        """(n,) by which share each single image moves the entanglement of these rows beside random sets: that of the
+        set with the image less that of the set without it, each as a multiple of what a random set of its size scores,
+        over that of the set. Above 0 = the image entangles it. NaN for the only image of a side, and where the score is
+        infinite. Raises ValueError as `score` does.
         """
         score, size = self.score(rows, center), len(rows)
         inside = np.zeros(self.n, bool)
@@ -77,7 +78,8 @@ class EmbeddingSums:
             apart = length * (1 / size**2 + 1 / rest**2) / 2
             if center == "midpoint":
                 apart = length * (1 / size + 1 / rest) ** 2 / 4
-            moved = way * (spread / apart - score) / score
+            grown = self._grown(size, center) / self._grown(len(rows), center)
+            moved = way * (spread / apart / grown / score - 1)
         return np.where(np.isfinite(moved), moved, np.nan)
 
     def describe(self, rows: np.ndarray, center: str = "all", quick: bool = False) -> Entanglement:

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -65,6 +65,8 @@ def work(root: str, job: str) -> None:
                 _carry_out(store, job)
     except Timeout:
         return  # another process has this job already
+    except Exception as error:
+        jobs.end(store, job, "failed", plain_sentence(error), traceback.format_exc())
 
 
 @contextmanager
@@ -83,19 +85,24 @@ def _turn(store: Store, job: str) -> Iterator[None]:
         time.sleep(YIELDS)
 
 
-def _this_machine() -> AbstractContextManager:
-    """Held by one job at a time of all stores that its user has on this machine, for each device that UNLEARN_DEVICE
-    names. Work that is sent to a cluster takes its turns there; where locks cannot be kept, stores do not wait for each
-    other.
+@contextmanager
+def _this_machine() -> Iterator[None]:
+    """Held by one job at a time of all stores that its user has on this machine; of jobs that are given single cards
+    (UNLEARN_DEVICE=cuda:1), by one for each card. Work that is sent to a cluster takes its turns there; where the lock
+    cannot be had, stores do not wait for each other.
     """
-    if os.environ.get("UNLEARN_ENGINE") in ("ray", "slurm"):
-        return nullcontext()
-    device = re.sub(r"\W", "-", os.environ.get("UNLEARN_DEVICE") or "all")
+    lock = None
+    if os.environ.get("UNLEARN_ENGINE") not in ("ray", "slurm"):
+        card = re.fullmatch(r"cuda:(\d{1,4})", os.environ.get("UNLEARN_DEVICE") or "")
+        with suppress(OSError):
+            folder = platformdirs.user_runtime_path("unlearning-workbench", ensure_exists=True)
+            lock = FileLock(folder / f"card-{card[1]}.lock" if card else folder / "machine.lock")
+            lock.acquire()
     try:
-        folder = platformdirs.user_runtime_path("unlearning-workbench", ensure_exists=True)
-    except OSError:
-        return nullcontext()
-    return FileLock(folder / f"device-{device[:40]}.lock")
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _goes_first(store: Store, job: str) -> bool:
@@ -119,11 +126,17 @@ def _carry_out(store: Store, job: str) -> None:
 
         before = room.results(store.root)
         fulfil(store, build(jobs.read_record(store, job, "job.json")["spec"]), tell)
-        made = {place: size for place, size in room.results(store.root).items() if place not in before}
     except Exception as error:
         jobs.end(store, job, "failed", plain_sentence(error), traceback.format_exc())
     else:
-        jobs.end(store, job, "done", "Finished.", megabytes=sum(made.values()) / 1e6)
+        jobs.end(store, job, "done", "Finished.", megabytes=_added(store, before))
+
+
+def _added(store: Store, before: dict) -> float | None:
+    """By how many megabytes the results of the store grew meanwhile; None where the disk does not say."""
+    with suppress(OSError):
+        return sum(size for place, size in room.results(store.root).items() if place not in before) / 1e6
+    return None
 
 
 def plain_sentence(error: BaseException) -> str:

@@ -34,6 +34,7 @@ from unlearn_core.store import KEY, Store, StoreError, find_fault, free_megabyte
 STARTING = 30.0  # seconds a new process may take until it holds its lock
 GRACE = 10.0  # seconds that one whose tasks are jobs of a cluster has to take them back
 START = 4.0  # seconds that it takes, until jobs of this store have said
+WAITING = "Waiting until another job on this machine is finished."
 STARTED_AGAIN = "Somebody started this job again meanwhile: it goes on."
 GONE = "Its result was damaged and set aside, or removed; starting it again makes it anew."
 
@@ -279,7 +280,7 @@ def _state(
             return "interrupted", GONE
         return outcome["state"], outcome["message"]
     if locked:
-        return ("running", "") if progress.get("begun") else ("queued", "Waiting until another job is finished.")
+        return ("running", "") if progress.get("begun") else ("queued", WAITING)
     if _result_exists(store, job, about["spec"]):
         return "done", "The result was there already."
     if time.time() - about["submitted"] < STARTING and _starts(store, job, held):
@@ -288,7 +289,7 @@ def _state(
     return (
         "interrupted",
         f"{why} stopped without a word; what was finished is kept, and resuming goes on from there, "
-        "with fewer models at once in case memory was short.",
+        "with fewer models side by side in case memory was short.",
     )
 
 
@@ -351,7 +352,9 @@ def cancel(store: Store, job: str) -> Job:
 
 def _stop(store: Store, job: str, process: psutil.Process, grace: float) -> None:
     """Kill a process and all that it started. Within so many seconds of grace it can end by itself."""
-    family = [process, *process.children(recursive=True)]
+    family = [process]
+    with suppress(psutil.Error):
+        family += process.children(recursive=True)
     if grace:
         with suppress(psutil.NoSuchProcess):
             process.terminate()

@@ -99,7 +99,7 @@ class PrivateSteps:
         """One step; (B, K) float32 logits, detached, from before it. A batch may be empty: then the step is noise."""
         self.optimiser.zero_grad()
         if len(y):
-            logits = self.model(x)
+            logits = self.model(x.clone(memory_format=torch.contiguous_format))  # see train_each
             F.cross_entropy(logits, y).backward()
         else:
             logits = torch.zeros(0, self.model.head.out_features, device=y.device)

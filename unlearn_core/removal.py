@@ -73,6 +73,8 @@ class Leaving:
         made = f" and {_results(self.results)} made of them" if self.results else ""
         what = _results(self.results) if self.study else f"The images{made}"
         said = f"{what} go to the trash, {room.in_words(self.bytes)}."
+        if not self.study:
+            said += " Sets that were saved and models from elsewhere stay."
         if self.shared:
             named = ", ".join(self.needed_by[:3]) + (" and others" if len(self.needed_by) > 3 else "")
             size = room.in_words(self.shared_bytes)
@@ -134,16 +136,17 @@ def plan_images(store: Store, name: str) -> Leaving:
     place = place_of(name, store.root / "data")
     if place is None:
         raise StoreError(f"There are no images of your own called {name[:40]!r}.")
-    if any(_is_of(place, spec) for _, spec in _asked_now(store)):
+    if any(_is_of(place, spec) or _takes_in(name, spec) for _, spec in _asked_now(store)):
         raise StoreError("A job that is under way needs these images: wait until it is finished, or cancel it first.")
     made = [result for result in _folders(store) if result.parent.name not in STAYS and _is_made_of(place, result)]
     first = f"data/own/{name}"
     results = [f"results/{result.parent.name}/{result.name}" for result in made]
-    records = [f"jobs/{result.name}" for result in made if (store.root / "jobs" / result.name).is_dir()]
+    records = [f"jobs/{job.name}" for job in (store.root / "jobs").iterdir() if _is_asked_of(place, job)]
     return Leaving(
         study="",
         name=name,
-        places=(first, *results, *records),
+        # The images last, and first on the way back: what is in the store has the images that it is made of.
+        places=(*results, *records, first),
         shared=(),
         kinds=dict(Counter(result.parent.name for result in made)),
         bytes=room.size_of(place) + sum(_bytes(store, each) for each in results),
@@ -166,6 +169,16 @@ def _is_of(place: Path, spec: object) -> bool:
     return data.get("fingerprint", "") in ("", kept.about(place)["fingerprint"])
 
 
+def _takes_in(name: str, spec: dict) -> bool:
+    return spec.get("spec") == "AddedImages" and spec.get("name") == name
+
+
+def _is_asked_of(place: Path, job: Path) -> bool:
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return _is_of(place, json.loads((job / "job.json").read_text())["spec"])
+    return False
+
+
 def _is_made_of(place: Path, result: Path) -> bool:
     with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return _is_of(place, json.loads((result / "spec.json").read_text()))
@@ -181,6 +194,8 @@ def restore(store: Store, entry: str) -> str:
         return (
             f"The set or its name {found.title} has been used anew, and that stays; the trash still holds the old one."
         )
+    if found is not None and (taken := _taken(store, found)):
+        raise StoreError(taken)
     done = trash.restore(store, entry)
     said = [f"{done.title} is back." if done.back else f"Nothing of {done.title} came back."]
     if again := len(done.there_again):
@@ -188,6 +203,18 @@ def restore(store: Store, entry: str) -> str:
     if done.missing:
         said.append(f"{_results(len(done.missing))} that it rests on are gone, and are made anew when they are needed.")
     return " ".join(said)
+
+
+def _taken(store: Store, found: Entry) -> str:
+    """Why images cannot come back: others have their name by now, and what was made of the old ones needs those. ""
+    where nothing is in the way.
+    """
+    for place in found.things:
+        if place.startswith("data/") and (there := store.root / place).exists():
+            kept_there = store.root / trash.FOLDER / found.id / place.replace("/", ".")
+            if kept.about(there)["fingerprint"] != kept.about(kept_there)["fingerprint"]:
+                return f"There are other images called {there.name} by now: remove those first, or leave these removed."
+    return ""
 
 
 # -- what leads to what ------------------------------------------------------------------------------------------------

@@ -185,3 +185,12 @@ class _StackedMaxPool2d(nn.MaxPool2d):
 
 
 _STAND_IN = {nn.Linear: _StackedLinear, nn.Conv2d: _StackedConv2d, nn.MaxPool2d: _StackedMaxPool2d}
+
+
+# What torch and CUDA say where memory is short; cuDNN finds no way to convolve where its workspace does not fit.
+SHORT = ("allocate memory", "out of memory", "ALLOC_FAILED", "unable to find an engine")
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether fewer members at once may do what this error says cannot be done."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in str(error) for words in SHORT)

@@ -181,14 +181,16 @@ def train_each(
 ) -> Iterator[Trained]:
     """Train models one after the other, model m on rows[m] with seeds[m]; yields them in order.
 
-    Images lie on the device, channels last; what is set up for the first model serves all.
+    Images lie on the device, mostly channels last; what is set up for the first model serves all.
     """
     device = pick_device()
-    x = dataset.train.x.to(device, memory_format=torch.channels_last)
+    # What takes the gradients of single images apart (Opacus) reads activations as if channels came first.
+    likes = {} if training.noise else {"memory_format": torch.channels_last}
+    x = dataset.train.x.to(device, **likes)
     y = dataset.train.y.to(device)
     model = new_model(training.model, dataset, seeds[0], training.width)
     use_threads(model)
-    model = model.to(device, memory_format=torch.channels_last)
+    model = model.to(device, **likes)
     passes = None if training.noise else Passes(model, x[: training.batch], training.precision)
     total = sum(steps_of(training, len(r)) for r in rows)
     done = 0

@@ -21,7 +21,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
 from unlearn_core import room
 from unlearn_core.store import KEY, Store, StoreError, below, find_fault, flush, plainly, write_whole
@@ -235,7 +235,7 @@ def _erase(store: Store, folder: Path) -> None:
 def _carry(store: Store, place: str, folder: Path, held: bool) -> bool:
     """Whether it was there, and nobody was writing it."""
     kind, _, name = place.partition("/")
-    with suppress(FileNotFoundError, Timeout), nullcontext() if held else store.lock(_lock(place)).acquire(timeout=0):
+    with suppress(FileNotFoundError, Timeout), nullcontext() if held else _lock(store, place).acquire(timeout=0):
         if kind != "jobs" or not store.is_locked(f"job-{name}"):
             os.rename(store.root / place, _inside(folder, place))
             return True
@@ -245,7 +245,7 @@ def _carry(store: Store, place: str, folder: Path, held: bool) -> bool:
 def _bring_back(store: Store, place: str, folder: Path) -> bool:
     """Whether its place was free; a damaged result does not keep a whole one from it."""
     target = store.root / place
-    with suppress(Timeout), store.lock(_lock(place)).acquire(timeout=0):
+    with suppress(Timeout), _lock(store, place).acquire(timeout=0):
         if place.startswith("results/") and target.is_dir() and find_fault(target) is not None:
             store.set_aside(target, held=True)
         if not target.exists():
@@ -255,12 +255,13 @@ def _bring_back(store: Store, place: str, folder: Path) -> bool:
     return False
 
 
-def _lock(place: str) -> str:
+def _lock(store: Store, place: str) -> FileLock:
     """The lock of whoever writes there."""
     kind, *_, name = place.split("/")
-    return {"results": name, "jobs": f"submit-{name}", "plans": f"plan-{name.partition('.')[0]}", "data": "images"}[
-        kind
-    ]
+    if kind == "data":
+        return FileLock(store.root / "data" / "own" / ".lock")  # that of data/kept.py
+    plan = f"plan-{name.partition('.')[0]}"
+    return store.lock({"results": name, "jobs": f"submit-{name}", "plans": plan}[kind])
 
 
 def _inside(folder: Path, place: str) -> Path:

@@ -17,10 +17,12 @@ from pages.shared import comparison_words as words
 from pages.shared import text as t
 from pages.shared.text import escape
 from unlearn_core.experiment import each_image
+from unlearn_core.params import BadValue
 
 GROUPS = {"forget": "Forgotten images", "retain": "Kept images: collateral damage"}
 # Lines with thumbnails are heavy: of more images than this, those furthest from retraining are shown.
 MOST = 200
+SAID = "compare.images.said"  # in the session
 SIDE = 48  # pixels of a thumbnail
 NUMBER = st.column_config.NumberColumn
 
@@ -119,13 +121,22 @@ def selected(study, group: str, table: pd.DataFrame) -> np.ndarray:
     return np.sort(table["row"].to_numpy()[lines])
 
 
+def _take(study, chosen: np.ndarray, mode: str) -> None:
+    try:
+        chosen_set.combine(study, chosen, mode)
+    except BadValue as error:
+        st.session_state[SAID] = f"{error} Your set stays as it was."
+
+
 def buttons(study, chosen: np.ndarray) -> None:
     """What can be done with the lines selected."""
+    if said := st.session_state.pop(SAID, ""):
+        st.warning(t.escape(said))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Make these {len(chosen)} my forget set" if len(chosen) else "Make these my forget set",
             disabled=not len(chosen),
-            on_click=chosen_set.combine,
+            on_click=_take,
             args=(study, chosen, "replace"),
             icon=":material/select_check_box:",
             help="It is then used on Explore and Plan. The finished study stays as it is.",
@@ -133,7 +144,7 @@ def buttons(study, chosen: np.ndarray) -> None:
         st.button(
             "Add them to my forget set",
             disabled=not len(chosen),
-            on_click=chosen_set.combine,
+            on_click=_take,
             args=(study, chosen, "add"),
             icon=":material/add:",
         )

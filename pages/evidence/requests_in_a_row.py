@@ -67,15 +67,19 @@ def _asked(study: OpenStudy, method: str) -> tuple[Stream, list[str]]:
         deal = address.choice(st.segmented_control, "How the set is dealt", deals, "deal", required=True)
         if deal == "random":
             most = max(2, min(10, len(study.forget)))
-            count = st.number_input("Requests", 2, most, min(4, most), key="requests", bind="query-params", width=130)
-            shuffle = st.number_input("Seed of the deal", 0, 9999, 0, key="shuffle", bind="query-params", width=150)
+            count = st.number_input(
+                "Requests", 2, most, min(4, most), key="requests", bind=address.bound("requests"), width=130
+            )
+            shuffle = st.number_input(
+                "Seed of the deal", 0, 9999, 0, key="shuffle", bind=address.bound("shuffle"), width=150
+            )
         seeds = st.number_input(
             "Seeds",
             2,
             100,
             study.spec.seeds if study.spec.seeds > 1 else 5,
             key="streams",
-            bind="query-params",
+            bind=address.bound("streams"),
             help="How many original models are unlearned. With 2 or 3 only large drifts can be told.",
             width=120,
         )

@@ -6,13 +6,16 @@ remembered of the visit, and would otherwise be written into the address again, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Literal
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.shared.text import escape
 
+PLAIN = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _PAGES_OWN = "address.own"
 
 
@@ -27,6 +30,13 @@ def went_back() -> bool:
     """Whether Back or Forward of the browser led to this address, so that it says what is to be on screen."""
     run = get_script_run_ctx()
     return getattr(run, "is_history_navigation", False) and st.session_state.get(_PAGES_OWN, False)
+
+
+def bound(name: str) -> Literal["query-params"] | None:
+    """How a widget for a number is bound to the address under this name: not at all where what is there is no plain
+    number, for Streamlit makes one of it first and stops at "inf".
+    """
+    return "query-params" if PLAIN.fullmatch(st.query_params.get(name, "0")) else None
 
 
 def choice(widget: Callable, label: str, options: dict[str, str], name: str, default: str = "", **about) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
 from pages.shared.text import duration, escape
 from unlearn_core import engines, jobs
 from unlearn_core.experiment import OpenStudy
-from unlearn_core.experiment.asking_cost import asking_seconds
+from unlearn_core.experiment.asking_cost import AskingCost, asking_cost
 from unlearn_core.experiment.first_cost import FirstCost
 from unlearn_core.experiment.forecast import UNKNOWN, Forecast, peak
 from unlearn_core.experiment.landscape_cost import LandscapeCost
 from unlearn_core.experiment.search_cost import SearchCost
 from unlearn_core.jobs import Expected, Job
-from unlearn_core.params import Spec
+from unlearn_core.params import Spec, key
 from unlearn_core.store import Store, StoreError
 
 WITH = "its start and what else runs here now included"  # what the seconds hold
@@ -90,10 +92,10 @@ def first(store: Store, f: FirstCost) -> str:
     )
 
 
-def about(store: Store, f: LandscapeCost | SearchCost | FirstCost) -> Expected:
-    """What a landscape, a search or a first study may take."""
+def about(store: Store, f: LandscapeCost | SearchCost | FirstCost | AskingCost) -> Expected:
+    """What a landscape, a search or a first study may take, or asking models once more."""
     work = Expected(f.seconds, f.seconds / f.factor, f.seconds * f.factor)
-    return jobs.foreseen(store, work, f.at_once)
+    return jobs.foreseen(store, work, getattr(f, "at_once", 1))
 
 
 def unsure(store: Store, seconds: float, disk: float = 0.0) -> Expected:
@@ -104,10 +106,18 @@ def unsure(store: Store, seconds: float, disk: float = 0.0) -> Expected:
 
 def again(store: Store, study: OpenStudy, asked: Spec) -> tuple[str, Expected | None]:
     """What it takes to ask the models of a study once more: as a sentence, and what its job is told to expect."""
-    seconds = asking_seconds(study, asked)
-    if seconds is None:
+    cost = _asking(study.key, key(asked), study, asked)
+    if cost is None:
         return "How long this takes is known once one was made here.", None
-    return f"This takes {roughly(store, seconds)}.", unsure(store, seconds)
+    expected = about(store, cost)
+    said = how_long(expected)
+    return f"This takes {said[0].lower()}{said[1:]}, {WITH}.", expected
+
+
+@st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
+def _asking(study: str, asked: str, _study: OpenStudy, _asked: Spec) -> AskingCost | None:
+    """Kept for half a minute, by the keys of both: it reads what such results took before."""
+    return asking_cost(_study, _asked)
 
 
 def roughly(store: Store, seconds: float) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
+from pages.shared import address
 from pages.shared.text import escape
 from unlearn_core.params import BadField, BadValue, Param, Spec, params
 
@@ -44,6 +45,8 @@ def form(
 
 
 def _widget(p: Param, value, key: str, bind: str | None):
+    if bind and p.kind in (int, float):
+        bind = address.bound(key)
     about = {"label": label(p.name), "help": _help(p), "key": key, "persist_state": "session", "bind": bind}
     if p.choices is not None:
         return st.selectbox(options=p.choices, index=p.choices.index(value), width=180, **about)

@@ -118,4 +118,4 @@ def empty_state(what: str) -> None:
     st.info(f"{what} needs a finished study. The example takes about a minute on two processor cores.")
     if access.button("Run the example", type="primary"):
         access.submit(state.store(), example())
-        st.switch_page("pages/runs.py")
+        st.switch_page("pages/runs.py", query_params={})

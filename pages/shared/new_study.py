@@ -50,7 +50,7 @@ def draw() -> None:
         and study is not None
     ):
         access.submit(state.store(), study, _expected(study))
-        st.switch_page("pages/runs.py")
+        st.switch_page("pages/runs.py", query_params={})
 
 
 def _form() -> Study | None:

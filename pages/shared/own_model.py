@@ -68,7 +68,7 @@ def _choices() -> dict[str, tuple[str, Data, int]]:
 def _submit(called: str, training: Training, rows: str, weights: bytes, seeds: int) -> None:
     if wanted := weights_file.take(lambda: _asked(called, training, rows, weights, seeds)):
         access.submit(state.store(), wanted)
-        st.switch_page("pages/runs.py")
+        st.switch_page("pages/runs.py", query_params={})
 
 
 def _asked(called: str, training: Training, rows: str, weights: bytes, seeds: int) -> Judged:

@@ -14,6 +14,7 @@ from unlearn_core.params import BadValue, Spec
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.unlearning import Unlearner
 
+KEPT = "kept"  # in the address as `rates`: the learning rates of the plan on screen stay as they are
 RETAIN = {
     False: "Keep later parts until their turn (the paper)",
     True: "Leave all parts out from the start",
@@ -28,7 +29,8 @@ def start(study: OpenStudy) -> Plan:
     held = st.session_state.get(_key(study))
     if held is None or (address.went_back() and st.query_params.get("plan", "") != st.session_state.get(_shown(study))):
         st.session_state[_shown(study)] = st.query_params.get("plan", "")
-        load(study, _from_address() or (study.spec.plans[0] if study.spec.plans else Plan()))
+        shown = _from_address() or (study.spec.plans[0] if study.spec.plans else Plan())
+        load(study, shown, settled=st.query_params.get("rates") == KEPT)
         held = st.session_state[_key(study)]
     return plan_file.from_text(held["plan"])
 
@@ -54,6 +56,10 @@ def keys(study: OpenStudy) -> str:
 def remember(study: OpenStudy, plan: Plan) -> None:
     """Write the plan into the address, so that a link brings it back; the study's own plan needs no mention."""
     text = plan_file.to_address(plan)
+    if is_settled(study):
+        st.query_params["rates"] = KEPT
+    else:
+        st.query_params.pop("rates", None)
     st.session_state[_shown(study)] = "" if plan in study.spec.plans[:1] else text
     if plan in study.spec.plans[:1]:
         st.query_params.pop("plan", None)

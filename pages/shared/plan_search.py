@@ -160,10 +160,9 @@ def _found(study: OpenStudy, forget) -> None:
     st.divider()
     search = searches[0]
     if len(searches) > 1:
-        number = st.selectbox(
-            "Search", range(len(searches)), format_func=lambda i: f"{i + 1}. {_told(searches[i])}", key="search.which"
-        )
-        search = searches[number]
+        known = {key(each): each for each in searches}
+        numbered = {name: f"{i}. {_told(each)}" for i, (name, each) in enumerate(known.items(), 1)}
+        search = known[st.selectbox("Search", list(known), format_func=numbered.get, key="search.which")]
     result = store.find(search)
     table = trials_of(store, search)
     if result is not None:
@@ -202,8 +201,10 @@ def _stopped(study: OpenStudy, search: PlanSearch, tried: int) -> None:
     if wanted is None or (job is not None and job.active):
         return
     if (confirmed := store.find(wanted)) is not None:
-        st.markdown(f"The search was stopped after **{tried:,} of {search.trials:,}** plans. The best of these:")
-        found_plans.draw(study, search, confirmed.json("summary"))
+        summary = confirmed.json("summary")
+        planned = summary["space"] if search.method == "grid" else search.trials
+        st.markdown(f"The search was stopped after **{tried:,} of {planned:,}** plans. The best of these:")
+        found_plans.draw(study, search, summary)
     elif not progress.under_way(wanted) and recorded.start(
         "Confirm the best so far", icon=":material/verified:", key="search.confirm"
     ):

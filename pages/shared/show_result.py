@@ -65,7 +65,7 @@ def go(job: Job) -> None:
 
 def _take_set(study: OpenStudy, spec: Spec) -> None:
     """Take the forget set that a result is about in hand, for its page shows what belongs to the set in hand."""
-    forget = getattr(spec, "forget", None)
+    forget = getattr(getattr(spec, "search", spec), "forget", None)
     if isinstance(forget, Picked):
         chosen_set.change(study, unpack(forget.named, len(study.labels)))
     elif forget is not None and forget == study.spec.forget:

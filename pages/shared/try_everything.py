@@ -100,7 +100,8 @@ def _leaderboard(study: OpenStudy, table: pd.DataFrame, asked: TryEverything) ->
     ranked = table[(table["kind"] != "reference") & table["group_tow"].notna()]
     if len(ranked):
         best = ranked.iloc[0]
-        text = f"**{escape(best['title'])}** is closest to retraining so far: {_short(best)}"
+        so_far = "" if state.store().find(asked) is not None else " so far"
+        text = f"**{escape(best['title'])}** is closest to retraining{so_far}: {_short(best)}"
         overlap = level(table)
         text += f"; {overlap} others overlap with its interval" if overlap else ""
         text += f". Two retrained models read {ceiling.iloc[0]:.3f}." if len(ceiling) else "."

@@ -321,23 +321,25 @@ def test_a_resting_pointer_shows_the_image(page, look):
 
 
 def test_the_colour_that_goes_by_the_set_follows_when_it_is_asked_for(page, look):
-    traffic = Frames(page)
     page.goto(f"{look}/explore")
     painted(page)
-    traffic.clear()
     page.get_by_role("button", name="Entanglement", exact=True).click()
-    expect(page.locator(".legend")).to_contain_text("each image moves it by")
+    expect(page.locator(".map .legend")).to_contain_text("the image alone moves the set's entanglement by")
     page.wait_for_url(re.compile("colour=entanglement"))
     settle(page)
     shades = """canvas => new Set(canvas.closest(".map").shown.points.moved).size"""
     before = page.locator("canvas.field").evaluate(shades)
     assert before > 20
-    said = page.locator(".legend").inner_text()
+    said = page.locator(".map .legend").inner_text()
+    page.go_back()
+    expect(page.get_by_role("button", name="Role", exact=True)).to_have_attribute("aria-pressed", "true")
+    page.go_forward()
+    expect(page.locator(".map .legend")).to_have_text(said, use_inner_text=True)
     page.get_by_role("button", name=re.compile("^Invert")).click()
-    expect(page.locator(".legend")).not_to_have_text(said, use_inner_text=True)
+    expect(page.locator(".map .legend")).not_to_have_text(said, use_inner_text=True)
     page.goto(page.url)  # and a link brings it back
     painted(page)
-    expect(page.locator(".legend")).to_contain_text("each image moves it by")
+    expect(page.locator(".map .legend")).to_contain_text("the image alone moves the set's entanglement by")
 
 
 def test_where_few_points_are_on_screen_their_images_are_drawn(page, look, filled_store):

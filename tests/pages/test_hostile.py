@@ -183,7 +183,7 @@ def parameters() -> list[str]:
                     found.add(args[3].value)
                 elif called.endswith(("query_params.get", "query_params.pop")) and isinstance(args[0], ast.Constant):
                     found.add(args[0].value)
-                elif "bind" in named:
+                elif {"bind", "key"} <= set(named):
                     found.add(ast.literal_eval(named["key"]) if isinstance(named["key"], ast.Constant) else "")
             elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "st.query_params":
                 found.add(node.slice.value if isinstance(node.slice, ast.Constant) else "")
@@ -301,3 +301,16 @@ def test_no_cell_of_a_file_for_spreadsheets_is_a_formula(cell):
 def test_ordinary_cells_stay_as_they_are():
     table = pd.DataFrame({"title": ["RUM", "a-b", "50%", "x = 1", "", None], "n": range(6)})
     assert downloads.csv(table).decode("utf-8-sig") == table.to_csv(index=False)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "9" * 400, "1e999", "0x10", ""])
+def test_numbers_of_the_address_that_are_none_count_for_nothing(open_page, filled_store, study, value):
+    """Streamlit makes a number of what is bound to a widget, and stops where it cannot."""
+    place = f"beside.{study.key[:8]}"
+    wanted = {f"{place}.{name}": value for name in ("seeds", "tuning_seeds")}
+    assert not open_page("plan", filled_store, **wanted).exception
+    asked = {"evidence": "requests", "deal": "random", "method": "fine-tune"}
+    at = open_page("audit", filled_store, **asked, **dict.fromkeys(("requests", "shuffle", "streams"), value))
+    assert not at.exception and not at.error and at.number_input(key="streams").value == study.spec.seeds
+    typed = {f"typed_{name}": value for name in ("likelihood_ratio", "confidence")}
+    assert not open_page("audit", filled_store, evidence="one", **typed).exception

@@ -9,6 +9,7 @@ from typing import Any
 from unlearn_core.engines.base import RESTARTS, EngineError, Function, Workers, attempt
 from unlearn_core.params import BadValue
 
+TOLD = ("UNLEARN_DEVICE", "UNLEARN_ALGORITHMS")  # of the environment: what workers on other machines go by too
 OBJECT_STORE = 100_000_000  # bytes: only specs and keys pass through it
 
 
@@ -34,7 +35,9 @@ class Ray(Workers):
         gpus = 1 if there.get("GPU") and os.environ.get("UNLEARN_DEVICE") != "cpu" else 0
         super().__init__(workers or max(1, int(there.get("GPU" if gpus else "CPU", 1))), workers or sys.maxsize)
         # Ray would end a process that used a GPU after one task, and the next would import torch again: max_calls=0.
-        self.remote = ray.remote(num_cpus=1, num_gpus=gpus, max_calls=0, max_retries=RESTARTS)(attempt)
+        told = {name: os.environ[name] for name in TOLD if name in os.environ}
+        about = {"runtime_env": {"env_vars": told}} if told else {}
+        self.remote = ray.remote(num_cpus=1, num_gpus=gpus, max_calls=0, max_retries=RESTARTS, **about)(attempt)
 
     def _connect(self) -> None:
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}

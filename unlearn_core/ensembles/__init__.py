@@ -25,7 +25,7 @@ from unlearn_core.ensembles.sums import BankSums
 from unlearn_core.models import new_model
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
-from unlearn_core.stacking import bytes_per_member, pays, work_per_step
+from unlearn_core.stacking import bytes_per_member, out_of_memory, pays, work_per_step
 from unlearn_core.training import Trained, Training, train_each
 
 # Members stacked at once. More gain nothing on a CPU, whose cache they leave; a GPU is filled by hundreds.
@@ -114,7 +114,7 @@ def train_members(
                 yield trained
                 done += 1
         except (MemoryError, RuntimeError) as error:
-            if size == 1 or not _out_of_memory(error):
+            if size == 1 or not out_of_memory(error):
                 raise
             short = True
         if short:  # after the error is gone, which holds on to all that the stack had
@@ -136,13 +136,6 @@ def at_least(models: int) -> Iterator[None]:
         yield
     finally:
         _least.reset(token)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    text = str(error)
-    return (
-        isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text or "ALLOC_FAILED" in text
-    )
 
 
 __all__ = [

@@ -5,66 +5,93 @@ one map. Nothing is trained for these, so the work is how many images go through
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from statistics import median
 
 from unlearn_core.experiment.equal_retention import EqualRetention
+from unlearn_core.experiment.forecast import UNKNOWN, training_seconds
 from unlearn_core.experiment.layers import LayerCka
 from unlearn_core.experiment.shared_map import SharedMap
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.models import new_model
 from unlearn_core.params import Spec
-from unlearn_core.store import Result
 from unlearn_core.unlearning.layers import layers
 from unlearn_core.unlearning.mixing import GRID, HALVINGS, NORMS
 
 MAP_MODELS = 4  # the original, the method, and two retrained models
 PASSES_OF_TRAINING = 3  # a step forwards and back, in passes forwards
+LOOK = (
+    0.02  # seconds that reading a small net and what is reckoned of its answers take, however few images it is asked of
+)
+WRITING = 0.05  # seconds below which a result says how long it was written, as those of earlier versions do
+FIRST = 5.0  # by what an estimate may be off where none was made yet
 SEEN_ENOUGH = 20
 
 
-def asking_seconds(study: OpenStudy, asked: Spec) -> float | None:
-    """Seconds of work for one of the three, by results of its kind for models like these; where none was made yet, by
-    how fast these models learned. None where neither tells: a UMAP takes longer than asking models does.
+@dataclass(frozen=True)
+class AskingCost:
+    """Seconds of work, which may be off by `factor` either way."""
+
+    seconds: float
+    factor: float
+
+
+def asking_cost(study: OpenStudy, asked: Spec) -> AskingCost | None:
+    """The work of one of the three, by results of its kind for models like these; where none was made yet, by how fast
+    these models learned. None where neither tells: a UMAP takes longer than asking models does.
     """
-    like = [result.manifest()["seconds"] / _images(*about) for result, about in _alike(study, asked)]
+    like = [seconds / _images(*about) for seconds, about in _alike(study, asked)]
     if like:
-        return float(median(like)) * _images(study, asked)
+        return AskingCost(float(median(like)) * _images(study, asked), UNKNOWN)
     if getattr(asked, "kind", "") == "umap":
         return None
-    references = study.table[study.table["method"].isin(["retrained", "retrained-again"])]
     training = study.spec.training
     passes = PASSES_OF_TRAINING * training.epochs * len(study.labels)
-    return float(references["seconds"].mean()) / passes * _images(study, asked)
+    seconds = training_seconds(study) / passes * _images(study, asked) + LOOK * _looks(study, asked)
+    return AskingCost(seconds, FIRST)
 
 
-def _alike(study: OpenStudy, asked: Spec) -> Iterator[tuple[Result, tuple[OpenStudy, Spec]]]:
-    """The newest few results of the kind with their own study and spec, of models of the same recipe."""
+def _alike(study: OpenStudy, asked: Spec) -> Iterator[tuple[float, tuple[OpenStudy, Spec]]]:
+    """The seconds of the newest few results of the kind for models of the same recipe, their study and their spec."""
     found = 0
     for result in study.store.results(type(asked).__name__):
-        spec = result.spec()
-        same = spec.study.training.afresh == study.spec.training.afresh
+        spec, seconds = result.spec(), result.manifest()["seconds"]
+        same = spec.study.training.afresh == study.spec.training.afresh and seconds > WRITING
         if same and getattr(spec, "kind", "") == getattr(asked, "kind", ""):
             own = study.store.find(spec.study)
             if own is not None:
-                yield result, (OpenStudy(study.store, own), spec)
+                yield seconds, (OpenStudy(study.store, own), spec)
                 found += 1
         if found == SEEN_ENOUGH:
             return
 
 
+def _looks(study: OpenStudy, asked: Spec) -> int:
+    """How often a model is read or mixed."""
+    if isinstance(asked, SharedMap):
+        return MAP_MODELS * study.spec.seeds
+    if isinstance(asked, EqualRetention):
+        return _mixed(study) * len(asked.retentions)
+    return len(study.table[["method", "seed"]].drop_duplicates())
+
+
+def _mixed(study: OpenStudy) -> int:
+    """The models that are mixed with their originals."""
+    lines = study.table[study.table["kind"] != "reference"]
+    return len(lines[["method", "seed"]].drop_duplicates())
+
+
 def _images(study: OpenStudy, asked: Spec) -> int:
     """How many images go through a model, all models together."""
-    lines, data = study.table, study.data
-    models = len(lines[["method", "seed"]].drop_duplicates())
+    data = study.data
     if isinstance(asked, LayerCka):
-        return models * (min(asked.images, len(study.forget)) + min(asked.images, len(data.test.y)))
+        return _looks(study, asked) * (min(asked.images, len(study.forget)) + min(asked.images, len(data.test.y)))
     if isinstance(asked, SharedMap):
         return MAP_MODELS * study.spec.seeds * len(data.train.y)
     if isinstance(asked, EqualRetention):
-        mixed = len(lines.loc[lines["kind"] != "reference", ["method", "seed"]].drop_duplicates())
         every = sum(len(part.y) for part in (data.train, data.validation, data.test))
         search = len(data.validation.y) + (len(study.target.retain) if _has_batch_norm(study) else 0)
-        return mixed * len(asked.retentions) * ((GRID + HALVINGS) * search + every)
+        return _mixed(study) * len(asked.retentions) * ((GRID + HALVINGS) * search + every)
     raise TypeError(f"The work of {type(asked).__name__} is not known here.")
 
 

@@ -7,6 +7,8 @@ arXiv:2406.09179; see the algorithm UWC.
 
 from __future__ import annotations
 
+import time
+
 import pandas as pd
 
 from unlearn_core import evaluation
@@ -68,7 +70,7 @@ def means(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _equal_retention(store: Store, asked: EqualRetention, tell: Tell) -> Result:
-    study = OpenStudy(store, fulfil(store, asked.study, tell))
+    study, began = OpenStudy(store, fulfil(store, asked.study, tell)), time.perf_counter()
     if not len(study.data.validation.y):
         raise BadValue("Equal retention is found on validation images, and this dataset has none.")
     methods = study.table.loc[study.table["kind"] != "reference", ["method", "title"]].drop_duplicates()
@@ -90,6 +92,7 @@ def _equal_retention(store: Store, asked: EqualRetention, tell: Tell) -> Result:
             tell("mixing", len(lines) // len(asked.retentions), work)
 
     def make(draft: Draft) -> None:
+        draft.seconds = time.perf_counter() - began
         draft.table(pd.DataFrame(lines))
 
     return store.remember(asked, make, device=numerics)

@@ -5,10 +5,12 @@ more work its own models are.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
 from unlearn_core import engines
+from unlearn_core.data import DataError
 from unlearn_core.ensembles import goes_stacked, work_per_pass
 from unlearn_core.experiment.bank import BankPart
 from unlearn_core.experiment.forecast import UNKNOWN, run_seconds, training_seconds
@@ -16,6 +18,7 @@ from unlearn_core.experiment.stages import dataset
 from unlearn_core.experiment.study import Study
 from unlearn_core.experiment.tuning import settings
 from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.params import BadValue
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Store
 from unlearn_core.unlearning import Unlearner
@@ -48,12 +51,11 @@ def first_cost(store: Store, study: Study) -> FirstCost | None:
     """
     images = dataset(store, study.training.data)
     together = goes_stacked(study.training, images)
-    found = [OpenStudy(store, result) for result in islice(store.results("Study"), NEWEST)]
-    found = [each for each in found if training_seconds(each) > 0]
-    same = [each for each in found if goes_stacked(each.spec.training, each.data) == together]
+    found = list(islice(_timed(store), NEWEST))
     if not found:
         return None
-    finished, at_once = (same or found)[0], max(1, engines.at_once())
+    same = [each for each, way in found if way == together]
+    finished, at_once = (same or [found[0][0]])[0], max(1, engines.at_once())
     old = finished.spec.training
     a_pass = work_per_pass(study.training, images) / work_per_pass(old, finished.data)
     a_training = a_pass * study.training.epochs / old.epochs
@@ -76,6 +78,17 @@ def first_cost(store: Store, study: Study) -> FirstCost | None:
         at_once=at_once,
         like=finished.spec.name,
     )
+
+
+def _timed(store: Store) -> Iterator[tuple[OpenStudy, bool]]:
+    """Finished studies, the newest first, and whether their models train side by side; without those whose images are
+    not here, and those whose models came from elsewhere.
+    """
+    for result in store.results("Study"):
+        study = OpenStudy(store, result)
+        with suppress(BadValue, DataError):
+            if training_seconds(study) > 0:
+                yield study, goes_stacked(study.spec.training, study.data)
 
 
 def _ways(plan: Plan, controls: bool) -> Iterator[tuple[Unlearner, ...]]:

@@ -6,6 +6,7 @@ that the outputs need.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 
 import numpy as np
@@ -119,7 +120,7 @@ def alike(own: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> list[dict
 
 
 def _layer_cka(store: Store, asked: LayerCka, tell: Tell) -> Result:
-    study = OpenStudy(store, fulfil(store, asked.study, tell))
+    study, began = OpenStudy(store, fulfil(store, asked.study, tell)), time.perf_counter()
     groups = {
         "forget": _some(study.data.train, study.forget, asked.images),
         "test": _some(study.data.test, np.arange(len(study.data.test.y)), asked.images),
@@ -142,6 +143,7 @@ def _layer_cka(store: Store, asked: LayerCka, tell: Tell) -> Result:
             tell("layers", done, asked.study.seeds * len(methods))
 
     def make(draft: Draft) -> None:
+        draft.seconds = time.perf_counter() - began
         draft.table(pd.DataFrame(lines).astype(dict.fromkeys(FORMS, float)))
 
     return store.remember(asked, make, device=numerics)

@@ -10,6 +10,7 @@ models began from different weights and lie further apart than that, so their di
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -106,7 +107,7 @@ def finished(study: OpenStudy, method: str, kind: str) -> Moved | None:
 
 
 def _shared_map(store: Store, wanted: SharedMap, tell: Tell) -> Result:
-    study = OpenStudy(store, fulfil(store, wanted.study, tell))
+    study, began = OpenStudy(store, fulfil(store, wanted.study, tell)), time.perf_counter()
     asked(study, wanted.method, wanted.kind)
     moved, places = {"unlearned": [], "retrained": [], "floor": []}, {}
     for seed in range(wanted.study.seeds):
@@ -131,6 +132,7 @@ def _shared_map(store: Store, wanted: SharedMap, tell: Tell) -> Result:
         tell("map", seed + 1, wanted.study.seeds)
 
     def make(draft: Draft) -> None:
+        draft.seconds = time.perf_counter() - began
         draft.arrays("places", **places)
         draft.arrays("moved", **{name: np.stack(each).astype(np.float32) for name, each in moved.items()})
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import torch
 
-from unlearn_core.experiment.stages import Run, dataset, fulfil, load_model
+from unlearn_core.experiment.stages import Run, dataset, fulfil, load_model, to_device
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import others, unpack
 from unlearn_core.rum import Rum
@@ -28,9 +28,8 @@ def unlearn_plans(store: Store, runs: Sequence[Run], tell: Tell = silent) -> Ite
     """
     images = dataset(store, runs[0].training.data)
     originals = {t: load_model(store, t, fulfil(store, t)) for t in dict.fromkeys(run.training for run in runs)}
-    device = next(iter(originals.values())).mean.device
-    x, y = images.train.x.to(device), images.train.y.to(device)
-    requests = [_request(run, x, y, len(images.classes)) for run in runs]
+    known, _ = to_device(images)
+    requests = [_request(run, known.x, known.y, len(images.classes)) for run in runs]
     rows = [run.unlearner.rows(request) for run, request in zip(runs, requests, strict=True)]
     lengths = [len(run.unlearner.parts) for run in runs]
     progress = _Progress(tell, len({_so_far(run, n) for run in runs for n in range(1, len(run.unlearner.parts) + 1)}))

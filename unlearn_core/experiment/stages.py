@@ -239,7 +239,7 @@ def unlearn(
     plan.
     """
     images = dataset(store, runs[0].training.data)
-    on_device, unseen = _on_device(images, shown)  # one copy for all runs
+    on_device, unseen = to_device(images, shown)  # one copy for all runs
     originals = {t: load_model(store, t, fulfil(store, t)) for t in dict.fromkeys(run.training for run in runs)}
     models = [originals[run.training] for run in runs]
     steps: list[dict[str, dict]] = [{} for _ in runs]
@@ -253,7 +253,7 @@ def unlearn(
 def request_of(store: Store, run: Run) -> Request:
     """What a run asks of its algorithm."""
     images = dataset(store, run.training.data)
-    return _request(run, images, *_on_device(images), {}, silent)
+    return _request(run, images, *to_device(images), {}, silent)
 
 
 def refuse(store: Store, training: Training, rows: np.ndarray, unlearner: Unlearner) -> None:
@@ -269,7 +269,7 @@ def _question(store: Store, training: Training, forget: str) -> Request:
     return _request(run, images, images.train, unseen, {}, silent)  # nothing has to be on the device yet
 
 
-def _on_device(images: Dataset, shown: slice = slice(None)) -> tuple[Images, Batch | None]:
+def to_device(images: Dataset, shown: slice = slice(None)) -> tuple[Images, Batch | None]:
     """The training images, and those of the validation images that may be looked at, where there are any."""
     device, likes = pick_device(), {"memory_format": torch.channels_last}  # a third faster through convolutions
     splits = (images.train, images.validation)

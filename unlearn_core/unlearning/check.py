@@ -6,6 +6,7 @@ A check that passes has not found a fault; it does not say that the algorithm fo
 from __future__ import annotations
 
 import copy
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,9 +66,12 @@ def check(cls: type[Unlearner]) -> Iterator[Check]:
 @contextmanager
 def _torch_left_alone() -> Iterator[None]:
     state, numbers, words = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    device = os.environ.get("UNLEARN_DEVICE")
+    os.environ["UNLEARN_DEVICE"] = "cpu"  # what is tried is small, and lies there
     try:
         yield
     finally:
+        os.environ.pop("UNLEARN_DEVICE") if device is None else os.environ.update(UNLEARN_DEVICE=device)
         torch.set_rng_state(state)
         np.random.set_state(numbers)  # noqa: NPY002
         random.setstate(words)

@@ -16,8 +16,9 @@ import torch
 from torch.func import vmap
 
 from unlearn_core.dense import DenseNets, flat, layers_of
+from unlearn_core.engines.machine import halvings
 from unlearn_core.params import params as settings_of
-from unlearn_core.stacking import call, pays, skeleton, stacked_state
+from unlearn_core.stacking import call, out_of_memory, pays, skeleton, stacked_state
 from unlearn_core.unlearning.base import Cost, Unlearned, Unlearner, peak_megabytes
 from unlearn_core.unlearning.descent import GradientUnlearner, Step
 from unlearn_core.unlearning.request import Batch, Request
@@ -78,17 +79,28 @@ def run_stacked(
         (found, _) = _run_chunk(*([values[0]] * 2 for values in (unlearners, originals, requests)))
         found.cost.seconds *= 2
         return [found]
-    passes = -(-len(unlearners) // AT_ONCE)
+    passes = -(-len(unlearners) // max(2, AT_ONCE >> halvings()))
     size = -(-len(unlearners) // passes)
     found: list[Unlearned] = []
-    for start in range(0, len(unlearners), size):
-        at = slice(start, start + size)
-        found += _run_chunk(unlearners[at], originals[at], requests[at])
+    while len(found) < len(unlearners):
+        at, short = slice(len(found), len(found) + size), False
+        try:
+            found += _run_chunk(unlearners[at], originals[at], requests[at])
+        except (MemoryError, RuntimeError) as error:
+            if size <= 2 or not out_of_memory(error):
+                raise
+            short = True
+        if short:  # after the error is gone, which holds on to all that the stack had
+            size = max(2, size // 2)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
     return found
 
 
 def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     started, first = time.perf_counter(), unlearners[0]
+    if requests[0].x.is_cuda:
+        torch.cuda.reset_peak_memory_stats(requests[0].x.device)
     costs = [Cost() for _ in unlearners]
     frozen = [copy.deepcopy(original).eval().requires_grad_(False) for original in originals]
     masks = _masks(unlearners, frozen, requests, costs)

@@ -77,6 +77,8 @@ class Shown {
     const bytes = Math.ceil(this.points.train / 8);
     if (body.length < bytes) return; // of another study, about to follow
     for (let i = 0; i < this.points.train; i++) this.points.forget[i] = (body[i >> 3] >> (i & 7)) & 1;
+    if (head.moved) this.wanted = false;
+    else if (this.by === "entanglement" && !this.wanted) this.colourBy(head.colour, false); // gone back from it
     this.points.moved = head.moved && body.slice(Math.ceil(bytes / 4) * 4); // columns begin at multiples of four
     this.news = head;
     if (this.named === undefined) this.colourBy((this.named = head.colour), false);
@@ -164,7 +166,8 @@ class Shown {
     this.legend();
     this.redraw();
     // For the address only: the colours are on screen already, but for one that goes by the set and follows.
-    if (tell) this.hub.parts[by === "entanglement" ? "news" : "look"]?.send("colour", by);
+    this.wanted = tell && by === "entanglement";
+    if (tell) this.hub.parts[this.wanted ? "news" : "look"]?.send("colour", by);
   }
 
   legend() {
@@ -197,9 +200,10 @@ class Shown {
       items.push(ramp);
     }
     if (this.by === "entanglement" && this.news.moved) {
-      const [low, high] = this.news.moved.map((share) => `${share < 0 ? "\u2212" : "+"}${Math.abs(100 * share).toPrecision(2)} %`);
+      const said = (percent) => `${percent < 0 ? "\u2212" : "+"}${Math.abs(percent).toFixed(Math.abs(percent) < 10 ? 2 : 0)} %`;
+      const [low, high] = this.news.moved.map((share) => said(100 * share));
       const ramp = item("", `linear-gradient(to right, ${scale.join(",")})`, high, "ramp");
-      ramp.prepend(`each image moves it by ${low}`);
+      ramp.prepend(`the image alone moves the set's entanglement by ${low}`);
       items.push(ramp);
     }
     this.find(".legend").replaceChildren(...items);
