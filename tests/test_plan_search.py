@@ -137,6 +137,9 @@ def test_the_best_of_a_stopped_search_are_confirmed_as_those_of_a_whole_one(copi
     fulfil(copied, SearchRound(search=search, number=0))
     wanted = so_far(copied, search)
     assert wanted == BestSoFar(search=search, rounds=1)
+    study = OpenStudy(copied, next(copied.results("Study")))
+    left, whole = search_cost(study, search, so_far=True), search_cost(study, search)
+    assert (left.trials, whole.trials) == (0, 4) and 0 < left.seconds < whole.seconds and left.runs == whole.runs
     found = fulfil(copied, wanted).json("summary")
     assert found["trials"] == 4 and len(found["plans"]) == search.best and copied.find(search) is None
     tried = trials_of(copied, search)

@@ -325,6 +325,41 @@ def test_a_flipped_bit_is_found_by_the_deep_look(store):
     assert find_fault(file.parent, deep=True) == "arrays.safetensors has other content than when it was written"
 
 
+@pytest.mark.parametrize("file", ["arrays.safetensors", "table.parquet", "about.json"])
+def test_bytes_that_cannot_be_read_are_set_aside_by_who_reads_them(store, file):
+    """Of the same size, so no look in passing finds them."""
+    spec = AtRandom(size=5)
+
+    def all_of_it(draft):
+        draft.arrays(x=X)
+        draft.table(pd.DataFrame({"a": [1, 2]}))
+        draft.json("about", {"b": 3})
+
+    def read(result):
+        return {"arrays": result.arrays, "table": result.table, "about": lambda: result.json("about")}[
+            file.partition(".")[0]
+        ]()
+
+    whole = store.remember(spec, all_of_it)
+    read(whole)
+    data = bytearray((whole.folder / file).read_bytes())
+    data[:4] = data[-4:] = b"\xff" * 4
+    (whole.folder / file).write_bytes(data)
+    with pytest.raises(StoreError, match="was found damaged and is set aside: start again, and it is made anew"):
+        read(store.find(spec))
+    assert store.find(spec) is None and len(list((store.root / "quarantine").iterdir())) == 1
+    read(store.remember(spec, all_of_it))
+
+
+def test_what_was_written_so_is_not_taken_for_damaged(store):
+    """A file that its maker wrote wrong is whole: the error is the maker's."""
+    spec = AtRandom(size=6)
+    folder = store.remember(spec, lambda draft: (draft.folder / "about.json").write_text("{")).folder
+    with pytest.raises(ValueError, match="Expecting"):
+        Result(folder).json("about")
+    assert folder.is_dir()
+
+
 def test_a_result_under_another_key_is_not_believed(store):
     place = store.remember(SPEC, make).folder
     shutil.copytree(place, place.with_name(key(AtRandom(size=4))))

@@ -22,6 +22,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,6 +30,7 @@ import numpy as np
 import pandas as pd
 import platformdirs
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from unlearn_core import __version__, room
@@ -125,7 +127,7 @@ class Result:
 
     def arrays(self, name: str = "arrays") -> dict[str, np.ndarray]:
         try:
-            with self._there():
+            with self._there(), self._as_written():
                 return load_file(self.folder / f"{name}.safetensors")
         except FileNotFoundError as error:
             if f"{name}.safetensors" not in self.lacks:
@@ -136,11 +138,11 @@ class Result:
             ) from error
 
     def table(self, name: str = "table") -> pd.DataFrame:
-        with self._there():
+        with self._there(), self._as_written():
             return pd.read_parquet(self.folder / f"{name}.parquet")
 
     def json(self, name: str) -> dict:
-        with self._there():
+        with self._there(), self._as_written():
             return json.loads((self.folder / f"{name}.json").read_text())
 
     @contextmanager
@@ -155,6 +157,24 @@ class Result:
                 f"{self.folder.parent.name} {self.key[:8]} was removed or set aside while it was needed: start again, "
                 "and it is made anew; the rest is kept."
             ) from error
+
+    @contextmanager
+    def _as_written(self) -> Iterator[None]:
+        """What cannot be read because its bytes are others than were written is set aside, and made anew when it is
+        asked for again.
+        """
+        try:
+            yield
+        except (ValueError, NotImplementedError, SafetensorError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the system's, not that of a reader of files
+                raise
+            if find_fault(self.folder, deep=True) is None:
+                raise
+            aside = self.folder.parents[1].name == "results" and Store(self.folder.parents[2]).set_aside(
+                self.folder, partial(find_fault, deep=True)
+            )
+            done = "was found damaged and is set aside: start again, and it is made anew" if aside else "is damaged"
+            raise StoreError(f"{self.folder.parent.name} {self.key[:8]} {done}; the rest is kept.") from error
 
 
 class Draft:

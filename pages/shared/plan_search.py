@@ -114,9 +114,11 @@ def _start(study: OpenStudy, wanted: PlanSearch) -> None:
 
 
 @st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
-def _cost(finished: str, asked: str, tried: int, _study: OpenStudy, _wanted: PlanSearch) -> SearchCost:
+def _cost(
+    finished: str, asked: str, tried: int, _study: OpenStudy, _wanted: PlanSearch, so_far: bool = False
+) -> SearchCost:
     """Kept for half a minute, by the keys of study and search and by how much of it is done."""
-    return search_cost(_study, _wanted)
+    return search_cost(_study, _wanted, so_far)
 
 
 def _how_much(cost: SearchCost) -> str:
@@ -168,7 +170,7 @@ def _found(study: OpenStudy, forget) -> None:
     if result is not None:
         found_plans.draw(study, search, result.json("summary"))
     else:
-        _under_way(search)
+        _under_way(study, search, len(table))
         _stopped(study, search, len(table))
     if len(table):
         fig = trials_chart.draw(table)
@@ -179,13 +181,15 @@ def _found(study: OpenStudy, forget) -> None:
             _best_so_far(search, table)
 
 
-def _under_way(search: PlanSearch) -> None:
+def _under_way(study: OpenStudy, search: PlanSearch, tried: int) -> None:
     store = state.store()
     job = _job(key(search))
     if job is None:
+        cost = _cost(study.key, key(search), tried, study, search)
         if recorded.start("Go on with this search", icon=":material/play_arrow:", key="search.go-on"):
-            access.submit(store, search)
+            access.submit(store, search, cost_words.about(store, cost))
             st.rerun()
+        st.markdown(_how_much(cost))
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(progress.status(job), width="content")
@@ -205,11 +209,12 @@ def _stopped(study: OpenStudy, search: PlanSearch, tried: int) -> None:
         planned = summary["space"] if search.method == "grid" else search.trials
         st.markdown(f"The search was stopped after **{tried:,} of {planned:,}** plans. The best of these:")
         found_plans.draw(study, search, summary)
-    elif not progress.under_way(wanted) and recorded.start(
-        "Confirm the best so far", icon=":material/verified:", key="search.confirm"
-    ):
-        access.submit(store, wanted)
-        st.rerun()
+    elif not progress.under_way(wanted):
+        cost = _cost(study.key, key(search), tried, study, search, so_far=True)
+        if recorded.start("Confirm the best so far", icon=":material/verified:", key="search.confirm"):
+            access.submit(store, wanted, cost_words.about(store, cost))
+            st.rerun()
+        st.markdown(_how_much(cost))
 
 
 def _job(name: str) -> Job | None:

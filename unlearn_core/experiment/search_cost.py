@@ -33,8 +33,9 @@ class SearchCost:
     at_once: int = 1
 
 
-def search_cost(finished: OpenStudy, search: PlanSearch) -> SearchCost:
-    """The cost of a search with the same images, training and bank as a finished study, on the machine that ran it.
+def search_cost(finished: OpenStudy, search: PlanSearch, so_far: bool = False) -> SearchCost:
+    """The cost of a search with the same images, training and bank as a finished study, on the machine that ran it; of
+    the confirmation of its best plans `so_far`, without trying more.
 
     Raises BadValue where the two do not share them, and where the forget set cannot be chosen.
     """
@@ -47,7 +48,7 @@ def search_cost(finished: OpenStudy, search: PlanSearch) -> SearchCost:
     names = [part for part in PARTS if len(cut[part])]
     space = search.space(names)
     trials = space.size if search.method == "grid" else search.trials
-    left = trials - len(trials_of(store, search))
+    left = 0 if so_far else trials - len(trials_of(store, search))
     missing = [t for t in dict.fromkeys(_trainings(search, pack(rows))) if store.find(t) is None]
     runs = (search.best + 1) * search.seeds
 
