@@ -77,11 +77,9 @@ class Shown {
     const bytes = Math.ceil(this.points.train / 8);
     if (body.length < bytes) return; // of another study, about to follow
     for (let i = 0; i < this.points.train; i++) this.points.forget[i] = (body[i >> 3] >> (i & 7)) & 1;
-    if (head.moved) this.wanted = false;
-    else if (this.by === "entanglement" && !this.wanted) this.colourBy(head.colour, false); // gone back from it
     this.points.moved = head.moved && body.slice(Math.ceil(bytes / 4) * 4); // columns begin at multiples of four
     this.news = head;
-    if (this.named === undefined) this.colourBy((this.named = head.colour), false);
+    if (this.named !== head.colour) this.colourBy((this.named = head.colour), false); // by a link, or by Back
     this.line = null;
     this.find(".title").textContent = head.title;
     this.field.setAttribute("aria-label", `${head.label} ${this.points.keys}`);
@@ -166,8 +164,7 @@ class Shown {
     this.legend();
     this.redraw();
     // For the address only: the colours are on screen already, but for one that goes by the set and follows.
-    this.wanted = tell && by === "entanglement";
-    if (tell) this.hub.parts[this.wanted ? "news" : "look"]?.send("colour", by);
+    if (tell) this.hub.parts[by === "entanglement" ? "news" : "look"]?.send("colour", by);
   }
 
   legend() {
