@@ -66,7 +66,9 @@ def work(root: str, job: str) -> None:
     except Timeout:
         return  # another process has this job already
     except Exception as error:
-        jobs.end(store, job, "failed", plain_sentence(error), traceback.format_exc())
+        with suppress(OSError):  # where even that cannot be written, it stopped without a word
+            jobs.end(store, job, "failed", plain_sentence(error), traceback.format_exc())
+        raise
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def test_everything_is_tried_at_once_and_the_link_opens_the_leaderboard(page, se
     settle(page)
     page.get_by_role("button", name="Try everything").click()
     expect(page.get_by_text(re.compile(r"All \d+ ways are measured"))).to_be_visible(timeout=300_000)
-    expect(page.get_by_text("is closest to retraining so far").first).to_be_visible()
+    expect(page.get_by_text("is closest to retraining").first).to_be_visible()
     settle(page)
     context = chromium.new_context(viewport={"width": 1280, "height": 720})
     other = context.new_page()
