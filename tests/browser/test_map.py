@@ -316,7 +316,7 @@ def test_a_resting_pointer_shows_the_image(page, look):
     assert card.locator("img").evaluate("async i => { await i.decode(); return i.naturalWidth; }") == 8
     page.mouse.move(box["x"] + 2, box["y"] + 2)
     expect(card).to_be_hidden()
-    page.get_by_role("button", name="Right or wrong").click()
+    page.get_by_role("button", name="Correct", exact=True).click()
     page.wait_for_url(re.compile("colour=correct"))
 
 

@@ -26,7 +26,7 @@ COLOURS = {
     "memorization": "",
     "entanglement": "Entanglement",
     "confidence": "Confidence",
-    "correct": "Right or wrong",
+    "correct": "Correct",
 }
 ENDS = (1, 99)  # percentiles at which the scale of the scores ends
 
