@@ -165,6 +165,8 @@ class Result:
         """
         try:
             yield
+        except FileNotFoundError:
+            raise
         except (ValueError, NotImplementedError, SafetensorError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:  # the system's, not that of a reader of files
                 raise
