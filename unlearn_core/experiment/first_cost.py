@@ -4,14 +4,14 @@ more work its own models are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
 from unlearn_core import engines
 from unlearn_core.data import DataError
-from unlearn_core.ensembles import goes_stacked, work_per_pass
+from unlearn_core.ensembles import work_per_pass
 from unlearn_core.experiment.bank import BankPart
 from unlearn_core.experiment.forecast import UNKNOWN, run_seconds, training_seconds
 from unlearn_core.experiment.stages import dataset
@@ -20,11 +20,18 @@ from unlearn_core.experiment.tuning import settings
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
 from unlearn_core.rum import PARTS, Plan
-from unlearn_core.store import Store
+from unlearn_core.store import Result, Store
+from unlearn_core.training import steps_of
 from unlearn_core.unlearning import Unlearner
+from unlearn_core.unlearning.ends.retrain import Retrain
 
-# By what the seconds may be off where the models of one study train side by side, and those of the other do not.
-FAR = 4.0
+# By what the seconds may be off where the models are others than those of the study gone by: nets for digits made
+# 1.5e10 and 4e10 operations a second where a ResNet-9 in half precision made 1.1e11.
+FAR = 8.0
+# What an epoch of unlearning takes of models that no run here tells of, by 50 runs of seven algorithms on this
+# project's nets: 1.5 epochs of training, and no less than its steps, which are taken one by one where training is not.
+LIKE_TRAINING = 1.5
+STEP = 2e-3
 NEWEST = 20  # studies that are looked at
 
 
@@ -46,49 +53,58 @@ class FirstCost:
 
 
 def first_cost(store: Store, study: Study) -> FirstCost | None:
-    """The cost of a study by the speed of the newest finished one whose models train as its own do, side by side or one
-    by one; where there is none of those, of the newest. None where no study is finished. Its images must be here.
+    """The cost of a study by the speed of the newest finished one with the same architecture and precision; where there
+    is none, of the newest, whose runs then say nothing. None where no study is finished. Its images must be here.
     """
     images = dataset(store, study.training.data)
-    together = goes_stacked(study.training, images)
-    found = list(islice(_timed(store), NEWEST))
-    if not found:
+    newest = list(islice(store.results("Study"), NEWEST))
+    alike = [result for result in newest if _kind(result.spec()) == _kind(study)]
+    finished = next(_timed(store, [*alike, *newest]), None)
+    if finished is None:
         return None
-    same = [each for each, way in found if way == together]
-    finished, at_once = (same or [found[0][0]])[0], max(1, engines.at_once())
-    old = finished.spec.training
+    same, old = _kind(finished.spec) == _kind(study), finished.spec.training
     a_pass = work_per_pass(study.training, images) / work_per_pass(old, finished.data)
-    a_training = a_pass * study.training.epochs / old.epochs
+    a_training = a_pass * study.training.epochs / old.epochs * training_seconds(finished)
+    at_least = steps_of(study.training.but(epochs=1), len(images.train.y)) * STEP
+    epoch = max(LIKE_TRAINING * a_training / study.training.epochs, at_least)
+
+    def run(unlearner: Unlearner) -> float:
+        if same:
+            return a_pass * run_seconds(finished, unlearner)[0]
+        return a_training if isinstance(unlearner, Retrain) else getattr(unlearner, "epochs", 0) * epoch
 
     plans = [steps for plan in study.plans for steps in _ways(plan, study.controls)]
     runs = [*((u,) for u in study.unlearners), *plans]
     tried = dict.fromkeys([*study.unlearners, *(getattr(plan, part) for plan in study.plans for part in PARTS)])
     trials = [setting for u in tried for setting in settings(u)] if study.tuning_seeds else []
     trainings = study.seeds * (2 if study.training.weights else 3) + 2 * study.tuning_seeds * bool(trials)
-    seconds = a_training * (training_seconds(finished) * trainings + _member_seconds(finished) * study.models)
-    seconds += a_pass * study.seeds * sum(run_seconds(finished, u)[0] for steps in runs for u in steps)
-    seconds += a_pass * study.tuning_seeds * sum(run_seconds(finished, u)[0] for u in trials)
+    seconds = a_training * (trainings + study.models * _member_seconds(finished) / training_seconds(finished))
+    seconds += study.seeds * sum(run(u) for way in runs for u in way)
+    seconds += study.tuning_seeds * sum(run(u) for u in trials)
     return FirstCost(
         models=study.models,
         trainings=trainings,
         trials=len(trials) * study.tuning_seeds,
         runs=len(runs) * study.seeds,
-        seconds=float(seconds) / at_once,
+        seconds=float(seconds) / max(1, engines.at_once()),
         factor=UNKNOWN if same else FAR,
-        at_once=at_once,
+        at_once=max(1, engines.at_once()),
         like=finished.spec.name,
     )
 
 
-def _timed(store: Store) -> Iterator[tuple[OpenStudy, bool]]:
-    """Finished studies, the newest first, and whether their models train side by side; without those whose images are
-    not here, and those whose models came from elsewhere.
-    """
-    for result in store.results("Study"):
+def _kind(study: Study) -> tuple[str, str]:
+    """What the speed of its models goes by, beside their work."""
+    return study.training.model, study.training.precision
+
+
+def _timed(store: Store, results: Iterable[Result]) -> Iterator[OpenStudy]:
+    """Those whose images are here, and whose models were trained here."""
+    for result in results:
         study = OpenStudy(store, result)
         with suppress(BadValue, DataError):
-            if training_seconds(study) > 0:
-                yield study, goes_stacked(study.spec.training, study.data)
+            if study.data and training_seconds(study) > 0:
+                yield study
 
 
 def _ways(plan: Plan, controls: bool) -> Iterator[tuple[Unlearner, ...]]:
