@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from dataclasses import replace
+from itertools import count
 
 import psutil
 import pytest
@@ -286,33 +287,38 @@ def test_turns_are_taken_in_the_order_of_asking(store, monkeypatch):
 
 
 def test_jobs_of_two_stores_take_turns_on_one_device(store, tmp_path, monkeypatch):
-    other, working, most, seeds = Store(tmp_path / "other"), [], [], []
+    """The second job begins beside the first where their devices differ, and else after it."""
+    other = Store(tmp_path / "other")
+    begun, let_go, seeds = threading.Semaphore(0), threading.Event(), count()
 
     def carry_out(store, job):
-        working.append(job)
-        most.append(len(working))
-        time.sleep(0.2)
-        working.remove(job)
+        begun.release()
+        assert let_go.wait(30)
 
-    def both(devices):
-        most.clear()
+    def both(*devices):
+        """Whether both jobs were at work at once."""
+        let_go.clear()
         threads = []
         for each, device in zip((store, other), devices, strict=True):
-            monkeypatch.setenv("UNLEARN_DEVICE", device)
-            job = record(each, QUICK.but(seed=len(seeds)))
-            seeds.append(job)
+            monkeypatch.setenv("UNLEARN_DEVICE", device)  # read before the work begins
+            job = record(each, QUICK.but(seed=next(seeds)))
             threads.append(threading.Thread(target=job_work.work, args=(str(each.root), job)))
             threads[-1].start()
-            time.sleep(0.1)
+            if len(threads) == 1:
+                assert begun.acquire(timeout=30)
+        together = begun.acquire(timeout=1.0)
+        let_go.set()
         for thread in threads:
             thread.join(30)
-        return max(most)
+            assert not thread.is_alive()
+        assert together or begun.acquire(timeout=0)
+        return together
 
     monkeypatch.setattr(job_work, "_carry_out", carry_out)
-    assert both(("cpu", "cpu")) == 1
-    assert both(("cuda:0", "cuda:1")) == 2
+    assert not both("cpu", "cpu")
+    assert both("cuda:0", "cuda:1")
     monkeypatch.setenv("UNLEARN_ENGINE", "slurm")  # a cluster has a queue of its own
-    assert both(("cpu", "cpu")) == 2
+    assert both("cpu", "cpu")
 
 
 def test_a_job_is_starting_while_somebody_starts_it(store, monkeypatch):

@@ -275,7 +275,10 @@ def _things(folder: Path) -> list[str]:
 
 
 def _backwards(folder: Path, first: object) -> list[str]:
-    return sorted(_things(folder), key=lambda place: place == first)
+    """What lies in an entry in the order of the way back: images before what was made of them, and last of all what
+    went first.
+    """
+    return sorted(_things(folder), key=lambda place: (place == first, not place.startswith("data/")))
 
 
 def _rests_on(record: dict) -> list[str]:

@@ -11,6 +11,7 @@ from pages.shared.text import ago, escape
 from unlearn_core import jobs, removal, trash
 from unlearn_core.experiment import studies
 from unlearn_core.params import BadValue
+from unlearn_core.removal import Leaving
 from unlearn_core.room import in_words
 from unlearn_core.store import StoreError
 from unlearn_core.trash import Entry
@@ -37,16 +38,8 @@ def confirm(study: str, listed: bool = True) -> None:
     """What removing this study would move, where that was asked for; `listed` where a job of it stands on the list."""
     if st.session_state.get(ASKED) != study:
         return
-    try:
-        leaving = removal.plan(state.store(), study)
-    except (BadValue, StoreError) as error:
-        del st.session_state[ASKED]
-        st.error(escape(str(error)))
+    if not _told(lambda: removal.plan(state.store(), study), "Trash"):
         return
-    st.markdown(
-        f":material/delete: **Remove {escape(leaving.name)}?** {escape(leaving.says)} You can undo it under Trash, "
-        "until somebody empties the trash."
-    )
     with st.container(horizontal=True):
         if access.button("Move to the trash", "admin", key=f"removal.go.{study}", type="primary"):
             _do(lambda: _removed(study))
@@ -66,21 +59,28 @@ def images(name: str) -> None:
             st.session_state[ASKED] = name
             st.rerun()
         return
-    try:
-        leaving = removal.plan_images(state.store(), name)
-    except StoreError as error:
-        del st.session_state[ASKED]
-        st.error(escape(str(error)))
+    if not _told(lambda: removal.plan_images(state.store(), name), "Trash on Runs"):
         return
-    st.markdown(
-        f":material/delete: **Remove {escape(name)}?** {escape(leaving.says)} You can undo it under Trash on Runs, "
-        "until somebody empties the trash."
-    )
     with st.container(horizontal=True):
         if access.button("Move to the trash", "admin", key=f"removal.go.{name}", type="primary"):
             _do(lambda: _images_removed(name))
         if st.button("Keep them", key=f"removal.keep.{name}"):
             _do(lambda: "")
+
+
+def _told(plan: Callable[[], Leaving], place: str) -> bool:
+    """Say what would leave the store; False where it cannot, and why."""
+    try:
+        leaving = plan()
+    except (BadValue, StoreError) as error:
+        del st.session_state[ASKED]
+        st.error(escape(str(error)))
+        return False
+    st.markdown(
+        f":material/delete: **Remove {escape(leaving.name)}?** {escape(leaving.says)} You can undo it under {place}, "
+        "until somebody empties the trash."
+    )
+    return True
 
 
 def others() -> None:

@@ -20,9 +20,7 @@ from unlearn_core.unlearning.mixing import GRID, HALVINGS, NORMS
 
 MAP_MODELS = 4  # the original, the method, and two retrained models
 PASSES_OF_TRAINING = 3  # a step forwards and back, in passes forwards
-LOOK = (
-    0.02  # seconds that reading a small net and what is reckoned of its answers take, however few images it is asked of
-)
+LOOK = 0.02  # seconds to read a small net and to reckon with its answers, however few images it is asked of
 WRITING = 0.05  # seconds below which a result says how long it was written, as those of earlier versions do
 FIRST = 5.0  # by what an estimate may be off where none was made yet
 SEEN_ENOUGH = 20

@@ -52,7 +52,7 @@ def check(cls: type[Unlearner]) -> Iterator[Check]:
     trial = _Trial(cls)
     for promise, tried in PROMISES.items():
         try:
-            with _torch_left_alone():
+            with _on_its_own():
                 tried(trial)
         except _Broken as broken:
             yield Check(promise, False, str(broken))
@@ -64,10 +64,11 @@ def check(cls: type[Unlearner]) -> Iterator[Check]:
 
 
 @contextmanager
-def _torch_left_alone() -> Iterator[None]:
+def _on_its_own() -> Iterator[None]:
+    """On the CPU, and with all draws of chance afterwards as if it had not been."""
     state, numbers, words = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     device = os.environ.get("UNLEARN_DEVICE")
-    os.environ["UNLEARN_DEVICE"] = "cpu"  # what is tried is small, and lies there
+    os.environ["UNLEARN_DEVICE"] = "cpu"  # where what it is tried on lies
     try:
         yield
     finally:
