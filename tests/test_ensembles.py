@@ -10,15 +10,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from unlearn_core import ensembles, stacking
-from unlearn_core.attacks import lira_online, summarise
+from unlearn_core.attacks import lira_online, mean_probability, summarise
 from unlearn_core.data import Data, Dataset, Images
 from unlearn_core.engines import machine
 from unlearn_core.ensembles import Bank, BankSums, balanced_subsets, deal, member_seed, train_members
 from unlearn_core.ensembles import sums as sums_module
 from unlearn_core.ensembles.stacked import train_stacked
-from unlearn_core.experiment import BankPart, fulfil, spread
+from unlearn_core.experiment import BankPart, fulfil, spread, stages
 from unlearn_core.experiment import bank as banks
 from unlearn_core.experiment.stages import train_all
 from unlearn_core.memorization import stability
@@ -122,6 +123,43 @@ def test_a_model_is_the_same_whoever_is_trained_beside_it(tiny, model):
     last = [*train_members(training, tiny, rows, seeds)][-1]
     (again,) = train_members(training, tiny, rows[8:], seeds[8:])
     assert all(map(torch.equal, last.model.state_dict().values(), again.model.state_dict().values()))
+
+
+@pytest.mark.parametrize(("model", "momentum"), [("mlp", 0.0), ("mlp", 0.9), ("cnn", 0.9)])
+def test_each_member_may_have_a_learning_rate_of_its_own(tiny, model, momentum):
+    """To the last bit what it is among members that all have its rate, also where nobody shares it; and so is what
+    trains beside it.
+    """
+    training = Training(model=model, width=8, epochs=2, lr=0.3, momentum=momentum, weight_decay=1e-3)
+    rows, seeds, rates = np.stack([np.arange(m, 290 + m) for m in range(5)]), [*range(5)], [0.01, 0.02, 0.02, 0.02, 0.1]
+    mixed = [t.model.state_dict() for t in train_members(training, tiny, rows, seeds, rates=rates)]
+    for m, lr in enumerate(rates):
+        alone = [*train_members(training.but(lr=lr), tiny, rows, seeds)][m].model.state_dict()
+        assert all(map(torch.equal, alone.values(), mixed[m].values()))
+    apart = training.but(width=9, precision="bfloat16")  # one after the other
+    one_by_one = [t.model.state_dict() for t in train_members(apart, tiny, rows, seeds, rates=rates)]
+    last = [*train_members(apart.but(lr=0.1), tiny, rows, seeds)][4].model.state_dict()
+    assert all(map(torch.equal, last.values(), one_by_one[4].values()))
+
+
+def test_trainings_that_differ_in_their_learning_rate_go_together(store, monkeypatch):
+    asked = [
+        Training(data=Data(train=220, test=60), width=8, epochs=2, lr=lr, seed=s) for lr in (0.1, 10.0) for s in (0, 1)
+    ]
+    calls = []
+
+    def counted(shared, images, rows, seeds, tell, rates):
+        calls.append((list(seeds), list(rates)))
+        return train_members(shared, images, rows, seeds, tell, rates)
+
+    monkeypatch.setattr(stages, "train_members", counted)
+    found = stages.train_all(store, asked[::-1])
+    assert calls == [([1, 0, 1, 0], [0.1, 0.1, 10.0, 10.0])]
+    assert [r.spec() for r in found] == asked[::-1]
+    for spec, result in zip(asked[::-1], found, strict=True):
+        again = fulfil(Store(store.root.with_name(f"{spec.lr:g}-{spec.seed}")), spec)
+        for name, values in again.arrays("weights").items():
+            assert np.array_equal(values, result.arrays("weights")[name])
 
 
 def test_training_that_diverges_is_refused(store):
@@ -351,6 +389,17 @@ def test_sums_serve_the_likelihood_ratio(said):
     np.testing.assert_allclose(from_sums, lira_online(target, *means), rtol=1e-5)
 
 
+def test_reference_models_of_a_sum_are_those_of_all_numbers(said):
+    member, _, phi, test_phi, sums = said
+    rows = np.array([3, 0, 41])
+    for which, side in ((sums_module.IN, member), (sums_module.OUT, ~member)):
+        expected = mean_probability(expit(phi.astype(float)), side)
+        np.testing.assert_allclose(sums.mean_probability(which, rows), expected[rows])
+    np.testing.assert_allclose(sums.mean_test_probability(), mean_probability(expit(test_phi.astype(float))))
+    none = BankSums(4, 0)
+    assert np.isnan(none.mean_probability(sums_module.IN, np.arange(4))).all()
+
+
 def test_sums_are_kept_and_read_back(said):
     sums = said[-1]
     again = BankSums.of(sums.arrays(), 12)
@@ -407,7 +456,7 @@ def test_a_stack_that_does_not_fit_is_halved(tiny, tiny_training, monkeypatch):
     training, rows = tiny_training.but(epochs=1), np.stack([np.arange(m, 290 + m) for m in range(5)])
     asked = []
 
-    def scarce(training, dataset, rows, seeds, tell):
+    def scarce(training, dataset, rows, seeds, tell, rates):
         asked.append(list(seeds))
         if len(seeds) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")

@@ -86,7 +86,7 @@ def test_dense_steps_are_those_of_automatic_differentiation(digits, rule):
     for number in range(3):
         rows = torch.arange(12).view(2, 6) + 12 * number
         images = digits.train.x.double() / 255
-        logits = step(flat(models[0], images)[rows], digits.train.y[rows], 0.1)
+        logits = step(flat(models[0], images)[rows], digits.train.y[rows], [0.1])
         for m, (twin, optimiser) in enumerate(zip(twins, optimisers, strict=True)):
             alone = twin(images[rows[m]])
             torch.testing.assert_close(logits[m], alone)

@@ -6,7 +6,7 @@ whoever walks back may add each gradient to where it belongs by the very product
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -77,40 +77,63 @@ class DenseNets:
 
 
 class DenseSteps:
-    """Steps of SGD on the mean cross-entropy of each of M nets; changes `params` in place."""
+    """Steps of SGD on the mean cross-entropy of each of M nets; changes `params` in place. Neighbours that share a
+    learning rate are one of `alike`.
+    """
 
-    def __init__(self, params: dict[str, torch.Tensor], layers: list[str], momentum: float, weight_decay: float):
+    def __init__(
+        self,
+        params: dict[str, torch.Tensor],
+        layers: list[str],
+        momentum: float,
+        weight_decay: float,
+        alike: Sequence[slice] = (slice(None),),
+    ):
         self.nets, self.momentum, self.weight_decay = DenseNets(params, layers), momentum, weight_decay
+        self.alike = alike
         self.params = {name: p.detach() for name, p in params.items()}
         self.velocity = {name: torch.zeros_like(p) for name, p in self.params.items()} if momentum else {}
 
-    def __call__(self, x: torch.Tensor, y: torch.Tensor, lr: float) -> torch.Tensor:
-        """One step on images (M, B, D) with labels (M, B); returns the logits (M, B, K) before it."""
+    def __call__(self, x: torch.Tensor, y: torch.Tensor, rates: Sequence[float]) -> torch.Tensor:
+        """One step on images (M, B, D) with labels (M, B), a learning rate for each of `alike`; returns the logits
+        (M, B, K) before it.
+        """
         logits, inputs = self.nets.forward(x)
         classes = logits.transpose(1, 2)
         out = classes.softmax(1)
         out.scatter_add_(1, y.unsqueeze(1), out.new_full((1, 1, 1), -1.0).expand(len(y), 1, y.shape[1]))
         out.mul_(1 / y.shape[1])
         for layer in self.nets.backward(out.transpose(1, 2), inputs):
-            self._move_weight(f"{layer.name}.weight", layer, lr)
-            self._move_bias(f"{layer.name}.bias", layer.out.sum(1), lr)
+            self._move_weight(f"{layer.name}.weight", layer, rates)
+            self._move_bias(f"{layer.name}.bias", layer.out.sum(1), rates)
         return logits
 
-    def _move_weight(self, name: str, layer: Layer, lr: float) -> None:
-        weight = self.params[name]
+    def _move_weight(self, name: str, layer: Layer, rates: Sequence[float]) -> None:
+        weight, out = self.params[name], layer.out.transpose(1, 2)
         if not self.momentum:
-            weight.baddbmm_(layer.out.transpose(1, 2), layer.given, beta=1 - lr * self.weight_decay, alpha=-lr)
+            for of, lr in zip(self.alike, rates, strict=True):
+                _add_product(weight[of], out[of], layer.given[of], beta=1 - lr * self.weight_decay, alpha=-lr)
             return
         velocity = self.velocity[name]
-        velocity.baddbmm_(layer.out.transpose(1, 2), layer.given, beta=self.momentum)
+        velocity.baddbmm_(out, layer.given, beta=self.momentum)
         if self.weight_decay:
             velocity.add_(weight, alpha=self.weight_decay)
-        weight.add_(velocity, alpha=-lr)
+        for of, lr in zip(self.alike, rates, strict=True):
+            weight[of].add_(velocity[of], alpha=-lr)
 
-    def _move_bias(self, name: str, move: torch.Tensor, lr: float) -> None:
+    def _move_bias(self, name: str, move: torch.Tensor, rates: Sequence[float]) -> None:
         bias = self.params[name]
         if self.weight_decay:
             move.add_(bias, alpha=self.weight_decay)
         if self.momentum:
             move = self.velocity[name].mul_(self.momentum).add_(move)
-        bias.add_(move, alpha=-lr)
+        for of, lr in zip(self.alike, rates, strict=True):
+            bias[of].add_(move[of], alpha=-lr)
+
+
+def _add_product(to: torch.Tensor, first: torch.Tensor, second: torch.Tensor, **scaled: float) -> None:
+    """`to.baddbmm_`, which rounds a single product otherwise than one of several: so it gets a twin."""
+    if len(to) > 1:
+        to.baddbmm_(first, second, **scaled)
+    else:
+        to.copy_(torch.baddbmm(*(x.repeat(2, 1, 1) for x in (to, first, second)), **scaled)[:1])

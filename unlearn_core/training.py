@@ -178,8 +178,10 @@ def train_each(
     tell: Tell = silent,
     watch: Watch | None = None,
     start: Classifier | None = None,
+    rates: Sequence[float] | None = None,
 ) -> Iterator[Trained]:
-    """Train models one after the other, model m on rows[m] with seeds[m]; yields them in order.
+    """Train models one after the other, model m on rows[m] with seeds[m], at the start with the learning rate rates[m]
+    or else the recipe's; yields them in order.
 
     Images lie on the device, mostly channels last; what is set up for the first model serves all.
     """
@@ -194,7 +196,7 @@ def train_each(
     passes = None if training.noise else Passes(model, x[: training.batch], training.precision)
     total = sum(steps_of(training, len(r)) for r in rows)
     done = 0
-    for own_rows, seed in zip(rows, seeds, strict=True):
+    for own_rows, seed, lr in zip(rows, seeds, rates or [training.lr] * len(seeds), strict=True):
         started = time.perf_counter()
         fresh = new_model(training.model, dataset, seed, training.width)
         model.load_state_dict((fresh if start is None else start).state_dict())
@@ -229,7 +231,7 @@ def train_each(
                 images = x[batch] if draws is None else flip_and_crop(x[batch], draws[i])
                 if watch is not None:
                     watch(model, images, y[batch], batch)
-                optimiser.param_groups[0]["lr"] = learning_rate(training.lr, training.schedule, step, steps)
+                optimiser.param_groups[0]["lr"] = learning_rate(lr, training.schedule, step, steps)
                 if private is None:
                     said.append(passes(images, y[batch]))
                     optimiser.step()

@@ -87,16 +87,22 @@ def _one(training: Training, dataset: Dataset):
 
 
 def train_members(
-    training: Training, dataset: Dataset, rows: Sequence[np.ndarray], seeds: list[int], tell: Tell = silent
+    training: Training,
+    dataset: Dataset,
+    rows: Sequence[np.ndarray],
+    seeds: list[int],
+    tell: Tell = silent,
+    rates: Sequence[float] | None = None,
 ) -> Iterator[Trained]:
-    """Train len(seeds) models, member m on rows[m] (all of one length) with seeds[m]; yields them in order.
+    """Train len(seeds) models, member m on rows[m] (all of one length) with seeds[m], at the start with the learning
+    rate rates[m] or else the recipe's; yields them in order.
 
     A stack that does not fit into memory is halved, and goes on from the members that are finished. A single model that
     would go with others has a twin, because a stack of one is rounded otherwise than any other: so a model is the same
     whoever is trained beside it. On a GPU it may take as many (see `at_least`).
     """
     if not goes_stacked(training, dataset):
-        yield from train_each(training, dataset, rows, seeds, tell)
+        yield from train_each(training, dataset, rows, seeds, tell, rates=rates)
         return
     done, size = 0, stack_size(training, dataset)
     while done < len(seeds):
@@ -110,7 +116,8 @@ def train_members(
         short = False
         try:
             stack = np.stack(rows[chunk])[members], [seeds[chunk][m] for m in members]
-            for trained in itertools.islice(train_stacked(training, dataset, *stack, part), count):
+            own = rates and [rates[chunk][m] for m in members]
+            for trained in itertools.islice(train_stacked(training, dataset, *stack, part, own), count):
                 yield trained
                 done += 1
         except (MemoryError, RuntimeError) as error:

@@ -1,8 +1,8 @@
 """What a bank says of each image, as running counts and sums over its members: 112 bytes an image, however many models.
 
-The counts are what memorization scores, their errors and their stability come from. The sums of margins and
-confidences are means and deviations (`side`), which no attack here reads: those on a bank ask what each member said of
-the images to forget. The single members' numbers stay with the parts that trained them, and are read from there.
+The counts are what memorization scores, their errors and their stability come from. The sums of confidences are the
+reference models of RMIA, those of margins the means and deviations of the likelihood ratio. Its medians are no sums:
+where it asks for them, what the members said of the images to forget is read from the parts that trained them.
 """
 
 from __future__ import annotations
@@ -78,3 +78,15 @@ class BankSums:
             mean = self.phi[:, which].sum(0) / count
             square = self.phi_squared[:, which].sum(0) / count
         return Side(count, mean, np.sqrt(np.maximum(square - mean**2, 0.0)))
+
+    def mean_probability(self, which: int, rows: np.ndarray) -> np.ndarray:
+        """(k,) float64 mean probability of the label of these training images in members that saw them (IN) or did not
+        (OUT), as `attacks.mean_probability` has it; NaN for an image without such a member.
+        """
+        count = self.count[:, which][:, rows].sum(0, dtype=np.int64)
+        total = self.confidence[:, which][:, rows].sum(0)
+        return np.divide(total, count, out=np.full(len(rows), np.nan), where=count > 0)
+
+    def mean_test_probability(self) -> np.ndarray:
+        """(n_test,) float64 the same of the test images, which no member saw."""
+        return self.test_confidence / self.members

@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 
 from unlearn_core.attacks import (
     ATTACKS,
@@ -34,13 +34,15 @@ from unlearn_core.evaluation import Estimate, over_seeds, paired_difference
 from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED, side_of_zero
 from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.measures import OWN_VARIANCE
-from unlearn_core.experiment.views import NO_RATIO, OpenStudy
+from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
 
 # Attacks that score single images, and so have a distribution and a ROC.
 STATISTICS = {name: attack for name, attack in ATTACKS.items() if attack.gives == "scores"}
 # This one is high for images that are unusual in either direction, so a high value is no sign of remembering.
 EITHER_DIRECTION = "lira_offline_two_sided"
+# Of which of a model's margins RMIA's arguments are the probabilities.
+PROBABILITIES = {"probs": "forget", "population_probs": "held_out"}
 
 
 def statistics(study: OpenStudy) -> dict[str, Attack]:
@@ -59,7 +61,7 @@ def default_statistic(study: OpenStudy) -> str:
 
 def compares_same_images(statistic: str) -> bool:
     """Whether the unseen images of an attack are the forget images themselves, in models that never saw them."""
-    return "phi" in STATISTICS[statistic].needs
+    return STATISTICS[statistic].needs != ("logits", "labels")
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,15 +160,15 @@ def _ends(curve: Roc, fpr: np.ndarray) -> np.ndarray:
 def attack(study: OpenStudy, method: str, statistic: str, part: str = "all", seeds: Sequence[int] = ()) -> Attacked:
     """An attack of STATISTICS on a method's models; `part` is all, low, medium or high; no seeds means all of them.
 
-    Likelihood-ratio attacks compare with the same images under a retrained model of another seed. The others compare
-    with test images, of the classes that the forget set has, under the audited model itself.
-    Raises BadValue for an unknown attack, method, part or seed, for an empty part, and for a likelihood ratio without a
-    bank.
+    Attacks that ask the models of a bank compare with the same images under a retrained model of another seed. The
+    others compare with test images, of the classes that the forget set has, under the audited model itself.
+    Raises BadValue for an unknown attack, method, part or seed, for an empty part, and for an attack that asks a bank
+    where there is none.
     """
     if statistic not in STATISTICS:
         raise BadValue(f"{statistic!r} is not an attack that scores single images.")
     if statistic not in statistics(study):
-        raise BadValue(NO_RATIO)
+        raise BadValue("This attack needs a bank of models, and no bank of models was trained.")
     return _attacked(study, method, statistic, part, tuple(seeds) or all_seeds(study))
 
 
@@ -203,15 +205,24 @@ def _scores(
         return members, chosen.function(logits["test"][seen], study.target.test_labels[seen])
     # A second retrained model is compared with the first, never with itself.
     judge = RETRAINED if method == CEILING else CEILING
+    score = _relative if statistic.startswith("rmia") else _ratio
+    members, others = (score(study, statistic, study.margins(name, seed))[inside] for name in (method, judge))
+    return members, others
+
+
+def _ratio(study: OpenStudy, statistic: str, margins: dict[str, np.ndarray]) -> np.ndarray:
+    """Likelihood ratios of the forget images under a model with these margins."""
+    chosen, variance = STATISTICS[statistic], {}
     sides = {"inside": study.shadows.inside, "outside": study.shadows.outside}
-    sides = {name: side for name, side in sides.items() if name in chosen.needs}
-    variance = {}
     if statistic.startswith("lira_offline") and study.shadows.outside.count.min() < OWN_VARIANCE:
         variance = {"variance": "pooled"}
-    members, others = (
-        chosen.function(study.margins(name, seed)["forget"], **sides, **variance)[inside] for name in (method, judge)
-    )
-    return members, others
+    return chosen.function(margins["forget"], **{n: side for n, side in sides.items() if n in chosen.needs}, **variance)
+
+
+def _relative(study: OpenStudy, statistic: str, margins: dict[str, np.ndarray]) -> np.ndarray:
+    """RMIA's shares of the unseen test images that the forget images outdo under a model with these margins."""
+    chosen, asked = STATISTICS[statistic], {n: expit(margins[of]) for n, of in PROBABILITIES.items()}
+    return chosen.function(**{n: values for n, values in (asked | study.references).items() if n in chosen.needs})
 
 
 # -- verdicts ----------------------------------------------------------------------------------------------------------

@@ -76,8 +76,8 @@ def training_rows(training: Training, n: int) -> np.ndarray:
 
 
 def train_all(store: Store, trainings: Iterable[Training], tell: Tell = silent) -> list[Result]:
-    """All of these trained models, in order. Missing ones that share a recipe and a size are trained together, and
-    shared out among the workers where they are more than go together, or take long.
+    """All of these trained models, in order. Missing ones that share a size, and a recipe but for the learning rate,
+    are trained together, and shared out among the workers where they are more than go together, or take long.
     """
     trainings = list(trainings)
     alike = defaultdict(list)
@@ -86,13 +86,20 @@ def train_all(store: Store, trainings: Iterable[Training], tell: Tell = silent) 
             fulfil(store, training, tell)
         elif store.find(training) is None:
             n = len(dataset(store, training.data, tell).train.y)
-            alike[training.but(seed=0, without=""), len(training_rows(training, n))].append(training)
+            alike[_shared(training), len(training_rows(training, n))].append(training)
     groups = []
     for (shared, _), members in alike.items():
+        # The largest rates last: a model that diverges stops what comes after it.
+        members.sort(key=lambda training: training.lr)
         size = a_share(shared, dataset(store, shared.data), len(members))
         groups += [members[i : i + size] for i in range(0, len(members), size)]
     spread(store, groups, tell)
     return [found(store, t) for t in trainings]
+
+
+def _shared(training: Training) -> Training:
+    """What models that train together have in common."""
+    return training.but(seed=0, without="", lr=Training().lr)
 
 
 def trained_together(training: Training, images: Dataset) -> int:
@@ -112,11 +119,12 @@ def a_share(training: Training, images: Dataset, pieces: int, each: int = 1) -> 
 
 
 def _train_together(store: Store, trainings: Sequence[Training], tell: Tell) -> list[Result]:
-    """Models that share a recipe and a size, trained in this process."""
-    shared = trainings[0].but(seed=0, without="")
+    """Models that share a size, and a recipe but for the learning rate, trained in this process."""
+    shared = _shared(trainings[0])
     images = dataset(store, shared.data, tell)
     rows = [training_rows(training, len(images.train.y)) for training in trainings]
-    members = train_members(shared, images, rows, [training.seed for training in trainings], tell)
+    seeds, rates = [training.seed for training in trainings], [training.lr for training in trainings]
+    members = train_members(shared, images, rows, seeds, tell, rates)
     return [
         store.remember(
             training, partial(_write_trained, trained=trained, images=images), device=made_on(trained.together)

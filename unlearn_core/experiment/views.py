@@ -13,8 +13,9 @@ import pandas as pd
 import unlearn_core.experiment.attributes as attributes
 from unlearn_core import evaluation, room
 from unlearn_core.data import Dataset
+from unlearn_core.ensembles.sums import IN, OUT
 from unlearn_core.entanglement import EmbeddingSums, Entanglement
-from unlearn_core.experiment.bank import bank_columns, bank_stability
+from unlearn_core.experiment.bank import bank_columns, bank_stability, bank_sums
 from unlearn_core.experiment.measures import Shadows, Target
 from unlearn_core.experiment.memorized import memorization_of
 from unlearn_core.experiment.own_weights import about_original
@@ -280,6 +281,21 @@ class OpenStudy:
     def shadows(self) -> Shadows | None:
         """What the bank knows of the forget images; None without a bank."""
         return Shadows.of(*bank_columns(self.store, self.spec.bank, self.forget)) if self.spec.models else None
+
+    @cached_property
+    def references(self) -> dict[str, np.ndarray] | None:
+        """What the models of the bank are asked for as RMIA's reference models, by the names of its arguments: means of
+        those that saw the forget images and of those that did not (k,), and of all on the unseen test images (m,). None
+        without a bank.
+        """
+        if not self.spec.models:
+            return None
+        sums = bank_sums(fulfil(self.store, self.spec.bank))
+        return {
+            "mean_in": sums.mean_probability(IN, self.forget),
+            "mean_out": sums.mean_probability(OUT, self.forget),
+            "mean_population": sums.mean_test_probability()[self.target.unseen],
+        }
 
     def lira(self, method: str, seed: int) -> np.ndarray:
         """(k,) likelihood-ratio score of each forget image under one model, from the bank; higher = more likely a
