@@ -117,7 +117,7 @@ def test_every_attack_runs_on_what_it_needs_and_says_what_it_is(name):
     assert row.gives in ("scores", "efficacy", "reference")
     if row.gives == "scores":  # what the audit can hand over
         of_means = {"probs", "mean_in", "mean_out", "population_probs", "mean_population"}
-            assert set(row.needs) <= {"logits", "labels", "phi", "inside", "outside"} | of_means
+        assert set(row.needs) <= {"logits", "labels", "phi", "inside", "outside"} | of_means
     if name in ONE_NUMBER:
         assert 0 <= found <= 1
     else:
