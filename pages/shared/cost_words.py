@@ -9,8 +9,9 @@ from unlearn_core import engines, jobs
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.asking_cost import AskingCost, asking_cost
 from unlearn_core.experiment.first_cost import FirstCost
-from unlearn_core.experiment.forecast import UNKNOWN, Forecast, peak
+from unlearn_core.experiment.forecast import Forecast, peak
 from unlearn_core.experiment.landscape_cost import LandscapeCost
+from unlearn_core.experiment.run_times import UNKNOWN
 from unlearn_core.experiment.search_cost import SearchCost
 from unlearn_core.jobs import Expected, Job
 from unlearn_core.params import Spec, key

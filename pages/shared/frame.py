@@ -25,7 +25,7 @@ STYLE = """<style>
 [data-testid=stBottomBlockContainer] {padding-top: 0.5rem; padding-bottom: 1rem}
 [data-testid=stImage] img {border-radius: 0}
 button[kind=primary] {background: #0072B2; border-color: #0072B2}
-span[data-baseweb=tag] {background: #0072B2; color: #fff}
+[data-testid=stMultiSelect] :is([data-tag], [data-baseweb=tag]) {background: #0072B2}
 </style>"""
 
 

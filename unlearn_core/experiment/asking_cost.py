@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from unlearn_core.experiment.equal_retention import EqualRetention
-from unlearn_core.experiment.forecast import UNKNOWN, training_seconds
 from unlearn_core.experiment.layers import LayerCka
+from unlearn_core.experiment.run_times import UNKNOWN, training_seconds
 from unlearn_core.experiment.shared_map import SharedMap
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.models import new_model

@@ -4,6 +4,7 @@ more work its own models are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from itertools import islice
 from unlearn_core import engines
 from unlearn_core.data import DataError
 from unlearn_core.ensembles import work_per_pass
-from unlearn_core.experiment.bank import BankPart
-from unlearn_core.experiment.forecast import UNKNOWN, run_seconds, training_seconds
+from unlearn_core.experiment.bank import PART, BankPart
+from unlearn_core.experiment.run_times import UNKNOWN, run_seconds, training_seconds
+from unlearn_core.experiment.spread import worth
 from unlearn_core.experiment.stages import dataset
 from unlearn_core.experiment.study import Study
 from unlearn_core.experiment.tuning import settings
@@ -23,6 +25,7 @@ from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Result, Store
 from unlearn_core.training import steps_of
 from unlearn_core.unlearning import Unlearner
+from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
 
 # By what the seconds may be off where the models are others than those of the study gone by: nets for digits made
@@ -39,7 +42,7 @@ NEWEST = 20  # studies that are looked at
 class FirstCost:
     """Work of a study of which nothing is there: the `models` of its bank, `trainings` from scratch beside them,
     `trials` of learning rates, unlearning `runs` at most, and `seconds` for all of it, which may be off by `factor`
-    either way. `at_once` is how many processes share it, `like` the name of the study whose speed it goes by.
+    either way. `at_once` is how many processes share it at most, `like` the name of the study whose speed it goes by.
     """
 
     models: int
@@ -71,26 +74,37 @@ def first_cost(store: Store, study: Study) -> FirstCost | None:
     def run(unlearner: Unlearner) -> float:
         if same:
             return a_pass * run_seconds(finished, unlearner)[0]
-        return a_training if isinstance(unlearner, Retrain) else getattr(unlearner, "epochs", 0) * epoch
+        if isinstance(unlearner, Original):
+            return 0.0
+        return a_training if isinstance(unlearner, Retrain) else getattr(unlearner, "epochs", 1) * epoch
 
     plans = [steps for plan in study.plans for steps in _ways(plan, study.controls)]
     runs = [*((u,) for u in study.unlearners), *plans]
     tried = dict.fromkeys([*study.unlearners, *(getattr(plan, part) for plan in study.plans for part in PARTS)])
     trials = [setting for u in tried for setting in settings(u)] if study.tuning_seeds else []
     trainings = study.seeds * (2 if study.training.weights else 3) + 2 * study.tuning_seeds * bool(trials)
-    seconds = a_training * (trainings + study.models * _member_seconds(finished) / training_seconds(finished))
-    seconds += study.seeds * sum(run(u) for way in runs for u in way)
-    seconds += study.tuning_seeds * sum(run(u) for u in trials)
+    a_member = a_training * _member_seconds(finished) / training_seconds(finished)
+    work = study.training.epochs * work_per_pass(study.training, images)  # of one model
+    bank, models = _processes(-(-study.models // PART), work * study.models), _processes(trainings, work * trainings)
+    # A method's runs and an algorithm's trials are a worker's task each.
+    seconds = a_training * trainings / models + a_member * study.models / bank
+    seconds += study.seeds * sum(run(u) for way in runs for u in way) / _processes(len(runs))
+    seconds += study.tuning_seeds * sum(run(u) for u in trials) / _processes(len(tried))
     return FirstCost(
         models=study.models,
         trainings=trainings,
         trials=len(trials) * study.tuning_seeds,
         runs=len(runs) * study.seeds,
-        seconds=float(seconds) / max(1, engines.at_once()),
+        seconds=float(seconds),
         factor=UNKNOWN if same else FAR,
-        at_once=max(1, engines.at_once()),
+        at_once=max(bank, models, _processes(len(runs))),
         like=finished.spec.name,
     )
+
+
+def _processes(pieces: int, work: float = math.inf) -> int:
+    """How many processes share so many pieces of work, in operations; at least 1."""
+    return max(1, min(engines.at_once(), pieces if work == math.inf else worth(pieces, work)))
 
 
 def _kind(study: Study) -> tuple[str, str]:

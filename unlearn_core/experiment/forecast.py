@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import stdtrit
 
 from unlearn_core import engines
+from unlearn_core.experiment.run_times import never_run, run_seconds, spread, training_seconds
 from unlearn_core.experiment.stages import Run, trained_together
 from unlearn_core.experiment.study import AGAIN, Study, methods, searches
 from unlearn_core.experiment.tuning import Tuning, chosen
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec
 from unlearn_core.rows import MOST, pack, unpack
-from unlearn_core.rum import Rum
 from unlearn_core.store import Result, Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
-from unlearn_core.unlearning.ends.retrain import Retrain
-
-UNKNOWN = 2.0  # the factor by which seconds may be off where nothing says how they spread
 
 
 @dataclass(frozen=True)
@@ -90,8 +85,7 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
     training = training_seconds(finished) * len(new_trainings) / min(engines.at_once(), max(1, groups))
     ends = training * np.array([1.0, 1 / spread(finished), spread(finished)])
     expected, fastest, slowest = np.array([expected, fastest, slowest]) + ends
-    measured = _seconds_per_epoch(finished)
-    algorithms = {step for u in [*(run.unlearner for run in new_runs), *new_trials] for step in _steps(u)}
+    guessed = never_run(finished, [*(run.unlearner for run in new_runs), *new_trials])
     megabytes = sum(run_megabytes(finished, run.unlearner) for run in new_runs)
     megabytes += size_of(finished.run_result("retrained", 0)) * len(new_trainings)
     if store.find(study) is None:
@@ -105,7 +99,7 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
         seconds=float(expected),
         fastest=float(fastest),
         slowest=float(slowest),
-        guessed=tuple(sorted({u.title for u in algorithms if hasattr(u, "epochs") and type(u) not in measured})),
+        guessed=tuple(sorted(cls.title for cls in guessed)),
         megabytes=float(megabytes),
         memory=memory,
         device=device,
@@ -162,63 +156,6 @@ def _trainings(study: Study, forget: str, grid: list[Tuning]) -> list[Training]:
     pairs = [(seed, without) for search in grid for seed in search.seeds for without in ("", search.forget)]
     judges = [study.bank.training.but(seed=seed, without=without) for seed, without in pairs]
     return list(dict.fromkeys([*originals, *retrained, *judges]))
-
-
-def _steps(unlearner: Unlearner) -> tuple[Unlearner, ...]:
-    return tuple(part.unlearner for part in unlearner.parts) if isinstance(unlearner, Rum) else (unlearner,)
-
-
-def run_seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
-    """(3,) seconds of one run: expected, fastest, slowest. Leaving the model as it is takes none."""
-    measured, total, factor = _seconds_per_epoch(finished), np.zeros(3), spread(finished)
-    for step in _steps(unlearner):
-        if isinstance(step, Retrain):
-            total += training_seconds(finished) * np.array([1.0, 1 / factor, factor])
-        elif hasattr(step, "epochs"):
-            seen = measured.get(type(step)) or [s for times in measured.values() for s in times] or [0.0]
-            middle = np.median(seen)
-            total += step.epochs * np.array([middle, min(*seen, middle / factor), max(*seen, middle * factor)])
-    return total
-
-
-def spread(finished: OpenStudy) -> float:
-    """By which factor runs like those of a finished study may be faster or slower than the median: see `spread_of`."""
-    return spread_of(list(_seconds_per_epoch(finished).values()))
-
-
-def spread_of(measured: list[list[float]]) -> float:
-    """The factor, at least 1, within which one more run lies with chance 0.9 of the middle of those of its kind, by the
-    spread of the logarithms that all kinds share; few runs have a wide one.
-
-    Runs of one stack share their seconds, so equal ones are a single observation. Where no kind has two it is UNKNOWN,
-    and never more, because many runs together spread less than one.
-    """
-    kinds = [np.log(sorted(set(times))) for times in measured if min(times, default=0) > 0]
-    freedom = sum(len(times) - 1 for times in kinds)
-    if not freedom:
-        return UNKNOWN
-    variance = sum(((times - times.mean()) ** 2).sum() for times in kinds) / freedom
-    each = np.mean([len(times) for times in kinds if len(times) > 1])
-    return float(min(UNKNOWN, np.exp(stdtrit(freedom, 0.95) * np.sqrt(variance * (1 + 1 / each)))))
-
-
-@lru_cache(maxsize=8)
-def _seconds_per_epoch(finished: OpenStudy) -> dict[type, list[float]]:
-    """Seconds per epoch of each algorithm, one value a run of the finished study in which it alone did all the work."""
-    found = defaultdict(list)
-    for line in finished.table[finished.table["kind"] != "reference"].itertuples():
-        steps = [
-            u for u in _steps(finished.run_result(line.method, line.seed).spec().unlearner) if hasattr(u, "epochs")
-        ]
-        if len({type(u) for u in steps}) == 1:
-            found[type(steps[0])].append(line.seconds / sum(u.epochs for u in steps))
-    return found
-
-
-def training_seconds(finished: OpenStudy) -> float:
-    """Mean seconds of training one model. Models trained side by side share their time, so only the mean tells."""
-    references = finished.table[finished.table["method"].isin(["retrained", "retrained-again"])]
-    return float(references["seconds"].mean())
 
 
 def size_of(result: Result) -> float:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from unlearn_core import engines
-from unlearn_core.experiment.forecast import UNKNOWN, spread
 from unlearn_core.experiment.landscape import Landscape, LandscapePart
+from unlearn_core.experiment.run_times import UNKNOWN, never_run, run_seconds, spread, training_seconds
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
 from unlearn_core.unlearning import Unlearner
-from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
 
 
@@ -47,35 +46,19 @@ def landscape_cost(finished: OpenStudy, landscape: Landscape) -> LandscapeCost:
         else:
             taken.setdefault(part.unlearner, []).append(result.manifest()["seconds"] / part.count)
     measured = {u: float(np.median(seconds)) for u, seconds in taken.items()}
-    table = finished.table
-    training = float(table.loc[table["method"].isin(["retrained", "retrained-again"]), "seconds"].mean())
-    measured.setdefault(Retrain(), 2 * training)
-    measured[Original()] = 0.0
-    per_epoch = _per_epoch(finished)
-    usual = float(np.median(list(per_epoch.values()))) if per_epoch else training / landscape.training.epochs
-
-    def seconds(unlearner: Unlearner) -> float:
-        if unlearner in measured:
-            return measured[unlearner]
-        return getattr(unlearner, "epochs", 1) * per_epoch.get(type(unlearner), usual)
-
-    total = sum(part.count * seconds(part.unlearner) for part in missing) / max(1, engines.at_once())
+    measured.setdefault(Retrain(), 2 * training_seconds(finished))
+    asked = {part.unlearner for part in missing}
+    each = {u: measured[u] if u in measured else run_seconds(finished, u)[0] for u in asked}
+    total = sum(part.count * each[part.unlearner] for part in missing) / max(1, engines.at_once())
     references = [part for part in missing if isinstance(part.unlearner, Retrain)]
     runs = sum(part.count for part in missing) - sum(part.count for part in references)
-    asked = {part.unlearner for part in missing}
+    guessed = len(never_run(finished, asked - measured.keys()))
     return LandscapeCost(
         sets=sum({part.sets: part.count for part in missing}.values()),
         trainings=2 * sum(part.count for part in references),
         runs=runs,
         seconds=float(total),
-        guessed=(guessed := sum(u not in measured and type(u) not in per_epoch for u in asked)),
+        guessed=guessed,
         factor=UNKNOWN if guessed else spread(finished),
         at_once=max(1, min(engines.at_once(), len(missing))),
     )
-
-
-def _per_epoch(finished: OpenStudy) -> dict[type, float]:
-    """Mean seconds per epoch of each algorithm that the study ran by itself."""
-    singles = finished.table[finished.table["kind"] == "single"].groupby("method", sort=False)["seconds"].mean()
-    pairs = zip(finished.spec.unlearners, singles, strict=True)
-    return {type(u): mean / u.epochs for u, mean in pairs if hasattr(u, "epochs")}

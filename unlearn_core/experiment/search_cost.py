@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unlearn_core.experiment.forecast import spread
+from unlearn_core.experiment.run_times import run_seconds, spread, training_seconds
 from unlearn_core.experiment.search import PlanSearch, trials_of
 from unlearn_core.experiment.study import AGAIN
 from unlearn_core.experiment.tuning import TUNING
@@ -15,13 +15,12 @@ from unlearn_core.params import BadValue
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS
 from unlearn_core.training import Training
-from unlearn_core.unlearning import Unlearner
 
 
 @dataclass(frozen=True)
 class SearchCost:
     """Work that is still to be done: `trials` plans to try, `trainings` models to train from scratch, `runs` to confirm
-    the best plans, and `seconds` for all of it, going by the mean run of each algorithm in a finished study; they may
+    the best plans, and `seconds` for all of it, going by the runs of each algorithm in a finished study; they may
     be off by `factor` either way. `at_once` is how many processes share it.
     """
 
@@ -52,17 +51,17 @@ def search_cost(finished: OpenStudy, search: PlanSearch, so_far: bool = False) -
     missing = [t for t in dict.fromkeys(_trainings(search, pack(rows))) if store.find(t) is None]
     runs = (search.best + 1) * search.seeds
 
-    measured = _seconds_per_epoch(finished)
-    alone = [np.mean([_seconds(measured, u) for u in group]) for group in space.choices]
+    each = [[run_seconds(finished, u)[0] for u in group] for group in space.choices]
+    alone = [np.mean(seconds) for seconds in each]
     step = float(np.mean(alone))
     steps = trials * len(names)
     if search.method == "grid":  # plans that begin alike share their first steps
         kinds = sum(map(len, space.choices))
-        step = float(np.mean([_seconds(measured, u) for group in space.choices for u in group]))
+        step = float(np.mean(sum(each, [])))
         steps = len(space.orders) * sum(kinds**n for n in range(1, len(names) + 1))
     seconds = left / trials * steps * search.tuning_seeds * step
-    seconds += search.tuning_seeds * sum(_seconds(measured, u) for group in space.choices for u in group)
-    seconds += runs * len(names) * step + len(missing) * _training_seconds(finished)
+    seconds += search.tuning_seeds * sum(map(sum, each))
+    seconds += runs * len(names) * step + len(missing) * training_seconds(finished)
     return SearchCost(left, len(missing), runs, float(seconds), spread(finished))
 
 
@@ -73,22 +72,3 @@ def _trainings(search: PlanSearch, forget: str) -> list[Training]:
     again = [search.training.but(seed=AGAIN + s, without=forget) for s in seeds]
     trained_here = [] if search.training.weights else originals
     return [*trained_here, *(t.but(without=forget) for t in originals), *again]
-
-
-def _seconds_per_epoch(finished: OpenStudy) -> dict[type, float]:
-    """Mean seconds per epoch of each algorithm that the study ran by itself."""
-    singles = finished.table[finished.table["kind"] == "single"].groupby("method", sort=False)["seconds"].mean()
-    pairs = zip(finished.spec.unlearners, singles, strict=True)
-    return {type(u): mean / u.epochs for u, mean in pairs if hasattr(u, "epochs")}
-
-
-def _seconds(measured: dict[type, float], unlearner: Unlearner) -> float:
-    """Seconds of one run; an algorithm that was never run takes as long as the others."""
-    if not hasattr(unlearner, "epochs"):
-        return 0.0
-    others = list(measured.values())
-    return unlearner.epochs * measured.get(type(unlearner), float(np.mean(others)) if others else 0.0)
-
-
-def _training_seconds(finished: OpenStudy) -> float:
-    return float(finished.table.loc[finished.table["method"].isin(["retrained", "retrained-again"]), "seconds"].mean())

@@ -1,0 +1,64 @@
+"""How long runs take, by runs that were timed."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from unlearn_core.experiment.run_times import never_run, run_seconds
+from unlearn_core.rum import Part, Rum
+from unlearn_core.training import Training
+from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, Original, SalUn
+from unlearn_core.unlearning.ends.retrain import Retrain
+
+Influence = ALGORITHMS["influence"]  # has no epochs
+
+
+class Finished:
+    """A study of these (algorithm, seconds), whose models took ten seconds each to train."""
+
+    def __init__(self, *runs):
+        self.runs, self.spec = runs, SimpleNamespace(training=Training(epochs=5))
+        head = {"kind": "reference", "method": "retrained", "seed": 0, "seconds": 10.0}
+        lines = [{"kind": "single", "method": i, "seed": 0, "seconds": s} for i, (_, s) in enumerate(runs)]
+        self.table = pd.DataFrame([head, *lines])
+
+    def run_result(self, method: int, seed: int):
+        return SimpleNamespace(spec=lambda: SimpleNamespace(unlearner=self.runs[method][0]))
+
+
+def plan(*steps) -> Rum:
+    return Rum(parts=tuple(Part(name=f"p{i}", rows=str(i), unlearner=u) for i, u in enumerate(steps)))
+
+
+def expected(finished, unlearner) -> float:
+    seconds, fastest, slowest = run_seconds(finished, unlearner)
+    assert fastest <= seconds <= slowest
+    return seconds
+
+
+def test_an_algorithm_without_epochs_takes_what_its_runs_took():
+    finished = Finished((Influence(), 3.0), (FineTune(epochs=2), 8.0))
+    assert expected(finished, Influence()) == 3.0
+    assert expected(finished, FineTune(epochs=5)) == 20.0
+    assert expected(finished, plan(Original(), Influence(), FineTune(epochs=1))) == 7.0
+    assert expected(finished, Retrain()) == 10.0 and expected(finished, Original()) == 0.0
+    assert never_run(finished, [Influence(), FineTune(), Original(), Retrain()]) == set()
+
+
+def test_what_was_never_run_takes_as_long_as_the_others():
+    finished = Finished((Influence(), 3.0), (FineTune(epochs=2), 8.0), (FineTune(epochs=4), 20.0))
+    assert expected(finished, NegGrad(epochs=3)) == 3 * np.median([3.0, 4.0, 5.0])
+    assert expected(finished, ALGORITHMS["fisher"]()) == np.median([3.0, 8.0, 20.0])  # a whole run
+    assert never_run(finished, [plan(FineTune(), NegGrad()), ALGORITHMS["fisher"]()]) == {NegGrad, ALGORITHMS["fisher"]}
+    nothing = Finished()
+    assert expected(nothing, NegGrad(epochs=3)) == pytest.approx(6.0) and expected(nothing, Influence()) == 10.0
+
+
+def test_only_runs_of_one_algorithm_say_how_long_it_takes():
+    """A plan of several tells of none of them, whether they have epochs or not; where the others are left, it does."""
+    mixed = Finished((plan(Original(), Influence(), FineTune(epochs=2)), 100.0), (SalUn(epochs=2), 4.0))
+    assert expected(mixed, FineTune(epochs=2)) == 4.0 and never_run(mixed, [FineTune()]) == {FineTune}
+    left = Finished((plan(Original(), Original(), FineTune(epochs=2)), 6.0), (SalUn(epochs=2), 400.0))
+    assert expected(left, FineTune(epochs=2)) == 6.0

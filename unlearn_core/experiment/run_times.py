@@ -1,0 +1,105 @@
+"""How long models take, by what a finished study took: one run of an algorithm, one training, and how far both vary."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import stdtrit
+
+from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.rum import Rum
+from unlearn_core.unlearning import Unlearner
+from unlearn_core.unlearning.ends.original import Original
+from unlearn_core.unlearning.ends.retrain import Retrain
+
+UNKNOWN = 2.0  # the factor by which seconds may be off where nothing says how they spread
+
+
+def steps_of(unlearner: Unlearner) -> tuple[Unlearner, ...]:
+    """What runs, one after the other, without what leaves the model as it is."""
+    steps = (part.unlearner for part in unlearner.parts) if isinstance(unlearner, Rum) else (unlearner,)
+    return tuple(step for step in steps if not isinstance(step, Original))
+
+
+def run_seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
+    """(3,) seconds of one run: expected, fastest, slowest. Leaving the model as it is takes none; what the finished
+    study never ran takes as long as the others, for each of its epochs where it has them.
+    """
+    measured, total, factor = _measured(finished), np.zeros(3), spread(finished)
+    for step in steps_of(unlearner):
+        if isinstance(step, Retrain):
+            total += training_seconds(finished) * np.array([1.0, 1 / factor, factor])
+            continue
+        seen = measured.get(type(step)) or _others(finished, step)
+        middle = np.median(seen)
+        total += _length(step) * np.array([middle, min(*seen, middle / factor), max(*seen, middle * factor)])
+    return total
+
+
+def never_run(finished: OpenStudy, unlearners: Iterable[Unlearner]) -> set[type[Unlearner]]:
+    """The algorithms among these, or among their steps, whose seconds are those of others."""
+    return {type(step) for u in unlearners for step in steps_of(u)} - {Retrain} - _measured(finished).keys()
+
+
+def training_seconds(finished: OpenStudy) -> float:
+    """Mean seconds of training one model. Models trained side by side share their time, so only the mean tells."""
+    references = finished.table[finished.table["method"].isin(["retrained", "retrained-again"])]
+    return float(references["seconds"].mean())
+
+
+def spread(finished: OpenStudy) -> float:
+    """By which factor runs like those of a finished study may be faster or slower than the median: see `spread_of`."""
+    return spread_of(list(_measured(finished).values()))
+
+
+def spread_of(measured: list[list[float]]) -> float:
+    """The factor, at least 1, within which one more run lies with chance 0.9 of the middle of those of its kind, by the
+    spread of the logarithms that all kinds share; few runs have a wide one.
+
+    Runs of one stack share their seconds, so equal ones are a single observation. Where no kind has two it is UNKNOWN,
+    and never more, because many runs together spread less than one.
+    """
+    kinds = [np.log(sorted(set(times))) for times in measured if min(times, default=0) > 0]
+    freedom = sum(len(times) - 1 for times in kinds)
+    if not freedom:
+        return UNKNOWN
+    variance = sum(((times - times.mean()) ** 2).sum() for times in kinds) / freedom
+    each = np.mean([len(times) for times in kinds if len(times) > 1])
+    return float(min(UNKNOWN, np.exp(stdtrit(freedom, 0.95) * np.sqrt(variance * (1 + 1 / each)))))
+
+
+def _length(step: Unlearner) -> int:
+    """What its seconds grow with: its epochs; one for what has none."""
+    return getattr(step, "epochs", 1)
+
+
+@lru_cache(maxsize=8)
+def _alone(finished: OpenStudy) -> list[tuple[Unlearner, int, float]]:
+    """An algorithm, the length of its steps, and seconds: for each run of the study in which it did all the work."""
+    found = []
+    for line in finished.table[finished.table["kind"] != "reference"].itertuples():
+        steps = steps_of(finished.run_result(line.method, line.seed).spec().unlearner)
+        if len({type(step) for step in steps}) == 1:
+            found.append((steps[0], sum(map(_length, steps)), line.seconds))
+    return found
+
+
+@lru_cache(maxsize=8)
+def _measured(finished: OpenStudy) -> dict[type, list[float]]:
+    """Seconds of each algorithm, one value a run: for an epoch, or for all of a run that has none."""
+    found = defaultdict(list)
+    for step, length, seconds in _alone(finished):
+        found[type(step)].append(seconds / length)
+    return dict(found)
+
+
+def _others(finished: OpenStudy, step: Unlearner) -> list[float]:
+    """What stands for an algorithm that was never run: all runs of the others, by epochs or as a whole as it has
+    epochs or not; where there are none, training.
+    """
+    runs = [(length if hasattr(step, "epochs") else 1, seconds) for _, length, seconds in _alone(finished)]
+    training = finished.spec.training.epochs if hasattr(step, "epochs") else 1
+    return [seconds / length for length, seconds in runs] or [training_seconds(finished) / training]
