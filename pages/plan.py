@@ -78,10 +78,10 @@ def _sentence(study: OpenStudy, plan: Plan, rows) -> None:
 
 
 def _said(study: OpenStudy, plan: Plan, rows) -> None:
+    said = f"{plan_words.on_screen(study, plan, rows)} {plan_parts.against(study, plan, rows)}"
     st.caption(
-        f"{plan_words.on_screen(study, plan)} {plan_parts.against(study, plan, rows)} Suggestions come from stored "
-        f"runs of studies on these images, the {NEWEST} newest at most; on the sets that those were measured on they "
-        "flatter themselves a little."
+        f"{said} Suggestions come from stored runs of studies on these images, the {NEWEST} newest at most; on the "
+        "sets that those were measured on they flatter themselves a little."
     )
 
 

@@ -11,7 +11,7 @@ from unlearn_core.cli import app
 from unlearn_core.experiment import EqualRetention, OpenStudy, fulfil
 from unlearn_core.experiment.equal_retention import finished, means
 from unlearn_core.experiment.stages import load_model
-from unlearn_core.params import BadValue
+from unlearn_core.params import BadValue, key
 from unlearn_core.store import Store
 from unlearn_core.training import predict
 from unlearn_core.unlearning.mixing import mixed
@@ -80,6 +80,12 @@ def test_means_are_over_seeds(study, table):
 def test_shares_out_of_range_are_refused(shares, filled_study):
     with pytest.raises(BadValue, match="Shares of accuracy"):
         EqualRetention(study=filled_study, retentions=shares)
+
+
+def test_equal_shares_have_one_key(filled_study):
+    assert key(EqualRetention(study=filled_study, retentions=(1,))) == key(
+        EqualRetention(study=filled_study, retentions=(1.0,))
+    )
 
 
 def test_the_command_prints_it(study, table):

@@ -477,6 +477,7 @@ class Odd(Exception):
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "There was not enough memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "There was not enough memory"),
         (Odd("0xdeadbeef"), "The work stopped with an error (Odd)"),
+        (KeyError("memory_retention_rate"), "The work stopped with an error (KeyError)"),
     ],
 )
 def test_any_error_is_one_sentence(error, says):

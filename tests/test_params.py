@@ -30,6 +30,13 @@ class Knobs(Spec):
     several: tuple = param((), help="several")
 
 
+@spec
+class Below(Spec):
+    """A field with one end only."""
+
+    most: int = param(3, high=5, help="how many at most")
+
+
 # -- checks ------------------------------------------------------------------------------------------------------------
 
 
@@ -262,3 +269,8 @@ def test_only_plain_values_can_be_written():
 def test_an_error_of_a_field_passes_between_processes():
     error = pickle.loads(pickle.dumps(BadField("lr", "must be at most 1.")))  # noqa: S301 - our own bytes
     assert (error.field, error.fault, str(error)) == ("lr", "must be at most 1.", "Lr must be at most 1.")
+
+
+def test_a_field_with_one_end_says_that_end():
+    with pytest.raises(BadField, match=r"must be at most 5, not 6\."):
+        Below(most=6)

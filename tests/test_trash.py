@@ -432,6 +432,20 @@ def test_what_a_store_takes_is_counted_and_only_what_is_new_is_looked_into(store
     assert [p for p in looked if p.parent.name == "AtRandom"] == [new]
 
 
+def test_a_fuller_thing_of_the_same_name_counts_with_its_own_size(tmp_path):
+    """As when a study comes again with the weights that a lighter file of it had left behind."""
+    folder = tmp_path / "results"
+    for name, size in (("a", 10), ("b", 20)):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "x").write_bytes(bytes(size))
+    assert room.sizes(folder) == {"a": 10, "b": 20}
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "x").write_bytes(bytes(300))
+    (folder / "a").rename(tmp_path / "old")
+    (tmp_path / "new").rename(folder / "a")
+    assert room.sizes(folder) == {"a": 300, "b": 20}
+
+
 def test_a_result_beyond_the_limit_is_not_kept(store, monkeypatch):
     places = three(store)
     used = room.taken(store.root).used

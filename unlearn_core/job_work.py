@@ -145,9 +145,15 @@ def plain_sentence(error: BaseException) -> str:
     """An error as one sentence for the screen."""
     if isinstance(error, (BadValue, StoreError, EngineError)) or type(error).__name__ == "DataError":
         return str(error)
-    if isinstance(error, MemoryError) or "memory" in str(error).lower():
+    if isinstance(error, MemoryError) or ("torch" in sys.modules and _out_of_memory(error)):
         return "There was not enough memory; choose a smaller model, a smaller batch or fewer images."
     return f"The work stopped with an error ({type(error).__name__}); what was finished is kept."
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    from unlearn_core.stacking import out_of_memory  # imports torch
+
+    return out_of_memory(error)
 
 
 if __name__ == "__main__":

@@ -138,8 +138,9 @@ def _check(p: Param, value: Any) -> None:
     too_low = p.low is not None and value < p.low
     too_high = p.high is not None and value > p.high
     if too_low or too_high:
-        high = "" if p.high is None else f" and at most {_shown(p.high)}"
-        raise BadField(p.name, f"must be at least {_shown(p.low)}{high}, not {_shown(value)}.")
+        ends = [("at least", p.low), ("at most", p.high)]
+        within = " and ".join(f"{word} {_shown(end)}" for word, end in ends if end is not None)
+        raise BadField(p.name, f"must be {within}, not {_shown(value)}.")
     if p.kind is float and abs(value) > sys.float_info.max:  # a whole number that no float can hold
         raise BadField(p.name, f"must be at most {_shown(sys.float_info.max)}, not {_shown(value)}.")
 

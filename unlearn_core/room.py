@@ -17,7 +17,7 @@ LIMIT = "UNLEARN_STORE_LIMIT"
 TICK = 100_000_000  # nanoseconds in which two changes of a folder may bear the same time
 SMALL = 1e5  # bytes that no digit is worth
 # Folder -> when it was changed last, 0 where that was too short ago to tell, and the bytes of all that lies in it.
-_seen: dict[Path, tuple[int, dict[str, int]]] = {}
+_seen: dict[Path, tuple[int, dict[tuple[str, int], int]]] = {}
 
 
 @dataclass(frozen=True)
@@ -82,19 +82,20 @@ def too_full(root: Path, more: float = 0.0) -> str:
 
 
 def sizes(folder: Path) -> dict[str, int]:
-    """Name -> bytes of all that lies in a folder and is not hidden; what was there at the last look keeps its size.
-    Links count for nothing: they lead to another store.
+    """Name -> bytes of all that lies in a folder and is not hidden; what was there at the last look keeps its size,
+    unless another thing has its name now. Links count for nothing: they lead to another store.
     """
     try:
         changed = folder.stat().st_mtime_ns  # before the look: what comes during it is seen at the next
         before, known = _seen.get(folder, (0, {}))
         if before != changed:
-            names = [name for name in os.listdir(folder) if not name.startswith(".")]
-            known = {name: known[name] if name in known else size_of(folder / name) for name in names}
+            with os.scandir(folder) as listed:
+                there = [(entry.name, entry.inode()) for entry in listed if not entry.name.startswith(".")]
+            known = {each: known[each] if each in known else size_of(folder / each[0]) for each in there}
             _seen[folder] = changed if time.time_ns() - changed > TICK else 0, known
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    return known
+    return {name: size for (name, _), size in known.items()}
 
 
 def size_of(place: Path) -> int:

@@ -50,6 +50,11 @@ def default_root() -> Path:
     return Path(os.environ.get("UNLEARN_STORE") or platformdirs.user_data_path("unlearning-workbench") / "store")
 
 
+def is_store(folder: Path) -> bool:
+    """Whether somebody has begun a store there."""
+    return (folder.expanduser() / "layout.json").is_file()
+
+
 def below(root: str | Path, *names: str) -> Path:
     """The path of these names below a folder: the one way from what a person or a file named to a place on the disk.
 
@@ -74,7 +79,9 @@ OF_A_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS, er
 
 @contextmanager
 def plainly(root: Path) -> Iterator[None]:
-    """Whatever the disk refuses inside becomes one sentence. Raises StoreError; errors of other folders pass."""
+    """Whatever the disk refuses inside becomes one sentence, whatever file the disk says it of. Raises StoreError; what
+    else goes wrong with files of other folders passes.
+    """
     try:
         yield
     except OSError as error:

@@ -101,15 +101,16 @@ def _cuts(key: str, ends: tuple, steps: tuple, cut_by: str) -> tuple:
     with st.container(horizontal=True):
         for label, name in zip(labels, typed, strict=True):
             st.number_input(
-                label, step=step, key=name, on_change=_typed, args=(key, typed, lowest, highest),
+                label, step=step, key=name, on_change=_typed, args=(key, name, name == typed[0], lowest, highest),
                 format=None if cut_by == "rank" else "%.3f", width=260,
             )  # fmt: skip
     return chosen
 
 
-def _typed(key: str, typed: tuple[str, str], lowest: float, highest: float) -> None:
-    """A cut beyond the ends stands at the end, where the number then is too."""
-    st.session_state[key] = tuple(sorted(min(max(st.session_state[name], lowest), highest) for name in typed))
+def _typed(key: str, name: str, first: bool, lowest: float, highest: float) -> None:
+    """What was typed says where its cut is, within the ends; a cut that stands in its way moves along."""
+    typed, (low, high) = min(max(st.session_state[name], lowest), highest), st.session_state[key]
+    st.session_state[key] = (typed, max(typed, high)) if first else (min(low, typed), typed)
 
 
 def _align(fig: go.Figure, cuts: tuple[float, float], steps: tuple) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+import numpy as np
+
 from pages.shared import plan_editor
 from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy
@@ -11,8 +15,8 @@ from unlearn_core.rum import PARTS, Plan
 from unlearn_core.unlearning.ends.original import Original
 
 
-def on_screen(study: OpenStudy, plan: Plan) -> str:
-    """Whose plan is shown, and what was changed in it."""
+def on_screen(study: OpenStudy, plan: Plan, rows: np.ndarray) -> str:
+    """Whose plan is shown, and what was changed in it, on a set."""
     begun = plan_editor.start(study)
     own = study.spec.plans[0] if study.spec.plans else None
     if own is not None and same(begun, own):
@@ -21,16 +25,17 @@ def on_screen(study: OpenStudy, plan: Plan) -> str:
         whose = "the plan that everybody begins with"
     else:
         whose = f"“{escape(begun.name)}”, another plan than the study's own"
+    filled = {part for part, its in study.refine(plan, rows).items() if len(its)}
     if same(plan, begun):
-        return f"On screen is {whose}: {steps(plan)}."
-    return f"On screen is {whose}, with changes in {_listed(changed(begun, plan))}: {steps(plan)}."
+        return f"On screen is {whose}: {steps(plan, filled)}."
+    return f"On screen is {whose}, with changes in {_listed(changed(begun, plan))}: {steps(plan, filled)}."
 
 
-def steps(plan: Plan) -> str:
-    """What runs on which part, in order; low to high is the paper's."""
-    said = ", then ".join(f"{part} with {escape(getattr(plan, part).title)}" for part in plan.order)
+def steps(plan: Plan, filled: Collection[str]) -> str:
+    """What runs on which part that has images, in order; low to high is the paper's."""
+    said = ", then ".join(f"{part} with {escape(getattr(plan, part).title)}" for part in plan.order if part in filled)
     said = said.replace(f"with {Original.title}", "left as it is")
-    return said + (", in the paper's order" if plan.order == PARTS else "")
+    return said + (", in the paper's order" if plan.order == PARTS and len(filled) > 1 else "")
 
 
 def changed(before: Plan, now: Plan) -> list[str]:

@@ -164,13 +164,16 @@ def _use(study: OpenStudy, todo: list[Tried], table: pd.DataFrame) -> None:
             st.rerun(scope="app")
     if todo[number].plan is None:
         st.caption(
-            f"As a plan {escape(titles[number])} runs on one part after the other; above it ran on the whole set at "
-            "once, so the plan may read differently."
+            f"As a plan {escape(titles[number])} runs on the whole set as one part, as it did above; move the cuts to "
+            "run it part by part."
         )
 
 
 def plan_of(tried: Tried) -> Plan:
-    """The plan that was tried; of a single algorithm the plan that runs it on each part."""
+    """The plan that was tried; of a single algorithm the plan that runs it on the whole set, which is its medium part:
+    the same run, whatever the algorithm needs, for only the first part is forgotten from the original itself.
+    """
     if tried.plan is not None:
         return tried.plan
-    return same_everywhere(Plan(), tried.attempt.unlearner)
+    whole = Plan(low_cut=0.0, high_cut=1.0)
+    return same_everywhere(whole, tried.attempt.unlearner).but(name=f"{tried.attempt.unlearner.title}, whole set")

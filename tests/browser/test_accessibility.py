@@ -6,14 +6,12 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import settle
 from tests.browser.test_walk import PAGES
+from tests.views import views
 
 # What does not show at first: the other views of a page, and what is folded away on it.
 FURTHER = [
-    *(
-        f"compare?compare={view}"
-        for view in ("trade-off", "predictions", "classes", "images", "layers", "maps", "numbers")
-    ),
-    *(f"audit?evidence={view}" for view in ("attack", "numbers", "images", "models", "kept", "requests")),
+    *(f"compare?compare={view}" for view in views("compare")[1:]),
+    *(f"audit?evidence={view}" for view in views("audit")),
     *(f"explore?change={tab}" for tab in ("Recommended", "Saved+sets")),
     "plan",  # with its folds
     "",

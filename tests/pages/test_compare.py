@@ -17,6 +17,7 @@ from pages.comparing import images as each
 from pages.comparing import maps
 from pages.shared import class_gaps, downloads, numbers, state
 from pages.shared.text import images
+from tests.views import views
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import LayerCka, OpenStudy, each_image, fulfil, predictions, shared_map
 from unlearn_core.experiment import comparison as core
@@ -166,12 +167,17 @@ def test_numbers_carry_their_interval(args, shown):
 
 
 def test_every_view_opens_and_only_the_chosen_one_is_drawn(compare, filled_store):
-    heads = {"ranking": "Third by third", "trade-off": "What forgetting cost", "numbers": "All numbers"}
-    heads |= {
+    heads = {
+        "ranking": "Third by third",
+        "trade-off": "What forgetting cost",
         "predictions": "What the models take the images for",
+        "classes": "Class by class",
         "images": "Image by image",
         "layers": "Layer by layer",
+        "maps": "Where the images moved",
+        "numbers": "All numbers",
     }
+    assert [*heads] == views("compare")
     for view, head in heads.items():
         shown = [s.value for s in compare(filled_store, view).subheader]
         assert head in shown and not set(shown) & (set(heads.values()) - {head})

@@ -15,9 +15,11 @@ from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil,
 from unlearn_core.experiment.difficulty import Difficulty, difficulty
 from unlearn_core.experiment.landscape_sets import Seen, facts_of, seen
 from unlearn_core.experiment.reach import planned
+from unlearn_core.experiment.stages import Run, request_of
 from unlearn_core.experiment.try_everything import attempts, board
+from unlearn_core.rows import pack
 from unlearn_core.store import Store
-from unlearn_core.unlearning import FineTune, NegGrad
+from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad
 
 
 @pytest.fixture
@@ -196,4 +198,14 @@ def test_what_is_finished_is_on_the_board_and_can_be_taken_over(plan_page, fille
     button(at, "Use as plan").click().run()
     plan = plan_of(todo[number])
     assert plan.low == plan.high == todo[number].attempt.unlearner
-    assert "NegGrad on 10 low, then NegGrad on 10 medium, then NegGrad on 10 high" in at.markdown[0].value
+    assert "in 1 step: NegGrad on 30 medium" in at.markdown[0].value
+    assert "medium with NegGrad" in words(at) and "then high with" not in words(at)  # which has no images
+
+
+def test_an_algorithm_that_was_tried_runs_as_a_plan_too(study):
+    """Also one that needs the history of the original, which a later part of a plan has no more."""
+    tried = SimpleNamespace(plan=None, attempt=SimpleNamespace(unlearner=ALGORITHMS["amnesiac"]()))
+    plan = plan_of(tried)
+    rum = plan.resolve(study.refine(plan, study.forget))
+    assert [part.rows for part in rum.parts] == [pack(study.forget)]
+    rum.refuse(request_of(study.store, Run(training=study.spec.training, forget=pack(study.forget), unlearner=rum)))

@@ -18,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import downloads
 from tests.pages.conftest import APP
+from tests.views import views
 from unlearn_core import jobs, report
 from unlearn_core.data import Data, add
 from unlearn_core.experiment import LayerCka, OpenStudy, Study, forget_sets, fulfil, shared_map, stages
@@ -151,14 +152,6 @@ def tags(at: AppTest) -> list[str]:
     for chart in at.get("plotly_chart"):
         json.loads(chart.proto.spec, object_hook=lambda part: found.extend(map(str, part.values())))
     return [text for text in found if "<img" in text]
-
-
-def views(page: str) -> list[str]:
-    """The views of a page, by their names in the address."""
-    for node in ast.parse((ROOT / "pages" / f"{page}.py").read_text()).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == "VIEWS":
-            return [ast.literal_eval(name) for name in node.value.keys]
-    return []
 
 
 # -- what an address can say -------------------------------------------------------------------------------------------

@@ -150,10 +150,12 @@ def test_cuts_can_be_typed_and_the_slider_follows(plan_page, filled_store, study
     assert cut_slider(at).value == (10, 26) and "Random-label on 4 high" in at.markdown[0].value
     cut_slider(at).set_value((3, 26)).run()
     assert (widget(at, ".first").value, widget(at, ".second").value) == (3, 26)
-    widget(at, ".first").set_value(28).run()  # the cuts change places
-    assert cut_slider(at).value == (26, 28) and "Leave as it is on 26 low" in at.markdown[0].value
+    widget(at, ".first").set_value(28).run()  # the other moves out of its way
+    assert cut_slider(at).value == (28, 28) and "Leave as it is on 28 low" in at.markdown[0].value
+    widget(at, ".second").set_value(5).run()
+    assert cut_slider(at).value == (5, 5)
     widget(at, ".second").set_value(99_999).run()  # beyond the end is at the end, and the number says so
-    assert cut_slider(at).value == (26, 30) and widget(at, ".second").value == 30
+    assert cut_slider(at).value == (5, 30) and widget(at, ".second").value == 30
     assert not at.exception
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from unlearn_core.cli.frame import StoreOption, answer, obtain, open_store, progress, say
+from unlearn_core.cli.frame import StoreOption, answer, existing_store, obtain, open_store, progress, say
 from unlearn_core.cli.options import read_spec, read_text, row_of, rows, training, with_recipe, with_settings, write_csv
 from unlearn_core.params import BadValue, params, plain
 
@@ -168,7 +168,7 @@ def evaluate(
     from unlearn_core.experiment.study import AGAIN
     from unlearn_core.rows import unpack
 
-    root = open_store(store)
+    root = existing_store(store)
     result = root.open("Run", key)
     run = result.spec()
     images = dataset(root, run.training.data)

@@ -97,6 +97,15 @@ def open_store(folder: Path | None) -> Store:
     return Store(folder or default_root())
 
 
+def existing_store(folder: Path | None) -> Store:
+    """The same for a command that only looks: a mistyped folder is told of, and does not become an empty store."""
+    from unlearn_core.store import default_root, is_store
+
+    if not is_store(place := folder or default_root()):
+        raise BadValue(f"There is no store in {place}. What makes something, such as example or study, begins one.")
+    return open_store(folder)
+
+
 def obtain(store: Store, spec: Spec, minutes: float | None = None) -> tuple[Result, bool]:
     """The result of a spec, made now with progress on stderr where it is missing; and whether it was there already.
     Raises Cancelled after so many minutes.

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from unlearn_core.cli.frame import JsonOption, StoreOption, open_store, say, show
+from unlearn_core.cli.frame import JsonOption, StoreOption, existing_store, say, show
 from unlearn_core.cli.options import row_of
 from unlearn_core.params import BadValue, Spec, params, plain
 
@@ -187,7 +187,7 @@ def list_(
     if what is None:
         raise BadValue(f"Say what to list: {', '.join(IN_STORE | REGISTRIES)}.")
     rows, columns = row_of(IN_STORE | REGISTRIES, what, "list")
-    found = rows(open_store(store)) if what in IN_STORE else rows()
+    found = rows(existing_store(store)) if what in IN_STORE else rows()
     if not as_json:
         found = [
             row | {"settings": _settings(row["hyperparameters"])} if "settings" in columns else row for row in found

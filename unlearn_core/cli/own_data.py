@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unlearn_core.cli.frame import JsonOption, StoreOption, answer, open_store, progress, say, show
+from unlearn_core.cli.frame import JsonOption, StoreOption, answer, existing_store, open_store, progress, say, show
 
 app = typer.Typer(no_args_is_help=True, help="Your own datasets.")
 
@@ -87,7 +87,7 @@ def remove(
     """Move a dataset of yours to the trash, with all that was made of it. The files it was made from stay."""
     from unlearn_core import removal
 
-    root, entry = open_store(store), None
+    root, entry = existing_store(store), None
     if dry_run:
         leaving = removal.plan_images(root, name)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unlearn_core.cli.frame import JsonOption, StoreOption, answer, open_store, show
+from unlearn_core.cli.frame import JsonOption, StoreOption, answer, existing_store, open_store, show
 from unlearn_core.cli.options import read_spec
 from unlearn_core.params import BadValue
 
@@ -26,7 +26,7 @@ def list_(as_json: JsonOption = False, store: StoreOption = None) -> None:
     """List all jobs, the last submitted first."""
     from unlearn_core import jobs
 
-    rows = [_row(job) for job in jobs.listing(open_store(store))]
+    rows = [_row(job) for job in jobs.listing(existing_store(store))]
     show(rows, as_json, nothing="There are no jobs in this store yet.", columns=COLUMNS)
 
 
@@ -54,7 +54,7 @@ def show_(key: Key, store: StoreOption = None) -> None:
     """Show one job: its state, how far it is, and why it failed."""
     from unlearn_core import jobs
 
-    answer(_row(jobs.find(open_store(store), key)))
+    answer(_row(jobs.find(existing_store(store), key)))
 
 
 @app.command()
@@ -62,7 +62,7 @@ def cancel(key: Key, store: StoreOption = None) -> None:
     """Stop a job; what it had finished stays."""
     from unlearn_core import jobs
 
-    answer(_row(jobs.cancel(open_store(store), key)))
+    answer(_row(jobs.cancel(existing_store(store), key)))
 
 
 @app.command()
@@ -70,7 +70,7 @@ def resume(key: Key, store: StoreOption = None) -> None:
     """Start a stopped job again; it goes on from what is kept."""
     from unlearn_core import jobs
 
-    root = open_store(store)
+    root = existing_store(store)
     answer(_row(jobs.find(root, jobs.resume(root, key))))
 
 
@@ -79,6 +79,6 @@ def remove(key: Key, store: StoreOption = None) -> None:
     """Move the record of a job that is not under way to the trash; its results stay."""
     from unlearn_core import jobs
 
-    root = open_store(store)
+    root = existing_store(store)
     jobs.forget_job(root, key)
     answer({"removed": key})

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unlearn_core.cli.frame import JsonOption, StoreOption, answer, open_store, say, show
+from unlearn_core.cli.frame import JsonOption, StoreOption, answer, existing_store, say, show
 
 app = typer.Typer(no_args_is_help=True, help="What was removed, until the trash is emptied.")
 
@@ -24,7 +24,7 @@ def remove(
     from unlearn_core.experiment import example
     from unlearn_core.params import key
 
-    root, entry = open_store(store), None
+    root, entry = existing_store(store), None
     study = key(example()) if study == "example" else study
     if dry_run:
         leaving = removal.plan(root, study)
@@ -61,7 +61,7 @@ def list_(as_json: JsonOption = False, store: StoreOption = None) -> None:
             "things": len(entry.things),
             "megabytes": entry.bytes / 1e6,
         }
-        for entry in trash.entries(open_store(store))
+        for entry in trash.entries(existing_store(store))
     ]
     show(rows, as_json, nothing="The trash is empty.", columns=COLUMNS)
 
@@ -74,7 +74,7 @@ def restore(
     """Bring back what was removed; what was made anew meanwhile stays."""
     from unlearn_core import removal
 
-    said = removal.restore(open_store(store), entry)
+    said = removal.restore(existing_store(store), entry)
     say(said)
     answer({"restored": entry, "says": said})
 
@@ -89,5 +89,5 @@ def empty(
     """Take what is in the trash, and what was set aside as damaged, away for good: this cannot be undone."""
     from unlearn_core import trash
 
-    count, size = trash.empty(open_store(store), older_than)
+    count, size = trash.empty(existing_store(store), older_than)
     answer({"emptied": count, "megabytes": size / 1e6})

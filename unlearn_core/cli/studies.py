@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import unlearn_core.cli.paper as paper
-from unlearn_core.cli.frame import StoreOption, answer, obtain, open_store, say, show
+from unlearn_core.cli.frame import StoreOption, answer, existing_store, obtain, open_store, say, show
 from unlearn_core.cli.options import read_spec
 from unlearn_core.params import BadValue, plain
 
@@ -130,7 +130,7 @@ def forecast(
     from unlearn_core.experiment.forecast import forecast
     from unlearn_core.experiment.forecast import like as newest
 
-    planned, root = read_spec(file, Study), open_store(store)
+    planned, root = read_spec(file, Study), existing_store(store)
     finished = open_study(store, like) if like else newest(root, planned)
     if finished is not None:
         answer({"like": finished.key} | vars(forecast(finished, planned)))
@@ -245,7 +245,7 @@ def proxies(
 def open_study(store: Path | None, key: str | None):
     from unlearn_core.experiment import OpenStudy, studies
 
-    root = open_store(store)
+    root = existing_store(store)
     if key is None:
         key = next((listed.key for listed in studies(root)), None)
     if key is None:

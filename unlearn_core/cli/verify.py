@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from unlearn_core.cli.frame import StoreOption, answer, progress, say, show
+from unlearn_core.cli.frame import StoreOption, answer, existing_store, progress, say, show
 from unlearn_core.params import BadValue
 
 
@@ -24,21 +24,11 @@ def verify(
     """Check that every result is whole, or make one anew and compare; status 1 where something is wrong."""
     if result is not None and (deep or mend):
         raise BadValue("--deep and --mend are about the whole store: leave the key out.")
-    root = _existing(store)
+    root = existing_store(store)
     if result is None:
         _look(root, deep, mend, as_json)
     else:
         _again(root, result)
-
-
-def _existing(folder):
-    """The store, which a mere look does not begin."""
-    from unlearn_core.store import Store, default_root
-
-    folder = folder or default_root()
-    if not (folder / "layout.json").exists():
-        raise BadValue(f"There is no store in {folder}.")
-    return Store(folder)
 
 
 def _again(root, result: str) -> None:

@@ -37,6 +37,7 @@ class EqualRetention(Spec):
         super().__post_init__()
         if not self.retentions or not all(isinstance(t, (int, float)) and 0 < t <= 1 for t in self.retentions):
             raise BadValue("Shares of accuracy to be kept lie above 0 and at most at 1, and there is at least one.")
+        object.__setattr__(self, "retentions", tuple(map(float, self.retentions)))  # 1 and 1.0 have one key
 
 
 def finished(study: OpenStudy) -> pd.DataFrame | None:

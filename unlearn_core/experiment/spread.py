@@ -13,7 +13,7 @@ from unlearn_core.device import pick_device
 from unlearn_core.engines import engine
 from unlearn_core.params import Spec, build, plain
 from unlearn_core.progress import Tell, silent
-from unlearn_core.store import Result, Store, StoreError
+from unlearn_core.store import Result, Store, StoreError, is_store
 
 # Operations that take about as long as a worker takes to start. CPU: nets for digits, stacked, make 5e10 a second, and
 # a worker starts in about four. GPU: reckoned from its speed, not measured.
@@ -86,7 +86,7 @@ def make(task: dict, tell: Tell) -> list[str]:
     from unlearn_core.experiment.stages import fulfil_together  # the stages themselves may spread their work
 
     root = Path(task["store"])
-    if not (root / "layout.json").exists():  # Store() would begin an empty one that nobody looks into
+    if not is_store(root):  # Store() would begin an empty one that nobody looks into
         raise StoreError(f"The store {root} cannot be seen from a worker; all machines must share its folder.")
     specs = [build(spec) for spec in task["specs"]]
     return [result.key for result in fulfil_together(Store(root), specs, tell)]
