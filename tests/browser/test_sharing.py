@@ -73,6 +73,7 @@ def stands(page) -> list[float]:
 
 def zoomed(page, times: int) -> None:
     """Zoom by the wheel beside the middle, and wait until the address says so."""
+    page.locator("canvas.field").scroll_into_view_if_needed()
     before, box = page.url, page.locator("canvas.field").bounding_box()
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
     for _ in range(times):
@@ -87,7 +88,6 @@ def test_a_link_brings_back_the_place_on_the_map(page, elsewhere, look):
     frames = Frames(page)
     page.goto(f"{look}/explore")
     painted(page)
-    page.locator("canvas.field").scroll_into_view_if_needed()
     steps = page.evaluate("history.length")
     frames.clear()
     zoomed(page, 4)
