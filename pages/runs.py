@@ -3,7 +3,8 @@
 import streamlit as st
 
 import pages.shared.loaded  # noqa: F401 - the first of ours, see there
-from pages.shared import access, came_of, cost_words, frame, outdated, plan_glyph, progress, removal, state
+from pages.shared import access, address, came_of, cost_words, frame, outdated, plan_glyph, progress, removal, state
+from pages.shared.folds import fold
 from pages.shared.text import ago, duration, escape, images
 from unlearn_core import jobs, room, trash
 from unlearn_core.experiment.forecast import forget_size
@@ -32,9 +33,7 @@ def _jobs() -> None:
         if job.active:
             _row(job)
     ended = [job for job in found if not job.active]
-    page = 1
-    if len(ended) > PER_PAGE:
-        page = st.pagination(-(-len(ended) // PER_PAGE), key="runs-page")
+    page = address.page(-(-len(ended) // PER_PAGE), "runs-page")
     for job in ended[(page - 1) * PER_PAGE : page * PER_PAGE]:
         _row(job)
 
@@ -51,19 +50,20 @@ def _store() -> None:
         f"{held['results'].sum():,} finished results take {held['megabytes'].sum():,.1f} MB. "
         f"Nothing that is finished is computed twice.{_limit(store)}"
     )
-    with st.expander("Results by kind"):
-        st.dataframe(
-            held.assign(kind=[progress.KINDS.get(kind, kind) for kind in held["kind"]]),
-            hide_index=True,
-            width="content",
-            column_config={
-                "kind": "Kind",
-                "results": st.column_config.NumberColumn("Results"),
-                "megabytes": st.column_config.NumberColumn("Size", format="%.1f MB"),
-            },
-            alt="How many finished results of each kind the store holds, and how large they are.",
-        )
-        st.caption(f"They lie in the folder {escape(str(store.root))}.")
+    with fold("kinds", "Results by kind") as box:
+        if box.open:
+            st.dataframe(
+                held.assign(kind=[progress.KINDS.get(kind, kind) for kind in held["kind"]]),
+                hide_index=True,
+                width="content",
+                column_config={
+                    "kind": "Kind",
+                    "results": st.column_config.NumberColumn("Results"),
+                    "megabytes": st.column_config.NumberColumn("Size", format="%.1f MB"),
+                },
+                alt="How many finished results of each kind the store holds, and how large they are.",
+            )
+            st.caption(f"They lie in the folder {escape(str(store.root))}.")
 
 
 def _limit(store: Store) -> str:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.choosing import brush
 from pages.shared import chosen_set, forget_builder, state, theme
+from pages.shared.folds import fold
 from pages.shared.text import cut, escape, hundredths, images
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy
@@ -82,7 +83,7 @@ def _reference(said: SetNumbers, size: int) -> str:
 
 
 def _score(study: OpenStudy, chosen: np.ndarray) -> str:
-    with st.expander("About the entanglement score"):
+    with fold("score", "About the entanglement score"):
         center = st.radio(
             "Distances are measured from", list(CENTERS), format_func=CENTERS.get, key="center", bind="query-params"
         )

@@ -17,7 +17,7 @@ from unlearn_core.params import BadValue
 
 PAGE = 24  # images at a time
 NEAR = 8  # neighbours
-GRID, CHANGED, TURNED = "grid", "grid.changed", "grid.page"  # keys in the session
+GRID, CHANGED, TURNED = "grid", "grid.changed", "page"  # keys in the session; the last is in the address too
 
 
 @st.fragment(key="images")
@@ -65,7 +65,7 @@ def _turn(pages: int) -> int:
     if st.session_state.get(TURNED, 1) > pages:
         st.session_state[TURNED] = pages
     # In a row of widgets its own width would leave room for one page only.
-    return st.pagination(pages, key=TURNED, width=90 + 40 * min(pages, 7)) if pages > 1 else 1
+    return address.page(pages, "page", width=90 + 40 * min(pages, 7))
 
 
 def _neighbours(study: OpenStudy, chosen: np.ndarray) -> None:

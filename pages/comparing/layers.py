@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from pages.shared import access, address, cost_words, legend, numbers, progress, recorded, state, theme
 from pages.shared import comparison_words as words
+from pages.shared.folds import fold
 from pages.shared.text import escape, images
 from unlearn_core.experiment import LayerCka
 from unlearn_core.experiment import comparison as core
@@ -45,8 +46,9 @@ def draw(study, picked: list[str]) -> None:
     chart(study, found, picked, to)
     st.markdown(in_words(study, found, picked, to))
     st.caption(caption(study, found, to))
-    with st.expander("All layers in numbers"):
-        _table(study, found, picked, to)
+    with fold("layers", "All layers in numbers") as box:
+        if box.open:
+            _table(study, found, picked, to)
 
 
 def _offer(study) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 from pages.comparing import matrix_chart
 from pages.shared import address, numbers, theme
 from pages.shared import comparison_words as words
+from pages.shared.folds import fold
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment import predictions as made
@@ -45,8 +46,9 @@ def draw(study, picked: list[str]) -> None:
         alt=f"{title}. " + "; ".join(f"{names[m]}: {in_words(study, found[m], by)}" for m in picked),
     )
     st.caption(caption(study, value, by, found[last]))
-    with st.expander("All cells in numbers"):
-        table(study, {names[m]: found[m] for m in (*picked, last)}, by)
+    with fold("cells", "All cells in numbers") as box:
+        if box.open:
+            table(study, {names[m]: found[m] for m in (*picked, last)}, by)
 
 
 def in_words(study, matrix: made.Matrix, by: str) -> str:

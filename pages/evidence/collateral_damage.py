@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import numbers, thumbnails
+from pages.shared.folds import fold
 from pages.shared.text import escape, images
 from unlearn_core.experiment.tiers.others import NEIGHBOURS, nearness
 
@@ -85,8 +86,9 @@ def worst_hit(study, title: str, hit: pd.DataFrame) -> None:
         "Above: a kept image, its class and how its confidence changed. Below it: the forgotten image nearest to it in "
         "the embedding of the original model, which may have nothing to do with it."
     )
-    with st.expander("In numbers, with the worst of a second retrained model"):
-        _numbers(study, title, hit)
+    with fold("worst", "In numbers, with the worst of a second retrained model") as box:
+        if box.open:
+            _numbers(study, title, hit)
 
 
 def fell(title: str, ours: pd.DataFrame, again: pd.DataFrame) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import access, cost_words, progress, recorded, state
+from pages.shared import access, address, cost_words, progress, recorded, state
 from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
 from unlearn_core.experiment.tiers import TIERS, Audit, deepest
@@ -53,6 +53,8 @@ def _wanted(study, method: str, subject: Subject, least: int) -> Audit:
             3000,
             48,
             3,
+            key="shadows",
+            bind=address.bound("shadows", 18, 3000, whole=True),
             help="A multiple of three: every image is kept, unseen and unlearned equally often. 48 are a sensible "
             "least.",
             width=220,
@@ -65,6 +67,8 @@ def _wanted(study, method: str, subject: Subject, least: int) -> Audit:
             512,
             64,
             8,
+            key="models",
+            bind=address.bound("models", 8, 512, whole=True),
             help="Fewer than about 100 mostly show the noise floor of KLoM; the challenge used 512.",
             width=220,
         )

@@ -10,6 +10,7 @@ import streamlit as st
 from pages.evidence import requests_chart
 from pages.evidence import requests_words as words
 from pages.shared import address, downloads, numbers, theme, thumbnails
+from pages.shared.folds import fold
 from unlearn_core.experiment.comparison import COLUMNS
 from unlearn_core.experiment.stream import METRICS, Finished
 
@@ -117,22 +118,23 @@ def onion(study, title: str, found: Finished) -> None:
         alt=f"Newly exposed by {title}: " + "; ".join(f"{row}, class {rest}" for row, rest in labels),
         across=8,
     )
-    with st.expander("All that are newly exposed"):
-        st.dataframe(
-            rows.assign(label=names),
-            column_order=("row", "label", "before", "after", "rise", "retrained", "beyond"),
-            column_config={
-                "row": "Row",
-                "label": "Class",
-                "before": st.column_config.NumberColumn("Score before", format="%.2f"),
-                "after": st.column_config.NumberColumn("Score after", format="%.2f"),
-                "rise": st.column_config.NumberColumn("Rise", format="%.2f"),
-                "retrained": st.column_config.CheckboxColumn("By retraining too"),
-                "beyond": st.column_config.CheckboxColumn("More than by retraining"),
-            },
-            hide_index=True,
-            width="content",
-        )
+    with fold("exposed", "All that are newly exposed") as box:
+        if box.open:
+            st.dataframe(
+                rows.assign(label=names),
+                column_order=("row", "label", "before", "after", "rise", "retrained", "beyond"),
+                column_config={
+                    "row": "Row",
+                    "label": "Class",
+                    "before": st.column_config.NumberColumn("Score before", format="%.2f"),
+                    "after": st.column_config.NumberColumn("Score after", format="%.2f"),
+                    "rise": st.column_config.NumberColumn("Rise", format="%.2f"),
+                    "retrained": st.column_config.CheckboxColumn("By retraining too"),
+                    "beyond": st.column_config.CheckboxColumn("More than by retraining"),
+                },
+                hide_index=True,
+                width="content",
+            )
 
 
 def cost(found: Finished) -> None:

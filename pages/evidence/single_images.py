@@ -10,6 +10,7 @@ import streamlit as st
 from pages.evidence import image_densities, offer
 from pages.shared import address, legend, numbers, state, theme, thumbnails
 from pages.shared.comparison_words import title_of
+from pages.shared.folds import fold
 from pages.shared.text import escape
 from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.tiers.per_example import Observed
@@ -171,25 +172,26 @@ def exposed(study, images: pd.DataFrame) -> None:
         alt="The images at most risk: " + "; ".join(f"{row}, {rest}" for row, rest in labels),
         across=8,
     )
-    with st.expander("All forget images"):
-        st.dataframe(
-            images,
-            column_config={
-                "row": "Row",
-                "part": "Third",
-                "auc": st.column_config.NumberColumn("Told apart (AUC)", format="%.2f"),
-                "p_member": st.column_config.NumberColumn(
-                    "Was unlearned",
-                    format="%.2f",
-                    help="Chance that the audited models unlearned it, even odds before.",
-                ),
-                "retrained_p_member": st.column_config.NumberColumn("Same, retrained", format="%.2f"),
-                "remembered": st.column_config.NumberColumn("Margin before", format="%.1f"),
-                "unlearned": st.column_config.NumberColumn("Margin after", format="%.1f"),
-                "never_seen": st.column_config.NumberColumn("Margin never seen", format="%.1f"),
-            },
-            hide_index=True,
-        )
+    with fold("forgotten", "All forget images") as box:
+        if box.open:
+            st.dataframe(
+                images,
+                column_config={
+                    "row": "Row",
+                    "part": "Third",
+                    "auc": st.column_config.NumberColumn("Told apart (AUC)", format="%.2f"),
+                    "p_member": st.column_config.NumberColumn(
+                        "Was unlearned",
+                        format="%.2f",
+                        help="Chance that the audited models unlearned it, even odds before.",
+                    ),
+                    "retrained_p_member": st.column_config.NumberColumn("Same, retrained", format="%.2f"),
+                    "remembered": st.column_config.NumberColumn("Margin before", format="%.1f"),
+                    "unlearned": st.column_config.NumberColumn("Margin after", format="%.1f"),
+                    "never_seen": st.column_config.NumberColumn("Margin never seen", format="%.1f"),
+                },
+                hide_index=True,
+            )
 
 
 def deletions(table: pd.DataFrame) -> None:

@@ -32,11 +32,23 @@ def went_back() -> bool:
     return getattr(run, "is_history_navigation", False) and st.session_state.get(_PAGES_OWN, False)
 
 
-def bound(name: str) -> Literal["query-params"] | None:
+def bound(
+    name: str, low: float | None = None, high: float | None = None, whole: bool = False
+) -> Literal["query-params"] | None:
     """How a widget for a number is bound to the address under this name: not at all where what is there is no plain
-    number, for Streamlit makes one of it first and stops at "inf".
+    number, for Streamlit makes one of it first and stops at "inf". A number from outside that cannot be meant (below
+    `low`, above `high`, or no whole one) is taken out of the address; one that was typed here stays, with what is said.
     """
-    return "query-params" if PLAIN.fullmatch(st.query_params.get(name, "0")) else None
+    text = st.query_params.get(name, "")
+    if text and not PLAIN.fullmatch(text):
+        return None
+    if not text or name in st.session_state:
+        return "query-params"
+    fits = (low is None or float(text) >= low) and (high is None or float(text) <= high)
+    if fits and not (whole and "." in text):
+        return "query-params"
+    st.query_params.pop(name)
+    return None
 
 
 def choice(widget: Callable, label: str, options: dict[str, str], name: str, default: str = "", **about) -> str:
@@ -53,12 +65,57 @@ def choice(widget: Callable, label: str, options: dict[str, str], name: str, def
     shown = next(value for value in wanted if value in options)
     st.session_state[key] = shown
     if shown != default or name in st.query_params:
-        st.query_params[name] = shown
+        put(name, shown)
     kept = {"key": key, "persist_state": "session", "on_change": _chosen, "args": (name, key)}
     # A list shows plain text, buttons read Markdown, and an option may be a name from data.
     shown_as = options.get if widget is st.selectbox else lambda value: escape(options[value])
     return widget(label, list(options), format_func=shown_as, **kept, **about)
 
 
+def several(label: str, options: dict[str, str], name: str, default: list[str], **about) -> list[str]:
+    """Any number of `options` (short name to what is shown), kept in the address under `name` as one text: "a,b", and
+    "" for none of them.
+
+    The address wins, then what was chosen before in this visit, then `default`, which is not written. Names that are
+    not among the options count for nothing, and a text of such names only as if it were not there.
+    """
+    key, chosen = f"address.{name}", f"address.{name}.chosen"
+    if went_back():
+        st.session_state.pop(chosen, None)
+    shown = default
+    for text in (st.query_params.get(name), st.session_state.get(chosen)):
+        known = [value for value in dict.fromkeys((text or "").split(",")) if value in options]
+        if known or text == "":
+            shown = known[: about.get("max_selections")]
+            break
+    st.session_state[key] = shown
+    put(name, None if shown == default else ",".join(shown))
+    kept = {"key": key, "persist_state": "session", "on_change": _several_chosen, "args": (name, key, default)}
+    return st.multiselect(label, list(options), format_func=options.get, **kept, **about)
+
+
+def page(many: int, name: str, **about) -> int:
+    """Which page of a long list is turned to, from 1; the list has so many."""
+    if many < 2:
+        return 1
+    return st.pagination(many, key=name, bind=bound(name, 1, many, whole=True), **about)
+
+
+def put(name: str, value: str | None) -> None:
+    """Have the address say this, or nothing. What it says already is not said again: each time it is, the browser
+    compares it with what it shows, and a page that is drawn beside would make a step of its history of that.
+    """
+    if value is None:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value
+
+
 def _chosen(name: str, key: str) -> None:
-    st.query_params[name] = st.session_state[key]
+    put(name, st.session_state[key])
+
+
+def _several_chosen(name: str, key: str, default: list[str]) -> None:
+    now = st.session_state[key]
+    st.session_state[f"{key}.chosen"] = ",".join(now)
+    put(name, None if now == default else ",".join(now))

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared import address, legend, numbers, theme
+from pages.shared.folds import fold
 from pages.shared.text import escape, images
 from unlearn_core.evaluation import stands_out
 
@@ -47,8 +48,9 @@ def draw(classes: pd.DataFrame, on: str = "") -> None:
         "second retrained model may: the worst of many always looks bad. Grey ones do not."
         + left_out(classes, ours, on)
     )
-    with st.expander("All classes in numbers"):
-        table(ours, again)
+    with fold("classes", "All classes in numbers") as box:
+        if box.open:
+            table(ours, again)
 
 
 def in_words(classes: pd.DataFrame, on: str) -> str:

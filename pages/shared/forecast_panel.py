@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import access, cost_words, landscape_chart, law_words, progress, recorded, state, theme
+from pages.shared import access, address, cost_words, landscape_chart, law_words, progress, recorded, state, theme
 from pages.shared.folds import fold
 from pages.shared.text import duration, escape
 from unlearn_core.evaluation import METRICS
@@ -73,10 +73,11 @@ def _seen(bank: str, _study: OpenStudy) -> Seen:
 
 def _offer(study: OpenStudy, rows: np.ndarray, sizes: list[int]) -> None:
     """What a landscape costs, whether it would speak of these rows, and the button that has it measured."""
-    sets = st.segmented_control("How many sets", sizes, default=sizes[0], format_func=SETS.get, key="landscape.sets")
+    offered = {str(n): SETS[n] for n in sizes}
+    sets = int(address.choice(st.segmented_control, "How many sets", offered, "sets", required=True))
     store = state.store()
     try:
-        asked = landscape_for(store, study.spec.bank, sets or sizes[0])
+        asked = landscape_for(store, study.spec.bank, sets)
     except BadValue as error:
         st.info(escape(str(error)))
         return
@@ -193,23 +194,20 @@ def _table(table: pd.DataFrame) -> None:
 
 
 def _chart(study: OpenStudy, taught: Difficulty, facts: dict[str, float], table: pd.DataFrame) -> None:
-    measure = st.segmented_control(
+    measure = address.choice(
+        st.segmented_control,
         "Against memorization and entanglement",
-        list(landscape_chart.MEASURES),
-        default="tow",
-        format_func=landscape_chart.MEASURES.get,
+        landscape_chart.MEASURES,
+        "expected",
+        "tow",
         required=True,
-        key="landscape.measure",
-        persist_state="session",
     )
-    names = st.multiselect(
+    names = address.several(
         "In the chart",
-        list(table.index),
-        default=list(table.index[:LINES]),
-        format_func=taught.titles.get,
+        {name: taught.titles[name] for name in table.index},
+        "lines",
+        list(table.index[:LINES]),
         max_selections=landscape_chart.MOST,
-        key=f"landscape.lines.{study.key[:8]}",
-        persist_state="session",
     )
     if not names:
         return

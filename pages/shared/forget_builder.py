@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from pages.shared import chosen_set
+from pages.shared import address, chosen_set
 from pages.shared.forms import form
 from pages.shared.text import escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
@@ -24,12 +24,12 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> None:
         name: cls for name, cls in FORGET_SETS.items() if cls is not Mislabelled or study.data.mislabelled is not None
     }
     titles = {name: cls.title for name, cls in rules.items()} | {OWN: "The study's own set"}
-    name = st.selectbox(
-        "Rule", list(titles), format_func=titles.get, key="rule", persist_state="session", width=320,
+    name = address.choice(
+        st.selectbox, "Rule", titles, "rule", width=320,
         help="How the images are named. Nothing changes until you press a button below.",
     )  # fmt: skip
     try:
-        rows = study.forget if name == OWN else _named(study, rules[name])
+        rows = study.forget if name == OWN else _named(study, name)
     except BadValue as error:
         st.error(escape(str(error)))
         rows = None
@@ -62,21 +62,22 @@ def offer(study: OpenStudy, chosen: np.ndarray, rows: np.ndarray, lead: str, key
             st.button(label, key=f"{key}.{i}", disabled=useless, on_click=chosen_set.change, args=(study, result))
 
 
-def _named(study: OpenStudy, cls: type[ForgetSet]) -> np.ndarray | None:
+def _named(study: OpenStudy, name: str) -> np.ndarray | None:
     """The rows that a rule names with the settings on screen; None while there is nothing to go by."""
+    cls = FORGET_SETS[name]
     own = study.spec.forget if type(study.spec.forget) is cls else None
-    key = f"rule.{study.key[:8]}.{cls.__name__}"
+    key = f"rule.{study.key[:8]}.{name}"
     if cls is Picked:
         return _typed_or_uploaded(study, key)
     if cls is OfClass:
-        label = st.selectbox("Class", study.classes, key=f"{key}.label", persist_state="session", width=320)
-        rule = form(
-            cls, f"{key}.form", OfClass(label=label) if own is None else own.but(label=label), ("share", "seed")
-        )
+        numbered = {str(number): title for number, title in enumerate(study.classes)}
+        label = numbered[address.choice(st.selectbox, "Class", numbered, "class", width=320)]
+        start = OfClass(label=label) if own is None else own.but(label=label)
+        rule = form(cls, f"{key}.form", start, ("share", "seed"), bind="query-params")
         # The form remembers its values by their key, and the class is none of them.
         rule = rule and rule.but(label=label)
     else:
-        rule = form(cls, key, own or _usual(cls, len(study.labels)))
+        rule = form(cls, key, own or _usual(cls, len(study.labels)), bind="query-params")
     return None if rule is None else rule.choose(study.known)
 
 

@@ -46,7 +46,7 @@ def form(
 
 def _widget(p: Param, value, key: str, bind: str | None):
     if bind and p.kind in (int, float):
-        bind = address.bound(key)
+        bind = address.bound(key, p.low, p.high, whole=p.kind is int)
     about = {"label": label(p.name), "help": _help(p), "key": key, "persist_state": "session", "bind": bind}
     if p.choices is not None:
         return st.selectbox(options=p.choices, index=p.choices.index(value), width=180, **about)

@@ -81,7 +81,8 @@ def _study_picker(finished: dict[str, Listed], above) -> None:
     if named and named not in finished:
         above.warning("The study of this address is not in this store. Another one is shown.")
     shown = next(key for key in (named, before, *finished) if key in finished)
-    st.session_state["study"] = st.query_params["study"] = shown
+    st.session_state["study"] = shown
+    address.put("study", shown)
     labels = {key: f"{study.name} #{key[:4]}" for key, study in finished.items()}
     st.selectbox("Study", list(labels), format_func=labels.get, key="study", on_change=_picked)
     study = finished[shown]

@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.shared import downloads, numbers, theme
 from pages.shared.comparison_words import TWO_TESTS
+from pages.shared.folds import fold
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.views import NO_RATIO
@@ -46,7 +47,8 @@ def draw(study) -> None:
     everything = core.everything(study)
     references = everything.index[everything["kind"] == "reference"]
     order = [*references, *core.ranked(study, "group_tow").index]
-    for tab, (name, metrics) in zip(st.tabs([*TABLES, "Cost"]), [*TABLES.items(), ("Cost", ())], strict=True):
+    tabs = st.tabs([*TABLES, "Cost"], key="tables", bind="query-params", on_change="rerun")
+    for tab, (name, metrics) in zip(tabs, [*TABLES.items(), ("Cost", ())], strict=True):
         with tab:
             if name == "Cost":
                 _cost(everything.loc[order])
@@ -105,7 +107,9 @@ def _table(shown, config: dict) -> None:
 
 def _learning_rates(study) -> None:
     rates = core.learning_rates(study)
-    with st.expander("Learning rates"):
+    with fold("tuned", "Learning rates") as box:
+        if not box.open:
+            return
         if rates.empty:
             st.markdown("Nothing was tuned: every algorithm ran with the learning rate it was given.")
             return

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.shared import access, numbers, state, weights_file
+from pages.shared import access, address, numbers, state, weights_file
+from pages.shared.folds import fold
 from pages.shared.forms import form
 from pages.shared.new_study import RECIPE
 from pages.shared.text import escape, images
@@ -23,7 +24,7 @@ SHOWN = ("tow", "attack_auc", "forget_accuracy", "retain_accuracy", "test_accura
 def draw() -> None:
     """The form, and the judgements that are finished."""
     finished = judgements(state.store())
-    with st.expander("Judge a model you unlearned elsewhere", icon=":material/gavel:"):
+    with fold("judge", "Judge a model you unlearned elsewhere", ":material/gavel:"):
         st.markdown(
             "Give the weights as a .safetensors file, and say which images they should have forgotten. Models are "
             "retrained here without these images by the recipe below, and yours is measured beside them."
@@ -81,10 +82,10 @@ def _asked(called: str, training: Training, rows: str, weights: bytes, seeds: in
 
 
 def _results(finished: list[Verdict]) -> None:
-    labels = {key(v.spec): f"{v.spec.name} on {v.spec.training.data.name} #{key(v.spec)[:4]}" for v in finished}
+    labels = {key(v.spec)[:8]: f"{v.spec.name} on {v.spec.training.data.name} #{key(v.spec)[:4]}" for v in finished}
     st.markdown("**Finished judgements**")
-    chosen = st.selectbox("Judgement", list(labels), format_func=labels.get, key="judge.result", width=420)
-    verdict = next(v for v in finished if key(v.spec) == chosen)
+    chosen = address.choice(st.selectbox, "Judgement", labels, "judged", width=420)
+    verdict = next(v for v in finished if key(v.spec)[:8] == chosen)
     st.markdown(_sentence(verdict))
     table = pd.DataFrame({"": verdict.table["title"]})
     for name in SHOWN:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.shared import access, folds, plan_editor, plan_file, plan_glyph, state
+from pages.shared import access, address, folds, plan_editor, plan_file, plan_glyph, state
 from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.saved_plans import remove, save, saved
@@ -28,7 +28,7 @@ def draw(study: OpenStudy, plan: Plan) -> None:
         if not box.open:
             return
         _save(plan, kept)
-        page = st.pagination(-(-len(kept) // PER_PAGE), key="plan.saved.page") if len(kept) > PER_PAGE else 1
+        page = address.page(-(-len(kept) // PER_PAGE), "plans-page")
         for i, each in enumerate(kept[(page - 1) * PER_PAGE : page * PER_PAGE]):
             _line(study, plan, each, i)
         st.divider()

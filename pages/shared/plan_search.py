@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.shared import (
     access,
+    address,
     chosen_set,
     cost_words,
     found_plans,
@@ -37,7 +38,7 @@ from unlearn_core.unlearning import ALGORITHMS
 
 # A search tries plans by the hundred, with what every model has at hand.
 CHOICES = {n: ALGORITHMS[n].title for n in SINGLE if set(ALGORITHMS[n].needs) <= {"retain", "forget", "labels"}}
-RATES = {1.0: "as in the study"} | {factor: f"{factor:g} times that" for factor in (0.1, 0.3, 3.0, 10.0)}
+RATES = {"1": "as in the study"} | {factor: f"{factor} times that" for factor in ("0.1", "0.3", "3", "10")}
 ASKED = ("method", "orders", "trials", "together", "tuning_seeds", "seeds", "best")
 SHOWN = 5  # plans of a search under way
 
@@ -66,22 +67,18 @@ def _wanted(study: OpenStudy, forget, plan: Plan) -> PlanSearch | None:
     """The search that the widgets describe; None, with the reason on screen, where there is none."""
     place = f"search.{study.key[:8]}"
     own = [name for name, cls in ALGORITHMS.items() if any(type(u) is cls for u in study.spec.unlearners)]
-    names = st.multiselect(
+    names = address.several(
         "Algorithms to choose from",
-        list(CHOICES),
-        default=[name for name in own if name in CHOICES] or list(CHOICES),
-        format_func=CHOICES.get,
-        key=f"{place}.algorithms",
-        persist_state="session",
+        CHOICES,
+        f"{place}.algorithms",
+        [name for name in own if name in CHOICES] or list(CHOICES),
         help="For each part one of these. Leaving a part as it is is always tried too.",
     )
-    rates = st.multiselect(
+    rates = address.several(
         "Learning rates to try",
-        list(RATES),
-        default=[1.0],
-        format_func=RATES.get,
-        key=f"{place}.rates",
-        persist_state="session",
+        RATES,
+        f"{place}.rates",
+        ["1"],
         help="Multiples of the learning rate that each algorithm ran with in the study.",
     )
     try:
@@ -92,13 +89,13 @@ def _wanted(study: OpenStudy, forget, plan: Plan) -> PlanSearch | None:
             forget=forget,
             plan=plan,
             algorithms=tuple(plan_editor.tuned(study, ALGORITHMS[name]) for name in names),
-            rates=tuple(rates),
+            rates=tuple(map(float, rates)),
             seeds=study.spec.seeds,
         )
     except BadValue as error:
         st.error(escape(str(error)))
         return None
-    return form(PlanSearch, place, base, ASKED)
+    return form(PlanSearch, place, base, ASKED, bind="query-params")
 
 
 def _start(study: OpenStudy, wanted: PlanSearch) -> None:
@@ -162,9 +159,9 @@ def _found(study: OpenStudy, forget) -> None:
     st.divider()
     search = searches[0]
     if len(searches) > 1:
-        known = {key(each): each for each in searches}
+        known = {key(each)[:8]: each for each in searches}
         numbered = {name: f"{i}. {_told(each)}" for i, (name, each) in enumerate(known.items(), 1)}
-        search = known[st.selectbox("Search", list(known), format_func=numbered.get, key="search.which")]
+        search = known[address.choice(st.selectbox, "Search", numbered, "found")]
     result = store.find(search)
     table = trials_of(store, search)
     if result is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.shared import access, came_of, folds, state
+from pages.shared import access, address, came_of, folds, state
 from pages.shared.text import ago, escape
 from unlearn_core import jobs, removal, trash
 from unlearn_core.experiment import studies
@@ -93,7 +93,7 @@ def others() -> None:
     with folds.fold("studies", f"{count} without a job on record", ":material/science:") as box:
         if not box.open:
             return
-        page = st.pagination(-(-len(found) // PER_PAGE), key="studies.page") if len(found) > PER_PAGE else 1
+        page = address.page(-(-len(found) // PER_PAGE), "studies-page")
         for each in found[(page - 1) * PER_PAGE : page * PER_PAGE]:
             with st.container(border=True):
                 name, buttons = st.columns((7, 3), vertical_alignment="center")
@@ -128,7 +128,7 @@ def draw() -> None:
         if not box.open:
             return
         st.caption("What was removed waits here until somebody empties the trash. Nothing is emptied by itself.")
-        page = st.pagination(-(-len(found) // PER_PAGE), key="trash.page") if len(found) > PER_PAGE else 1
+        page = address.page(-(-len(found) // PER_PAGE), "trash-page")
         for entry in found[(page - 1) * PER_PAGE : page * PER_PAGE]:
             _line(entry)
         _empty(found, damaged)

@@ -362,6 +362,7 @@ def test_where_few_points_are_on_screen_their_images_are_drawn(page, look, fille
         return [tiles.size, bitmap.width >= width, width, height]; }"""
     )
     assert tile[0] < 300 and tile[1:] == [True, 8, 8]
-    assert len(traffic.up) == 1 and sum(traffic.up) < 4000
+    # What is asked for, and where the map stands for the address.
+    assert len(traffic.up) <= 2 and sum(traffic.up) < 4000
     page.get_by_role("button", name="Fit", exact=True).click()
     expect(shown).to_have_attribute("data-pictures", "0")

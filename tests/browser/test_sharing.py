@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import painted, settle
+from tests.browser.test_map import Frames
+from tests.browser.test_walk import pick
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -58,6 +60,121 @@ def test_a_link_brings_back_the_view(page, elsewhere, look):
         mine, theirs = (one.get_by_test_id("stMain") for one in (page, other))
         expect(mine).to_contain_text(words)
         expect(theirs).to_have_text(mine.inner_text(), use_inner_text=True)  # waits for charts that are drawn late
+
+
+PLACE = """canvas => { const { view, size } = canvas.closest(".map").shown, [width, height] = size;
+    return [(width / 2 - view.left) / view.scale, (view.top - height / 2) / view.scale, view.scale / view.fitted]; }"""
+
+
+def stands(page) -> list[float]:
+    """The middle of the map, in the coordinates of its points, and how many times it is enlarged."""
+    return page.locator("canvas.field").evaluate(PLACE)
+
+
+def zoomed(page, times: int) -> None:
+    """Zoom by the wheel beside the middle, and wait until the address says so."""
+    page.locator("canvas.field").scroll_into_view_if_needed()
+    before, box = page.url, page.locator("canvas.field").bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
+    for _ in range(times):
+        page.mouse.wheel(0, -200)
+        page.wait_for_timeout(50)
+    page.mouse.move(2, 2)
+    page.wait_for_function("before => location.href !== before", arg=before)
+    settle(page)
+
+
+def test_a_link_brings_back_the_place_on_the_map(page, elsewhere, look):
+    frames = Frames(page)
+    page.goto(f"{look}/explore")
+    painted(page)
+    steps = page.evaluate("history.length")
+    frames.clear()
+    zoomed(page, 4)
+    assert re.search(r"[?&]at=umap_[0-9a-f]{4}_-?\d+_-?\d+_3\.\d\d(&|$)", page.url)
+    page.wait_for_timeout(1500)
+    assert 0 < len(frames.up) <= 2 and sum(frames.up) < 2500  # told once; images are asked for where few are left
+    assert max(frames.down) < 10_000  # and the map is not sent again
+    at, place = page.url, stands(page)
+
+    for size in ((1280, 720), (1600, 900)):  # the same place, in a larger window too
+        other = elsewhere()
+        other.set_viewport_size({"width": size[0], "height": size[1]})
+        other.goto(at)
+        painted(other)
+        assert stands(other) == pytest.approx(place, rel=0.01) and other.url == at
+
+    page.get_by_role("button", name=re.compile("^Invert")).click()
+    page.wait_for_url(re.compile("forget="))
+    settle(page)
+    zoomed(page, 2)
+    assert page.evaluate("history.length") == steps + 1  # of the set alone
+    page.go_back()
+    page.wait_for_url(at)
+    settle(page)
+    assert stands(page) == pytest.approx(place, rel=0.01)
+    page.get_by_role("button", name="Fit", exact=True).click()
+    page.wait_for_function("!location.search.includes('at=')")
+    settle(page)
+
+    for text in ("inf", "umap_0000_1_1_2.00", at.split("at=")[1][:10] + "0_0_999.00", "9" * 3000, "%3Cb%3E", "&at=x"):
+        other.goto(f"{at.split('at=')[0]}at={text}")
+        painted(other)
+        assert stands(other)[2] == pytest.approx(1, abs=0.02)
+        other.wait_for_function("!location.search.includes('at=')")
+        settle(other)
+
+
+def said(page) -> str:
+    """What is on the page, but for what is foretold: that goes by how busy the machine is."""
+    return re.sub(r"schedule\s.*", "", page.get_by_test_id("stMain").inner_text())
+
+
+def test_a_link_brings_back_every_setting(page, elsewhere, look):
+    """Of a search on Plan, a rule on Explore, and what lies folded under a chart."""
+    page.goto(f"{look}/plan?open.search=true")
+    settle(page)
+    page.get_by_label("Trials", exact=True).fill("24")
+    page.get_by_label("Trials", exact=True).press("Enter")
+    page.wait_for_url(re.compile("trials=24"))
+    settle(page)
+    box = page.get_by_test_id("stMultiSelect").filter(has_text="Learning rates to try")
+    box.locator("input").click()
+    page.get_by_role("option", name="0.3 times that").click()
+    page.wait_for_url(re.compile(r"rates=1%2C0\.3"))
+    settle(page)
+    page.keyboard.press("Escape")
+    links = [(page.url, "rates=1")]
+
+    page.goto(f"{look}/explore?page=2")
+    settle(page)
+    pick(page, "Rule", "Random")
+    page.wait_for_url(re.compile("rule=random"))
+    settle(page)
+    links.append((page.url, "page=2"))
+
+    page.goto(f"{look}/compare?compare=numbers")
+    settle(page)
+    page.get_by_role("tab", name="Cost").click()
+    page.wait_for_url(re.compile("tables=Cost"))
+    page.get_by_text("Learning rates", exact=True).first.click()
+    page.wait_for_url(re.compile("open.tuned=true"))
+    settle(page)
+    links.append((page.url, "compare=numbers"))
+
+    for link, part in links:
+        page.goto(link)
+        settle(page)
+        other = elsewhere()
+        other.goto(link)
+        settle(other)
+        for _ in range(40):  # charts are drawn late
+            if said(page) == said(other):
+                break
+            other.wait_for_timeout(500)
+        assert said(page) == said(other)
+        assert part in other.url and other.url == page.url
+    expect(other.get_by_role("tab", name="Cost")).to_have_attribute("aria-selected", "true")
 
 
 def test_the_report_opens_without_a_network(page, elsewhere, look, tmp_path):

@@ -43,7 +43,7 @@ def in_hand(at, study: OpenStudy) -> np.ndarray:
 
 
 def choose(at, rule: str, **settings) -> AppTest:
-    at.selectbox(key="rule").select(rule).run()
+    at.selectbox(key="address.rule").select(rule).run()
     for name, value in settings.items():
         widgets = (*at.selectbox, *at.number_input, *at.text_input)
         next(w for w in widgets if w.key and w.key.startswith("rule.") and w.key.endswith(f".{name}")).set_value(value)
@@ -140,7 +140,8 @@ def test_a_band_and_the_neighbours_of_an_image(explore, filled_store, study):
 
 
 def test_a_whole_class(explore, filled_store, study):
-    at = choose(explore(filled_store), "class", label="7")
+    at = choose(explore(filled_store), "class")
+    at.selectbox(key="address.class").select("7").run()
     button(at, "Use these").click().run()
     assert np.array_equal(in_hand(at, study), np.flatnonzero(study.labels == 7))
     assert "Most of class 7 is in the set: a model retrained without it hardly knows the class." in at.warning[0].value

@@ -140,7 +140,7 @@ def test_closeness_and_attack_are_one_click_apart(plan_page, mapped):
         return next(title for title in titles if title in landscape_chart.MEASURES.values())
 
     assert axis() == "Closeness (plain ToW)" and "one of 32 measured sets" in words(at)
-    at.segmented_control(key="landscape.measure").set_value("auc_gap").run()
+    at.segmented_control(key="address.expected").set_value("auc_gap").run()
     assert axis() == "Attack, beside retraining" and "0 is the target" in words(at) and not at.exception
 
 

@@ -172,8 +172,9 @@ def parameters() -> list[str]:
             if isinstance(node, ast.Call):
                 called, args = ast.unparse(node.func), node.args
                 named = {word.arg: word.value for word in node.keywords}
-                if called == "address.choice":
-                    found.add(args[3].value)
+                if called in (places := {"address.choice": 3, "address.several": 2, "address.page": 1}):
+                    name = args[places[called]]
+                    found.add(name.value if isinstance(name, ast.Constant) else "")
                 elif called.endswith(("query_params.get", "query_params.pop")) and isinstance(args[0], ast.Constant):
                     found.add(args[0].value)
                 elif {"bind", "key"} <= set(named):

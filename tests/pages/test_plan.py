@@ -297,7 +297,7 @@ def test_the_search_that_is_asked_for_is_the_one_that_starts(plan_page, filled_s
     cut_slider(at).set_value((6, 20)).run()
     widget(at, ".order").select(("high", "medium", "low")).run()
     widget(at, ".algorithms").set_value(["random-label", "scrub"]).run()
-    widget(at, ".rates").set_value([0.3, 1.0]).run()
+    widget(at, ".rates").set_value(["0.3", "1"]).run()
     widget(at, ".method").select("grid").run()
     assert "The grid has 125 plans, but only 64 may be tried" in at.error[0].value
     widget(at, ".trials").set_value(125).run()

@@ -1,25 +1,28 @@
 """The map of all images, drawn by a component of its own: points go to the browser once, lines come back.
 
-Streamlit sends what a component is given as a whole, so it comes in six parts: the points, which stay as they are; the
-news (which images are in the set); the card of one image; pictures of those on screen, where they are few; the image
-that was clicked on; and the rest of the page, which follows when hands rest. All but the points travel on wires that
+Streamlit sends what a component is given as a whole, so it comes in seven parts: the points, which stay as they are;
+the news (which images are in the set); the card of one image; pictures of those on screen, where they are few; the
+image that was clicked on; the place where the map stands; and the rest of the page, which follows when hands rest. All
+but the points travel on wires that
 the map in the browser listens to.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
-from pages.shared import chosen_set, theme
+from pages.shared import address, chosen_set, theme
 from pages.shared.embedding_map import blob, card, strokes, thumbs
 from pages.shared.text import images
 from unlearn_core.experiment import OpenStudy
 
 HERE = Path(__file__).parent
 KINDS = {"umap": "UMAP", "pca": "PCA"}
+PLACE = re.compile(rf"({'|'.join(KINDS)})_[0-9a-f]{{4}}(_-?\d{{1,5}}){{2}}_\d{{1,3}}\.\d\d", re.ASCII)  # see place.js
 
 
 def _read(*names: str) -> str:
@@ -30,7 +33,7 @@ _map = st.components.v2.component(
     "embedding_map",
     html=_read("map.html"),
     css=_read("map.css"),
-    js=_read("draw.js", "pictures.js", "line.js", "pencil.js", "outbox.js", "map.js"),
+    js=_read("draw.js", "pictures.js", "line.js", "pencil.js", "place.js", "outbox.js", "map.js"),
 )
 _wire = st.components.v2.component("embedding_map_wire", js=_read("wire.js"))
 
@@ -96,6 +99,14 @@ def picks() -> None:
     _send("pick", {}, on_pick_change=_picked)
 
 
+@st.fragment(key="map.place")
+def places() -> None:
+    """Hear where the map stands, apart from all that is drawn: the browser has it in its address already, but it would
+    not say it again in what Python writes there. A map that is opened reads it from there by itself.
+    """
+    _send("place", {}, on_place_change=_stands)
+
+
 def title(study: OpenStudy, chosen: np.ndarray) -> str:
     """What the map shows, in one line."""
     counts = np.bincount(study.labels[chosen], minlength=len(study.classes))
@@ -140,6 +151,12 @@ def _coloured() -> None:
     colour = st.session_state["map.look"].colour
     if isinstance(colour, str) and colour in blob.COLOURS:
         st.query_params["colour"] = colour
+
+
+def _stands() -> None:
+    place = st.session_state["map.place"].place
+    if place == "" or (isinstance(place, str) and PLACE.fullmatch(place)):
+        address.put("at", place or None)
 
 
 def _entangled() -> None:

@@ -57,12 +57,14 @@ def points(
     id: str,
     classes: list[str],
     score: str,
+    place: str = "",
     dark: bool = False,
 ) -> bytes:
     """The map as bytes, 8 a point (10 with more than 256 classes): training images first, then held-out ones.
 
     xy (N, 2) int16; labels and guessed (N,) class numbers; scores (n,) of the training images, called `score`; sure
-    (N,) confidence in the label, 0 to 1; `id` tells one study's points from another's; `dark` says that they will lie
+    (N,) confidence in the label, 0 to 1; `id` tells one study's points from another's; `place` is what the
+    map is called in an address that says where it stands, "" where none does; `dark` says that they will lie
     on a dark ground.
     """
     low, high = np.percentile(scores, ENDS)
@@ -70,9 +72,9 @@ def points(
     kind = np.uint8 if len(classes) <= 256 else np.uint16
     shown = np.rint(255 * np.clip((scores - low) / (high - low), 0, 1)).astype(np.uint8)
     head = {
-        "map": NAME, "id": id, "train": len(scores), "all": len(xy), "low": float(low), "high": float(high),
-        "classes": classes, "named": NAMED, "keys": KEYS, "colours": _colours(dark),
-        "by": COLOURS | {"memorization": score.capitalize()},
+        "map": NAME, "id": id, "place": place, "train": len(scores), "all": len(xy),
+        "low": float(low), "high": float(high), "classes": classes, "named": NAMED, "keys": KEYS,
+        "colours": _colours(dark), "by": COLOURS | {"memorization": score.capitalize()},
     }  # fmt: skip
     return framed(
         head,
@@ -91,7 +93,7 @@ def of_study(_study: OpenStudy, key: str, kind: str, dark: bool = False) -> tupl
     labels = np.concatenate([_study.labels, _study.data.test.y.numpy()])
     data = points(
         xy, labels, logits.argmax(1), _study.memorization.scores, confidence(logits, labels),
-        id=key, classes=list(_study.classes), score=_study.score_words.name, dark=dark,
+        id=key, classes=list(_study.classes), score=_study.score_words.name, place=f"{kind}_{key[:4]}", dark=dark,
     )  # fmt: skip
     return xy[: len(train)], data
 

@@ -48,6 +48,7 @@ class Shown {
     clearTimeout(this.dwelling);
     clearTimeout(this.resting);
     clearTimeout(this.fetching);
+    clearTimeout(this.standing);
     this.left.abort();
     if (this.hub?.heard === this.heard) this.hub.heard = () => {};
     if (this.root.shown === this) delete this.root.shown;
@@ -68,7 +69,8 @@ class Shown {
     this.hub = hubs.get(this.points.map);
     this.hub.heard = this.heard = (part) => this[`heard_${part}`]();
     this.fill();
-    if (had) this.fit();
+    this.path = location.pathname;
+    if (had) this.restore();
     for (const part of Object.keys(this.hub.parts)) this.hub.heard(part);
   }
 
@@ -87,9 +89,12 @@ class Shown {
     this.redraw();
     this.outbox.heard(head.heard);
     this.follow();
+    this.stand(); // a page that was drawn meanwhile may have lost what was told
   }
 
   heard_pick() {} // it only listens
+
+  heard_place() {} // it too
 
   heard_rest() {
     this.follow();
@@ -218,7 +223,7 @@ class Shown {
       canvas.width = Math.round(width * this.view.ratio);
       canvas.height = Math.round(height * this.view.ratio);
     }
-    if (!before) return this.fit();
+    if (!before) return this.restore();
     this.view.left += (width - before[0]) / 2;
     this.view.top += (height - before[1]) / 2;
     this.draw();
@@ -245,17 +250,42 @@ class Shown {
 
   zoom(factor, x, y) {
     const { fitted, scale } = this.view;
-    const bounded = Math.min(Math.max(scale * factor, fitted / 4), fitted * 200) / scale;
+    const bounded = Math.min(Math.max(scale * factor, fitted * FURTHEST), fitted * NEAREST) / scale;
     this.view.left = x - (x - this.view.left) * bounded;
     this.view.top = y - (y - this.view.top) * bounded;
     this.view.scale *= bounded;
     this.redraw();
+    this.stand();
   }
 
   pan(dx, dy) {
     this.view.left += dx;
     this.view.top += dy;
     this.redraw();
+    this.stand();
+  }
+
+  // As a link, or Back, has it.
+  restore() {
+    this.fit();
+    if (!this.size) return;
+    this.view = viewAt(addressed(), this.points.place, this.view, this.size);
+    this.redraw();
+    this.stand();
+  }
+
+  // Have the address say where the map stands, once it does: a few bytes, answered by nothing that is drawn.
+  stand() {
+    clearTimeout(this.standing);
+    this.standing = setTimeout(() => {
+      const tell = this.hub?.parts.place?.send;
+      if (!tell || !this.size || !this.points.place || location.pathname !== this.path) return;
+      if (this.hands.size) return this.stand();
+      const now = placeOf(this.points.place, this.view, this.size);
+      if (now === addressed()) return;
+      readdress(now);
+      tell("place", now);
+    }, STILL);
   }
 
   redraw() {
@@ -384,6 +414,7 @@ class Shown {
   listen() {
     const { field } = this;
     const { signal } = this.left; // a map that was left must not go on listening beside the next one
+    window.addEventListener("popstate", () => location.pathname === this.path && this.restore(), { signal });
     const at = (event) => {
       const box = field.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
@@ -419,7 +450,10 @@ class Shown {
   act(act) {
     const [x, y] = this.size.map((side) => side / 2);
     if (act === "in" || act === "out") this.zoom(act === "in" ? 1.4 : 1 / 1.4, x, y);
-    if (act === "fit") this.fit();
+    if (act === "fit") {
+      this.fit();
+      this.stand();
+    }
     if (act === "fade") this.fade(!this.faded);
     if (act === "lasso" || act === "hand") {
       this.tool = act;
