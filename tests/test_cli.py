@@ -174,10 +174,22 @@ def test_an_unexpected_error_is_one_sentence_too_and_debug_shows_where(monkeypat
 
 def test_the_store_of_the_environment_is_used_where_none_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("UNLEARN_STORE", str(tmp_path / "mine"))
+    Store(tmp_path / "mine")
     assert result("list", "results", "--json") == []
-    assert (tmp_path / "mine" / "layout.json").exists()
     monkeypatch.delenv("UNLEARN_STORE")
     assert default_root().parts[-2:] == ("unlearning-workbench", "store")
+
+
+LOOKS = [
+    ("list", "studies"), ("compare",), ("jobs", "list"), ("trash", "list"), ("remove", "0" * 32), ("verify",),
+    ("data", "remove", "mine"), ("evaluate", "0" * 32), ("report", "-o", "report.html"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", LOOKS, ids=lambda command: " ".join(command[:2]))
+def test_a_look_into_a_mistyped_store_begins_none(command, tmp_path):
+    said = refusal(*command, "--store", tmp_path / "nowhere")
+    assert said.startswith(f"There is no store in {tmp_path / 'nowhere'}.") and not any(tmp_path.iterdir())
 
 
 # -- lists -------------------------------------------------------------------------------------------------------------
@@ -445,6 +457,7 @@ def test_the_cost_of_a_study_is_foretold(filled, tmp_path):
     assert "same bank" in refusal("forecast", file, "--like", finished, *filled)
     first = result("forecast", file, *filled)  # the digits example: more images and a larger bank
     assert first["like"] == spec["name"] and first["seconds"] > 0 and first["factor"] == 2 and first["models"] == 64
+    Store(tmp_path / "empty")
     assert "No study is finished in this store" in refusal("forecast", file, "--store", tmp_path / "empty")
 
 

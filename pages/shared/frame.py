@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import access, address, chosen_set, how_to_read, progress, recorded, state
+from pages.shared import access, address, chosen_set, ground, how_to_read, progress, recorded, state
 from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import escape, images
 from unlearn_core import jobs
@@ -70,6 +70,7 @@ def sidebar(title: str):  # noqa: ANN201 - Streamlit does not name the type
         how_to_read.draw(title)
         access.about()
         with_plain_errors(lambda: progress.live("light", _light))
+        ground.watch()
     return hand
 
 
