@@ -31,7 +31,7 @@ def cost(store: Store, f: Forecast) -> str:
     counts.append((f.runs, "unlearning run", "unlearning runs"))
     work = ", ".join(f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n)
     text = f"{how_long(expected(store, f))}, {WITH}: {work}"
-    text += f"; {f.reused:,} stored results are used again." if f.reused else "."
+    text += f"; {f.reused:,} more are stored already and cost nothing." if f.reused else "."
     return f"{text}{queue(store)}{_guessed(f)} {room(f)}"
 
 

@@ -135,7 +135,7 @@ def test_cuts_by_number_of_images(plan_page, filled_store, study, submitted):
     cut_slider(at).set_value((6, 30)).run()
     assert "Leave as it is on 6 low, then Fine-tune on 24 medium." in at.markdown[0].value
     assert "This part is empty" in at.warning[0].value
-    assert "unlearning runs" in words(at) and "stored results are used again" in words(at)
+    assert "unlearning runs" in words(at) and "more are stored already" in words(at)
 
     button(at, "Run this plan").click().run()
     plan = submitted[0].plans[0]

@@ -18,7 +18,7 @@ COLUMNS = ("key", "title", "state", "stage", "share", "seconds", "message")
 
 
 def _row(job) -> dict:
-    return vars(job) | {"stage": job.stage, "share": job.share}
+    return vars(job) | {"stage": job.stage, "share": job.share if job.active else None}
 
 
 @app.command("list")
