@@ -89,13 +89,13 @@ def first(store: Store, f: FirstCost) -> str:
     return (
         f"{how_long(about(store, f))}, {WITH}: {work} at most. No study with these images, this training and this bank "
         f"is finished here, so this goes by the speed of {escape(f.like)} and may be off by a factor of {f.factor:g}."
-        f"{queue(store)}"
+        f"{queue(store)} Estimated: **{megabytes(f.megabytes)}** of disk."
     )
 
 
 def about(store: Store, f: LandscapeCost | SearchCost | FirstCost | AskingCost) -> Expected:
     """What a landscape, a search or a first study may take, or asking models once more."""
-    work = Expected(f.seconds, f.seconds / f.factor, f.seconds * f.factor)
+    work = Expected(f.seconds, f.seconds / f.factor, f.seconds * f.factor, getattr(f, "megabytes", 0.0))
     return jobs.foreseen(store, work, getattr(f, "at_once", 1))
 
 

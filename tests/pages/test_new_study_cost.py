@@ -4,8 +4,9 @@ import pytest
 
 from unlearn_core import jobs
 from unlearn_core.engines import machine
+from unlearn_core.experiment.bundle.contents import needed
 from unlearn_core.experiment.first_cost import first_cost
-from unlearn_core.experiment.forecast import forecast, like
+from unlearn_core.experiment.forecast import forecast, like, size_of
 from unlearn_core.store import Store
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
@@ -104,3 +105,9 @@ def test_an_estimate_of_a_first_study_would_have_held(filled_store, study):
     spec = study.spec.but(controls=False, tuning_seeds=0)
     exact, rough = forecast(study, spec.but(seeds=9)), first_cost(Store(filled_store), spec.but(seeds=9, models=0))
     assert rough.seconds / 4 < exact.seconds < rough.seconds * 4
+
+
+def test_what_a_first_study_takes_on_the_disk_is_what_it_then_keeps(filled_store, study):
+    """It counts runs that turn out to be the same twice."""
+    kept = {result.folder: size_of(result) for result in (*needed(study), study.result)}
+    assert sum(kept.values()) <= first_cost(Store(filled_store), study.spec).megabytes <= 1.6 * sum(kept.values())

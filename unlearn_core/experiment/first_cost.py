@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from unlearn_core import engines
-from unlearn_core.data import DataError
+from unlearn_core.data import DataError, Dataset
 from unlearn_core.ensembles import work_per_pass
 from unlearn_core.experiment.bank import PART, BankPart
 from unlearn_core.experiment.run_times import UNKNOWN, run_seconds, training_seconds
@@ -20,10 +20,11 @@ from unlearn_core.experiment.stages import dataset
 from unlearn_core.experiment.study import Study
 from unlearn_core.experiment.tuning import settings
 from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.models import new_model
 from unlearn_core.params import BadValue
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Result, Store
-from unlearn_core.training import steps_of
+from unlearn_core.training import TRAJECTORY, steps_of
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
@@ -41,8 +42,9 @@ NEWEST = 20  # studies that are looked at
 @dataclass(frozen=True)
 class FirstCost:
     """Work of a study of which nothing is there: the `models` of its bank, `trainings` from scratch beside them,
-    `trials` of learning rates, unlearning `runs` at most, and `seconds` for all of it, which may be off by `factor`
-    either way. `at_once` is how many processes share it at most, `like` the name of the study whose speed it goes by.
+    `trials` of learning rates, unlearning `runs` at most, what all of it takes on the disk (`megabytes`), and `seconds`
+    for it, which may be off by `factor` either way. `at_once` is how many processes share it at most, `like` the name
+    of the study whose speed it goes by.
     """
 
     models: int
@@ -53,6 +55,7 @@ class FirstCost:
     factor: float
     at_once: int
     like: str
+    megabytes: float
 
 
 def first_cost(store: Store, study: Study) -> FirstCost | None:
@@ -99,6 +102,25 @@ def first_cost(store: Store, study: Study) -> FirstCost | None:
         factor=UNKNOWN if same else FAR,
         at_once=max(bank, models, _processes(len(runs))),
         like=finished.spec.name,
+        megabytes=_bytes(study, images, trainings, [len(way) for way in runs]) / 1e6,
+    )
+
+
+def _bytes(study: Study, images: Dataset, trainings: int, runs: list[int]) -> float:
+    """What a study keeps: of each model its weights and logits, of a trained one how it learned, of a run its logits
+    after each of so many steps too; the bank's sums and what its members said; and where the images lie.
+    """
+    model = new_model(study.training.model, images, 0, study.training.width)
+    n, aside, test = (len(part.y) for part in (images.train, images.validation, images.test))
+    weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
+    logits, learned = 4 * len(images.classes) * (n + aside + test), 4 * len(TRAJECTORY) * n
+    members = study.models * (5 * n + 4 * test) + 112 * n + 24 * test if study.models else 0
+    steps = sum(weights + logits * (1 + (count if count > 1 else 0)) for count in runs)
+    return (
+        (weights + logits + learned) * trainings
+        + study.seeds * steps
+        + members
+        + 4 * model.head.in_features * (n + test)
     )
 
 
