@@ -3,8 +3,7 @@
 Streamlit sends what a component is given as a whole, so it comes in seven parts: the points, which stay as they are;
 the news (which images are in the set); the card of one image; pictures of those on screen, where they are few; the
 image that was clicked on; the place where the map stands; and the rest of the page, which follows when hands rest. All
-but the points travel on wires that
-the map in the browser listens to.
+but the points travel on wires that the map in the browser listens to.
 """
 
 from __future__ import annotations

@@ -63,9 +63,8 @@ def points(
     """The map as bytes, 8 a point (10 with more than 256 classes): training images first, then held-out ones.
 
     xy (N, 2) int16; labels and guessed (N,) class numbers; scores (n,) of the training images, called `score`; sure
-    (N,) confidence in the label, 0 to 1; `id` tells one study's points from another's; `place` is what the
-    map is called in an address that says where it stands, "" where none does; `dark` says that they will lie
-    on a dark ground.
+    (N,) confidence in the label, 0 to 1; `id` tells one study's points from another's; `place` is what the map is
+    called in an address that says where it stands, "" where none does; `dark` says that they will lie on a dark ground.
     """
     low, high = np.percentile(scores, ENDS)
     high = max(high, low + 0.1)
