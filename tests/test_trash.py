@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from unlearn_core import jobs, removal, room, trash
 from unlearn_core.cli import app
 from unlearn_core.data import Data
-from unlearn_core.experiment import OpenStudy, Study, forget_sets, studies
+from unlearn_core.experiment import LayerCka, OpenStudy, Study, forget_sets, studies
 from unlearn_core.experiment.bundle import export, import_bundle, reading
 from unlearn_core.experiment.bundle.contents import needed
 from unlearn_core.experiment.saved_plans import remove, save, saved
@@ -336,6 +336,37 @@ def test_a_job_under_way_keeps_what_it_may_need(filled, filled_study):
         assert removal.plan(filled, key(filled_study)).shared == ()
     with under_way(filled, filled_study), pytest.raises(StoreError, match="needs this study: wait"):
         removal.plan(filled, key(filled_study))
+
+
+def test_a_job_goes_and_comes_back_with_its_result(filled, filled_study):
+    """And one whose result stays, because others need it, stays on the list."""
+    another(filled_study, filled)
+    made = LayerCka(study=filled_study)
+    filled.remember(made, make)
+    for asked in (filled_study, made, filled_study.training):
+        jobs.submit(filled, asked)
+    before = jobs.listing(filled)
+    leaving, entry = removal.remove(filled, key(filled_study))
+    assert {f"jobs/{key(asked)}" for asked in (filled_study, made)} < set(leaving.places)
+    assert [(job.kind, job.state) for job in jobs.listing(filled)] == [("Training", "done")]
+    assert entry.results == leaving.results
+    removal.restore(filled, entry.id)
+    assert jobs.listing(filled) == before and {job.state for job in before} == {"done"}
+
+
+def test_on_the_way_back_a_result_comes_before_its_job(filled, filled_study, monkeypatch):
+    jobs.submit(filled, filled_study)
+    made = LayerCka(study=filled_study)
+    filled.remember(made, make)
+    jobs.submit(filled, made)
+    entry = removal.remove(filled, key(filled_study))[1]
+    honest, seen = trash._bring_back, []
+    monkeypatch.setattr(
+        trash, "_bring_back", lambda store, place, folder: seen.append(place) or honest(store, place, folder)
+    )
+    removal.restore(filled, entry.id)
+    assert seen.index(f"results/LayerCka/{key(made)}") < seen.index(f"jobs/{key(made)}")
+    assert seen[-1] == f"results/Study/{key(filled_study)}"
 
 
 # -- jobs, plans, names ------------------------------------------------------------------------------------------------

@@ -105,11 +105,12 @@ def plan(store: Store, study_key: str) -> Leaving:
                 needed[place] = names[0]
     going = [first, *(place for place in led if place != first and place not in needed)]
     size = {place: _bytes(store, place) for place in led}
-    record = [f"jobs/{study_key}"] if (store.root / "jobs" / study_key).is_dir() else []
+    asked = {job.name for job in (store.root / "jobs").iterdir()}  # a job has the key of its result
+    records = [f"jobs/{made}" for made in (place.rpartition("/")[2] for place in going) if made in asked]
     return Leaving(
         study=study_key,
         name=_name(study.folder),
-        places=(first, *record, *going[1:]),
+        places=(first, *records, *going[1:]),  # records before results, so that no job is seen to have lost its own
         shared=tuple(needed),
         kinds=dict(Counter(place.split("/")[1] for place in going)),
         bytes=sum(size[place] for place in going),
@@ -119,7 +120,7 @@ def plan(store: Store, study_key: str) -> Leaving:
 
 
 def remove(store: Store, study_key: str, by: str = "local") -> tuple[Leaving, Entry]:
-    """Move a finished study to the trash, with what nothing else needs and the record of its job.
+    """Move a finished study to the trash, with what nothing else needs and the records of its jobs.
 
     Raises StoreError where there is no such study, or a job needs it now; and where the disk refuses, and then all is
     where it was. Jobs are seen to be at work, commands are not: one that needs what has gone stops with a sentence, and
