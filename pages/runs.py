@@ -10,6 +10,7 @@ from unlearn_core import jobs, room, trash
 from unlearn_core.experiment.forecast import forget_size
 from unlearn_core.experiment.views import contents
 from unlearn_core.jobs import Job
+from unlearn_core.kinds import kind_of
 from unlearn_core.store import Store
 
 PER_PAGE = 10
@@ -53,7 +54,7 @@ def _store() -> None:
     with fold("kinds", "Results by kind") as box:
         if box.open:
             st.dataframe(
-                held.assign(kind=[progress.KINDS.get(kind, kind) for kind in held["kind"]]),
+                held.assign(kind=[kind_of(kind).name for kind in held["kind"]]),
                 hide_index=True,
                 width="content",
                 column_config={
@@ -98,7 +99,7 @@ def _row(job: Job) -> None:
         about = f", {images(size)} to forget" if size else ""
         blocks = f"{plan_glyph.glyph(plans[0])} " if plans else ""
         blocks += f"+{len(plans) - 1} " if len(plans) > 1 else ""
-        kind = f"{progress.KINDS.get(job.kind, job.kind)} #{job.key[:4]}{about}"
+        kind = f"{kind_of(job.kind).name} #{job.key[:4]}{about}"
         name.markdown(f"{blocks}**{escape(job.title)}**  \n{kind}")
         said = escape(job.message) if job.state == "done" else progress.where(job)
         where.markdown("  \n".join(filter(None, (progress.status(job), said))))

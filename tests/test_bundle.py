@@ -18,10 +18,13 @@ from safetensors.numpy import save
 
 from unlearn_core.data import Data, add, kept
 from unlearn_core.experiment import (
+    Audit,
+    EqualRetention,
     Landscape,
     LayerCka,
     Map,
     OpenStudy,
+    ProxyTable,
     Run,
     Stream,
     Study,
@@ -36,10 +39,16 @@ from unlearn_core.experiment import (
 from unlearn_core.experiment.audit import judge
 from unlearn_core.experiment.bundle import contents, export, import_bundle, placing, reading, recorded
 from unlearn_core.experiment.comparison import everything
+from unlearn_core.experiment.landscape import LandscapePart
+from unlearn_core.experiment.landscape_sets import LandscapeSets
 from unlearn_core.experiment.proposals import advice
+from unlearn_core.experiment.proxy_scores import stage
 from unlearn_core.experiment.stream import deal_requests
+from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.forget import AtRandom
+from unlearn_core.kinds import CARRIED
 from unlearn_core.params import BadValue, key, params
+from unlearn_core.proxies import PROXIES
 from unlearn_core.rows import pack
 from unlearn_core.rum import Rum
 from unlearn_core.store import Result, Store, StoreError, digest_of, find_fault
@@ -273,20 +282,49 @@ def test_one_name_of_two_sets_is_numbered(looked_into, store, tmp_path):
     assert {one.name for one in forget_sets.listed(study_in(store, tmp_path / "b.zip"))} == {"a", "a 2"}
 
 
-def test_every_kind_of_result_is_carried_or_left_on_purpose(looked_into, filled):
-    """A new kind of result that pages read is lost in every file until somebody says which of the two it is."""
-    kinds = {cls.__name__ for cls in stages.MAKERS}
-    for store in (looked_into[0].store, filled[0]):
-        kinds |= set(store.kinds())
-    assert set(contents.KINDS) | set(contents.LEFT) == kinds
-    assert not set(contents.KINDS) & set(contents.LEFT) and all(len(why) > 20 for why in contents.LEFT.values())
+@pytest.fixture(scope="module")
+def all_kinds(filled, tmp_path_factory):
+    """The small study with one result about it of every kind that goes along; what was made later is made up."""
+    store = Store(shutil.copytree(filled[0].root, tmp_path_factory.mktemp("kinds") / "store"))
+    study = OpenStudy.open(store, filled[1])
+    spec, about = study.spec, {"models": study.spec.models, "stop_at": study.spec.stop_at}
+    audit = Audit(subject=subject_of_method(study, "fine-tune"))
+    for later in (
+        *(kind(study=spec) for kind in (EqualRetention, LayerCka, ProxyTable)),
+        shared_map.asked(study, "fine-tune", "pca"),
+        *(audit, audit.per_example, audit.distribution),
+        *(stage(spec.training, name) for name in PROXIES),
+        Stream(training=spec.training, requests=deal_requests(study.forget, 2), unlearner=FineTune(), **about),
+        Landscape(training=spec.training, **about),
+    ):
+        store.remember(later, lambda draft: draft.json("summary", {}))
+    forget_sets.give_name(study, np.arange(3), "first")
+    return study
+
+
+@pytest.mark.parametrize("kind", CARRIED)
+def test_a_kind_that_goes_along_is_found_and_can_be_imported(all_kinds, kind):
+    found = {r.key: r for r in (*contents.needed(all_kinds), *contents.welcome(all_kinds))}.values()
+    own = [result.spec() for result in found if result.folder.parent.name == kind]
+    assert own, f"{kind} goes along by its row, and welcome() finds none: add a line there, and one to `all_kinds`."
+    assert all(contents.belongs(spec, all_kinds.spec) for spec in own), f"belongs() refuses what is of kind {kind}."
+
+
+def test_nothing_else_goes_along(all_kinds, looked_into):
+    for study in (all_kinds, looked_into[0]):
+        for result in (*contents.needed(study), *contents.welcome(study)):
+            assert result.folder.parent.name in CARRIED and contents.belongs(result.spec(), study.spec)
     assert [p.choices for p in params(shared_map.SharedMap) if p.name == "kind"] == [contents.MAPS]
 
 
-def test_what_is_carried_is_what_can_be_imported(looked_into, filled):
-    for study in (looked_into[0], OpenStudy.open(*filled)):
-        for result in (*contents.needed(study), *contents.welcome(study)):
-            assert result.folder.parent.name in contents.KINDS and contents.belongs(result.spec(), study.spec)
+def test_any_spec_can_be_asked_whether_it_belongs(all_kinds):
+    """What is about this training in some way may; what is about another, or about no images at all, does not."""
+    study, training = all_kinds.spec, all_kinds.spec.training
+    for other in (training.but(epochs=training.epochs + 1), training.but(data=Data(train=100))):
+        sets = LandscapeSets(training=other)
+        for spec in (other, Map(training=other), sets, LandscapePart(sets=sets, unlearner=FineTune())):
+            assert not contents.belongs(spec, study)
+    assert contents.belongs(LandscapeSets(training=training), study) and not contents.belongs(AtRandom(), study)
 
 
 @pytest.mark.parametrize(

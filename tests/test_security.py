@@ -208,7 +208,7 @@ JOINS = {
     "jobs.py": {"job", "name", "stale", "about['spec']['spec']", "spec['spec']"},  # keys, constants, kinds of specs
     # Keys that were found, folders of the store, entries and places of the trash.
     "removal.py": {
-        "job.key", "study_key", "kind", "place", "found.id", "trash.FOLDER", "place.replace('/', '.')",
+        "job.key", "kind", "place", "found.id", "trash.FOLDER", "place.replace('/', '.')",
     },
     "room.py": {"name"},  # what a folder lists, and constants
     "store.py": {

@@ -10,21 +10,23 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from unlearn_core import jobs, removal, room, trash
+from unlearn_core import jobs, params, removal, room, trash
 from unlearn_core.cli import app
 from unlearn_core.data import Data
-from unlearn_core.experiment import OpenStudy, Study, forget_sets, studies
+from unlearn_core.experiment import LayerCka, OpenStudy, Study, forget_sets, studies
 from unlearn_core.experiment.bundle import export, import_bundle, reading
 from unlearn_core.experiment.bundle.contents import needed
 from unlearn_core.experiment.saved_plans import remove, save, saved
 from unlearn_core.experiment.soundness import look
-from unlearn_core.experiment.stages import MAKERS, Run
+from unlearn_core.experiment.stages import Run
 from unlearn_core.experiment.study import searches
 from unlearn_core.experiment.tiers import Audit
 from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.views import contents
 from unlearn_core.forget import AtRandom, Picked
-from unlearn_core.params import BadValue, key, params, plain
+from unlearn_core.kinds import HOLDS, KINDS, STAYS, Kind, Place
+from unlearn_core.params import BadValue, key, param, plain
+from unlearn_core.rows import pack
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store, StoreError, find_fault
 from unlearn_core.training import Training
@@ -309,16 +311,38 @@ def test_an_audited_study_takes_all_of_its_audits_along(audit_story, tmp_path):
     before = files(store.root)
     entries = [removal.remove(store, study.key)[1] for study in studies(store)]
     left = {place.rsplit("/", 2)[0] for place in files(store.root) if place.startswith("results/")}
-    assert left <= {f"results/{kind}" for kind in removal.STAYS}, left
+    assert left <= {f"results/{kind}" for kind, row in KINDS.items() if row.removing == STAYS}, left
     for entry in entries:
         removal.restore(store, entry.id)
     assert files(store.root) == before
 
 
-def test_every_kind_of_result_says_what_it_is_about():
-    names = {"study", "training", "subject", "sets", "search"}
-    for kind in MAKERS:
-        assert kind is Training or kind.__name__ in removal.STAYS or names & {p.name for p in params(kind)}, kind
+@pytest.mark.parametrize("rows", ["rows", "sets"])
+def test_work_of_a_new_kind_on_other_images_stays_and_holds_its_model(filled, filled_study, monkeypatch, rows):
+    """Where its images to forget stand is said by its row; as one text, or as requests in a row."""
+    monkeypatch.setattr(params, "SPECS", dict(params.SPECS))
+    monkeypatch.setitem(KINDS, "SetWork", Kind("Work on a set", HOLDS, rows, opens=Place("pages/plan.py")))
+
+    @params.spec
+    class SetWork(params.Spec):
+        """Work on a set that is no study."""
+
+        name: str = param("Work", help="its name")
+        training: Training = param(Training(), help="the model")
+        rows: str = param("", help="what to forget")
+        sets: tuple = param((), help="what to forget, request by request")
+
+    def of(named: str) -> SetWork:
+        about = {"rows": named} if rows == "rows" else {"sets": tuple(named.split(","))}
+        return SetWork(training=filled_study.training, **about)
+
+    own = of(pack(OpenStudy.open(filled, key(filled_study)).forget))
+    for work in (own, of("0-9,11")):
+        filled.remember(work, make)
+    leaving = removal.plan(filled, key(filled_study))
+    assert leaving.needed_by == ("Work",) and f"results/Training/{key(filled_study.training)}" in leaving.shared
+    assert [place for place in leaving.places if "SetWork" in place] == [f"results/SetWork/{key(own)}"]
+    assert f"results/SetWork/{key(of('0-9,11'))}" not in leaving.shared
 
 
 def under_way(store, spec):
@@ -336,6 +360,37 @@ def test_a_job_under_way_keeps_what_it_may_need(filled, filled_study):
         assert removal.plan(filled, key(filled_study)).shared == ()
     with under_way(filled, filled_study), pytest.raises(StoreError, match="needs this study: wait"):
         removal.plan(filled, key(filled_study))
+
+
+def test_a_job_goes_and_comes_back_with_its_result(filled, filled_study):
+    """And one whose result stays, because others need it, stays on the list."""
+    another(filled_study, filled)
+    made = LayerCka(study=filled_study)
+    filled.remember(made, make)
+    for asked in (filled_study, made, filled_study.training):
+        jobs.submit(filled, asked)
+    before = jobs.listing(filled)
+    leaving, entry = removal.remove(filled, key(filled_study))
+    assert {f"jobs/{key(asked)}" for asked in (filled_study, made)} < set(leaving.places)
+    assert [(job.kind, job.state) for job in jobs.listing(filled)] == [("Training", "done")]
+    assert entry.results == leaving.results
+    removal.restore(filled, entry.id)
+    assert jobs.listing(filled) == before and {job.state for job in before} == {"done"}
+
+
+def test_on_the_way_back_a_result_comes_before_its_job(filled, filled_study, monkeypatch):
+    jobs.submit(filled, filled_study)
+    made = LayerCka(study=filled_study)
+    filled.remember(made, make)
+    jobs.submit(filled, made)
+    entry = removal.remove(filled, key(filled_study))[1]
+    honest, seen = trash._bring_back, []
+    monkeypatch.setattr(
+        trash, "_bring_back", lambda store, place, folder: seen.append(place) or honest(store, place, folder)
+    )
+    removal.restore(filled, entry.id)
+    assert seen.index(f"results/LayerCka/{key(made)}") < seen.index(f"jobs/{key(made)}")
+    assert seen[-1] == f"results/Study/{key(filled_study)}"
 
 
 # -- jobs, plans, names ------------------------------------------------------------------------------------------------

@@ -131,6 +131,8 @@ def everything(tmp_path_factory):
 
 
 def test_every_kind_is_there(everything):
+    lacking = {kind.__name__ for kind in MAKERS} - set(everything.kinds())
+    assert not lacking, f"Nothing of {', '.join(sorted(lacking))} is in the store `everything`: have it made there."
     assert set(everything.kinds()) == {kind.__name__ for kind in MAKERS}
 
 

@@ -2,8 +2,9 @@
 needs it, and the way back.
 
 What a result is about is read off its spec as it is written, so that results of other versions of the program count
-too. A study leads to the models of its table; to all that is about its own images to forget or about itself, such as
-audits; and to what is about its training alone, such as the bank, the map and the searches for learning rates.
+too; where in it, and which kinds stand for themselves, is said in kinds.py. A study leads to the models of its table;
+to all that is about its own images to forget or about itself, such as audits; and to what is about its training alone,
+such as the bank, the map and the searches for learning rates.
 """
 
 from __future__ import annotations
@@ -22,18 +23,16 @@ from unlearn_core.data import kept
 from unlearn_core.data.own import place_of
 from unlearn_core.experiment.forget_sets import give_back
 from unlearn_core.job import Job
+from unlearn_core.kinds import HOLDS, KINDS, STAYS, kind_of
 from unlearn_core.rows import MOST, pack, unpack
 from unlearn_core.store import KEY, Result, Store, StoreError
 from unlearn_core.trash import Entry
 
-# What people gave is no part of a study: sets that they kept, images they took in, and models from elsewhere with
-# what was said of them.
-STAYS = ("KeptSet", "OwnWeights", "Judged", "AddedImages")
-# Finished work that stands for itself: what it rests on stays, wherever it is about other images than the study.
-WORK = ("Study", "Audit", "Stream", "PlanSearch", "BestSoFar", "TryEverything", "Judged")
 # Seeds of models that only choose settings, and of shadow models and those of a landscape: they and what was run on
 # them belong to a training, whatever they were kept from.
 OF_THE_TRAINING = range(100_000, 200_000), range(300_000, 400_000)
+# Where a kind that this version does not know may say its images to forget.
+GUESSES = ("subject.forget", "search.forget", "forget")
 
 
 @dataclass(frozen=True)
@@ -105,11 +104,12 @@ def plan(store: Store, study_key: str) -> Leaving:
                 needed[place] = names[0]
     going = [first, *(place for place in led if place != first and place not in needed)]
     size = {place: _bytes(store, place) for place in led}
-    record = [f"jobs/{study_key}"] if (store.root / "jobs" / study_key).is_dir() else []
+    asked = {job.name for job in (store.root / "jobs").iterdir()}  # a job has the key of its result
+    records = [f"jobs/{made}" for made in (place.rpartition("/")[2] for place in going) if made in asked]
     return Leaving(
         study=study_key,
         name=_name(study.folder),
-        places=(first, *record, *going[1:]),
+        places=(first, *records, *going[1:]),  # records before results, so that no job is seen to have lost its own
         shared=tuple(needed),
         kinds=dict(Counter(place.split("/")[1] for place in going)),
         bytes=sum(size[place] for place in going),
@@ -119,7 +119,7 @@ def plan(store: Store, study_key: str) -> Leaving:
 
 
 def remove(store: Store, study_key: str, by: str = "local") -> tuple[Leaving, Entry]:
-    """Move a finished study to the trash, with what nothing else needs and the record of its job.
+    """Move a finished study to the trash, with what nothing else needs and the records of its jobs.
 
     Raises StoreError where there is no such study, or a job needs it now; and where the disk refuses, and then all is
     where it was. Jobs are seen to be at work, commands are not: one that needs what has gone stops with a sentence, and
@@ -138,7 +138,8 @@ def plan_images(store: Store, name: str) -> Leaving:
         raise StoreError(f"There are no images of your own called {name[:40]!r}.")
     if any(_is_of(place, spec) or _takes_in(name, spec) for _, spec in _asked_now(store)):
         raise StoreError("A job that is under way needs these images: wait until it is finished, or cancel it first.")
-    made = [result for result in _folders(store) if result.parent.name not in STAYS and _is_made_of(place, result)]
+    goes = (result for result in _folders(store) if kind_of(result.parent.name).removing != STAYS)
+    made = [result for result in goes if _is_made_of(place, result)]
     first = f"data/own/{name}"
     results = [f"results/{result.parent.name}/{result.name}" for result in made]
     records = [f"jobs/{job.name}" for job in (store.root / "jobs").iterdir() if _is_asked_of(place, job)]
@@ -235,7 +236,7 @@ class Reach:
 
 def _leads(reach: Reach, place: str, about: About) -> bool:
     _, kind, key = place.split("/")
-    if kind in STAYS or (kind == "Study" and key != reach.key):
+    if kind_of(kind).removing == STAYS or (kind == "Study" and key != reach.key):
         return False
     if about.study:
         return about.study == reach.key
@@ -266,7 +267,7 @@ def _others(
     """All other work on this training, which must find what it leads to, and its names."""
     for place, about in everything.items():
         _, kind, key = place.split("/")
-        if kind in WORK and place not in led and about.training == training:
+        if kind_of(kind).removing in (HOLDS, STAYS) and place not in led and about.training == training:
             folder = store.root / place
             if kind == "Study":
                 yield _reach(Result(folder), everything), _name(folder)
@@ -326,22 +327,26 @@ def _read(spec: dict) -> About:
 
 def _sets(spec: dict) -> list:
     """The rows, or the rule for them, that a spec is about: all of them first, and those of its requests so far."""
-    kind, about = spec["spec"], spec.get("subject") or spec.get("search") or spec
-    if kind in ("Tuning", "PlanTrial"):
-        return []
+    kind = spec["spec"]
     if kind in ("Training", "Run") and any(_find(spec, "Training")["seed"] in seeds for seeds in OF_THE_TRAINING):
         return []
     if kind == "Run" and spec["forget"].isdigit():  # an audit deletes many images, each by itself
         return []
-    if kind == "Training":
-        return [spec["without"]] if spec["without"] else []
-    if kind == "Stream":
-        so_far = [pack([*_rows(spec["requests"][: i + 1])]) for i in range(len(spec["requests"]))]
-        return so_far[::-1]
-    forget = about.get("forget")
+    fields = (KINDS[kind].images,) if kind in KINDS else GUESSES
+    forget = next(filter(None, (_inside(spec, field) for field in fields)), None)
+    if isinstance(forget, list):
+        return [pack([*_rows(forget[:count])]) for count in range(len(forget), 0, -1)]
     if isinstance(forget, dict) and forget.get("spec") == "Picked":
         forget = forget["named"]
     return [] if forget is None else [forget]
+
+
+def _inside(spec: dict, field: str) -> object:
+    """What a spec, as it is written, has in a field, or further in: "subject.forget"; None where there is none."""
+    found: object = spec
+    for name in filter(None, field.split(".")):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if field else None
 
 
 def _rows(requests: Iterable[str]) -> Iterator[int]:

@@ -275,10 +275,11 @@ def _things(folder: Path) -> list[str]:
 
 
 def _backwards(folder: Path, first: object) -> list[str]:
-    """What lies in an entry in the order of the way back: images before what was made of them, and last of all what
-    went first.
+    """What lies in an entry in the order of the way back: images before what was made of them, records of jobs after
+    their results, and last of all what went first.
     """
-    return sorted(_things(folder), key=lambda place: (place == first, not place.startswith("data/")))
+    order = ("data", "results", "jobs", "plans").index
+    return sorted(_things(folder), key=lambda place: (place == first, order(place.partition("/")[0])))
 
 
 def _rests_on(record: dict) -> list[str]:

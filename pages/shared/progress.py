@@ -11,6 +11,7 @@ from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import duration, escape
 from unlearn_core import jobs
 from unlearn_core.jobs import Job
+from unlearn_core.kinds import kind_of
 from unlearn_core.params import Spec, key
 
 EVERY = 1.0  # seconds between two looks at a job that is under way
@@ -22,42 +23,6 @@ STATES = {
     "failed": (":material/error:", "Failed"),
     "cancelled": (":material/cancel:", "Cancelled"),
     "interrupted": (":material/power_off:", "Interrupted"),
-}
-KINDS = {
-    "Study": "Study",
-    "Training": "Trained model",
-    "Run": "Unlearned model",
-    "Bank": "Bank of subset models",
-    "BankPart": "Part of a bank",
-    "Embedding": "Embedding",
-    "Map": "Map",
-    "Tuning": "Learning rate search",
-    "PlanSearch": "Plan search",
-    "PlanTrial": "Plan tried",
-    "SearchRound": "Round of a plan search",
-    "BestSoFar": "Best plans of a search that was stopped",
-    "ProxyTable": "Cheaper scores",
-    "EqualRetention": "Equal retention",
-    "Stream": "Requests in a row",
-    "Audit": "Audit",
-    "Instant": "Audit of one seed",
-    "Relearned": "Relearning of one seed",
-    "PerExample": "Shadow models",
-    "Inversion": "Deletions read",
-    "Distribution": "Many models compared",
-    "Holdout": "Held-out retraining",
-    "Curvature": "Loss curvature",
-    "Landscape": "Difficulty landscape",
-    "LandscapeSets": "Sets of a landscape",
-    "LandscapePart": "Part of a landscape",
-    "TryEverything": "Everything on one set",
-    "Attempt": "Way of forgetting tried",
-    "KeptSet": "Forget set kept",
-    "LayerCka": "Layers compared",
-    "OwnWeights": "Model from elsewhere",
-    "Judged": "Model from elsewhere, judged",
-    "AddedImages": "Images added",
-    "SharedMap": "One map of several models",
 }
 COUNTED = ("AddedImages",)  # whose stages count what a person can count: images
 # The stages of a study in their order, and what each is for.
@@ -190,8 +155,9 @@ def actions(job: Job, kind: str = "secondary") -> None:
             jobs.cancel(store, job.key)
             st.rerun()
     elif job.state == "done":
-        shown = job.kind in show_result.PLACES
-        if shown and st.button("Open", key=f"open.{job.key}", icon=":material/open_in_new:", type=kind):
+        if kind_of(job.kind).opens and st.button(
+            "Open", key=f"open.{job.key}", icon=":material/open_in_new:", type=kind
+        ):
             show_result.go(job)
         if job.kind == "Study" and st.button("Compare", key=f"compare.{job.key}", icon=":material/compare_arrows:"):
             st.switch_page("pages/compare.py", query_params={"study": job.key})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import streamlit as st
 
 from pages.shared import chosen_set, folds, state
@@ -11,42 +9,14 @@ from unlearn_core.experiment import AddedImages, OpenStudy
 from unlearn_core.experiment.shown import method_of, study_of
 from unlearn_core.forget import Picked
 from unlearn_core.jobs import Job
+from unlearn_core.kinds import KINDS
 from unlearn_core.params import Spec
 from unlearn_core.rows import unpack
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a kind of result is looked at: the page, what its address says besides the study, how that calls the
-    method, and the fold that is to be open.
-    """
-
-    page: str
-    view: dict[str, str] = field(default_factory=dict)
-    method: str = ""
-    fold: str = ""
-
-
-PLACES = {
-    "Study": Place("pages/explore.py"),
-    "PlanSearch": Place("pages/plan.py", fold="search"),
-    "BestSoFar": Place("pages/plan.py", fold="search"),
-    "ProxyTable": Place("pages/explore.py", fold="proxies"),
-    "EqualRetention": Place("pages/compare.py", {"compare": "trade-off"}),
-    "Stream": Place("pages/audit.py", {"evidence": "requests"}, "method"),
-    "Audit": Place("pages/audit.py", {"evidence": "numbers"}, "method"),
-    "Landscape": Place("pages/plan.py", fold="forecast"),
-    "TryEverything": Place("pages/plan.py", fold="everything"),
-    "LayerCka": Place("pages/compare.py", {"compare": "layers"}),
-    "Judged": Place("pages/start.py", {"own": "yes"}),
-    "AddedImages": Place("pages/start.py", {"own": "yes"}),
-    "SharedMap": Place("pages/compare.py", {"compare": "maps"}, "of"),
-}
-
-
 def go(job: Job) -> None:
     """Leave this page for the one that shows what a job has made."""
-    place = PLACES[job.kind]
+    place = KINDS[job.kind].opens
     spec = state.store().open(job.kind, job.key).spec()
     view = dict(place.view)
     if (found := study_of(state.store(), spec, st.query_params.get("study", ""))) is not None:

@@ -205,7 +205,7 @@ def test_an_import_opens_from_runs(app, open_page, store, pets):
     fulfil(store, wanted)
     jobs.submit(store, wanted)
     at = open_page("runs", store.root)
-    assert "Images added" in words(at) and "The result was there already." in words(at)
+    assert "Own images" in words(at) and "The result was there already." in words(at)
     button(at, "Open").click().run()
     assert not at.exception and at.title[0].value == "Unlearning workbench"
     assert at.success[0].value.startswith("pets is there") and at.query_params["images"] == "pets"

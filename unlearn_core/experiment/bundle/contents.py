@@ -9,53 +9,28 @@ import numpy as np
 
 from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.own import place_of
-from unlearn_core.ensembles import Bank
-from unlearn_core.experiment.bank import BankPart, bank_stability, parts_of
+from unlearn_core.experiment.bank import bank_stability, parts_of
 from unlearn_core.experiment.comparison import CEILING
 from unlearn_core.experiment.equal_retention import EqualRetention
 from unlearn_core.experiment.forget_sets import KeptSet, names_of
-from unlearn_core.experiment.landscape import Landscape, landscapes
+from unlearn_core.experiment.landscape import landscapes
 from unlearn_core.experiment.layers import LayerCka
 from unlearn_core.experiment.memorized import bank_of
-from unlearn_core.experiment.proxy_scores import Curvature, Holdout, stage
+from unlearn_core.experiment.proxy_scores import stage
 from unlearn_core.experiment.proxy_table import ProxyTable
-from unlearn_core.experiment.shared_map import SharedMap, asked
-from unlearn_core.experiment.stages import Embedding, Map, Run
+from unlearn_core.experiment.shared_map import asked
+from unlearn_core.experiment.stages import Embedding, Map
 from unlearn_core.experiment.stream import Stream
 from unlearn_core.experiment.study import Study, searches
-from unlearn_core.experiment.tiers import Audit, deepest
-from unlearn_core.experiment.tiers.distribution import Distribution
-from unlearn_core.experiment.tiers.per_example import PerExample
-from unlearn_core.experiment.tiers.subject import subject_of_method
-from unlearn_core.experiment.tuning import Tuning
+from unlearn_core.experiment.tiers import deepest
+from unlearn_core.experiment.tiers.subject import Subject, subject_of_method
 from unlearn_core.experiment.views import OpenStudy
-from unlearn_core.params import BadValue, Spec, key
+from unlearn_core.params import BadValue, Spec, key, params
 from unlearn_core.proxies import PROXIES
 from unlearn_core.store import KEY, Result, Store, below
 from unlearn_core.training import Training
 
 FORMAT = 1
-KINDS = {
-    kind.__name__: kind
-    for kind in (
-        Study, Training, Run, Bank, BankPart, Map, Embedding, Tuning, Holdout, Curvature, EqualRetention, ProxyTable,
-        Audit, PerExample, Distribution, LayerCka, SharedMap, Stream, Landscape, KeptSet,
-    )
-}  # fmt: skip
-# Kinds of results that stay behind, and why. A study that came in a file is read and goes on with nothing.
-_ITS_LINES = "the audit that was made of it holds its lines"
-_ITS_TABLE = "the landscape that was made of it holds its table"
-_FURTHER = "it says what else could be run, and nothing is run on a study that came in a file"
-_ELSEWHERE = "a model from elsewhere is no part of a study, even where it is held against the same retrained models"
-_ON_THAT_MACHINE = "it names files of the machine where images were taken in; the images go along by themselves"
-LEFT = {
-    "Instant": _ITS_LINES, "Relearned": _ITS_LINES, "Inversion": _ITS_LINES,
-    "LandscapeSets": _ITS_TABLE, "LandscapePart": _ITS_TABLE,
-    "PlanSearch": _FURTHER, "SearchRound": _FURTHER, "PlanTrial": _FURTHER, "BestSoFar": _FURTHER,
-    "TryEverything": _FURTHER, "Attempt": _FURTHER,
-    "OwnWeights": _ELSEWHERE, "Judged": _ELSEWHERE,
-    "AddedImages": _ON_THAT_MACHINE,
-}  # fmt: skip
 MAPS = ("pca", "umap")
 WEIGHTS = "weights.safetensors"  # most of a large net's results, and nothing that a page shows
 DATA_FILES = ("about.json", kept.IMAGES)
@@ -123,14 +98,22 @@ def belongs(spec: Spec, study: Study) -> bool:
     """Whether a result of this spec can be part of a study: it is about its training, or a set of its images."""
     if isinstance(spec, Study):
         return spec == study
-    if isinstance(spec, (EqualRetention, ProxyTable, LayerCka, SharedMap)):
-        return spec.study == study
+    if isinstance(own := getattr(spec, "study", None), Study):
+        return own == study
+    if isinstance(subject := getattr(spec, "subject", None), Subject):
+        return subject.training == study.training
     if isinstance(spec, KeptSet):
         return spec.data == study.training.data
-    if isinstance(spec, (Audit, PerExample, Distribution)):
-        return spec.subject.training == study.training
-    training = spec if isinstance(spec, Training) else spec.training
-    return training.but(seed=0, without="") in (study.training, study.training.afresh)
+    training = _training(spec)
+    return training is not None and training.but(seed=0, without="") in (study.training, study.training.afresh)
+
+
+def _training(spec: Spec) -> Training | None:
+    """The training that a spec is about: itself, or the first one in it."""
+    if isinstance(spec, Training):
+        return spec
+    inside = (getattr(spec, p.name) for p in params(type(spec)))
+    return next(filter(None, (_training(each) for each in inside if isinstance(each, Spec))), None)
 
 
 def recorded(store: Store, study_key: str) -> dict | None:

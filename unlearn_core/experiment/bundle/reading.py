@@ -34,7 +34,6 @@ from unlearn_core.experiment.bundle.contents import (
     ABOUT,
     DATA_FILES,
     FORMAT,
-    KINDS,
     LABEL_FILES,
     LOCK,
     RECORDED,
@@ -46,6 +45,7 @@ from unlearn_core.experiment.bundle.contents import (
 from unlearn_core.experiment.bundle.placing import publish
 from unlearn_core.experiment.forget_sets import sane_name
 from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.kinds import CARRIED
 from unlearn_core.params import BadValue, build, key
 from unlearn_core.store import KEY, Result, Store, StoreError, below, digest_of, find_fault
 
@@ -219,7 +219,7 @@ def _unpack_result(archive: zipfile.ZipFile, members: dict, each: str, digest: s
     kind, _, name = each.partition("/")
     if not _is_ours(f"results/{each}/spec.json"):
         raise _bad(f"{_shown(each)} is not a name that the store gives")
-    if kind not in KINDS:
+    if kind not in CARRIED:
         raise _bad(f"it holds a {_shown(kind)}, which is no part of a study")
     place, said = below(staged.root, "results", kind, name), f"{kind} {name[:8]}"
     _take(archive, members, f"results/{each}/manifest.json", place / "manifest.json")
@@ -238,7 +238,7 @@ def _unpack_result(archive: zipfile.ZipFile, members: dict, each: str, digest: s
         spec = build(_read_json((place / "spec.json").read_bytes(), f"the spec of {said}"))
     except BadValue as error:
         raise _bad(f"the spec of {said} cannot be used: {str(error).rstrip('.')}") from error
-    if type(spec) is not KINDS[kind] or key(spec) != name:
+    if type(spec).__name__ != kind or key(spec) != name:
         raise _bad(f"the spec of {said} is not the one that its name stands for")
     for file in files:
         _readable(place / file, said)
