@@ -66,3 +66,12 @@ def test_every_view_and_fold_too(page, look, scheme, half):
                 settle(page)
         found |= look_at(page, address, address)
     assert not found, told(found)
+
+
+def test_charts_follow_when_light_turns_to_dark(page, look):
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{look}/compare")
+    title = page.locator(".js-plotly-plot .gtitle").first
+    expect(title).to_have_css("fill", "rgb(16, 16, 20)")
+    page.emulate_media(color_scheme="dark")
+    expect(title).to_have_css("fill", "rgb(250, 250, 250)")

@@ -26,9 +26,9 @@ def in_hand(at, study) -> np.ndarray:
 
 
 def heads(at) -> list[dict]:
-    """What components were given, each without its columns."""
+    """What components were given that are given anything, each without its columns."""
     sent = [c.proto.bytes for c in at.get("bidi_component")]
-    return [json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]) for data in sent]
+    return [json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")]) for data in sent if data]
 
 
 def grid(at) -> dict:
