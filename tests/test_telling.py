@@ -41,7 +41,7 @@ def test_every_finding_of_an_attack_is_in_the_report(study):
         assert attacked.mark != "good" or not found
         named = [told for told in found if told.label in attacked.says and told.finding in attacked.says]
         assert len(named) >= min(len(found), words.NAMED)
-        assert first.off or not found or f"{len(found)} of the 9 others" in attacked.says
+        assert first.off or not found or f"{len(found)} of the 8 others" in attacked.says
         said = audit_words.in_the_report(first)
         assert first.label in said and (first.finding or "finds nothing") in said
 
@@ -62,7 +62,7 @@ def test_another_attack_that_finds_something_is_named(study, monkeypatch):
     said = words.statements(study, "rum")[2]
     assert (said.mark, said.verdict) == ("unknown", "By other attacks")
     assert "“Confidence” finds that it is over-unlearned" in said.says and "by chance" in said.says
-    assert "the low third stands out from retraining" in said.says and "2 of the 9 others" in said.says
+    assert "the low third stands out from retraining" in said.says and "2 of the 8 others" in said.says
     assert "finds nothing, and it names the others" in audit_words.in_the_report(telling.told(study, "rum"))
     planted(monkeypatch, {})
     assert words.statements(study, "rum")[2].verdict == "No" and telling.others(study, "rum") == []

@@ -119,15 +119,7 @@ ATTACKS: dict[str, Attack] = {
         "As before, but an image the model is less sure of than expected stands out too: it finds over-unlearning.",
         "Carlini et al. 2022, arXiv:2112.03570, as in the released code",
     ),
-    # The same by the mean probabilities of its models, with unseen images as a population.
-    "rmia_online": Attack(
-        rmia_online,
-        ("probs", "mean_in", "mean_out", "population_probs", "mean_population"),
-        "scores",
-        "Relative likelihood (RMIA)",
-        "Share of unseen images that this one outdoes, against what reference models say of both. Needs only a few.",
-        "Zarifzadeh et al. 2024, arXiv:2312.03262",
-    ),
+    # The same, by the mean probability of its models and beside a population of unseen images.
     "rmia_offline": Attack(
         rmia_offline,
         ("probs", "mean_out", "population_probs", "mean_population"),
@@ -233,6 +225,14 @@ ATTACKS: dict[str, Attack] = {
         "One attacker for all images (population U-LiRA)",
         "What an attacker sees who does not tell the images apart. What U-LiRA finds more is hidden in the average.",
         "Hayes et al. 2024, arXiv:2403.01218; Naderloui et al. 2025, arXiv:2506.13009",
+    ),
+    "rmia_online": Attack(
+        rmia_online,
+        ("probs", "mean_in", "mean_out", "population_probs", "mean_population"),
+        "reference",
+        "Relative likelihood (RMIA)",
+        "Share of unseen images that this one outdoes, against what reference models say of both. Needs only a few.",
+        "Zarifzadeh et al. 2024, arXiv:2312.03262",
     ),
     "attack_p": Attack(
         attack_p,

@@ -18,6 +18,8 @@ from unlearn_core.params import BadValue
 
 # An image that is impossible for all references has an enormous ratio, not an infinite one.
 SMALLEST = 1e-12
+# The factor a of the offline form by dataset, as the paper found it; elsewhere it is not known: then 1.
+RAISED = {"CIFAR-10": 0.3, "CIFAR-100": 0.6}
 # Ratios that differ by rounding alone are tied.
 ROUNDING = 1e-12
 
@@ -33,6 +35,14 @@ def mean_probability(probs: np.ndarray, chosen: np.ndarray | None = None) -> np.
     total = np.einsum("sn,sn...->n...", chosen, probs, dtype=np.float64, casting="same_kind")
     count = chosen.sum(axis=0).reshape(-1, *[1] * (total.ndim - 1))
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+
+
+def halves(unseen: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Which of so many unseen images are the population, and which the non-members: drawn once, the same for all
+    models.
+    """
+    drawn = np.random.default_rng([seed, 0x41]).permutation(unseen)
+    return np.sort(drawn[: unseen // 2]), np.sort(drawn[unseen // 2 :])
 
 
 def rmia_online(

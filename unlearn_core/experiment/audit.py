@@ -25,9 +25,11 @@ from unlearn_core.attacks import (
     auc_interval,
     best_threshold,
     cluster_bootstrap,
+    rmia_offline,
     roc,
     tpr_at_fpr,
 )
+from unlearn_core.attacks.rmia import RAISED, halves
 from unlearn_core.attacks.roc import delong_difference, needed
 from unlearn_core.attacks.signals import margin
 from unlearn_core.evaluation import Estimate, over_seeds, paired_difference
@@ -41,13 +43,11 @@ from unlearn_core.params import BadValue
 STATISTICS = {name: attack for name, attack in ATTACKS.items() if attack.gives == "scores"}
 # This one is high for images that are unusual in either direction, so a high value is no sign of remembering.
 EITHER_DIRECTION = "lira_offline_two_sided"
-# Of which of a model's margins RMIA's arguments are the probabilities.
-PROBABILITIES = {"probs": "forget", "population_probs": "held_out"}
 
 
 def statistics(study: OpenStudy) -> dict[str, Attack]:
     """The rows of STATISTICS that a study allows: without a bank those that need no other models."""
-    return {name: row for name, row in STATISTICS.items() if study.spec.models or not compares_same_images(name)}
+    return {name: row for name, row in STATISTICS.items() if study.spec.models or row.needs == ("logits", "labels")}
 
 
 def default_statistic(study: OpenStudy) -> str:
@@ -61,7 +61,7 @@ def default_statistic(study: OpenStudy) -> str:
 
 def compares_same_images(statistic: str) -> bool:
     """Whether the unseen images of an attack are the forget images themselves, in models that never saw them."""
-    return STATISTICS[statistic].needs != ("logits", "labels")
+    return "phi" in STATISTICS[statistic].needs
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,8 +160,9 @@ def _ends(curve: Roc, fpr: np.ndarray) -> np.ndarray:
 def attack(study: OpenStudy, method: str, statistic: str, part: str = "all", seeds: Sequence[int] = ()) -> Attacked:
     """An attack of STATISTICS on a method's models; `part` is all, low, medium or high; no seeds means all of them.
 
-    Attacks that ask the models of a bank compare with the same images under a retrained model of another seed. The
-    others compare with test images, of the classes that the forget set has, under the audited model itself.
+    Likelihood-ratio attacks compare with the same images under a retrained model of another seed. The others compare
+    with test images, of the classes that the forget set has, under the audited model itself; RMIA with half of them,
+    for the other half is its population.
     Raises BadValue for an unknown attack, method, part or seed, for an empty part, and for an attack that asks a bank
     where there is none.
     """
@@ -198,6 +199,8 @@ def _scores(
     study: OpenStudy, method: str, statistic: str, seed: int, inside: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     chosen = STATISTICS[statistic]
+    if statistic == "rmia_offline":
+        return _relative(study, method, seed, inside)
     if not compares_same_images(statistic):
         logits = study.logits(method, seed)
         rows, seen = study.forget[inside], np.isin(study.target.test_labels, study.labels[study.forget])
@@ -205,24 +208,28 @@ def _scores(
         return members, chosen.function(logits["test"][seen], study.target.test_labels[seen])
     # A second retrained model is compared with the first, never with itself.
     judge = RETRAINED if method == CEILING else CEILING
-    score = _relative if statistic.startswith("rmia") else _ratio
-    members, others = (score(study, statistic, study.margins(name, seed))[inside] for name in (method, judge))
+    sides = {"inside": study.shadows.inside, "outside": study.shadows.outside}
+    sides = {name: side for name, side in sides.items() if name in chosen.needs}
+    variance = {}
+    if statistic.startswith("lira_offline") and study.shadows.outside.count.min() < OWN_VARIANCE:
+        variance = {"variance": "pooled"}
+    members, others = (
+        chosen.function(study.margins(name, seed)["forget"], **sides, **variance)[inside] for name in (method, judge)
+    )
     return members, others
 
 
-def _ratio(study: OpenStudy, statistic: str, margins: dict[str, np.ndarray]) -> np.ndarray:
-    """Likelihood ratios of the forget images under a model with these margins."""
-    chosen, variance = STATISTICS[statistic], {}
-    sides = {"inside": study.shadows.inside, "outside": study.shadows.outside}
-    if statistic.startswith("lira_offline") and study.shadows.outside.count.min() < OWN_VARIANCE:
-        variance = {"variance": "pooled"}
-    return chosen.function(margins["forget"], **{n: side for n, side in sides.items() if n in chosen.needs}, **variance)
-
-
-def _relative(study: OpenStudy, statistic: str, margins: dict[str, np.ndarray]) -> np.ndarray:
-    """RMIA's shares of the unseen test images that the forget images outdo under a model with these margins."""
-    chosen, asked = STATISTICS[statistic], {n: expit(margins[of]) for n, of in PROBABILITIES.items()}
-    return chosen.function(**{n: values for n, values in (asked | study.references).items() if n in chosen.needs})
+def _relative(study: OpenStudy, method: str, seed: int, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """RMIA by the bank: its models that never saw an image are the references, for they never saw the test images."""
+    probs = {of: expit(margins) for of, margins in study.margins(method, seed).items()}
+    known = study.references
+    population, others = halves(len(probs["held_out"]))
+    bar, a = (
+        (probs["held_out"][population], known["held_out"][population]),
+        RAISED.get(study.spec.training.data.name, 1.0),
+    )
+    members = rmia_offline(probs["forget"], known["forget"], *bar, a=a)[inside]
+    return members, rmia_offline(probs["held_out"][others], known["held_out"][others], *bar, a=a)
 
 
 # -- verdicts ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pandas as pd
 import unlearn_core.experiment.attributes as attributes
 from unlearn_core import evaluation, room
 from unlearn_core.data import Dataset
-from unlearn_core.ensembles.sums import IN, OUT
+from unlearn_core.ensembles.sums import OUT
 from unlearn_core.entanglement import EmbeddingSums, Entanglement
 from unlearn_core.experiment.bank import bank_columns, bank_stability, bank_sums
 from unlearn_core.experiment.measures import Shadows, Target
@@ -284,18 +284,15 @@ class OpenStudy:
 
     @cached_property
     def references(self) -> dict[str, np.ndarray] | None:
-        """What the models of the bank are asked for as RMIA's reference models, by the names of its arguments: means of
-        those that saw the forget images and of those that did not (k,), and of all on the unseen test images (m,). None
-        without a bank.
+        """What the models of the bank that never saw an image say of it, as RMIA's reference models: their mean
+        probability of the label of each of the forget images and of the unseen test images ("held_out"). None without
+        a bank.
         """
         if not self.spec.models:
             return None
         sums = bank_sums(fulfil(self.store, self.spec.bank))
-        return {
-            "mean_in": sums.mean_probability(IN, self.forget),
-            "mean_out": sums.mean_probability(OUT, self.forget),
-            "mean_population": sums.mean_test_probability()[self.target.unseen],
-        }
+        held_out = sums.mean_test_probability()[self.target.unseen]
+        return {"forget": sums.mean_probability(OUT, self.forget), "held_out": held_out}
 
     def lira(self, method: str, seed: int) -> np.ndarray:
         """(k,) likelihood-ratio score of each forget image under one model, from the bank; higher = more likely a

@@ -8,12 +8,9 @@ import numpy as np
 
 from unlearn_core.attacks import auc, signals
 from unlearn_core.attacks.references import attack_r
-from unlearn_core.attacks.rmia import mean_probability, rmia_offline
+from unlearn_core.attacks.rmia import RAISED, halves, mean_probability, rmia_offline
 from unlearn_core.experiment.tiers.from_outputs import Seen, line
 from unlearn_core.experiment.tiers.subject import JUDGE
-
-# How much seeing an image raises its probability, as the paper found it; unknown elsewhere: then not at all.
-RAISED = {"CIFAR-10": 0.3, "CIFAR-100": 0.6}
 
 
 def lines(seen: dict[str, Sequence[Seen]], dataset: str, seed: int = 0) -> Iterator[dict]:
@@ -23,9 +20,7 @@ def lines(seen: dict[str, Sequence[Seen]], dataset: str, seed: int = 0) -> Itera
     the first. Half of the test images, the same for all models, are RMIA's population; the other half are the images
     that were never seen. Those of other classes than the forget images' are left out.
     """
-    unseen = len(seen["again"][0].unseen[1])
-    drawn = np.random.default_rng([seed, 0x41]).permutation(unseen)
-    population, others = np.sort(drawn[: unseen // 2]), np.sort(drawn[unseen // 2 :])
+    population, others = halves(len(seen["again"][0].unseen[1]), seed)
     why = "" if len(population) else "there are too few test images of these classes"
     for kind, models in seen.items():
         known = seen["again" if kind != "again" else JUDGE["again"]]
