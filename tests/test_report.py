@@ -480,6 +480,8 @@ def test_the_commands(study, tmp_path):
     assert code == 0 and held.stat().st_size == (tmp_path / "b.zip").stat().st_size
     code, said, _ = run("bundle", "import", tmp_path / "b.zip", "--store", tmp_path / "s")
     assert code == 0 and json.loads(said) == {"study": study.key, "name": study.spec.name, "recorded": True}
+    code, _, about = run("report", "nonsense", "--store", study.store.root)
+    assert code == 2 and "nonsense" in about and "Say where" not in about
     for wrong in (
         ("report", study.key),
         ("report", study.key, "-o", tmp_path / "no" / "r.html"),
