@@ -273,7 +273,7 @@ STAGES = {
     "Embedding": "embeddings",
     "Map": "map",
     "Curvature": "curvature of the loss, a cheaper score",
-    "Holdout": "retraining on held-out images, a cheaper score",
+    "Holdout": "retraining on validation images, a cheaper score",
 }
 
 

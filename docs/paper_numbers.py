@@ -104,7 +104,8 @@ def _other_set(low: OpenStudy, other: OpenStudy) -> dict:
 
 def _set(study: OpenStudy) -> dict:
     """One study: its forget set, what retraining reads, and every method against it, all over seeds."""
-    rows, table = study.forget, study.table.sort_values("seed")
+    # Titles as the study gave them: its tables have the names of methods beside those that several plans share.
+    rows, table = study.forget, study.result.table().sort_values("seed")
     same = comparison.twins(study)  # a control that is the plan itself is the same runs once more
     by = {name: group for name, group in table.groupby("method", sort=False) if name not in same}
     every = comparison.everything(study)

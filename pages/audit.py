@@ -5,13 +5,14 @@ from pages.evidence import all_numbers, kept_images, many_models, one_attack, re
 from pages.shared import address, frame, state
 from pages.shared.comparison_words import titles
 from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.tiers import TIERS
 
 # Short name in the address -> what is shown, and who draws it.
 VIEWS = {
     "attack": ("One attack", one_attack),
-    "numbers": ("All numbers", all_numbers),
-    "images": ("Single images", single_images),
-    "models": ("Many models", many_models),
+    "numbers": (TIERS[1].name.capitalize(), all_numbers),
+    "images": (TIERS[2].name.capitalize(), single_images),
+    "models": (TIERS[3].name.capitalize(), many_models),
     "kept": ("Kept images", kept_images),
     "requests": ("Requests in a row", requests_in_a_row),
 }

@@ -81,7 +81,8 @@ def _last(game: dict) -> str:
     number = len(game["answers"]) - 1
     right = game["answers"][number] == game["pairs"][number].left
     side = "left" if game["pairs"][number].left else "right"
-    return f"{'Right' if right else 'Wrong'}: the {side} one of the last pair was trained on. {_score(game)}"
+    word = "Correct" if right else "Wrong"  # "right" is a side here
+    return f"{word}: of the last pair the model was trained on the image on the {side}. {_score(game)}"
 
 
 def _score(game: dict) -> str:

@@ -1,9 +1,12 @@
 """A finished study in two numbers: those of its plan, or of the algorithm that came closest."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
-from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.evaluation import Estimate
+from unlearn_core.experiment import OpenStudy, audit, studies
 from unlearn_core.experiment.outcome import outcome
 from unlearn_core.store import Store
 
@@ -27,6 +30,10 @@ def test_it_says_what_compare_says(study):
         told = [None if pd.isna(line[name]) else line[name] for name in ("mean", "half_width")]
         assert [estimate.mean, estimate.half_width] == pytest.approx(told)
     assert found.title == study.means("tow").loc[plan, "title"]
+    # There are too few test images here for one of 100 to be a rate; Compare gives the same reason.
+    assert found.exposure.mean is None and "it needs 1,000 test images" in found.why_not
+    assert "needs at least 1000" in audit.attack(study, "original", "confidence").found_at(0.01).why
+    assert replace(found, exposure=Estimate(0.2, 0.1, 3)).why_not == ""
 
 
 def test_without_a_plan_it_is_the_algorithm_that_came_closest(study, monkeypatch):

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from unlearn_core.attacks.blocks import over_blocks
 from unlearn_core.evaluation import METRICS, over_seeds, paired_difference
-from unlearn_core.experiment.tiers.overview import BLOCKS, DIAGNOSTICS, SPLITS, in_words, overview, verdict
+from unlearn_core.experiment.tiers.overview import (
+    BLOCKS,
+    DIAGNOSTICS,
+    SPLITS,
+    in_words,
+    overview,
+    shown,
+    tally,
+    verdict,
+)
 
 # Retrained models that differ by 0.01 or so, and a second one of each seed.
 RETRAINED, AGAIN = [0.50, 0.51, 0.49], [0.51, 0.50, 0.50]
@@ -343,7 +352,7 @@ def test_kinds_of_sampling_in_one_audit_do_not_touch_each_other():
         ({"side": 0, "has_power": True, "says": "not told from retraining", "why": ""}, "not told from retraining"),
         (
             {"side": 0, "has_power": False, "says": "not told from retraining", "why": ""},
-            "not told from retraining, as the original is",
+            "not told from retraining, nor is the original",
         ),
         ({"side": 0, "has_power": None, "says": "not told from retraining", "why": ""}, "not told from retraining"),
         ({"side": 1, "has_power": False, "says": "over-unlearned", "why": ""}, "over-unlearned"),
@@ -353,3 +362,29 @@ def test_kinds_of_sampling_in_one_audit_do_not_touch_each_other():
 )
 def test_a_verdict_says_what_is_missing_and_what_could_not_be_seen(line, words):
     assert verdict(pd.Series(line, dtype=object)) == words
+
+
+@pytest.mark.parametrize(
+    ("metric", "wide", "possible"),
+    [
+        ("forget_accuracy", (-0.02, 1.01), (0.0, 1.0)),  # a share
+        ("forgetting_rate", (-0.02, 1.01), (-0.02, 1.0)),  # below 0 where accuracy rose
+        ("memory_retention_rate", (-0.02, 1.01), (-0.02, 1.01)),  # above 1 where it rose
+    ],
+)
+def test_an_interval_is_shown_as_far_as_its_metric_can_read(metric, wide, possible):
+    line = {"metric": metric, "unlearned": 0.98, "unlearned_low": wide[0], "unlearned_high": wide[1]}
+    assert shown(pd.Series(line, dtype=object), "unlearned") == (0.98, *possible)
+    alone = {**line, "unlearned_low": None, "unlearned_high": None}
+    assert shown(pd.Series(alone, dtype=object), "unlearned") == (0.98, None, None)
+
+
+def test_the_tally_counts_what_is_told_and_explains_sides_that_say_nothing():
+    sides = [1, -1, -1, 0, None]
+    says = ["worse than retraining", "below retraining", "over-unlearned", "not told from retraining", "cannot be told"]
+    table = pd.DataFrame({"side": pd.Series(sides, dtype=object), "says": says})
+    said = tally("RUM", table)
+    assert said.startswith("3 of 4 numbers tell RUM from retraining: ")
+    assert "1 is worse" in said and "1 lies below it, where no side means remembering" in said
+    assert "no side" not in tally("RUM", table[table["says"] != "below retraining"])
+    assert tally("RUM", table[3:]).startswith("None of 1 numbers")

@@ -130,7 +130,7 @@ def test_the_original_is_found_leaking_with_power(audited):
         assert table.loc[(metric, "forget", "")]["says"] == "worse than retraining"
     # So few models prove nothing of anyone, and the line says so.
     certified = table.loc[("certified_quality", "forget", "")]
-    assert certified["has_power"] is False and verdict(certified) == "not told from retraining, as the original is"
+    assert certified["has_power"] is False and verdict(certified) == "not told from retraining, nor is the original"
 
 
 def test_doing_nothing_and_the_original_are_the_same_line_by_line(audited):

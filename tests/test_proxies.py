@@ -75,7 +75,7 @@ def test_divergence_by_hand():
     assert symmetric_kl(p, p).tolist() == [0, 0]
 
 
-# -- retraining on held-out images -------------------------------------------------------------------------------------
+# -- retraining on validation images ----------------------------------------------------------------------------------
 
 
 class Stubborn(Classifier):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -21,7 +22,7 @@ from unlearn_core.experiment import Audit, OpenStudy, audit, fulfil, studies
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.bundle import export, import_bundle
 from unlearn_core.experiment.telling import LARGEST, SMALLEST, margin, place
-from unlearn_core.experiment.tiers.overview import verdict
+from unlearn_core.experiment.tiers.overview import BESIDE_A_STUDY, tally, verdict
 from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.params import BadValue, build, plain
 from unlearn_core.report import charts, sections, words
@@ -387,14 +388,19 @@ def test_without_a_bank_it_says_so(unbanked):
 def test_an_audit_is_told_and_a_missing_one_named(study, tmp_path):
     store = Store(shutil.copytree(study.store.root, tmp_path / "store"))
     before = Page(report.write(OpenStudy.open(store, study.key), "technical")).text
-    assert "No audit of RUM is in the store" in before and "distribution : Can many unlearned models" in before
+    assert "No audit of RUM is in the store" in before and "many models : Can many unlearned models" in before
     opened = OpenStudy.open(store, study.key)
     result = fulfil(store, Audit(subject=subject_of_method(opened, "rum"), tier=0))
     after = Page(report.write(opened, "technical")).text
-    assert "tier “instant”" in after and "instant : What do one" not in after and "distribution : Can many" in after
+    assert "tier “one seed”" in after and "one seed : What do one" not in after and "many models : Can many" in after
     for _, line in result.table().iterrows():
         assert verdict(line) in after and METRICS[line["metric"]].label in after
     assert f"of {result.json('summary')['compared']} numbers" in after
+    # Where its numbers stand beside those of the study, it says why they are not the same.
+    closeness = result.table().set_index("metric")["unlearned"]["group_tow"]
+    assert f"reads group ToW {closeness:.3f}" in after and BESIDE_A_STUDY in after
+    assert "what was asked of that" not in after  # of a single seed nobody asked it
+    assert tally("RUM", result.table()) in after  # as on the Audit page
     # It goes along in a file, and the report is the same in another store but for where the study comes from.
     export(store, study.key, tmp_path / "b.zip")
     other = Store(tmp_path / "other")
@@ -402,6 +408,33 @@ def test_an_audit_is_told_and_a_missing_one_named(study, tmp_path):
     there = report.write(OpenStudy.open(other, study.key), "technical")
     assert "A recorded study, imported from a file" in there
     assert re.sub(r" A recorded study[^<]*", "", there) == report.write(opened, "technical")
+
+
+def test_what_an_audit_finds_where_accuracy_leaves_it_open_is_told_beside_the_answer(study):
+    said = words.statements(study, "rum")
+    left = tuple(replace(reading, side=None) for reading in said[0].readings)
+    table = pd.DataFrame(
+        {
+            "metric": ["forget_accuracy"] * 3,
+            "on": ["forget", "low", "medium"],
+            "side": pd.Series([1, -1, 0], dtype=object),
+            "says": ["remembers more than retraining", "over-unlearned", "not told from retraining"],
+        }
+    )
+    first, *rest = words.in_the_audit([replace(said[0], readings=left), *said[1:]], study, table)
+    more = "The audit below asks less of the same accuracy and finds that the low third is over-unlearned."
+    assert first.says == f"{said[0].says} {more}"
+    assert rest == list(said[1:])
+    told = tuple(replace(reading, side=-1) for reading in said[0].readings)
+    agreed = [replace(said[0], readings=told), *said[1:]]
+    assert words.in_the_audit(agreed, study, table) == agreed
+
+
+def test_what_was_asked_of_the_weights_is_said_to_stand_where_it_stands(study):
+    """The short report has no audit in it, and in the long one it stands before what is not claimed."""
+    ends = {technical: " ".join(words.not_claimed(study, 1, technical)) for technical in (True, False)}
+    assert "stands in the audit above" in ends[True] and "stands in the technical report" in ends[False]
+    assert "what was asked of that" not in " ".join(words.not_claimed(study, None))
 
 
 def test_the_command_of_the_report_runs_the_study_again(study, tmp_path, monkeypatch):
@@ -447,6 +480,8 @@ def test_the_commands(study, tmp_path):
     assert code == 0 and held.stat().st_size == (tmp_path / "b.zip").stat().st_size
     code, said, _ = run("bundle", "import", tmp_path / "b.zip", "--store", tmp_path / "s")
     assert code == 0 and json.loads(said) == {"study": study.key, "name": study.spec.name, "recorded": True}
+    code, _, about = run("report", "nonsense", "--store", study.store.root)
+    assert code == 2 and "nonsense" in about and "Say where" not in about
     for wrong in (
         ("report", study.key),
         ("report", study.key, "-o", tmp_path / "no" / "r.html"),

@@ -11,7 +11,7 @@ from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy, fulfil, outcome, studies
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.study import methods, plans_against_best_single
-from unlearn_core.experiment.study_table import best_first, best_single
+from unlearn_core.experiment.study_table import best_first, best_single, told_apart
 from unlearn_core.experiment.tuning import settings as tried_for
 from unlearn_core.params import BadValue
 from unlearn_core.store import Store
@@ -137,6 +137,22 @@ def test_each_plan_has_its_own_controls_whatever_plans_are_called(study, names):
         assert [v.second for v in core.plan_against_rivals(made, plan)] == whole[at + 1 : at + 6]
         assert kinds["title"].iloc[at + 1] == f"{kinds['title'][plan]}, shuffled"
     assert list(core.owners(made)) == list(kinds.index[kinds["kind"] == "control"])
+
+
+@pytest.mark.parametrize("names", [("RUM", "RUM"), ("RUM", "Mine"), ("RUM no 2", "RUM", "RUM"), ("Fine-tune", "RUM")])
+def test_titles_tell_the_methods_of_several_plans_apart(study, names):
+    made = listed(study, *names).table
+    apart = told_apart(made).drop_duplicates("method").set_index("method")[["title", "kind"]]
+    assert apart["title"].is_unique
+    whole = list(apart["title"])
+    for plan in apart.index[apart["kind"] == "plan"]:
+        at = list(apart.index).index(plan)
+        assert whole[at + 1] == f"{whole[at]}, shuffled"
+        assert all(title.startswith(f"{whole[at]}: ") for title in whole[at + 2 : at + 6])
+    assert list(apart["title"][apart["kind"] != "plan"][:3]) == list(made["title"].unique()[:3])
+    # One plan needs no name in front of its controls.
+    alone = listed(study, names[0]).table
+    assert told_apart(alone) is alone
 
 
 def test_a_plan_called_as_another_one_would_be_numbered_takes_no_ones_place(study):

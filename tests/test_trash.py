@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from unlearn_core import jobs, params, removal, room, trash
 from unlearn_core.cli import app
 from unlearn_core.data import Data
-from unlearn_core.experiment import LayerCka, OpenStudy, Study, forget_sets, studies
+from unlearn_core.experiment import LayerCka, OpenStudy, Study, forget_sets, fulfil, studies
 from unlearn_core.experiment.bundle import export, import_bundle, reading
 from unlearn_core.experiment.bundle.contents import needed
 from unlearn_core.experiment.saved_plans import remove, save, saved
@@ -269,6 +270,25 @@ def test_what_another_study_needs_stays(filled, filled_study):
     assert removal.restore(filled, one.id) == f"{filled_study.name} is back."
     needed(OpenStudy.open(filled, key(filled_study)))  # raises where something is missing
     assert filled.find(other) is None and trash.entries(filled)[0].id == two.id
+
+
+def test_finished_work_on_images_of_another_study_too_is_no_need_of_that(filled, filled_study):
+    study = OpenStudy.open(filled, key(filled_study))
+    fulfil(filled, filled_study.but(name="Same images", seeds=1))
+    work = Audit(name="By hand", subject=subject_of_method(study, "fine-tune"))
+    filled.remember(work, make)
+    leaving = removal.plan(filled, key(filled_study))
+    assert f"results/Audit/{key(work)}" in leaving.shared and leaving.work == ("By hand",)
+    others = len(leaving.shared) - 1
+    assert f"{others} because others need them too (Same images), and 1 because it is finished work" in leaving.says
+    assert leaving.says.endswith("on the same images (By hand).")
+
+
+def test_one_result_goes_and_one_stays():
+    leaving = removal.Leaving("k", "A", ("p",), ("q",), {"Study": 1}, 10, 20, ("Another",))
+    assert leaving.says.startswith("1 result goes to the trash, ")
+    assert "1 result stays because others need it too (Another)" in leaving.says
+    assert "1 result stays" in replace(leaving, work=("B",)).says
 
 
 def test_a_study_of_another_version_keeps_all_of_its_training(filled, filled_study):

@@ -80,8 +80,8 @@ PROXIES: dict[str, Proxy] = {
     ),
     # Worked out afterwards.
     "holdout_retraining": Proxy(
-        "Retraining on held-out images",
-        "divergence after retraining on held-out images (right = the prediction changes more)",
+        "Retraining on validation images",
+        "divergence after retraining on validation images (right = the prediction changes more)",
         "How far the prediction moves when the model is trained on with validation images only.",
         "a few epochs on the validation images",
         "Carlini et al. 2019, arXiv:1910.13427",
@@ -102,7 +102,7 @@ def from_trajectory(name: str, trajectory: Mapping[str, np.ndarray]) -> np.ndarr
     return -np.asarray(trajectory[PROXIES[name].recorded], np.float64)
 
 
-# -- retraining on held-out images -------------------------------------------------------------------------------------
+# -- retraining on validation images ----------------------------------------------------------------------------------
 
 
 def symmetric_kl(p: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -136,7 +136,7 @@ def retrain_on(
     set with the images that judge it; here they are the validation images.
     """
     if not len(images.y):
-        raise BadValue("Retraining on held-out images needs validation images, and none are set apart.")
+        raise BadValue("Retraining on validation images needs some, and none are set apart.")
     student = copy.deepcopy(model).train()
     device = student.mean.device
     x, y = images.x.to(device), images.y.to(device)
@@ -154,7 +154,7 @@ def retrain_on(
             student.load_state_dict(before)
             break
         losses.append(total / len(y))
-        tell("held-out images", epoch + 1, epochs)
+        tell("validation images", epoch + 1, epochs)
         if len(losses) - 1 - int(np.argmin(losses)) >= patience:
             break
     return student.eval(), losses

@@ -50,7 +50,8 @@ class About:
 class Leaving:
     """What removing a study, or images (then `study` is ""), moves: `places` in the store, what is asked for first and
     the records of jobs among them, how many results of each of `kinds`, and their bytes; and what stays because it is
-    `shared`: places, bytes, and the names of what needs them.
+    `shared`: places, bytes, and the names of what needs them. What of it is finished `work` (its names) needs nobody:
+    it is about images that another study is about as well.
     """
 
     study: str
@@ -61,6 +62,7 @@ class Leaving:
     bytes: int
     shared_bytes: int
     needed_by: tuple[str, ...]
+    work: tuple[str, ...] = ()
 
     @property
     def results(self) -> int:
@@ -71,14 +73,28 @@ class Leaving:
         """What goes and what stays, in one or two sentences."""
         made = f" and {_results(self.results)} made of them" if self.results else ""
         what = _results(self.results) if self.study else f"The images{made}"
-        said = f"{what} go to the trash, {room.in_words(self.bytes)}."
+        goes = "goes" if self.study and self.results == 1 else "go"
+        said = f"{what} {goes} to the trash, {room.in_words(self.bytes)}."
         if not self.study:
             said += " Sets that were saved and models from elsewhere stay."
         if self.shared:
-            named = ", ".join(self.needed_by[:3]) + (" and others" if len(self.needed_by) > 3 else "")
-            size = room.in_words(self.shared_bytes)
-            said += f" {_results(len(self.shared))} stay because others need them too ({named}), {size}."
+            said += f" {self._what_stays()}"
         return said
+
+    def _what_stays(self) -> str:
+        size, stays = room.in_words(self.shared_bytes), "stays" if len(self.shared) == 1 else "stay"
+        said = f"{_results(len(self.shared))} {stays}"
+        rest, them = len(self.shared) - len(self.work), "it" if len(self.shared) - len(self.work) == 1 else "them"
+        need = f"because others need {them} too ({_named(self.needed_by)})"
+        if not self.work:
+            return f"{said} {need}, {size}."
+        one = len(self.work) == 1
+        own = f"because {'it is' if one else 'they are'} finished work on the same images ({_named(self.work)})"
+        return f"{said}, {size}: " + (f"{rest:,} {need}, and {len(self.work):,} {own}." if rest else f"{own}.")
+
+
+def _named(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
 
 
 def _results(count: int) -> str:
@@ -115,6 +131,7 @@ def plan(store: Store, study_key: str) -> Leaving:
         bytes=sum(size[place] for place in going),
         shared_bytes=sum(size[place] for place in needed),
         needed_by=tuple(dict.fromkeys(needed.values())),
+        work=tuple(_name(store.root / place) for place in needed if place.split("/")[1] in WORK),
     )
 
 

@@ -76,7 +76,7 @@ def _neighbours(study: OpenStudy, chosen: np.ndarray) -> None:
     row = int(asked)
     st.subheader("Why it is entangled: its neighbours among the images you keep")
     if len(study.labels) <= row < len(study.labels) + len(study.data.test.y):
-        st.caption("That is a held-out image: no model was trained on it, so there is nothing to forget.")
+        st.caption("That is a test image: no model was trained on it, so there is nothing to forget.")
         return
     try:
         near = neighbours(study, row, chosen, NEAR)

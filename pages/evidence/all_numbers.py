@@ -11,16 +11,13 @@ from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
 from unlearn_core.attacks import ATTACKS
 from unlearn_core.evaluation import METRICS
-from unlearn_core.experiment.measured_groups import third
-from unlearn_core.experiment.tiers.overview import verdict
+from unlearn_core.experiment.measured_groups import WHERE, where
+from unlearn_core.experiment.tiers.overview import BESIDE_A_STUDY, RULE, shown, tally, verdict
 
-WHERE = {
-    "": "whole model",
-    "forget": "forgotten",
-    "retain": "kept",
-    "test": "test",
-    "shadows": "all images of the shadows",
-}
+SHOWS = (
+    "Here every number that is known of forgetting will stand beside what retrained models and the original read, with "
+    "a verdict on each: accuracies, closeness, attacks, the features and the weights."
+)
 # Shares of the lines on screen: name in the address -> title and which lines.
 SHARES = {
     "off": ("Different from retraining", lambda t: t["side"].isin([1, -1])),
@@ -33,7 +30,7 @@ SHARES = {
 
 def draw(study, method: str, top) -> None:
     """`top` is the place for what it comes to."""
-    found = offer.obtain(study, method, 1)
+    found = offer.obtain(study, method, 1, SHOWS)
     if found is None:
         return
     table = found.table()
@@ -42,47 +39,23 @@ def draw(study, method: str, top) -> None:
     share = address.choice(
         st.segmented_control, "Show", {n: t for n, (t, _) in SHARES.items()}, "show", default="whole", required=True
     )
-    shown = table[SHARES[share][1](table)]
-    if shown.empty:
+    own = table[SHARES[share][1](table)]
+    if own.empty:
         st.info("No number lies beyond the noise of retraining on all seeds.")
     else:
         more = st.toggle("Original, difference and noise floor too", key="more", bind="query-params")
-        _table(shown, more)
+        _table(own, more)
     st.caption(
         "Means with 95 % intervals over seeds; of shadow models over blocks of three, of single deletions over these, "
         "and of many models the span of 40 ways to split the retrained ones. A perfect run reads what retrained models "
-        "read. Where two models are compared it is always with a second retrained one of another seed, so these "
-        "numbers differ a little from those of Compare, which compares within a seed. A number is called different "
-        "where the whole interval of its difference to retraining misses 0 and the difference exceeds the noise floor: "
-        "the most that one retrained model may differ from another."
+        f"read. {BESIDE_A_STUDY} {RULE}"
     )
     downloads.buttons(table, f"audit-{found.key[:8]}")
 
 
 def in_words(title: str, table: pd.DataFrame) -> str:
     """How many numbers tell the method from retraining, and in which way."""
-    judged = table[table["side"].notna()]
-    off = judged[judged["side"] != 0]
-    kinds = off["says"].value_counts()
-    said = ", ".join(f"{count} {_way(way)}" for way, count in kinds.items())
-    expected = round(0.05 * len(judged))
-    if off.empty:
-        return f"None of {len(judged)} numbers tells **{escape(title)}** from retraining beyond the noise of the seeds."
-    return (
-        f"**{len(off)} of {len(judged)}** numbers tell **{escape(title)}** from retraining: {said}. By chance alone it "
-        f"would be at most about {expected}. Many of them measure nearly the same, so count kinds, not numbers."
-    )
-
-
-def _way(says: str) -> str:
-    return {
-        "remembers more than retraining": "say that it remembers more",
-        "over-unlearned": "say that it is over-unlearned",
-        "worse than retraining": "are worse",
-        "better than retraining": "are better",
-        "above retraining": "lie above",
-        "below retraining": "lie below",
-    }[says]
+    return tally(f"**{escape(title)}**", table)
 
 
 def name(metric: str, by: str) -> str:
@@ -92,8 +65,9 @@ def name(metric: str, by: str) -> str:
     return f"{numbers.short(METRICS[metric])}: {ATTACKS[by].label if by in ATTACKS else by}"
 
 
-def _reading(value: float, low: float, high: float) -> str:
-    """A value with the ends of its interval, where it has one."""
+def _reading(line: pd.Series, kind: str) -> str:
+    """What a kind of model reads, with the ends of its interval, where it has one."""
+    value, low, high = shown(line, kind)
     return numbers.spread(value, None) if pd.isna(low) else f"{numbers.spread(value, None)} ({low:.2f} to {high:.2f})"
 
 
@@ -110,24 +84,23 @@ def _beside(says: str) -> str:
 
 def _table(table: pd.DataFrame, more: bool) -> None:
     """What matters of each line, as wide as the page; the rest where `more` is asked for."""
-    shown = pd.DataFrame(
+    lines = [line for _, line in table.iterrows()]
+    frame = pd.DataFrame(
         {
             "what": [name(m, b) for m, b in zip(table["metric"], table["by"], strict=True)],
-            "on": [WHERE.get(on, third(on)) for on in table["on"]],
+            "on": [where(on) for on in table["on"]],
         }
     )
     for kind in ("unlearned", "retrained"):
-        ends = zip(table[kind], table[f"{kind}_low"], table[f"{kind}_high"], strict=True)
-        shown[kind] = [_reading(*each) for each in ends]
-    shown["says"] = [_beside(verdict(line)) for _, line in table.iterrows()]
+        frame[kind] = [_reading(line, kind) for line in lines]
+    frame["says"] = [_beside(verdict(line)) for line in lines]
     if more:
-        ends = zip(table["original"], table["original_low"], table["original_high"], strict=True)
-        shown["original"] = [_reading(*each) for each in ends]
+        frame["original"] = [_reading(line, "original") for line in lines]
         gaps = zip(table["gap"], table["gap_half_width"], strict=True)
-        shown["gap"] = [numbers.spread(*each, signed=True) for each in gaps]
-        shown["floor"] = [numbers.spread(f, None) for f in table["floor"]]
+        frame["gap"] = [numbers.spread(*each, signed=True) for each in gaps]
+        frame["floor"] = [numbers.spread(f, None) for f in table["floor"]]
     grey, like = theme.grey(), [s == 0 for s in table["side"]]
-    styled = shown.style.apply(lambda row: [f"color: {grey}" if like[row.name] else ""] * len(row), axis=1)
+    styled = frame.style.apply(lambda row: [f"color: {grey}" if like[row.name] else ""] * len(row), axis=1)
     st.dataframe(
         styled,
         column_config={
@@ -140,8 +113,8 @@ def _table(table: pd.DataFrame, more: bool) -> None:
             "says": st.column_config.TextColumn(
                 "Beside retraining",
                 width=216,
-                help="On which side of the retrained models it lies, where that can be told. “As the original is”: the "
-                "original cannot be told from them either, so the number sees nothing here.",
+                help="On which side of the retrained models it lies, where that can be told. “Nor is the original”: "
+                "that cannot be told from them either, so the number sees nothing here.",
             ),
             "original": st.column_config.TextColumn(
                 "Original",
@@ -151,5 +124,5 @@ def _table(table: pd.DataFrame, more: bool) -> None:
             "floor": st.column_config.TextColumn("Noise floor", help="The most that two retrained models may differ."),
         },
         hide_index=True,
-        height="content" if len(shown) <= 24 else 640,
+        height="content" if len(frame) <= 24 else 640,
     )

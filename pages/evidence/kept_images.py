@@ -11,10 +11,15 @@ from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
 from unlearn_core.evaluation import METRICS
 
+SHOWS = (
+    "Here will be seen what forgetting did to those who stay: the accuracy of each class, the neighbours of the "
+    "forgotten images and those hit worst, and whether an attacker can tell who was kept."
+)
+
 
 def draw(study, method: str, top) -> None:
     """`top` is the place for what it comes to."""
-    found = offer.obtain(study, method, 1)
+    found = offer.obtain(study, method, 1, SHOWS)
     if found is None:
         return
     title, overview, classes = title_of(study, method), found.table(), found.table("classes")

@@ -13,17 +13,20 @@ from pages.shared import address, legend, numbers, state, theme, thumbnails
 from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
 from unlearn_core.evaluation import METRICS
-from unlearn_core.experiment.measured_groups import third
+from unlearn_core.experiment.measured_groups import third, where
 from unlearn_core.experiment.tiers.distribution import margins
 from unlearn_core.experiment.tiers.overview import SPLITS
 
 MOST = 16
-WHERE = {"": "whole model", "forget": "forgotten", "retain": "kept", "test": "test"}
+SHOWS = (
+    "Here will be seen how many of the images can be told from never seen by many models of each kind, what an "
+    "attacker can be proved to learn (epsilon), and the images that are told apart best."
+)
 
 
 def draw(study, method: str, top) -> None:
     """`top` is the place for what it comes to."""
-    found = offer.obtain(study, method, 3)
+    found = offer.obtain(study, method, 3, SHOWS)
     if found is None:
         return
     table, images, count = found.table(), found.table("many_models"), found.spec().models
@@ -96,7 +99,7 @@ def in_numbers(lines: pd.DataFrame) -> None:
     shown = pd.DataFrame(
         {
             "what": [METRICS[m].label for m in lines["metric"]],
-            "on": [WHERE.get(on, third(on)) for on in lines["on"]],
+            "on": [where(on) for on in lines["on"]],
             "unlearned": [numbers.spread(v, None) for v in lines["unlearned"]],
             "retrained": [_span(line) for _, line in lines.iterrows()],
             "original": [numbers.spread(v, None) for v in lines["original"]],

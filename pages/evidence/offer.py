@@ -14,18 +14,22 @@ from unlearn_core.params import BadValue
 from unlearn_core.store import Result
 
 
-def obtain(study, method: str, least: int) -> Result | None:
-    """The deepest finished audit of a method that goes at least to a tier; None, with the way to get it on screen."""
+def obtain(study, method: str, least: int, shows: str) -> Result | None:
+    """The deepest finished audit of a method that goes at least to a tier; None, with the way to get it on screen, and
+    first `shows`, a sentence on what will be seen then."""
     subject = subject_of_method(study, method)
     found = deepest(state.store(), subject)
     if found is not None and found.spec().tier >= least:
         return found
-    progress.live(f"audit.{least}", lambda: _offer(study, method, subject, least))
+    progress.live(f"audit.{least}", lambda: _offer(study, method, subject, least, shows))
     return None
 
 
-def _offer(study, method: str, subject: Subject, least: int) -> None:
-    st.info(f"{TIERS[least].question} This takes {TIERS[least].models}.", icon=":material/fact_check:")
+def _offer(study, method: str, subject: Subject, least: int, shows: str) -> None:
+    st.info(
+        f"{shows} Tier {least} of an audit: {TIERS[least].question} This takes {TIERS[least].models}.",
+        icon=":material/fact_check:",
+    )
     wanted = _wanted(study, method, subject, least)
     if progress.under_way(wanted):
         return

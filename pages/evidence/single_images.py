@@ -16,6 +16,10 @@ from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.tiers.per_example import Observed
 
 MOST = 24
+SHOWS = (
+    "Here will be seen, image by image, what an attacker finds who has models of his own that forgot it and models "
+    "that never saw it: the images at most risk, and what single deletions give away."
+)
 WAYS = {
     "last layer": "class, from the last layer",
     "probes": "class, from images the original is sure of",
@@ -32,7 +36,7 @@ QUESTIONS = {
 
 def draw(study, method: str, top) -> None:
     """`top` is the place for what it comes to."""
-    found = offer.obtain(study, method, 2)
+    found = offer.obtain(study, method, 2, SHOWS)
     if found is None:
         return
     table, spec = found.table(), found.spec()

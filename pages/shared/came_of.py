@@ -16,6 +16,7 @@ def draw(study: str) -> None:
         retrained = f" (retrained {numbers.estimate(found.target)})" if numbers.known(found.target.mean) else ""
         name = METRICS["tpr_at_1_fpr"].label
         exposure = f"{name[0].lower()}{name[1:]} **{numbers.estimate(found.exposure)}**"
+        exposure += f" ({found.why_not})" if found.why_not else ""
         st.caption(
             f"{escape(found.title)}: group ToW **{numbers.estimate(found.closeness)}** (two retrained models "
             f"{numbers.estimate(found.ceiling)}); {exposure}{retrained}."

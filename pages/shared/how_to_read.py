@@ -43,9 +43,10 @@ TEXTS = {
         "anew."
     ),
     "Guess": (
-        "You play the attacker. With the original you should do better than chance, if it remembers the images; with "
-        "a good unlearned model as well, or as badly, as with a retrained one. Ten pairs are few: the numbers at the "
-        "end are over all images."
+        "You play the attacker. With an original that remembers the images, “the surer one was trained on” is right "
+        "more often than with a retrained model; where the images are harder than most, that can still be for less "
+        "than half of the pairs. With a good unlearned model it is as often right as with a retrained one. Ten pairs "
+        "are few: the numbers at the end are over all images."
     ),
 }
 

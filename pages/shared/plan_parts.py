@@ -79,6 +79,8 @@ def _algorithm(
     with fold(part, f"Advanced, and {len(misfits)} that do not fit" if misfits else "Advanced") as advanced:
         if counts(advanced, f"{place}.{name}.seen"):
             chosen = algorithms.settings(cls, f"{place}.{name}", chosen)
+            if chosen is not None and (becomes := plan_words.rate(study, chosen)):
+                st.caption(becomes)
         if misfits and advanced.open:
             st.caption("  \n".join(("These do not fit here:", *map(escape, misfits.values()))))
     return chosen

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.shared import access, address, folds, plan_editor, plan_file, plan_glyph, state
+from pages.shared import access, address, folds, plan_editor, plan_file, plan_glyph, plan_words, state
 from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.saved_plans import remove, save, saved
@@ -91,4 +91,6 @@ def _file(study: OpenStudy, plan: Plan) -> None:
         else:
             st.rerun()
     st.download_button("Download this plan", text, "plan.json", "application/json", on_click="ignore")
+    if said := plan_words.rates(study, plan):
+        st.caption(said)
     st.code(text, language="json", wrap_lines=True)

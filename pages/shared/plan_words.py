@@ -12,6 +12,7 @@ from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.earlier_plans import same
 from unlearn_core.experiment.proposals import Advice
 from unlearn_core.rum import PARTS, Plan
+from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.original import Original
 
 
@@ -36,6 +37,26 @@ def steps(plan: Plan, filled: Collection[str]) -> str:
     said = ", then ".join(f"{part} with {escape(getattr(plan, part).title)}" for part in plan.order if part in filled)
     said = said.replace(f"with {Original.title}", "left as it is")
     return said + (", in the paper's order" if plan.order == PARTS and len(filled) > 1 else "")
+
+
+def rates(study: OpenStudy, plan: Plan) -> str:
+    """That the learning rates of the plan are where a search begins; empty where none will be chosen."""
+    if plan_editor.is_settled(study) or not any(hasattr(getattr(plan, part), "lr") for part in PARTS):
+        return ""
+    return "A study that tunes chooses its learning rates anew, so Compare and the report may name others."
+
+
+def rate(study: OpenStudy, given: Unlearner) -> str:
+    """What becomes of the learning rate that an algorithm is given, and what was chosen in its place the last time;
+    empty where it has none.
+    """
+    if not hasattr(given, "lr"):
+        return ""
+    if plan_editor.is_settled(study):
+        return "The learning rate stays as it is: it was searched for together with this plan."
+    said = f"A study that tunes chooses the learning rate anew, around the {given.lr:g} that it is given."
+    before = study.best.get(given)
+    return said + ("" if before is None else f" Last time, in this study, it chose **{before.lr:g}**.")
 
 
 def changed(before: Plan, now: Plan) -> list[str]:

@@ -144,7 +144,11 @@ def said() -> bool:
 def _line(entry: Entry) -> None:
     by = f" by {escape(entry.by)}" if entry.by not in ("", access.LOCAL) else ""
     kind = KINDS.get(entry.kind, entry.kind or "not known").capitalize()
-    about = f"{entry.results:,} results, {in_words(entry.bytes)}, " if entry.results else ""
+    about = (
+        f"{entry.results:,} result{'' if entry.results == 1 else 's'}, {in_words(entry.bytes)}, "
+        if entry.results
+        else ""
+    )
     with st.container(border=True, key=f"trash.{entry.id}"):
         name, buttons = st.columns((7, 3), vertical_alignment="center")
         name.markdown(f"**{escape(entry.title)}**  \n{escape(kind)}, {about}removed {ago(entry.removed)}{by}")

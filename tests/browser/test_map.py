@@ -200,7 +200,7 @@ def test_a_tap_shows_the_image_that_is_nearest(chromium, look):
     field.scroll_into_view_if_needed()
     box, place = field.bounding_box(), field.evaluate(AT_IMAGE_3)
     page.touchscreen.tap(box["x"] + place[0] + 3, box["y"] + place[1])
-    expect(page.locator(".card")).to_contain_text(re.compile(r"(row|held-out image) \d+"))
+    expect(page.locator(".card")).to_contain_text(re.compile(r"(row|test image) \d+"))
     page.wait_for_url(re.compile("near=\\d+"))
     context.close()
 
@@ -312,7 +312,7 @@ def test_a_resting_pointer_shows_the_image(page, look):
     page.mouse.move(box["x"] + place[0], box["y"] + place[1], steps=2)
     card = page.locator(".card")
     expect(card).to_be_visible()
-    expect(card).to_contain_text(re.compile(r"(row|held-out image) \d+"))
+    expect(card).to_contain_text(re.compile(r"(row|test image) \d+"))
     assert card.locator("img").evaluate("async i => { await i.decode(); return i.naturalWidth; }") == 8
     page.mouse.move(box["x"] + 2, box["y"] + 2)
     expect(card).to_be_hidden()

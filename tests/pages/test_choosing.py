@@ -123,7 +123,7 @@ def test_an_address_that_names_no_image_asks_nothing(open_page, filled_store, ne
 
 def test_a_held_out_image_has_nothing_to_forget(open_page, filled_store, study):
     at = open_page("explore", filled_store, near=str(len(study.labels)))
-    assert "held-out image" in words(at)
+    assert "That is a test image" in words(at)
     assert "does not exist" in words(open_page("explore", filled_store, near="99999999"))
 
 

@@ -27,7 +27,7 @@ def test_all_numbers_lists_what_was_measured(open_page, audited, show):
     table, shown = result.table(), at.dataframe[0].value
     judged = table[table["side"].notna()]
     off = judged[judged["side"] != 0]
-    assert f"**{len(off)} of {len(judged)}** numbers tell **Random" in at.markdown[0].value
+    assert f"{len(off)} of {len(judged)} numbers tell **Random" in at.markdown[0].value
     expected = {"all": len(table), "off": len(off), "others": table["on"].isin(["retain", "test"]).sum()}
     assert len(shown) == expected.get(show, len(shown)) and len(shown) > 0
     # What matters is on the first screen, narrow enough for it; the rest is a switch away.
@@ -84,6 +84,7 @@ def test_without_evidence_its_cost_is_said_before_it_is_collected(open_page, fil
     at = open_page("audit", filled_store, method="fine-tune", evidence=view)
     assert not at.error and not at.exception
     assert [b.label for b in at.button] == ["Collect this evidence"]
+    assert at.info[0].value.startswith("Here ") and "of an audit: " in at.info[0].value
     # Everything that the first tiers ask was made by the study; how long the measuring takes nobody knows yet.
     words = "All models are there already. How long measuring" if view in ("numbers", "kept") else "models to train and"
     assert any(words in m.value for m in at.markdown)

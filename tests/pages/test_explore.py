@@ -274,7 +274,7 @@ def test_scores_that_cost_nothing_are_ranked_at_once(explore, filled_store, stud
     assert sorted(shown["title"]) == sorted(titles(name for name in PROXIES if PROXIES[name].recorded))
     for said, r in zip(shown["correlation"], free["correlation"], strict=True):
         assert said.startswith(f"{r:.2f} (")
-    assert "retraining on held-out images and curvature of the loss" in words(at) and "(18 runs)" in words(at)
+    assert "retraining on validation images and curvature of the loss" in words(at) and "(18 runs)" in words(at)
     button(at, "Compare all scores").click().run()
     assert submitted == [ProxyTable(study=study.spec)] and at.title[0].value == "Runs"
 
@@ -329,7 +329,7 @@ def test_a_plan_is_cut_only_by_scores_that_are_there(open_page, filled_store, co
 
     before, after = open_page("plan", filled_store), open_page("plan", compared)
     assert len(offered(before)) == len(offered(after)) - 2 == 6
-    said = "Not computed yet: retraining on held-out images, curvature of the loss."
+    said = "Not computed yet: retraining on validation images, curvature of the loss."
     assert said in words(before) and said not in words(after)
 
 

@@ -197,7 +197,7 @@ def test_a_card_says_what_is_known_of_an_image(study):
     assert head["bytes"] == len(picture) < 500
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(picture.tobytes()))), study.pixels[5, 0])
     n = len(study.labels)
-    assert card.of_image(study, n + 3)[0]["lines"][0] == "held-out image 3"
+    assert card.of_image(study, n + 3)[0]["lines"][0] == "test image 3"
     for nothing in (None, -1, n + len(study.data.test.y), 2.0, "5", True, [5]):
         assert card.of_image(study, nothing) is None
 

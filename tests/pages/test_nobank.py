@@ -127,10 +127,10 @@ def test_want_of_validation_images_is_told(open_page, store, monkeypatch):
     )  # fmt: skip
     fulfil(store, study)
     said = words(open_page("explore", store.root))
-    assert "computes curvature of the loss:" in said and "held-out images" not in said
+    assert "computes curvature of the loss:" in said and "retraining on validation" not in said
     fulfil(store, ProxyTable(study=study))
     at = open_page("explore", store.root)
-    assert "Retraining on held-out images is left out: it needs validation images, and there are none." in words(at)
+    assert "Retraining on validation images is left out: it needs validation images, and there are none." in words(at)
     assert len(next(d.value for d in at.dataframe if "tow" in d.value)) == 5
 
 

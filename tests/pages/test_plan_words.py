@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pages.shared import plan_file, plan_words
+from pages.shared import plan_editor, plan_file, plan_words
 from unlearn_core.experiment.proposals import advice
 from unlearn_core.rum import Plan
 from unlearn_core.unlearning import FineTune, NegGradPlus, RandomLabel
@@ -70,3 +70,21 @@ def test_leaving_a_part_is_said_in_words_and_another_kind_of_part_says_nothing(s
     said = plan_words.against(Plan(low=NegGradPlus()), told)
     assert "leave the low part as it is" in said and "high" not in said
     assert plan_words.against(Plan(low=RandomLabel()), {"low": replace(found, alike=False)}) == ""
+
+
+def test_beside_a_learning_rate_stands_what_was_chosen_in_its_place(open_page, filled_store, study, monkeypatch):
+    at = open_page("plan", filled_store)
+    said = [c.value for c in at.caption if c.value.startswith("A study that tunes chooses the learning rate anew")]
+    own = study.spec.plans[0]
+    told = [study.best[u] for u in (own.medium, own.high)]
+    assert [s.split("**")[1] for s in said] == [f"{found.lr:g}" for found in told]
+    assert any(c.value.startswith("A study that tunes chooses its learning rates anew") for c in at.caption)
+    monkeypatch.setattr(plan_editor, "is_settled", lambda study: False)
+    # An algorithm that was never tuned here has no last time.
+    assert "Last time" not in plan_words.rate(study, FineTune(epochs=7)) and not plan_words.rate(study, Original())
+
+
+def test_learning_rates_that_were_searched_for_are_said_to_stay(open_page, filled_store):
+    at = open_page("plan", filled_store, rates="kept")
+    assert not any("chooses" in c.value and "learning rate" in c.value for c in at.caption)
+    assert sum(c.value.startswith("The learning rate stays as it is") for c in at.caption) == 2

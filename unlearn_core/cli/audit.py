@@ -23,7 +23,9 @@ def audit(
     method: Annotated[str | None, typer.Option(help="Method of the study: see compare.")] = None,
     tier: Annotated[
         int | None,
-        typer.Option(help="How deep: 0 instant, 1 seeds, 2 per-example, 3 distribution; without it one attack."),
+        typer.Option(
+            help="How deep: 0 one seed, 1 all numbers, 2 single images, 3 many models; without it one attack."
+        ),
     ] = None,
     attack: Annotated[str | None, typer.Option(help="Without --tier: one of list attacks that gives scores.")] = None,
     part: Annotated[str, typer.Option(help="Without --tier: all, or a third: low, medium, high.")] = "all",

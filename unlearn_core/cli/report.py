@@ -29,9 +29,9 @@ def report(
     from unlearn_core.params import BadValue
     from unlearn_core.store import StoreError
 
+    found = open_study(store, study)
     if out is None:
         raise BadValue("Say where the report is to be written: -o report.html.")
-    found = open_study(store, study)
     written = reports.write(found, audience, method)
     try:
         out.write_text(written, encoding="utf-8")

@@ -508,8 +508,8 @@ METRICS: dict[str, Metric] = {
         forgetting_rate,
         "Forgetting rate (after Zuo et al., our operational definition)",
         "closer_to_retrain",
-        "Share of the original accuracy on the forget images that is gone. A perfect method reads what a retrained "
-        "model reads.",
+        "Share of the original accuracy on the forget images that is gone, below 0 where it rose. A perfect method "
+        "reads what a retrained model reads.",
         "after Zuo et al. 2024, arXiv:2401.04385, our operational definition",
         0,
         remembers=-1,
@@ -535,8 +535,8 @@ METRICS: dict[str, Metric] = {
         membership_forgetting_rate,
         "Members turned non-members for an attack (forgetting rate)",
         "closer_to_retrain",
-        "Of the forget images that an attack called members, the share it no longer does. A perfect method reads what "
-        "a retrained model reads.",
+        "Of the forget images that an attack called members, the share it no longer does, below 0 where it calls more "
+        "so. A perfect method reads what a retrained model reads.",
         "Liu et al. 2020, arXiv:2003.10933",
         0,
         remembers=-1,

@@ -17,6 +17,7 @@ from unlearn_core.evaluation.seeds import ROUNDING
 from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.study import short_name
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED, best_first
+from unlearn_core.experiment.study_table import owners as owners_of
 from unlearn_core.experiment.tuning import settings as tried_for
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, settings
@@ -125,16 +126,8 @@ def plan_against_best_single(study: OpenStudy) -> list[Versus]:
 
 
 def owners(study: OpenStudy) -> dict[str, str]:
-    """Each control with its plan, in the study's order: the plan that it follows there. Names do not tell, for a name
-    that is taken is numbered, and a plan may be called as another's control is.
-    """
-    found, plan = {}, None
-    for name, kind in study.table.drop_duplicates("method")[["method", "kind"]].itertuples(index=False):
-        if kind == "plan":
-            plan = name
-        elif kind == "control" and plan is not None:
-            found[name] = plan
-    return found
+    """Each control with its plan, in the study's order."""
+    return owners_of(study.table)
 
 
 def plan_against_rivals(study: OpenStudy, plan: str) -> list[Versus]:

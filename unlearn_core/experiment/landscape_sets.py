@@ -31,7 +31,8 @@ MOST = 0.9  # of a class that a set may take
 # What is said of a set, as a table and a page call it.
 ATTRIBUTES = {
     "memorization": "mean memorization",
-    "entanglement": "entanglement, as a share of a random set's",
+    "entanglement": "entanglement as a share of a random set's (1 = like one, "
+    "near 0 = its images lie apart from the kept ones)",
     "size": "number of images",
     "classes": "classes, each counted by its share (the exponential of the entropy)",
     "class_share": "largest share of a class that is taken",

@@ -24,6 +24,21 @@ def group(name: str) -> str:
     return "all together" if name == "all" else third(name)
 
 
+# What an audit is asked about, beside the thirds.
+WHERE = {
+    "": "whole model",
+    "forget": "forgotten",
+    "retain": "kept",
+    "test": "test",
+    "shadows": "all images of the shadows",
+}
+
+
+def where(on: str) -> str:
+    """On which images a line of an audit was measured, below the head "Images"."""
+    return WHERE.get(on, third(on))
+
+
 def filled(study: OpenStudy) -> list[str]:
     """The thirds that hold images; of fewer than three images some hold none."""
     return [name for name, rows in study.parts.items() if len(rows)]

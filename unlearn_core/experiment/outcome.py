@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from unlearn_core.attacks.roc import needed
 from unlearn_core.evaluation import Estimate, over_seeds
 from unlearn_core.experiment.study_table import CEILING, RETRAINED, best_single
 from unlearn_core.store import Result, Store, StoreError
@@ -15,7 +16,8 @@ from unlearn_core.store import Result, Store, StoreError
 class Outcome:
     """The study's first plan, or the algorithm that came closest to retraining where it has none (`title`): group ToW
     and attack success at 1 % false alarms (TPR@1%FPR), means over seeds with 95 % intervals; and the same of what they
-    are held against, a second retrained model and the retrained one. A mean is None where it is not measurable.
+    are held against, a second retrained model and the retrained one. A mean is None where it is not measurable; of the
+    exposure `why_not` says why.
     """
 
     title: str
@@ -23,6 +25,13 @@ class Outcome:
     ceiling: Estimate
     exposure: Estimate
     target: Estimate
+
+    @property
+    def why_not(self) -> str:
+        """As a clause; empty where the exposure was measured."""
+        if self.exposure.mean is not None:
+            return ""
+        return f"it needs {needed(0.01):,} test images of the forgotten classes, and this study has fewer"
 
 
 def outcome(store: Store, study_key: str) -> Outcome | None:

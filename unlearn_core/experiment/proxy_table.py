@@ -98,7 +98,7 @@ def ready(study: OpenStudy) -> pd.DataFrame:
 
 
 def able(study: OpenStudy) -> list[str]:
-    """The proxies that the study's images allow: retraining on held-out images needs validation images."""
+    """The proxies that the study's images allow: retraining on validation images needs validation images."""
     return [name for name in PROXIES if name != "holdout_retraining" or len(study.data.validation.y)]
 
 

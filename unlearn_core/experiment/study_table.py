@@ -5,6 +5,8 @@ Its summary, lists of studies and the pages ask here, so that none of them names
 
 from __future__ import annotations
 
+from itertools import count
+
 import pandas as pd
 
 from unlearn_core.evaluation import METRICS, over_seeds, values_of
@@ -35,3 +37,35 @@ def best_single(table: pd.DataFrame) -> str | None:
     """The single algorithm with the best mean group ToW; None where the study has none."""
     singles = set(table.loc[table["kind"] == "single", "method"])
     return next((name for name in best_first(table, "group_tow") if name in singles), None)
+
+
+def owners(table: pd.DataFrame) -> dict[str, str]:
+    """Each control with its plan, in the study's order: the plan that it follows there. Names do not tell, for a name
+    that is taken is numbered, and a plan may be called as another's control is.
+    """
+    found, plan = {}, None
+    for name, kind in table.drop_duplicates("method")[["method", "kind"]].itertuples(index=False):
+        if kind == "plan":
+            plan = name
+        elif kind == "control" and plan is not None:
+            found[name] = plan
+    return found
+
+
+def told_apart(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with titles by which methods can be told apart where it has several plans: plans of one name are
+    numbered, and each control begins with the name of its plan, for all plans may have the same controls.
+    """
+    plans = list(table.loc[table["kind"] == "plan", "method"].unique())
+    if len(plans) < 2:
+        return table
+    given = dict(table.drop_duplicates("method")[["method", "title"]].itertuples(index=False))
+    own, titles = owners(table), {}
+    for method in sorted(given, key=lambda name: name in plans):  # plans make way for all others
+        if method not in own:
+            numbered = (given[method] if n == 1 else f"{given[method]} no {n}" for n in count(1))
+            titles[method] = next(title for title in numbered if title not in titles.values())
+    for control, plan in own.items():
+        is_shuffled = given[control] == f"{given[plan]}, shuffled"
+        titles[control] = titles[plan] + (", shuffled" if is_shuffled else f": {given[control]}")
+    return table.assign(title=table["method"].map(titles))

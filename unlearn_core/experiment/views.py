@@ -22,7 +22,7 @@ from unlearn_core.experiment.own_weights import about_original
 from unlearn_core.experiment.proxy_scores import is_ready, proxy_scores
 from unlearn_core.experiment.stages import Map, Run, dataset, embedding_sums, fulfil, outputs
 from unlearn_core.experiment.study import Study, searches
-from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED
+from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED, told_apart
 from unlearn_core.experiment.tuning import chosen
 from unlearn_core.forget import Known
 from unlearn_core.memorization import Memorization
@@ -211,8 +211,10 @@ class OpenStudy:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One line per method and seed with all measured numbers; `kind` is reference, single, plan or control."""
-        return self.result.table()
+        """One line per method and seed with all measured numbers; `kind` is reference, single, plan or control. Titles
+        tell all methods apart.
+        """
+        return told_apart(self.result.table())
 
     @lru_cache(maxsize=64)  # noqa: B019 - an open study lives as long as its cache
     def means(self, metric: str) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from unlearn_core.experiment import audit, measured_groups
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.bundle import recorded
 from unlearn_core.experiment.tiers import TIERS, deepest
-from unlearn_core.experiment.tiers.overview import verdict
+from unlearn_core.experiment.tiers.overview import BESIDE_A_STUDY, RULE, shown, tally, verdict
 from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import Picked
@@ -37,6 +37,8 @@ def sections(study: OpenStudy, audience: str, method: str) -> dict:
     found = deepest(study.store, subject_of_method(study, method))
     technical = audience == "technical"
     statements = words.statements(study, method)
+    if technical and found is not None:
+        statements = words.in_the_audit(statements, study, found.table())
     return {
         "technical": technical,
         "name": study.spec.name,
@@ -51,9 +53,9 @@ def sections(study: OpenStudy, audience: str, method: str) -> dict:
         "diverged": core.diverged(study).get(method, 0),
         "others": _others(study) if technical else None,
         "scores": _scores(study, method) if technical else None,
-        "audit": _audit(study, found),
+        "audit": _audit(study, method, found),
         "privacy": study.summary.get("privacy"),
-        "not_claimed": words.not_claimed(study, None if found is None else found.spec().tier),
+        "not_claimed": words.not_claimed(study, None if found is None else found.spec().tier, technical),
         "provenance": _provenance(study, method),
     }
 
@@ -263,17 +265,17 @@ def _scores(study: OpenStudy, method: str):
 # -- evidence and provenance -------------------------------------------------------------------------------------------
 
 
-def _audit(study: OpenStudy, found) -> dict:
+def _audit(study: OpenStudy, method: str, found) -> dict:
     """The deepest stored audit of the method, or None: its lines, and the evidence that nobody collected."""
     tier = -1 if found is None else found.spec().tier
     missing = [(t.name, t.question, t.models) for t in TIERS[tier + 1 :]]
     if found is None:
         return {"summary": None, "lines": [], "missing": missing}
-    table = found.table()
+    table, title = found.table(), _title(study, method)
     lines = [
         {
             "what": METRICS[line["metric"]].label + _by(line["by"]),
-            "on": measured_groups.third(line["on"]) if line["on"] in study.parts else line["on"] or "whole model",
+            "on": measured_groups.where(line["on"]),
             "cells": [_cell(line, kind) for kind in ("unlearned", "retrained", "original")],
             "difference": spread(line["gap"], line["gap_half_width"], signed=True),
             "says": verdict(line),
@@ -281,7 +283,8 @@ def _audit(study: OpenStudy, found) -> dict:
         for _, line in table.iterrows()
     ]
     about = {"tier": TIERS[tier].name, "key": found.key, "created": found.manifest()["created"]}
-    return {"summary": found.json("summary") | about, "lines": lines, "missing": missing}
+    said = {"tally": tally(title, table), "rule": RULE, "beside": BESIDE_A_STUDY, "closeness": words.closeness(table)}
+    return {"summary": found.json("summary") | about, "lines": lines, "missing": missing} | said
 
 
 def _by(attack: str) -> str:
@@ -289,7 +292,7 @@ def _by(attack: str) -> str:
 
 
 def _cell(line: pd.Series, kind: str) -> str:
-    value, low, high = (line[f"{kind}{end}"] for end in ("", "_low", "_high"))
+    value, low, high = shown(line, kind)
     return spread(value) if pd.isna(low) else f"{spread(value)} ({low:.2f} to {high:.2f})"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
 from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import filled, group, third
@@ -111,6 +113,33 @@ def _beside_attack(forgotten: Statement, study: OpenStudy, method: str) -> State
     says += f"finds that {found.finding}: see the third answer."
     by = {"Cannot be told": "Cannot be told by accuracy", "Like retraining": "Like retraining, in accuracy"}
     return replace(forgotten, verdict=by.get(forgotten.verdict, forgotten.verdict), says=says)
+
+
+def in_the_audit(said: Sequence[Statement], study: OpenStudy, table: pd.DataFrame) -> list[Statement]:
+    """The statements, with what an audit of the same method (its overview) calls different where accuracy leaves it
+    open: the audit asks less of a number, and without a word the two would contradict each other.
+    """
+    forgotten, *rest = said
+    lines = table[(table["metric"] == "forget_accuracy") & table["side"].isin([1, -1])].set_index("on")["says"]
+    read = zip(filled(study), forgotten.readings[1:], strict=True)
+    each = [f"the {third(p)} {_is(lines[p])}" for p, reading in read if not reading.side and p in lines.index]
+    if each:
+        told = f"{forgotten.says} The audit below asks less of the same accuracy and finds that {listed(each)}."
+        forgotten = replace(forgotten, says=told)
+    return [forgotten, *rest]
+
+
+def _is(says: str) -> str:
+    """What an audit says of a number, as the end of a sentence."""
+    return says if says.startswith("remembers") else f"is {says}"
+
+
+def closeness(table: pd.DataFrame) -> str:
+    """What an audit (its overview) reads for closeness to retraining, in a sentence; empty where it has none."""
+    names = {"group_tow": "group ToW", "tow": "ToW"}
+    lines = table.drop_duplicates("metric").set_index("metric")["unlearned"].dropna()
+    read = listed([f"{name} {spread(lines[metric])}" for metric, name in names.items() if metric in lines.index])
+    return read and f"The audit below reads {read}, as it compares with a second retrained model; see there."
 
 
 def _open(readings: Sequence[Reading]) -> str:
@@ -260,8 +289,9 @@ def _attack_reading(found: audit.Verdict) -> Reading:
 # -- what is not claimed -----------------------------------------------------------------------------------------------
 
 
-def not_claimed(study: OpenStudy, tier: int | None) -> list[str]:
-    """What must not be read into the numbers, a sentence or two each; `tier` is how deep an audit went, if any did."""
+def not_claimed(study: OpenStudy, tier: int | None, technical: bool = True) -> list[str]:
+    """What must not be read into the numbers, a sentence or two each; `tier` is how deep an audit went, if any did, and
+    only the `technical` report shows it."""
     spec, seeds = study.spec, study.spec.seeds
     said = [
         "No certificate. These are measurements on trained models; none of them proves that nothing is left.",
@@ -283,9 +313,10 @@ def not_claimed(study: OpenStudy, tier: int | None) -> list[str]:
     if seeds < 3:
         said.append("Fewer than three seeds: intervals are too wide, or missing, for a verdict worth having.")
     said.append("Several numbers are judged and none is corrected for that; they are correlated, so do not count them.")
+    where = "in the audit above" if technical else "in the technical report"
     said.append(
         "The attacker asks one model for its answers. One who holds the model from before as well, or its weights, can "
-        "find more" + ("." if tier is None or tier < 1 else "; what was asked of that stands in the audit below.")
+        "find more" + ("." if tier is None or tier < 1 else f"; what was asked of that stands {where}.")
     )
     said.append(
         "Only the model was treated. The images themselves, copies and near copies among the kept ones, and other "

@@ -123,7 +123,7 @@ def label(study: OpenStudy, chosen: np.ndarray) -> str:
     """What the map shows, for those who cannot see it."""
     return (
         f"Map of {len(study.labels):,} training images, of which {len(chosen):,} are to be forgotten, and "
-        f"{len(study.data.test.y):,} held-out test images. {title(study, chosen)}."
+        f"{len(study.data.test.y):,} test images. {title(study, chosen)}."
     )
 
 

@@ -60,7 +60,7 @@ def points(
     place: str = "",
     dark: bool = False,
 ) -> bytes:
-    """The map as bytes, 8 a point (10 with more than 256 classes): training images first, then held-out ones.
+    """The map as bytes, 8 a point (10 with more than 256 classes): training images first, then test images.
 
     xy (N, 2) int16; labels and guessed (N,) class numbers; scores (n,) of the training images, called `score`; sure
     (N,) confidence in the label, 0 to 1; `id` tells one study's points from another's; `place` is what the map is

@@ -15,7 +15,7 @@ SIDE = 128
 
 
 def of_image(study: OpenStudy, image: object) -> tuple[dict, np.ndarray] | None:
-    """(head, picture as bytes) of one point of the map: training images count first, then held-out ones. None where it
+    """(head, picture as bytes) of one point of the map: training images count first, then test images. None where it
     names no image; what the browser sent is not trusted.
     """
     n, held_out = len(study.labels), study.data.test
@@ -29,7 +29,7 @@ def of_image(study: OpenStudy, image: object) -> tuple[dict, np.ndarray] | None:
     else:
         at = image - n
         pixels, label, logits = held_out.x[at].numpy(), int(held_out.y[at]), guess["test"][at]
-        lines = [f"held-out image {at:,}", f"class {study.classes[label]}"]
+        lines = [f"test image {at:,}", f"class {study.classes[label]}"]
     said = int(np.argmax(logits))
     lines.append("the original is right" if said == label else f"the original says {study.classes[said]}")
     kind, data, smooth = _picture(pixels)

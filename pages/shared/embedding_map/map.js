@@ -190,7 +190,7 @@ class Shown {
     const items = [
       item("✕", only && roles.forget, `to forget (${this.news.forget.toLocaleString("en")})`),
       item("●", only && roles.retain, `stays (${(this.points.train - this.news.forget).toLocaleString("en")})`),
-      item("○", only && roles["held-out"], `held-out (${(this.points.all - this.points.train).toLocaleString("en")})`),
+      item("○", only && roles["held-out"], `test images (${(this.points.all - this.points.train).toLocaleString("en")})`),
     ];
     if (this.by === "correct") {
       items.push(item("", roles.retain, "original is right", "swatch"), item("", wrong, "original is wrong", "swatch"));

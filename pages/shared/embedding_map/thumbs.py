@@ -16,7 +16,7 @@ ACROSS = 20  # tiles in a row of the picture
 
 def of_images(study: OpenStudy, wanted: object) -> tuple[dict, np.ndarray] | None:
     """(head, one picture as bytes) with a tile for each of these points of the map, in their order, row by row:
-    training images count first, then held-out ones. None where they name no images; what the browser sent is not
+    training images count first, then test images. None where they name no images; what the browser sent is not
     trusted.
     """
     n, held_out = len(study.labels), study.data.test

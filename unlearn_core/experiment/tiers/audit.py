@@ -30,7 +30,9 @@ NO_LINES = pd.DataFrame(columns=["metric", "on", "by", "kind", "seed", "value", 
 
 @dataclass(frozen=True)
 class Tier:
-    """How deep an audit goes: its name, the question it answers, and the models that it asks."""
+    """How deep an audit goes: its name, by which the Audit page has it too, the question it answers, and the models
+    that it asks.
+    """
 
     name: str
     question: str
@@ -38,12 +40,14 @@ class Tier:
 
 
 TIERS = (
-    Tier("instant", "What do one unlearned and one retrained model say?", "one of each kind"),
-    Tier("seeds", "Does it hold over seeds, and what is left inside the models?", "one of each kind for every seed"),
+    Tier("one seed", "What do one unlearned and one retrained model say?", "one of each kind"),
     Tier(
-        "per-example", "What do single images give away to an attacker with shadow models?", "shadow models in thirds"
+        "all numbers", "Does it hold over seeds, and what is left inside the models?", "one of each kind for every seed"
     ),
-    Tier("distribution", "Can many unlearned models be told from many retrained ones?", "many of each kind"),
+    Tier(
+        "single images", "What do single images give away to an attacker with shadow models?", "shadow models in thirds"
+    ),
+    Tier("many models", "Can many unlearned models be told from many retrained ones?", "many of each kind"),
 )
 
 
@@ -53,7 +57,7 @@ class Audit(Spec):
 
     name: str = param("Audit", help="what the audit is called")
     subject: Subject = param(help="what is audited")
-    tier: int = param(1, 0, len(TIERS) - 1, help="how deep: 0 instant, 1 seeds, 2 per-example, 3 distribution")
+    tier: int = param(1, 0, len(TIERS) - 1, help="how deep: 0 one seed, 1 all numbers, 2 single images, 3 many models")
     seeds: int = param(5, 2, 100, help="models of each kind, from tier 1 on")
     shadows: int = param(48, FEWEST, 3000, help="shadow models of tier 2, a multiple of three")
     deletions: int = param(100, 1, 10_000, help="images of tier 2 that are deleted each by itself")

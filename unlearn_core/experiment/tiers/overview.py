@@ -19,6 +19,25 @@ BLOCKS = "blocks of three shadows"
 # Two retrained models lie as far apart in these as any two, or they read high where nothing is forgotten, or depend on
 # how many models were made side by side.
 DIAGNOSTICS = ("speedup", "weight_distance", "relative_weight_distance", "epistemic_efficacy")
+# Why these numbers are not quite those of a study's own table, wherever the two stand beside each other.
+BESIDE_A_STUDY = (
+    "Where an audit compares two models it is always with a second retrained one of another seed, so its numbers "
+    "differ a little from those of Compare, which compares within a seed."
+)
+RULE = (
+    "A number is called different where the whole interval of its difference to retraining misses 0 and the "
+    "difference exceeds the noise floor: the most that one retrained model may differ from another."
+)
+# Metrics that no model can read above 1, and of these the ones that may fall below 0: an interval over few seeds is as
+# wide on both sides and knows nothing of that.
+AT_MOST_ONE = (
+    "forget_accuracy", "retain_accuracy", "test_accuracy", "group_tow", "tow", "tow_mia", "agreement", "mia_efficacy",
+    "auc", "tpr_at_1_fpr", "tpr_at_01_fpr", "tpr_at_10_fpr", "simple_mia", "rmia_auc", "u_lira_auc",
+    "u_lira_privacy_auc", "u_lira_efficacy_auc", "u_lira_privacy_tpr", "u_lira_efficacy_tpr", "retain_leakage",
+    "inversion_label_accuracy", "inversion_retrieval", "told_apart", "linear_cka", "linear_probe_accuracy",
+    "calibration_error", "forgetting_rate", "membership_forgetting_rate",
+)  # fmt: skip
+BELOW_ZERO = ("forgetting_rate", "membership_forgetting_rate")
 
 
 def overview(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -173,4 +192,44 @@ def verdict(line: pd.Series) -> str:
     if pd.isna(line["side"]):
         return f"{line['says']}: {line['why']}" if line["why"] else line["says"]
     blind = line["side"] == 0 and not pd.isna(line["has_power"]) and not line["has_power"]
-    return f"{line['says']}, as the original is" if blind else line["says"]
+    return f"{line['says']}, nor is the original" if blind else line["says"]
+
+
+def shown(line: pd.Series, kind: str) -> tuple[float, float, float]:
+    """What a kind of model reads in a line of the overview, and the ends of its interval as far as they are possible:
+    no share lies below 0 or above 1.
+    """
+    value, low, high = (line[f"{kind}{end}"] for end in ("", "_low", "_high"))
+    if pd.isna(low) or line["metric"] not in AT_MOST_ONE:
+        return value, low, high
+    return value, low if line["metric"] in BELOW_ZERO else max(low, 0.0), min(high, 1.0)
+
+
+def tally(title: str, table: pd.DataFrame) -> str:
+    """How many numbers of an overview tell a method from retraining, and in which way; the same wherever it is said."""
+    judged = table[table["side"].notna()]
+    off = judged[judged["side"] != 0]
+    if off.empty:
+        return f"None of {len(judged)} numbers tells {title} from retraining beyond the noise of the seeds."
+    said = ", ".join(f"{count} {_way(says, count)}" for says, count in off["says"].value_counts().items())
+    one = len(off) == 1
+    return (
+        f"{len(off)} of {len(judged)} numbers {'tells' if one else 'tell'} {title} from retraining: {said}. By chance "
+        f"alone it would be at most about {round(0.05 * len(judged))}. Many of them measure nearly the same, so count "
+        "kinds, not numbers."
+    )
+
+
+NO_SIDE = "where no side means remembering"
+
+
+def _way(says: str, count: int) -> str:
+    several, one = {
+        "remembers more than retraining": ("say that it remembers more", "says that it remembers more"),
+        "over-unlearned": ("say that it is over-unlearned", "says that it is over-unlearned"),
+        "worse than retraining": ("are worse", "is worse"),
+        "better than retraining": ("are better", "is better"),
+        "above retraining": (f"lie above it, {NO_SIDE}", f"lies above it, {NO_SIDE}"),
+        "below retraining": (f"lie below it, {NO_SIDE}", f"lies below it, {NO_SIDE}"),
+    }[says]
+    return one if count == 1 else several
