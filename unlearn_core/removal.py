@@ -131,7 +131,7 @@ def plan(store: Store, study_key: str) -> Leaving:
         bytes=sum(size[place] for place in going),
         shared_bytes=sum(size[place] for place in needed),
         needed_by=tuple(dict.fromkeys(needed.values())),
-        work=tuple(_name(store.root / place) for place in needed if place.split("/")[1] in WORK),
+        work=tuple(_name(store.root / place) for place in needed if kind_of(place.split("/")[1]).removing == HOLDS),
     )
 
 
