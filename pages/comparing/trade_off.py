@@ -49,13 +49,40 @@ def chart(study, points: pd.DataFrame, picked: list[str], by: str) -> None:
         alt=f"{title}. " + "; ".join(place(p) for p in points.itertuples()),
     )
     st.markdown(in_words(points, picked))
+    with st.expander("Every mark by name"):
+        st.dataframe(
+            marks(points),
+            column_config={
+                "Method": st.column_config.TextColumn(width=260),
+                "Beaten by": st.column_config.TextColumn(width=260),
+            },
+            hide_index=True,
+            height="content",
+        )
     if out.any():
         st.caption(f"Too far out to be drawn: {'; '.join(escape(place(p)) for p in points[out].itertuples())}.")
     st.caption(
         "Right is more accurate, down is closer to retraining; “Retrained again” is as close as another seed comes. "
         f"Larger marks took longer. Bars: 95 % intervals over {study.spec.seeds} seeds. The line joins the methods "
-        "that no other beats at both in the mean. Grey ones lie behind it by no more than the spread of seeds, so they "
+        "that no other beats at both in the mean; these are named, and the methods picked above, for more names than "
+        "that would cover marks. Grey ones lie behind it by no more than the spread of seeds, so they "
         "are not called worse."
+    )
+
+
+def marks(points: pd.DataFrame) -> pd.DataFrame:
+    """Every mark with its place, from left to right."""
+    lines = points.dropna(subset=["x", "y"]).sort_values("x", kind="stable")
+    return pd.DataFrame(
+        [
+            {
+                "Method": p.title,
+                "Test accuracy": numbers.spread(p.x, p.x_half, signed=True),
+                "Gap": numbers.spread(p.y, p.y_half),
+                "Beaten by": p.beaten_by or "",
+            }
+            for p in lines.itertuples()
+        ]
     )
 
 

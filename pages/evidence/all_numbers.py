@@ -8,7 +8,7 @@ import streamlit as st
 from pages.evidence import offer
 from pages.shared import address, downloads, numbers, theme
 from pages.shared.comparison_words import title_of
-from pages.shared.text import escape
+from pages.shared.text import WRAPPED, escape
 from unlearn_core.attacks import ATTACKS
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment.measured_groups import WHERE, where
@@ -124,5 +124,6 @@ def _table(table: pd.DataFrame, more: bool) -> None:
             "floor": st.column_config.TextColumn("Noise floor", help="The most that two retrained models may differ."),
         },
         hide_index=True,
+        row_height=WRAPPED,
         height="content" if len(frame) <= 24 else 640,
     )

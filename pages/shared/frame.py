@@ -19,13 +19,16 @@ from unlearn_core.experiment.views import Listed
 __all__ = ["empty_state", "escape", "page", "run", "sidebar"]
 _inside = ContextVar("inside the frame", default=False)
 # Streamlit leaves 96 pixels free above a page, which a screen of 720 cannot spare; and on the light blue that can be
-# read on a dark ground white letters cannot.
+# read on a dark ground white letters cannot. Names of sets and jobs in the sidebar take the lines that they need.
 STYLE = """<style>
 [data-testid=stMainBlockContainer] {padding-top: 2.75rem}
 [data-testid=stBottomBlockContainer] {padding-top: 0.5rem; padding-bottom: 1rem}
 [data-testid=stImage] img {border-radius: 0}
 button[kind=primary] {background: #0072B2; border-color: #0072B2}
 [data-testid=stMultiSelect] :is([data-tag], [data-baseweb=tag]) {background: #0072B2}
+[data-testid=stSidebarUserContent] [data-testid=stPageLink] :is(a, a *) {
+  height: auto; white-space: normal; overflow: visible; overflow-wrap: anywhere
+}
 </style>"""
 
 

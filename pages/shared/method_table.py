@@ -8,7 +8,7 @@ import streamlit as st
 from pages.shared import downloads, numbers, theme
 from pages.shared.comparison_words import TWO_TESTS
 from pages.shared.folds import fold
-from pages.shared.text import escape
+from pages.shared.text import WRAPPED, escape
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.views import NO_RATIO
 
@@ -118,12 +118,16 @@ def _learning_rates(study) -> None:
             rates[["title", "lr", "edge", "settings"]],
             column_config={
                 "title": "Algorithm",
-                "settings": st.column_config.TextColumn("As given", help="Its settings before a rate was chosen."),
+                "settings": st.column_config.TextColumn(
+                    "As given", help="Its settings before a rate was chosen.", width=390
+                ),
                 "lr": st.column_config.NumberColumn("Learning rate", format="%g"),
                 "edge": st.column_config.CheckboxColumn("Lowest or highest tried"),
             },
             hide_index=True,
             width="content",
+            row_height=WRAPPED,
+            height="content",
         )
         if edge := [escape(t) for t in rates[rates["edge"]]["name"]]:
             st.markdown(f"At the end of what was tried, so a better one may lie beyond: {', '.join(edge)}.")

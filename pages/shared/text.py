@@ -6,6 +6,8 @@ import time
 
 from unlearn_core.words import duration, hundredths
 
+WRAPPED = 66  # pixels of a line of a table from which on Streamlit wraps what is too long for its cell
+
 
 def escape(text: str) -> str:
     """A name from data as plain text where Markdown is read."""
@@ -32,4 +34,4 @@ def images(count: int) -> str:
     return f"{count:,} image{'' if count == 1 else 's'}"
 
 
-__all__ = ["ago", "cut", "duration", "escape", "hundredths", "images"]
+__all__ = ["WRAPPED", "ago", "cut", "duration", "escape", "hundredths", "images"]

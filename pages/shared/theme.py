@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable
 from functools import lru_cache, wraps
 
@@ -19,6 +20,10 @@ CLASSES = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 SEQUENTIAL = "Cividis"
+# Tools that stand over the end of a title and do what dragging and a double click do.
+TOOLS = ("zoom", "pan", "zoomIn", "zoomOut", "autoScale")
+LONGEST = 108  # letters of a title in one line: what is right of them is for the tools
+LINE = 20  # pixels of a further line
 
 
 def model_colour(role: str) -> str:
@@ -60,19 +65,21 @@ def is_dark() -> bool:
 
 
 def figure(title: str, x: str, y: str, height: int = 360) -> go.Figure:
-    """An empty chart titled by its conclusion, with axis titles."""
+    """An empty chart titled by its conclusion (in as many lines as it needs), with axis titles."""
+    lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, LONGEST, break_long_words=False)]
+    more = LINE * max(0, len(lines) - 1)
     ink, grid = ("#FAFAFA", "#3A3F4B") if is_dark() else ("#101014", "#E3E5E9")
     # Given at once: the same through update_layout takes five times as long.
     return go.Figure(
         layout={
-            "title": {"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left"},
-            "height": height,
-            "margin": {"l": 56, "r": 16, "t": 48, "b": 48},
+            "title": {"text": "<br>".join(lines), "font": {"size": 15}, "x": 0, "xanchor": "left"},
+            "height": height + more,
+            "margin": {"l": 56, "r": 16, "t": 48 + more, "b": 48},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"color": ink, "size": 13},
             "legend": {"orientation": "h", "y": -0.22, "x": 0},
-            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#8A8F98"},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#8A8F98", "remove": list(TOOLS)},
             "xaxis": {"title": x, "gridcolor": grid, "zeroline": False},
             "yaxis": {"title": y, "gridcolor": grid, "zeroline": False},
         }

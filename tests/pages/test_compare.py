@@ -244,6 +244,9 @@ def test_a_trade_off_names_those_picked_and_those_ahead_and_draws_all(compare, f
     drawn = sum(len(t["x"]) for t in spec["data"] if "markers" in t["mode"])
     assert drawn == len(found) - int((core.far_out(found["x"]) & (found["kind"] != "reference")).sum())
     assert ("beats it at both" in at.markdown[-2].value) == (found["verdict"][["rum", "fine-tune"]] == "front").any()
+    # Few marks have their names beside them; the table has them all.
+    marks = next(d.value for d in at.dataframe if list(d.value.columns)[:1] == ["Method"])
+    assert sorted(marks["Method"]) == sorted(study.means("tow")["title"])
 
 
 def test_a_trade_off_that_cannot_be_measured_says_what_is_missing(compare, filled_store):

@@ -1,0 +1,28 @@
+"""Titles of charts: in lines that leave room for the tools, which are few, and with room below for further lines."""
+
+import pytest
+
+from pages.shared import theme
+
+SAID = "RUM is closer to retraining than 2 of its 6 rivals and further from it than 1, beyond the spread of seeds"
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch):
+    monkeypatch.setattr(theme, "is_dark", lambda: False)
+
+
+def test_a_long_title_takes_further_lines_and_makes_room_for_them():
+    short, long = (theme.figure(title, "x", "y").layout for title in (SAID, f"{SAID}. {SAID}"))
+    assert short.title.text == SAID and theme.figure("", "x", "y").layout.title.text == ""
+    lines = long.title.text.split("<br>")
+    assert len(lines) == 2 and max(map(len, lines)) <= theme.LONGEST and " ".join(lines) == f"{SAID}. {SAID}"
+    assert long.height - short.height == long.margin.t - short.margin.t == theme.LINE
+
+
+def test_lines_that_a_title_has_stay():
+    assert theme.figure("One<br>two", "x", "y").layout.title.text == "One<br>two"
+
+
+def test_what_dragging_does_needs_no_tool():
+    assert set(theme.figure("A", "x", "y").layout.modebar.remove) == set(theme.TOOLS)
