@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from unlearn_core.experiment import OpenStudy, Study, fulfil, stages
-from unlearn_core.experiment.stages import MAKERS
+from unlearn_core.experiment import OpenStudy, Study, fulfil, trained_models, unlearned_models
+from unlearn_core.experiment.door import MAKERS
 from unlearn_core.experiment.tiers import Audit, PerExample, Subject, distribution
 from unlearn_core.experiment.tiers.cost import Cost, cost
 from unlearn_core.experiment.tiers.instant import Instant, Relearned
@@ -75,9 +75,11 @@ def _happen(store: Store, study: Study) -> Story:
         return call
 
     with pytest.MonkeyPatch.context() as patch:
-        train, unlearn = stages.train_members, stages.unlearn_many
-        patch.setattr(stages, "train_members", counted("trainings", train, lambda *args: len(args[2])))
-        patch.setattr(stages, "unlearn_many", counted("runs", unlearn, lambda unlearners, *_: len(unlearners)))
+        train, unlearn = trained_models.train_members, unlearned_models.unlearn_many
+        patch.setattr(trained_models, "train_members", counted("trainings", train, lambda *args: len(args[2])))
+        patch.setattr(
+            unlearned_models, "unlearn_many", counted("runs", unlearn, lambda unlearners, *_: len(unlearners))
+        )
         for kind in (Instant, Relearned, PerExample, Inversion):
             patch.setitem(MAKERS, kind, counted(kind.__name__, MAKERS[kind], lambda *_: 1))
         patch.setattr(distribution, "SPLITTINGS", 10)  # a quarter of the time

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from unlearn_core import engines
 from unlearn_core.data import Data, Dataset, Images, load
-from unlearn_core.experiment import Study, fulfil, spread, stages
+from unlearn_core.experiment import Study, embedded_images, fulfil, spread
 from unlearn_core.forget import ByMemorization
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store
@@ -185,6 +185,8 @@ def unbanked_store(tmp_path_factory, unbanked_study):
     """The folder of a store in which only `unbanked_study` is finished; its map is no UMAP. Copy it before writing."""
     root = once_for_all(tmp_path_factory) / "unbanked"
     with FileLock(f"{root}.lock"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())  # seconds, and tested elsewhere
+        patch.setattr(
+            embedded_images.projection, "umap", lambda x, *_: x[:, :2].copy()
+        )  # seconds, and tested elsewhere
         fulfil(Store(root), unbanked_study)
     return root

@@ -34,7 +34,7 @@ from unlearn_core import data as datasets
 from unlearn_core import jobs
 from unlearn_core.cli.options import read_spec
 from unlearn_core.data import Data, decode
-from unlearn_core.experiment import Study, fulfil, stages
+from unlearn_core.experiment import Study, embedded_images, fulfil
 from unlearn_core.experiment.bundle import export, import_bundle
 from unlearn_core.experiment.own_weights import keep
 from unlearn_core.forget import AtRandom
@@ -166,11 +166,11 @@ def members_of(root: Path) -> dict[str, bytes]:
     training = Training(data=Data(name="mine"), model="mlp", width=4, epochs=1, batch=32)
     few = {"models": 0, "seeds": 2, "tuning_seeds": 0, "plans": (), "controls": False}
     study = Study(training=training, forget=AtRandom(size=5), unlearners=(FineTune(epochs=1),), **few)
-    honest, stages.projection.umap = stages.projection.umap, lambda x, *_: x[:, :2].copy()
+    honest, embedded_images.projection.umap = embedded_images.projection.umap, lambda x, *_: x[:, :2].copy()
     try:
         fulfil(store, study)
     finally:
-        stages.projection.umap = honest
+        embedded_images.projection.umap = honest
     export(store, key(study), root / "study.zip")
     with zipfile.ZipFile(root / "study.zip") as archive:
         return {info.filename: archive.read(info) for info in archive.infolist()}

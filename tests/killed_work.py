@@ -20,7 +20,7 @@ import scipy.stats  # noqa: F401 - this and the next two once for all processes,
 import sklearn.datasets  # noqa: F401
 import torch._dynamo  # noqa: F401
 
-from unlearn_core.experiment import fulfil, stages
+from unlearn_core.experiment import embedded_images, fulfil
 from unlearn_core.params import build
 from unlearn_core.progress import silent
 from unlearn_core.store import Store
@@ -79,7 +79,7 @@ def attempt(spec, root, tell):
 
 
 def main(root, how, text):
-    stages.projection.umap = lambda x, *_: x[:, :2].copy()  # seconds, and tested elsewhere
+    embedded_images.projection.umap = lambda x, *_: x[:, :2].copy()  # seconds, and tested elsewhere
     spec, plan = build(json.loads(text)), {"results": after_results, "workers": among_workers}[how]
     attempt(spec, f"{root}/undisturbed", undisturbed)
     for number in count():

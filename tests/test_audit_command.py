@@ -12,9 +12,9 @@ from unlearn_core.cli import app
 from unlearn_core.cli.audit import COLUMNS
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy, fulfil
-from unlearn_core.experiment.stages import Run
 from unlearn_core.experiment.tiers import Audit
 from unlearn_core.experiment.tiers.subject import subject_of_method, subject_of_run
+from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.params import key
 from unlearn_core.store import Store
 from unlearn_core.unlearning import Original

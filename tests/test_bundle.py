@@ -29,11 +29,12 @@ from unlearn_core.experiment import (
     Stream,
     Study,
     again,
+    door,
+    embedded_images,
     forget_sets,
     fulfil,
     layers,
     shared_map,
-    stages,
     studies,
 )
 from unlearn_core.experiment.audit import judge
@@ -73,7 +74,7 @@ def source(tmp_path_factory):
     training = Training(epochs=1, data=Data(train=200, test=50))
     study = Study(training=training, forget=AtRandom(size=9), unlearners=(FineTune(epochs=1),), **SMALL)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())
+        patch.setattr(embedded_images.projection, "umap", lambda x, *_: x[:, :2].copy())
         fulfil(store, study)
     return store, key(study)
 
@@ -151,7 +152,7 @@ def test_what_comes_out_is_what_went_in_and_nothing_is_computed(filled, store, t
         original = there.root / "results" / place.parent.name / place.name
         for file in original.iterdir():
             assert digest_of(file) == digest_of(place / file.name)
-    monkeypatch.setattr(stages, "MAKERS", {})  # asking for anything that is missing is an error now
+    monkeypatch.setattr(door, "MAKERS", {})  # asking for anything that is missing is an error now
     before, after = OpenStudy.open(there, study_key), OpenStudy.open(store, study_key)
     assert everything(after).equals(everything(before))
     assert judge(after, "rum", "lira_online_pooled").apart == judge(before, "rum", "lira_online_pooled").apart
@@ -372,7 +373,7 @@ def test_without_a_bank_and_with_ones_own_images(store, tmp_path, monkeypatch, t
         folder = tmp_path / "images" / tiny.classes[int(y)]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(x[0].numpy()).save(folder / f"{i:03}.png")
-    monkeypatch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())
+    monkeypatch.setattr(embedded_images.projection, "umap", lambda x, *_: x[:, :2].copy())
     add(tmp_path / "images", "mine", store.root / "data")
     training = Training(model="mlp", width=16, epochs=2, lr=0.2, batch=32, data=Data(name="mine"))
     study = Study(training=training, forget=AtRandom(size=9), unlearners=(FineTune(epochs=1),), **SMALL)
@@ -611,7 +612,7 @@ def test_a_kind_that_is_no_part_of_a_study(members, refused):
 
 
 def test_a_result_of_another_study(source, members, refused, tmp_path, monkeypatch):
-    monkeypatch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())
+    monkeypatch.setattr(embedded_images.projection, "umap", lambda x, *_: x[:, :2].copy())
     other = fulfil(Store(tmp_path / "x"), Map(training=Training(epochs=2, data=Data(train=200, test=50))))
     folder = f"results/Map/{other.key}"
     there = members | {f"{folder}/{p.name}": p.read_bytes() for p in other.folder.iterdir()}

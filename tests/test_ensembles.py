@@ -19,9 +19,9 @@ from unlearn_core.engines import machine
 from unlearn_core.ensembles import Bank, BankSums, balanced_subsets, deal, member_seed, train_members
 from unlearn_core.ensembles import sums as sums_module
 from unlearn_core.ensembles.stacked import train_stacked
-from unlearn_core.experiment import BankPart, fulfil, spread, stages
+from unlearn_core.experiment import BankPart, fulfil, spread, trained_models
 from unlearn_core.experiment import bank as banks
-from unlearn_core.experiment.stages import train_all
+from unlearn_core.experiment.trained_models import train_all
 from unlearn_core.memorization import stability
 from unlearn_core.models import new_model
 from unlearn_core.params import BadValue, key
@@ -152,8 +152,8 @@ def test_trainings_that_differ_in_their_learning_rate_go_together(store, monkeyp
         calls.append((list(seeds), list(rates)))
         return train_members(shared, images, rows, seeds, tell, rates)
 
-    monkeypatch.setattr(stages, "train_members", counted)
-    found = stages.train_all(store, asked[::-1])
+    monkeypatch.setattr(trained_models, "train_members", counted)
+    found = trained_models.train_all(store, asked[::-1])
     assert calls == [([1, 0, 1, 0], [0.1, 0.1, 10.0, 10.0])]
     assert [r.spec() for r in found] == asked[::-1]
     for spec, result in zip(asked[::-1], found, strict=True):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from unlearn_core.cli import app
 from unlearn_core.experiment import EqualRetention, OpenStudy, fulfil
 from unlearn_core.experiment.equal_retention import finished, means
-from unlearn_core.experiment.stages import load_model
+from unlearn_core.experiment.trained_models import load_model
 from unlearn_core.params import BadValue, key
 from unlearn_core.store import Store
 from unlearn_core.training import predict

@@ -10,7 +10,7 @@ import pytest
 from unlearn_core import jobs
 from unlearn_core.data import Data
 from unlearn_core.experiment import fulfil
-from unlearn_core.experiment.stages import refuse
+from unlearn_core.experiment.unlearned_models import refuse
 from unlearn_core.params import BadValue, key
 from unlearn_core.store import StoreError, find_fault
 from unlearn_core.training import Training

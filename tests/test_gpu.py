@@ -24,8 +24,9 @@ from unlearn_core.experiment import (
     Study,
     fulfil,
 )
-from unlearn_core.experiment.stages import dataset, fulfil_together
+from unlearn_core.experiment.door import fulfil_together
 from unlearn_core.experiment.tiers.subject import subject_of_method
+from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.experiment.try_everything import TryEverything
 from unlearn_core.forget import AtRandom, Picked
 from unlearn_core.rows import pack

@@ -6,7 +6,7 @@ import pytest
 
 import unlearn_core.experiment  # noqa: F401 - brings every kind
 from unlearn_core.experiment import Study
-from unlearn_core.experiment.stages import MAKERS
+from unlearn_core.experiment.door import MAKERS
 from unlearn_core.forget import ForgetSet
 from unlearn_core.kinds import CARRIED, GOES, HOLDS, KINDS, NOTHING, STAYS, STUDY, TRAINING, Kind, Place, kind_of
 from unlearn_core.params import SPECS, Spec, param, params, spec

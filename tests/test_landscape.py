@@ -29,7 +29,7 @@ from unlearn_core.experiment.landscape_sets import (
     draw,
     facts_of,
 )
-from unlearn_core.experiment.stages import Run
+from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Cancelled
 from unlearn_core.rows import pack

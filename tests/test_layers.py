@@ -8,7 +8,7 @@ import torch
 
 from unlearn_core.data import Images
 from unlearn_core.experiment import LayerCka, OpenStudy, fulfil, layers
-from unlearn_core.experiment.stages import load_model
+from unlearn_core.experiment.trained_models import load_model
 from unlearn_core.models import new_model
 from unlearn_core.store import Store
 from unlearn_core.training import predict

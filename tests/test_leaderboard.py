@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from unlearn_core.data import Data
+from unlearn_core.experiment import embedded_images, unlearned_models
 from unlearn_core.experiment import leaderboard as board
-from unlearn_core.experiment import stages
 from unlearn_core.experiment.attributes import known
 from unlearn_core.experiment.measures import Validation
 from unlearn_core.experiment.rehearsal import fault, rehearse
-from unlearn_core.experiment.stages import Run, dataset
 from unlearn_core.experiment.study import Study
+from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.experiment.tuning import TUNING, grid, tuning_set
+from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.forget import AtRandom, ByMemorization, OfClass
 from unlearn_core.params import BadValue
 from unlearn_core.progress import silent
@@ -32,7 +33,7 @@ def small(monkeypatch):
     task = board.Task("a tenth", "samples", SMALL, AtRandom(size=45), (SMALL, AtRandom(size=45, seed=1)))
     monkeypatch.setattr(board, "TASKS", {"random": task})
     monkeypatch.setattr(board, "ALGORITHMS", {name: ALGORITHMS[name] for name in KEPT})
-    monkeypatch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())
+    monkeypatch.setattr(embedded_images.projection, "umap", lambda x, *_: x[:, :2].copy())
     return task
 
 
@@ -142,10 +143,10 @@ def test_what_looks_at_validation_images_is_judged_by_others(filled_study, digit
     shown, judging = everything[looks.shown], everything[looks.judging]
     assert not set(shown) & set(judging) and len(shown) + len(judging) == n
     assert np.array_equal(looks.target.test_labels, digits.validation.y.numpy()[judging])
-    request = stages._request(
+    request = unlearned_models._request(
         Run(training=filled_study.training, forget="0-8", unlearner=ALGORITHMS["kde"]()),
         digits,
-        *stages.to_device(digits, looks.shown),
+        *unlearned_models.to_device(digits, looks.shown),
         {},
         silent,
     )

@@ -10,7 +10,7 @@ from unlearn_core.data import Data
 from unlearn_core.ensembles import Bank, balanced_subsets
 from unlearn_core.experiment import fulfil
 from unlearn_core.experiment.bank import bank_memorization
-from unlearn_core.experiment.stages import dataset
+from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.memorization import Memorization, stability, top_overlap
 from unlearn_core.store import Store
 from unlearn_core.training import Training

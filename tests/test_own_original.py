@@ -16,7 +16,8 @@ from unlearn_core.experiment.forecast import forecast
 from unlearn_core.experiment.own_weights import GONE, keep
 from unlearn_core.experiment.proposals import advice
 from unlearn_core.experiment.rehearsal import rehearse
-from unlearn_core.experiment.stages import refuse, training_rows
+from unlearn_core.experiment.trained_models import training_rows
+from unlearn_core.experiment.unlearned_models import refuse
 from unlearn_core.forget import ByMemorization
 from unlearn_core.params import BadValue, key, plain
 from unlearn_core.report import write

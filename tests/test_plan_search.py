@@ -24,8 +24,9 @@ from unlearn_core.experiment.search import (
 from unlearn_core.experiment.search_cost import search_cost
 from unlearn_core.experiment.shown import study_of
 from unlearn_core.experiment.side_by_side import unlearn_plans
-from unlearn_core.experiment.stages import run_all, train_all, unlearn
+from unlearn_core.experiment.trained_models import train_all
 from unlearn_core.experiment.tuning import TUNING
+from unlearn_core.experiment.unlearned_models import run_all, unlearn
 from unlearn_core.params import BadValue, build, key, plain
 from unlearn_core.progress import Cancelled
 from unlearn_core.rum import Plan, Rum
@@ -317,7 +318,8 @@ def test_runs_are_shared_out_among_the_workers_asked_for(copied, search, tmp_pat
     what one process makes of all.
     """
     if not stacked:
-        monkeypatch.setattr("unlearn_core.experiment.stages.goes_stacked", lambda *_: False)
+        for stage in ("trained_models", "unlearned_models"):
+            monkeypatch.setattr(f"unlearn_core.experiment.{stage}.goes_stacked", lambda *_: False)
         monkeypatch.setattr("unlearn_core.unlearning.stacks", lambda *_: False)
     on, seeds = ground(copied, search), range(2)
     rums = [Plan(high=RandomLabel(epochs=2), low=low).resolve(on.cut) for low in (Original(), FineTune(epochs=2))]

@@ -12,8 +12,8 @@ from unlearn_core.experiment.attributes import refine
 from unlearn_core.experiment.forecast import added, forecast
 from unlearn_core.experiment.proposals import ALIKE, _over_models, advice, unfit
 from unlearn_core.experiment.run_times import UNKNOWN, spread_of
-from unlearn_core.experiment.stages import Run, request_of
 from unlearn_core.experiment.study import searches
+from unlearn_core.experiment.unlearned_models import Run, request_of
 from unlearn_core.forget import FORGET_SETS, MemorizationBand, Mislabelled, OfClass, Picked
 from unlearn_core.params import BadValue
 from unlearn_core.rows import pack

@@ -10,10 +10,10 @@ import pytest
 
 from unlearn_core.data import Data
 from unlearn_core.experiment import fulfil
-from unlearn_core.experiment.stages import dataset
 from unlearn_core.experiment.tiers import Audit, Subject, distribution, from_models, instant, inversion
 from unlearn_core.experiment.tiers.instant import Instant, Relearned
 from unlearn_core.experiment.tiers.overview import verdict
+from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.params import spec
 from unlearn_core.store import Store
 from unlearn_core.training import Training

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from unlearn_core.data import Data, Dataset, Images
-from unlearn_core.experiment import fulfil, proxy_scores, stages
+from unlearn_core.experiment import fulfil, proxy_scores, trained_models
 from unlearn_core.experiment.proxy_scores import Curvature, Holdout
 from unlearn_core.models import Classifier, new_model
 from unlearn_core.params import BadValue
 from unlearn_core.proxies import PROXIES, from_trajectory, loss_curvature, retrain_on, symmetric_kl
+from unlearn_core.store import Store
 from unlearn_core.training import TRAJECTORY, Training
 
 NOISY = Training(data=Data(name="digits-noisy", train=500, test=60), epochs=30)
@@ -26,14 +27,14 @@ SMALL = Training(data=Data(train=150, test=60), width=8, epochs=3)
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory):
     """A store with a model that fits wrong labels, which it can only know by heart."""
-    store = stages.Store(tmp_path_factory.mktemp("noisy"))
+    store = Store(tmp_path_factory.mktemp("noisy"))
     fulfil(store, NOISY)
     return store
 
 
 @pytest.mark.parametrize("name", PROXIES)
 def test_images_with_wrong_labels_score_higher(name, noisy):
-    wrong = stages.dataset(noisy, NOISY.data).mislabelled
+    wrong = trained_models.dataset(noisy, NOISY.data).mislabelled
     scores = proxy_scores.proxy_scores(noisy, NOISY, name)
     assert scores.shape == wrong.shape and scores.dtype == np.float64 and np.isfinite(scores).all()
     assert np.median(scores[wrong]) > np.median(scores[~wrong])
@@ -181,8 +182,8 @@ def test_the_mean_is_over_epochs_and_before_the_steps(store):
     """One epoch of one step: the curvature of the fresh model."""
     training = SMALL.but(epochs=1, batch=1000, without="3,7-9")
     scores = fulfil(store, Curvature(training=training)).arrays()["scores"]
-    images = stages.dataset(store, training.data)
-    rows = stages.training_rows(training, len(images.train.y))
+    images = trained_models.dataset(store, training.data)
+    rows = trained_models.training_rows(training, len(images.train.y))
     fresh = new_model(training.model, images, training.seed, training.width)
     expected = loss_curvature(fresh, images.train.x[rows].float() / 255, images.train.y[rows])
     np.testing.assert_allclose(scores[rows], expected, rtol=1e-4, atol=1e-7)
@@ -203,7 +204,7 @@ def test_rows_that_were_not_trained_on_have_no_score(name, store):
 def test_no_score_looks_at_the_test_images(store, monkeypatch):
     """They judge what the scores choose, so a score that saw them would flatter itself."""
     fulfil(store, SMALL)
-    whole = stages.dataset(store, SMALL.data)
+    whole = trained_models.dataset(store, SMALL.data)
 
     class Guarded(Dataset):
         def __getattribute__(self, name):
@@ -212,9 +213,9 @@ def test_no_score_looks_at_the_test_images(store, monkeypatch):
 
     nothing = Images(whole.test.x[:0], whole.test.y[:0])
     guarded = Guarded(whole.name, whole.classes, whole.train, whole.validation, nothing)
-    for module in (stages, proxy_scores):
+    for module in (trained_models, proxy_scores):
         monkeypatch.setattr(module, "dataset", lambda *args: guarded)
     with pytest.raises(AssertionError, match="asked for"):
-        stages.all_logits(new_model("mlp", guarded, 0, 8), guarded)
+        trained_models.all_logits(new_model("mlp", guarded, 0, 8), guarded)
     for name in PROXIES:
         assert np.isfinite(proxy_scores.proxy_scores(store, SMALL, name)).all()

@@ -19,17 +19,21 @@ from unlearn_core.experiment import (
     Run,
     Study,
     Tuning,
+    door,
+    embedded_images,
     example,
     fulfil,
-    stages,
     studies,
     study,
+    trained_models,
     tuning,
+    unlearned_models,
 )
 from unlearn_core.experiment.bank import parts_of
-from unlearn_core.experiment.stages import run_all, train_all
 from unlearn_core.experiment.study import AGAIN, REFERENCES, methods
+from unlearn_core.experiment.trained_models import train_all
 from unlearn_core.experiment.tuning import FACTORS, TUNING, chosen, settings
+from unlearn_core.experiment.unlearned_models import run_all
 from unlearn_core.forget import AtRandom, ByMemorization, OfClass
 from unlearn_core.params import BadValue, build, key, plain
 from unlearn_core.progress import Cancelled
@@ -92,17 +96,19 @@ def test_models_trained_together_are_those_trained_alone(store, tmp_path):
 
 def test_what_is_kept_of_a_model_is_the_model(store):
     result = fulfil(store, SMALL)
-    model, images = stages.load_model(store, SMALL, result), stages.dataset(store, SMALL.data)
+    model, images = trained_models.load_model(store, SMALL, result), trained_models.dataset(store, SMALL.data)
     for split in ("train", "validation", "test"):
         np.testing.assert_allclose(
             predict(model, getattr(images, split)).logits, result.arrays("logits")[split], atol=1e-5
         )
-        kept = stages.outputs(store, SMALL.data, result, split)
+        kept = trained_models.outputs(store, SMALL.data, result, split)
         assert len(kept.labels) == len(kept.logits) == len(getattr(images, split).y)
     found = fulfil(store, Embedding(training=SMALL)).arrays()
     np.testing.assert_allclose(found["train"], embed(model, images.train), atol=1e-5)
     assert found["test"].shape == (60, 8)
-    assert stages.embedding_sums(store, SMALL).score(np.arange(9)) == EmbeddingSums(found["train"]).score(np.arange(9))
+    assert embedded_images.embedding_sums(store, SMALL).score(np.arange(9)) == EmbeddingSums(found["train"]).score(
+        np.arange(9)
+    )
 
 
 def test_runs_that_go_together_are_those_that_go_alone(store, tmp_path):
@@ -259,7 +265,7 @@ def test_learning_rates_were_chosen_elsewhere(opened, filled_study):
 
 def test_tuning_runs_never_share_a_seed_with_reported_ones(store, monkeypatch):
     seen = []
-    unlearn = stages.unlearn
+    unlearn = unlearned_models.unlearn
     monkeypatch.setattr(tuning, "unlearn", lambda s, runs, *rest: seen.extend(runs) or unlearn(s, runs, *rest))
     fulfil(
         store,
@@ -311,8 +317,8 @@ def test_learning_rates_are_chosen_on_validation_images(store):
         unlearners=(FineTune(epochs=1),),
         seeds=(TUNING,),
     )
-    images = stages.dataset(store, SMALL.data)
-    (unlearned, _), *_ = stages.unlearn(
+    images = trained_models.dataset(store, SMALL.data)
+    (unlearned, _), *_ = unlearned_models.unlearn(
         store, [Run(training=SMALL.but(seed=TUNING), forget="0-8", unlearner=FineTune(epochs=1), seed=TUNING)]
     )
     measured = fulfil(store, search).table()["test_accuracy"].item()
@@ -410,8 +416,8 @@ def numbers(result):
 
 
 def test_a_second_run_makes_nothing(copied, filled_study, monkeypatch):
-    for name in stages.MAKERS:
-        monkeypatch.setitem(stages.MAKERS, name, lambda *a: pytest.fail("something was made again"))
+    for name in door.MAKERS:
+        monkeypatch.setitem(door.MAKERS, name, lambda *a: pytest.fail("something was made again"))
     assert fulfil(copied, filled_study).key == key(filled_study)
 
 
@@ -474,7 +480,7 @@ def test_a_second_study_shares_what_it_can(copied, filled_study):
 @pytest.fixture
 def nearly(store, monkeypatch):
     """A store in which maps are made in no time: they are tested elsewhere."""
-    monkeypatch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())
+    monkeypatch.setattr(embedded_images.projection, "umap", lambda x, *_: x[:, :2].copy())
     return store
 
 

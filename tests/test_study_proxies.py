@@ -12,7 +12,17 @@ from typer.testing import CliRunner
 from unlearn_core import evaluation
 from unlearn_core.cli import app
 from unlearn_core.data import Data
-from unlearn_core.experiment import OpenStudy, ProxyTable, Run, Study, attributes, fulfil, proxy_table, stages
+from unlearn_core.experiment import (
+    OpenStudy,
+    ProxyTable,
+    Run,
+    Study,
+    attributes,
+    door,
+    embedded_images,
+    fulfil,
+    proxy_table,
+)
 from unlearn_core.experiment.proxy_table import EXACT, agreement
 from unlearn_core.forget import ByMemorization
 from unlearn_core.params import key, params
@@ -76,7 +86,7 @@ def test_a_study_makes_the_score_its_plan_asks_for(by, store, monkeypatch):
         training=training, models=10, forget=ByMemorization(size=9), unlearners=(), plans=(plan,), controls=False,
         seeds=1, tuning_seeds=0,
     )  # fmt: skip
-    monkeypatch.setitem(stages.MAKERS, stages.Map, lambda *_: None)  # it is slow and has no part in this
+    monkeypatch.setitem(door.MAKERS, embedded_images.Map, lambda *_: None)  # it is slow and has no part in this
     opened = OpenStudy(store, fulfil(store, asked))
     assert opened.is_ready(by)
     ran = opened.run_result("rum", 0).spec().unlearner

@@ -9,7 +9,6 @@ from audit_story import SIZES, stored
 
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy, fulfil
-from unlearn_core.experiment.stages import Run, dataset, request_of
 from unlearn_core.experiment.study import AGAIN
 from unlearn_core.experiment.tiers import TIERS, Audit, Distribution, PerExample, Subject, deepest
 from unlearn_core.experiment.tiers.cost import Cost, cost, needed
@@ -20,6 +19,8 @@ from unlearn_core.experiment.tiers.per_example import FEWEST, Observed, design
 from unlearn_core.experiment.tiers.single_images import each_image, lines
 from unlearn_core.experiment.tiers.subject import KINDS, subject_of_method, subject_of_run
 from unlearn_core.experiment.tiers.thirds import Role, deal_roles
+from unlearn_core.experiment.trained_models import dataset
+from unlearn_core.experiment.unlearned_models import Run, request_of
 from unlearn_core.params import BadValue
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import Rum

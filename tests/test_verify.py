@@ -37,20 +37,21 @@ from unlearn_core.experiment import (
     TryEverything,
     added_images,
     again,
+    embedded_images,
     forget_sets,
     fulfil,
     judged,
-    stages,
 )
 from unlearn_core.experiment.again import GIVEN, verify
 from unlearn_core.experiment.differences import TOLERANCE, compare
+from unlearn_core.experiment.door import MAKERS
 from unlearn_core.experiment.search import BestSoFar
 from unlearn_core.experiment.soundness import look
-from unlearn_core.experiment.stages import MAKERS, train_all
 from unlearn_core.experiment.tiers import Distribution, PerExample, distribution, inversion
 from unlearn_core.experiment.tiers.instant import Relearned
 from unlearn_core.experiment.tiers.inversion import Inversion
 from unlearn_core.experiment.tiers.subject import subject_of_method
+from unlearn_core.experiment.trained_models import train_all
 from unlearn_core.forget import AtRandom, ByMemorization
 from unlearn_core.params import BadValue, key
 from unlearn_core.rum import Plan
@@ -85,7 +86,7 @@ def snapshot(root):
 def quick():
     """What takes seconds and is tested elsewhere, shorter."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())
+        patch.setattr(embedded_images.projection, "umap", lambda x, *_: x[:, :2].copy())
         patch.setattr(inversion, "STEPS", 3)
         patch.setattr(distribution, "SPLITTINGS", 2)
         yield

@@ -10,9 +10,9 @@ from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy, Stream
 from unlearn_core.experiment import comparison as core
-from unlearn_core.experiment.stages import refuse
 from unlearn_core.experiment.stream import deal_requests, finished
 from unlearn_core.experiment.stream_cost import StreamCost, stream_cost
+from unlearn_core.experiment.unlearned_models import refuse
 from unlearn_core.params import BadValue
 from unlearn_core.rows import pack
 

@@ -72,9 +72,9 @@ def test_the_glossary_stands_on_the_start_page(start):
 
 def test_a_study_with_privacy_says_so_on_audit(open_page, store, monkeypatch):
     pytest.importorskip("opacus")
-    from unlearn_core.experiment import stages
+    from unlearn_core.experiment import embedded_images
 
-    monkeypatch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())
+    monkeypatch.setattr(embedded_images.projection, "umap", lambda x, *_: x[:, :2].copy())
     small = Study(
         name="Private",
         training=Training(data=Data(train=300, test=150), epochs=4, noise=1.0),

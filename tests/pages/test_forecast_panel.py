@@ -15,8 +15,8 @@ from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil,
 from unlearn_core.experiment.difficulty import Difficulty, difficulty
 from unlearn_core.experiment.landscape_sets import Seen, facts_of, seen
 from unlearn_core.experiment.reach import planned
-from unlearn_core.experiment.stages import Run, request_of
 from unlearn_core.experiment.try_everything import attempts, board
+from unlearn_core.experiment.unlearned_models import Run, request_of
 from unlearn_core.rows import pack
 from unlearn_core.store import Store
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad

@@ -21,7 +21,7 @@ from tests.pages.conftest import APP
 from tests.views import views
 from unlearn_core import jobs, report
 from unlearn_core.data import Data, add
-from unlearn_core.experiment import LayerCka, OpenStudy, Study, forget_sets, fulfil, shared_map, stages
+from unlearn_core.experiment import LayerCka, OpenStudy, Study, embedded_images, forget_sets, fulfil, shared_map
 from unlearn_core.experiment.judged import ask
 from unlearn_core.experiment.saved_plans import save
 from unlearn_core.experiment.tiers import Audit, from_models
@@ -68,7 +68,9 @@ def hostile(tmp_path_factory) -> tuple[Store, Study]:
         tuning_seeds=1,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())  # seconds, and tested elsewhere
+        patch.setattr(
+            embedded_images.projection, "umap", lambda x, *_: x[:, :2].copy()
+        )  # seconds, and tested elsewhere
         for name in ("lines", "relearned"):
             patch.setattr(from_models, name, lambda *_: [])
         fulfil(store, study)

@@ -7,7 +7,7 @@ import pytest
 
 from pages.shared.embedding_map import blob
 from unlearn_core.data import Data
-from unlearn_core.experiment import OpenStudy, ProxyTable, Study, fulfil, stages
+from unlearn_core.experiment import OpenStudy, ProxyTable, Study, embedded_images, fulfil
 from unlearn_core.forget import ByMemorization
 from unlearn_core.params import key, plain
 from unlearn_core.store import Store
@@ -119,7 +119,7 @@ def test_a_bank_that_may_stop_early_can_be_asked_for(open_page, store, submitted
 
 def test_want_of_validation_images_is_told(open_page, store, monkeypatch):
     """Held-out retraining is neither offered nor shown where no images are held out, and the page says so."""
-    monkeypatch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())
+    monkeypatch.setattr(embedded_images.projection, "umap", lambda x, *_: x[:, :2].copy())
     data = Data(train=150, test=60, validation=0.0)
     study = Study(
         training=Training(data=data, width=8, epochs=3), models=0, forget=ByMemorization(size=9), tuning_seeds=0,

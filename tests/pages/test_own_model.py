@@ -7,7 +7,7 @@ from unlearn_core.data import Data
 from unlearn_core.experiment import fulfil
 from unlearn_core.experiment.judged import Judged, ask, judgements
 from unlearn_core.experiment.own_weights import own_weights
-from unlearn_core.experiment.stages import dataset
+from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.training import Training, recipe
 
 USUAL = recipe(Data())

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pages.shared import state
 from unlearn_core.data import Data, add
-from unlearn_core.experiment import Study, fulfil, stages
+from unlearn_core.experiment import Study, embedded_images, fulfil
 from unlearn_core.experiment.bundle import export, import_bundle, recorded
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
@@ -103,7 +103,7 @@ def bare(tmp_path_factory, tiny):
         unlearners=(FineTune(epochs=1),), plans=(), controls=False,
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages.projection, "umap", lambda x, *_: x[:, :2].copy())
+        patch.setattr(embedded_images.projection, "umap", lambda x, *_: x[:, :2].copy())
         patch.setattr("unlearn_core.experiment.bundle.writing.IMAGES_BYTES", 10)
         fulfil(store, study)
         export(store, key(study), folder / "bare.zip", weights=False)

@@ -17,8 +17,8 @@ import pytest
 from pages.shared import folds, progress
 from unlearn_core import jobs
 from unlearn_core.experiment import EqualRetention, LayerCka, OpenStudy, Run, example
+from unlearn_core.experiment.door import fulfil
 from unlearn_core.experiment.forecast import forget_size
-from unlearn_core.experiment.stages import fulfil
 from unlearn_core.experiment.try_everything import fitting
 from unlearn_core.experiment.views import contents
 from unlearn_core.forget import OfClass, Picked

@@ -8,8 +8,8 @@ import torch
 
 from tests.unlearning.common import same
 from unlearn_core.data import Data, load
-from unlearn_core.experiment import stages
-from unlearn_core.experiment.stages import Run
+from unlearn_core.experiment import door, trained_models
+from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.models import Ensemble, voters
 from unlearn_core.training import Training, embed, predict, train
 from unlearn_core.unlearning.ends.sisa import BEFORE, SISA
@@ -137,8 +137,8 @@ def test_an_ensemble_is_a_classifier(trio, tiny):
 def test_an_ensemble_comes_back_from_the_store(store):
     training = Training(data=Data(train=100, test=50), epochs=2)
     run = Run(training=training, forget="0-9", unlearner=SISA(shards=2, slices=1, epochs=2))
-    result = stages.fulfil(store, run)
-    model = stages.load_model(store, training, result)
+    result = door.fulfil(store, run)
+    model = trained_models.load_model(store, training, result)
     assert isinstance(model, Ensemble) and voters(model.state_dict()) == 2
     images = load(training.data, store.root / "data")
     assert np.array_equal(predict(model, images.test).logits, result.arrays("logits")["test"])

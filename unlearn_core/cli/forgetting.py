@@ -41,8 +41,9 @@ def forget(
 ) -> None:
     """Choose images to forget, and say how memorized and how entangled they are."""
     from unlearn_core.experiment.attributes import known
+    from unlearn_core.experiment.embedded_images import embedding_sums
     from unlearn_core.experiment.memorized import Unbanked, bank_of, memorization_of
-    from unlearn_core.experiment.stages import dataset, embedding_sums
+    from unlearn_core.experiment.trained_models import dataset
     from unlearn_core.forget import FORGET_SETS
     from unlearn_core.row_files import read_ids
     from unlearn_core.rows import pack
@@ -106,7 +107,7 @@ def unlearn(
     """Forget images by one algorithm, or by a RUM plan with an algorithm for each part."""
     from unlearn_core.experiment import Run
     from unlearn_core.experiment.measures import Target
-    from unlearn_core.experiment.stages import dataset
+    from unlearn_core.experiment.trained_models import dataset
     from unlearn_core.rows import check_forget, pack
     from unlearn_core.unlearning import ALGORITHMS
 
@@ -163,9 +164,10 @@ def evaluate(
     from unlearn_core.evaluation import speedup
     from unlearn_core.experiment.attributes import target
     from unlearn_core.experiment.bank import bank_columns
+    from unlearn_core.experiment.door import fulfil
     from unlearn_core.experiment.measures import Shadows, Target, measure
-    from unlearn_core.experiment.stages import dataset, fulfil, train_all
     from unlearn_core.experiment.study import AGAIN
+    from unlearn_core.experiment.trained_models import dataset, train_all
     from unlearn_core.rows import unpack
 
     root = existing_store(store)

@@ -38,8 +38,8 @@ def start(
     """Start a job; one that is under way already is joined."""
     from unlearn_core import jobs
     from unlearn_core.experiment import Study
+    from unlearn_core.experiment.door import MAKERS
     from unlearn_core.experiment.rehearsal import rehearse
-    from unlearn_core.experiment.stages import MAKERS
 
     root, spec = open_store(store), read_spec(file)
     if type(spec) not in MAKERS:

@@ -15,7 +15,7 @@ from unlearn_core.cli.options import training, with_recipe, write_csv
 def train(recipe: dict, store: StoreOption = None) -> None:
     """Train one model by the dataset's recipe, or by yours."""
     from unlearn_core.evaluation import accuracy
-    from unlearn_core.experiment.stages import SPLITS, outputs
+    from unlearn_core.experiment.trained_models import SPLITS, outputs
     from unlearn_core.training import promise
 
     root = open_store(store)

@@ -1,6 +1,8 @@
 """Where the stages meet and the store is used: the one place that does both.
 
-stages.py      each stage of the data's way as a stored result; fulfil() is the one door; spread.py makes many at once
+door.py        fulfil(), the one door to every result; spread.py makes many at once
+trained_models.py models as stored results, with what they say of all images; embedded_images.py where these lie
+               under one, unlearned_models.py what an algorithm makes of one
 equal_retention.py its methods mixed back to one level of accuracy (UWC)
 proxies        cheaper scores: proxy_scores.py makes them, proxy_table.py says what they are worth
 memorized.py   how memorized the images are: by a bank of models, or without one
@@ -46,6 +48,8 @@ again.py       a stored result made once more, and compared (differences.py); so
 
 from unlearn_core.experiment.added_images import AddedImages
 from unlearn_core.experiment.bank import BankPart
+from unlearn_core.experiment.door import fulfil
+from unlearn_core.experiment.embedded_images import Embedding, Map
 from unlearn_core.experiment.equal_retention import EqualRetention
 from unlearn_core.experiment.forget_sets import KeptSet
 from unlearn_core.experiment.judged import Judged
@@ -55,12 +59,12 @@ from unlearn_core.experiment.own_weights import OwnWeights
 from unlearn_core.experiment.proxy_table import ProxyTable
 from unlearn_core.experiment.search import PlanSearch
 from unlearn_core.experiment.shared_map import SharedMap
-from unlearn_core.experiment.stages import Embedding, Map, Run, fulfil
 from unlearn_core.experiment.stream import Stream
 from unlearn_core.experiment.study import Study, example
 from unlearn_core.experiment.tiers import Audit
 from unlearn_core.experiment.try_everything import TryEverything
 from unlearn_core.experiment.tuning import Tuning
+from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.experiment.views import OpenStudy, studies
 
 __all__ = [

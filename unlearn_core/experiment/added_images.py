@@ -15,8 +15,8 @@ from unlearn_core.data.images import fingerprint
 from unlearn_core.data.kept import has_images
 from unlearn_core.data.own import asked_by, check, free_place, place_of, read
 from unlearn_core.data.sources import listing, real
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.own_images import Overview, overview, reasons_of
-from unlearn_core.experiment.stages import MAKERS, fulfil
 from unlearn_core.params import BadValue, Spec, key, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.store import Draft, Result, Store

@@ -14,7 +14,7 @@ from pathlib import Path
 from unlearn_core.device import with_threads
 from unlearn_core.ensembles import at_least
 from unlearn_core.experiment.differences import TOLERANCE, compare
-from unlearn_core.experiment.stages import MAKERS, fulfil
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
 from unlearn_core.store import KEY, Result, Store, StoreError, below, find_fault

@@ -8,10 +8,11 @@ from functools import cache, partial
 import numpy as np
 
 from unlearn_core.ensembles import Bank
+from unlearn_core.experiment.embedded_images import embedding_sums
 from unlearn_core.experiment.measures import Target
 from unlearn_core.experiment.memorized import Unbanked, memorization_of
 from unlearn_core.experiment.proxy_scores import proxy_scores
-from unlearn_core.experiment.stages import dataset, embedding_sums
+from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.forget import Known
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rum import Plan

@@ -18,16 +18,9 @@ from unlearn_core.data import Dataset
 from unlearn_core.device import numerics
 from unlearn_core.engines import engine
 from unlearn_core.ensembles import Bank, BankSums, deal, member_seed, train_members
+from unlearn_core.experiment.door import MAKERS, TOGETHER, fulfil
 from unlearn_core.experiment.spread import found, fulfil_all
-from unlearn_core.experiment.stages import (
-    MAKERS,
-    TOGETHER,
-    a_share,
-    check_finite,
-    dataset,
-    fulfil,
-    made_on,
-)
+from unlearn_core.experiment.trained_models import a_share, check_finite, dataset, made_on
 from unlearn_core.memorization import Memorization, Stability, memorization, stability
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent

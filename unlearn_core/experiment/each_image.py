@@ -8,8 +8,9 @@ import pandas as pd
 from unlearn_core.attacks.signals import confidence, correctness
 from unlearn_core.evaluation.collateral import nearest
 from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED
+from unlearn_core.experiment.door import fulfil
+from unlearn_core.experiment.embedded_images import Embedding
 from unlearn_core.experiment.predictions import over_seeds
-from unlearn_core.experiment.stages import Embedding, fulfil
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
 

@@ -13,9 +13,11 @@ import pandas as pd
 
 from unlearn_core import evaluation
 from unlearn_core.device import numerics
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.measures import measure
-from unlearn_core.experiment.stages import MAKERS, all_logits, fulfil, load_model, request_of
 from unlearn_core.experiment.study import Study
+from unlearn_core.experiment.trained_models import all_logits, load_model
+from unlearn_core.experiment.unlearned_models import request_of
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell

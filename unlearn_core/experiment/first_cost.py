@@ -16,8 +16,8 @@ from unlearn_core.ensembles import work_per_pass
 from unlearn_core.experiment.bank import PART, BankPart
 from unlearn_core.experiment.run_times import UNKNOWN, run_seconds, training_seconds
 from unlearn_core.experiment.spread import worth
-from unlearn_core.experiment.stages import dataset
 from unlearn_core.experiment.study import Study
+from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.experiment.tuning import settings
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.models import new_model

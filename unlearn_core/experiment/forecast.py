@@ -9,9 +9,10 @@ import numpy as np
 
 from unlearn_core import engines
 from unlearn_core.experiment.run_times import never_run, run_seconds, spread, training_seconds
-from unlearn_core.experiment.stages import Run, trained_together
 from unlearn_core.experiment.study import AGAIN, Study, methods, searches
+from unlearn_core.experiment.trained_models import trained_together
 from unlearn_core.experiment.tuning import Tuning, chosen
+from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec
 from unlearn_core.rows import MOST, pack, unpack

@@ -18,8 +18,8 @@ import pandas as pd
 
 from unlearn_core import trash
 from unlearn_core.data import Data
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.set_numbers import describe
-from unlearn_core.experiment.stages import MAKERS, fulfil
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, key, param, spec
 from unlearn_core.progress import Tell

@@ -20,22 +20,14 @@ from unlearn_core.data import Data, Dataset
 from unlearn_core.device import numerics
 from unlearn_core.engines import engine
 from unlearn_core.ensembles import Bank, train_members
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.landscape_sets import LANDSCAPE, TOGETHER, LandscapeSets, seen
 from unlearn_core.experiment.measures import Target
 from unlearn_core.experiment.memorized import Unbanked, bank_of
 from unlearn_core.experiment.spread import fulfil_all
-from unlearn_core.experiment.stages import (
-    MAKERS,
-    Run,
-    all_logits,
-    check_finite,
-    dataset,
-    fulfil,
-    refuse,
-    train_all,
-    unlearn,
-)
 from unlearn_core.experiment.study import FEWEST
+from unlearn_core.experiment.trained_models import all_logits, check_finite, dataset, train_all
+from unlearn_core.experiment.unlearned_models import Run, refuse, unlearn
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.rows import others, pack

@@ -17,9 +17,10 @@ from unlearn_core.device import numerics
 from unlearn_core.ensembles import Bank
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment.attributes import known
+from unlearn_core.experiment.door import MAKERS
+from unlearn_core.experiment.embedded_images import Embedding
 from unlearn_core.experiment.memorized import Unbanked, bank_of
 from unlearn_core.experiment.proxy_scores import is_ready, proxy_scores
-from unlearn_core.experiment.stages import MAKERS, Embedding
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.store import Draft, Result, Store

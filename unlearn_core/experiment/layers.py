@@ -18,8 +18,9 @@ from unlearn_core.data import Images
 from unlearn_core.device import numerics
 from unlearn_core.evaluation import linear_cka, over_seeds, paired_difference, values_of
 from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED, side_of_zero
-from unlearn_core.experiment.stages import MAKERS, fulfil, load_model
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.study import Study
+from unlearn_core.experiment.trained_models import load_model
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.models import Classifier
 from unlearn_core.params import Spec, param, spec

@@ -8,8 +8,8 @@ import numpy as np
 
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.bank import bank_memorization
+from unlearn_core.experiment.door import fulfil
 from unlearn_core.experiment.proxy_scores import proxy_scores
-from unlearn_core.experiment.stages import fulfil
 from unlearn_core.memorization import Memorization
 from unlearn_core.progress import Tell, silent
 from unlearn_core.store import Store

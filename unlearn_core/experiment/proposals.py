@@ -18,8 +18,8 @@ import numpy as np
 import unlearn_core.experiment.tuning as tuning
 from unlearn_core import evaluation
 from unlearn_core.evaluation import Estimate
-from unlearn_core.experiment.stages import Run, request_of
 from unlearn_core.experiment.study_table import CEILING
+from unlearn_core.experiment.unlearned_models import Run, request_of
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.experiment.voices import Case, Voice, voice, voices
 from unlearn_core.params import BadValue

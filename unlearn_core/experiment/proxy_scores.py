@@ -10,7 +10,8 @@ import torch
 from scipy.special import softmax
 
 from unlearn_core.device import numerics, pick_device
-from unlearn_core.experiment.stages import MAKERS, dataset, fulfil, load_model, training_rows
+from unlearn_core.experiment.door import MAKERS, fulfil
+from unlearn_core.experiment.trained_models import dataset, load_model, training_rows
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.proxies import PROXIES, from_trajectory, loss_curvature, retrain_on, symmetric_kl

@@ -14,10 +14,11 @@ from scipy.special import ndtri
 
 from unlearn_core import evaluation
 from unlearn_core.device import numerics
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.proxy_scores import proxy_scores, stage
-from unlearn_core.experiment.stages import MAKERS, Run, fulfil, run_all
 from unlearn_core.experiment.study import Study, searches
 from unlearn_core.experiment.tuning import best_settings, within
+from unlearn_core.experiment.unlearned_models import Run, run_all
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.memorization import top_overlap
 from unlearn_core.params import Spec, param, spec

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from unlearn_core.experiment.bank import bank_sums
+from unlearn_core.experiment.door import fulfil
 from unlearn_core.experiment.set_numbers import describe
-from unlearn_core.experiment.stages import fulfil
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import ByEntanglement, ByMemorization
 from unlearn_core.params import BadValue

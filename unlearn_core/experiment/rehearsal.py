@@ -7,8 +7,9 @@ import numpy as np
 from unlearn_core.data import DATASETS
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment.own_weights import there
-from unlearn_core.experiment.stages import dataset, refuse
 from unlearn_core.experiment.study import Study, methods
+from unlearn_core.experiment.trained_models import dataset
+from unlearn_core.experiment.unlearned_models import refuse
 from unlearn_core.forget import Known
 from unlearn_core.models import new_model
 from unlearn_core.params import BadValue

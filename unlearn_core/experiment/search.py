@@ -21,19 +21,14 @@ from unlearn_core.data import Data
 from unlearn_core.device import numerics
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, refine, target
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.measures import measure
 from unlearn_core.experiment.proposals import Space, settings
-from unlearn_core.experiment.stages import (
-    MAKERS,
-    Run,
-    dataset,
-    fulfil,
-    run_all,
-    train_all,
-)
 from unlearn_core.experiment.study import AGAIN, SINGLES
+from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.trials import PlanTrial, try_all
 from unlearn_core.experiment.tuning import TUNING, within
+from unlearn_core.experiment.unlearned_models import Run, run_all
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.params import BadValue, Spec, build, canonical, param, plain, spec
 from unlearn_core.progress import Tell, silent

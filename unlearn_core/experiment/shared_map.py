@@ -20,8 +20,9 @@ from unlearn_core import projection
 from unlearn_core.device import numerics
 from unlearn_core.evaluation import Estimate, over_seeds
 from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED
-from unlearn_core.experiment.stages import MAKERS, fulfil, load_model
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.study import Study
+from unlearn_core.experiment.trained_models import load_model
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell

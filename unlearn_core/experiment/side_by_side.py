@@ -12,7 +12,9 @@ from dataclasses import replace
 
 import torch
 
-from unlearn_core.experiment.stages import Run, dataset, fulfil, load_model, to_device
+from unlearn_core.experiment.door import fulfil
+from unlearn_core.experiment.trained_models import dataset, load_model
+from unlearn_core.experiment.unlearned_models import Run, to_device
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import others, unpack
 from unlearn_core.rum import Rum

@@ -83,7 +83,7 @@ def found(store: Store, spec: Spec) -> Result:
 
 def make(task: dict, tell: Tell) -> list[str]:
     """What a worker does: make the results of a task's specs in the store that it names. Returns their keys."""
-    from unlearn_core.experiment.stages import fulfil_together  # the stages themselves may spread their work
+    from unlearn_core.experiment.door import fulfil_together  # the stages themselves may spread their work
 
     root = Path(task["store"])
     if not is_store(root):  # Store() would begin an empty one that nobody looks into

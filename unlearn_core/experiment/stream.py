@@ -21,10 +21,12 @@ from unlearn_core.device import numerics
 from unlearn_core.evaluation.drift import drift, newly_exposed
 from unlearn_core.evaluation.seeds import over_seeds
 from unlearn_core.experiment.bank import bank_columns
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.measures import Shadows, Target
 from unlearn_core.experiment.memorized import bank_of
-from unlearn_core.experiment.stages import MAKERS, Run, dataset, fulfil, refuse, run_all, train_all
 from unlearn_core.experiment.study import AGAIN, FEWEST, short_name
+from unlearn_core.experiment.trained_models import dataset, train_all
+from unlearn_core.experiment.unlearned_models import Run, refuse, run_all
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.rows import check_forget, others, pack, unpack

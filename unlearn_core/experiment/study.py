@@ -23,21 +23,14 @@ from unlearn_core.ensembles import Bank
 from unlearn_core.evaluation import values_of
 from unlearn_core.experiment.attributes import cutter, known, target
 from unlearn_core.experiment.bank import bank_columns, bank_stability
+from unlearn_core.experiment.door import MAKERS, fulfil
+from unlearn_core.experiment.embedded_images import Map, embedding_sums
 from unlearn_core.experiment.measures import Shadows, Target, measure
 from unlearn_core.experiment.memorized import Unbanked, bank_of, memorization_of
-from unlearn_core.experiment.stages import (
-    MAKERS,
-    Map,
-    Run,
-    dataset,
-    embedding_sums,
-    fulfil,
-    refuse,
-    run_groups,
-    train_all,
-)
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, REFERENCES, RETRAINED, best_single
+from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.tuning import Tuning, best_settings, settings, tunings
+from unlearn_core.experiment.unlearned_models import Run, refuse, run_groups
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.memorization import Memorization
 from unlearn_core.params import BadField, BadValue, Spec, param, spec

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from unlearn_core.device import numerics
+from unlearn_core.experiment.door import MAKERS, TOGETHER
 from unlearn_core.experiment.measures import Validation
 from unlearn_core.experiment.side_by_side import unlearn_plans
 from unlearn_core.experiment.spread import found, shared_out, spread
-from unlearn_core.experiment.stages import MAKERS, TOGETHER, Run, all_logits, dataset, train_all, work_of
+from unlearn_core.experiment.trained_models import all_logits, dataset, train_all
+from unlearn_core.experiment.unlearned_models import Run, work_of
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rum import Rum

@@ -17,14 +17,16 @@ from unlearn_core.data import Data
 from unlearn_core.device import numerics
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, refine, target
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.forecast import Forecast, forecast
 from unlearn_core.experiment.landscape import can_run, usual
 from unlearn_core.experiment.measures import Target, measure
 from unlearn_core.experiment.memorized import Unbanked, bank_of
 from unlearn_core.experiment.spread import fulfil_all
-from unlearn_core.experiment.stages import MAKERS, Run, dataset, fulfil, refuse, run_all, train_all
 from unlearn_core.experiment.study import AGAIN, FEWEST, Study
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, REFERENCES, RETRAINED
+from unlearn_core.experiment.trained_models import dataset, train_all
+from unlearn_core.experiment.unlearned_models import Run, refuse, run_all
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.params import BadField, BadValue, Spec, param, spec

@@ -15,10 +15,12 @@ import pandas as pd
 from unlearn_core.device import numerics
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, target
+from unlearn_core.experiment.door import MAKERS
 from unlearn_core.experiment.measures import Validation
 from unlearn_core.experiment.memorized import Unbanked
 from unlearn_core.experiment.spread import fulfil_all
-from unlearn_core.experiment.stages import MAKERS, Run, all_logits, dataset, train_all, unlearn
+from unlearn_core.experiment.trained_models import all_logits, dataset, train_all
+from unlearn_core.experiment.unlearned_models import Run, unlearn
 from unlearn_core.forget import ByMemorization, Known
 from unlearn_core.params import Spec, param, params, spec
 from unlearn_core.progress import Tell, silent

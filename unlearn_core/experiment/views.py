@@ -16,14 +16,17 @@ from unlearn_core.data import Dataset
 from unlearn_core.ensembles.sums import OUT
 from unlearn_core.entanglement import EmbeddingSums, Entanglement
 from unlearn_core.experiment.bank import bank_columns, bank_stability, bank_sums
+from unlearn_core.experiment.door import fulfil
+from unlearn_core.experiment.embedded_images import Map, embedding_sums
 from unlearn_core.experiment.measures import Shadows, Target
 from unlearn_core.experiment.memorized import memorization_of
 from unlearn_core.experiment.own_weights import about_original
 from unlearn_core.experiment.proxy_scores import is_ready, proxy_scores
-from unlearn_core.experiment.stages import Map, Run, dataset, embedding_sums, fulfil, outputs
 from unlearn_core.experiment.study import Study, searches
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED, told_apart
+from unlearn_core.experiment.trained_models import dataset, outputs
 from unlearn_core.experiment.tuning import chosen
+from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.forget import Known
 from unlearn_core.memorization import Memorization
 from unlearn_core.params import BadValue

@@ -11,6 +11,7 @@ from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.own import place_of
 from unlearn_core.experiment.bank import bank_stability, parts_of
 from unlearn_core.experiment.comparison import CEILING
+from unlearn_core.experiment.embedded_images import Embedding, Map
 from unlearn_core.experiment.equal_retention import EqualRetention
 from unlearn_core.experiment.forget_sets import KeptSet, names_of
 from unlearn_core.experiment.landscape import landscapes
@@ -19,7 +20,6 @@ from unlearn_core.experiment.memorized import bank_of
 from unlearn_core.experiment.proxy_scores import stage
 from unlearn_core.experiment.proxy_table import ProxyTable
 from unlearn_core.experiment.shared_map import asked
-from unlearn_core.experiment.stages import Embedding, Map
 from unlearn_core.experiment.stream import Stream
 from unlearn_core.experiment.study import Study, searches
 from unlearn_core.experiment.tiers import deepest

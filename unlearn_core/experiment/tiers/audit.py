@@ -12,8 +12,8 @@ import unlearn_core.experiment.tiers.from_references as from_references
 import unlearn_core.experiment.tiers.others as others
 import unlearn_core.experiment.tiers.single_images as single_images
 from unlearn_core.device import numerics
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.spread import fulfil_all
-from unlearn_core.experiment.stages import MAKERS, fulfil
 from unlearn_core.experiment.tiers.distribution import Distribution
 from unlearn_core.experiment.tiers.instant import Instant, Relearned, seen_of
 from unlearn_core.experiment.tiers.inversion import Inversion

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from unlearn_core import engines
-from unlearn_core.experiment.stages import Run, dataset, trained_together
 from unlearn_core.experiment.tiers.audit import Audit
 from unlearn_core.experiment.tiers.inversion import deletions
 from unlearn_core.experiment.tiers.per_example import design
 from unlearn_core.experiment.tiers.subject import GROUP, Subject
+from unlearn_core.experiment.trained_models import dataset, trained_together
+from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.params import BadValue
 from unlearn_core.store import Result, Store
 from unlearn_core.training import Training

@@ -11,10 +11,11 @@ from unlearn_core import evaluation
 from unlearn_core.attacks.signals import margin
 from unlearn_core.device import numerics
 from unlearn_core.evaluation.challenge import points
+from unlearn_core.experiment.door import MAKERS
 from unlearn_core.experiment.measures import Target
-from unlearn_core.experiment.stages import MAKERS, dataset
 from unlearn_core.experiment.tiers.overview import SPLITS
 from unlearn_core.experiment.tiers.subject import KINDS, Subject, check, models
+from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.store import Draft, Result, Store

@@ -13,11 +13,12 @@ import unlearn_core.experiment.tiers.from_outputs as from_outputs
 from unlearn_core.attacks.signals import probabilities
 from unlearn_core.data import Images
 from unlearn_core.device import numerics
+from unlearn_core.experiment.door import MAKERS
 from unlearn_core.experiment.measures import Target
-from unlearn_core.experiment.stages import MAKERS, dataset, load_model
 from unlearn_core.experiment.tiers.from_models import Inner
 from unlearn_core.experiment.tiers.from_outputs import Seen
 from unlearn_core.experiment.tiers.subject import JUDGE, KINDS, Subject, check, models
+from unlearn_core.experiment.trained_models import dataset, load_model
 from unlearn_core.models import new_model
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.probes.perturbed import perturb

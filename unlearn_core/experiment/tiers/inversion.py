@@ -13,9 +13,11 @@ import pandas as pd
 from unlearn_core.attacks.inversion import ascent_target
 from unlearn_core.data import Images
 from unlearn_core.device import SMALL, numerics
-from unlearn_core.experiment.stages import MAKERS, Run, dataset, fulfil, load_model, refuse
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.tiers.from_outputs import line
 from unlearn_core.experiment.tiers.subject import Subject, runs
+from unlearn_core.experiment.trained_models import dataset, load_model
+from unlearn_core.experiment.unlearned_models import Run, refuse
 from unlearn_core.models import Classifier
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.probes import inversion as probe

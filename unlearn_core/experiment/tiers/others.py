@@ -11,9 +11,11 @@ import pandas as pd
 
 from unlearn_core.evaluation.collateral import collateral, nearest, worst_hit
 from unlearn_core.evaluation.groups import fairness
-from unlearn_core.experiment.stages import Embedding, dataset, fulfil
+from unlearn_core.experiment.door import fulfil
+from unlearn_core.experiment.embedded_images import Embedding
 from unlearn_core.experiment.tiers.from_outputs import Seen
 from unlearn_core.experiment.tiers.subject import JUDGE, Subject
+from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.store import Store
 
 NEIGHBOURS = 10  # kept images for each forgotten one

@@ -10,9 +10,11 @@ import numpy as np
 
 from unlearn_core.attacks.signals import margin
 from unlearn_core.device import numerics
-from unlearn_core.experiment.stages import MAKERS, Run, dataset, fulfil, refuse, train_all
+from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.tiers.subject import Subject, check, runs
 from unlearn_core.experiment.tiers.thirds import BLOCK, Role, asked, deal_roles, left_out, to_forget, triples
+from unlearn_core.experiment.trained_models import dataset, train_all
+from unlearn_core.experiment.unlearned_models import Run, refuse
 from unlearn_core.params import BadField, Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.rows import unpack
