@@ -116,7 +116,7 @@ def test_a_diverging_run_ends_at_its_last_finite_state(tiny, tiny_model):
 
 def test_without_held_out_images_there_is_no_score(store):
     training = SMALL.but(data=SMALL.data.but(validation=0.0))
-    with pytest.raises(BadValue, match="needs validation images"):
+    with pytest.raises(BadValue, match="on validation images needs some"):
         fulfil(store, Holdout(training=training))
 
 
