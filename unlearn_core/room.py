@@ -91,7 +91,9 @@ def sizes(folder: Path) -> dict[str, int]:
         if before != changed:
             with os.scandir(folder) as listed:
                 there = [(entry.name, entry.inode()) for entry in listed if not entry.name.startswith(".")]
-            known = {each: known[each] if each in known else size_of(folder / each[0]) for each in there}
+            known = {
+                (name, it): known[name, it] if (name, it) in known else size_of(folder / name) for name, it in there
+            }
             _seen[folder] = changed if time.time_ns() - changed > TICK else 0, known
     except (FileNotFoundError, NotADirectoryError):
         return {}
