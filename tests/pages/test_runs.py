@@ -185,7 +185,8 @@ def test_open_leads_to_the_study(runs, filled_store, filled_study, tmp_path):
     at = runs(root)
     (told,) = (each.value for each in at.caption if "group ToW" in each.value)
     assert re.match(
-        r"RUM: group ToW \*\*0\.\d{3}.*two retrained models [01]\.\d{3}.*\*\*not measurable\*\* \(it needs 1,000 .*\)\.$",
+        r"RUM: group ToW \*\*0\.\d{3}.*two retrained models [01]\.\d{3}.*"
+        r"\*\*not measurable\*\* \(it needs 1,000 .*\)\.$",
         told,
     ), told
     at.button(key=f"open.{key(filled_study)}").click().run()
