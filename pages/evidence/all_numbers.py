@@ -8,7 +8,7 @@ import streamlit as st
 from pages.evidence import offer
 from pages.shared import address, downloads, numbers, theme
 from pages.shared.comparison_words import title_of
-from pages.shared.text import WRAPPED, escape
+from pages.shared.text import WRAPPED, escape, hundredths
 from unlearn_core.attacks import ATTACKS
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment.measured_groups import WHERE, where
@@ -68,7 +68,8 @@ def name(metric: str, by: str) -> str:
 def _reading(line: pd.Series, kind: str) -> str:
     """What a kind of model reads, with the ends of its interval, where it has one."""
     value, low, high = shown(line, kind)
-    return numbers.spread(value, None) if pd.isna(low) else f"{numbers.spread(value, None)} ({low:.2f} to {high:.2f})"
+    ends = "" if pd.isna(low) else f" ({hundredths(low)} to {hundredths(high)})"
+    return numbers.spread(value, None) + ends
 
 
 def _beside(says: str) -> str:

@@ -78,9 +78,10 @@ def _algorithm(
     chosen = now if type(now) is cls else plan_editor.usual(study, cls)
     with fold(part, f"Advanced, and {len(misfits)} that do not fit" if misfits else "Advanced") as advanced:
         if counts(advanced, f"{place}.{name}.seen"):
+            above = st.container()  # beside the learning rate, which is one of the first settings
             chosen = algorithms.settings(cls, f"{place}.{name}", chosen)
             if chosen is not None and (becomes := plan_words.rate(study, chosen)):
-                st.caption(becomes)
+                above.caption(becomes)
         if misfits and advanced.open:
             st.caption("  \n".join(("These do not fit here:", *map(escape, misfits.values()))))
     return chosen

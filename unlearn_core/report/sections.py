@@ -293,7 +293,7 @@ def _by(attack: str) -> str:
 
 def _cell(line: pd.Series, kind: str) -> str:
     value, low, high = shown(line, kind)
-    return spread(value) if pd.isna(low) else f"{spread(value)} ({low:.2f} to {high:.2f})"
+    return spread(value) if pd.isna(low) else f"{spread(value)} ({hundredths(low)} to {hundredths(high)})"
 
 
 def _provenance(study: OpenStudy, method: str) -> dict:
