@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import address, equal_retention, numbers, theme, trade_off_chart
+from pages.shared.folds import fold
 from pages.shared.text import duration, escape
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit
@@ -49,16 +50,10 @@ def chart(study, points: pd.DataFrame, picked: list[str], by: str) -> None:
         alt=f"{title}. " + "; ".join(place(p) for p in points.itertuples()),
     )
     st.markdown(in_words(points, picked))
-    with st.expander("Every mark by name"):
-        st.dataframe(
-            marks(points),
-            column_config={
-                "Method": st.column_config.TextColumn(width=260),
-                "Beaten by": st.column_config.TextColumn(width=260),
-            },
-            hide_index=True,
-            height="content",
-        )
+    with fold("marks", "Every mark by name") as box:
+        if box.open:
+            widths = {name: st.column_config.TextColumn(width=260) for name in ("Method", "Beaten by")}
+            st.dataframe(marks(points), column_config=widths, hide_index=True, height="content")
     if out.any():
         st.caption(f"Too far out to be drawn: {'; '.join(escape(place(p)) for p in points[out].itertuples())}.")
     st.caption(
