@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape as html
-
 import pandas as pd
 import streamlit as st
 
-from pages.evidence import image_densities, offer
-from pages.shared import address, legend, numbers, state, theme, thumbnails
+from pages.evidence import offer, one_image
+from pages.shared import legend, numbers, theme, thumbnails
 from pages.shared.comparison_words import title_of
 from pages.shared.folds import fold
 from pages.shared.text import escape
 from unlearn_core.experiment.measured_groups import third
-from unlearn_core.experiment.tiers.per_example import Observed
 
 MOST = 24
 SHOWS = (
@@ -63,7 +60,7 @@ def draw(study, method: str, top) -> None:
     )
     exposed(study, images)
     deletions(table)
-    one_image(study, found, images)
+    one_image.draw(study, found, images)
 
 
 def in_words(title: str, lines: pd.DataFrame) -> str:
@@ -225,38 +222,3 @@ def deletions(table: pd.DataFrame) -> None:
         "Means over deletions with 95 % intervals; the same images are deleted by each. Told from the control where "
         "the interval of the difference, deletion by deletion, misses 0."
     )
-
-
-@st.cache_resource(max_entries=4)
-def _shadows(root: str, audit: str) -> Observed:
-    store = state.store()
-    return Observed.of(store.find(store.open("Audit", audit).spec().per_example))
-
-
-@st.fragment
-def one_image(study, found, images: pd.DataFrame) -> None:
-    """What the shadows say of one image before, after and without it."""
-    st.subheader("One image")
-    ranked = images.sort_values(["auc", "row"], ascending=[False, True])
-    names = {str(r.row): f"row {r.row}, told apart {r.auc:.2f}" for r in ranked.itertuples()}
-    row = int(address.choice(st.selectbox, "Image", names, "image", width=260))
-    seen = _shadows(str(state.store().root), found.key)
-    place = list(seen.rows[: seen.forget]).index(row)
-    samples = {
-        "original": seen.remembered[:, place],
-        "unlearned": seen.unlearned[:, place],
-        "retrained": seen.never_seen[:, place],
-    }
-    line = images[images["row"] == row].iloc[0]
-    title = f"Row {row}, class {study.classes[study.labels[row]]}: told apart with AUC {line['auc']:.2f}"
-    left, right = st.columns([1, 4], vertical_alignment="center")
-    with left:
-        on = third(line["part"]) if line["part"] else ""
-        thumbnails.show(study.pixels[[row]], [(f"row {row}", on)], alt=f"Image of row {row}", across=1)
-    with right:
-        names = {"original": "before forgetting it", "unlearned": "after", "retrained": "never saw it"}
-        theme.show(
-            image_densities.draw(html(title), samples, names),
-            alt=f"{title}. Mean margins: "
-            + ", ".join(f"{names[role]} {numbers.spread(values.mean(), None)}" for role, values in samples.items()),
-        )
