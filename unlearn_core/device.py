@@ -66,8 +66,20 @@ def numerics() -> dict:
         "matmul_precision": torch.get_float32_matmul_precision(),
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,
     }
-    on_cuda = {"cuda": torch.version.cuda, "cudnn_deterministic": torch.backends.cudnn.deterministic}
+    on_cuda = {
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        "driver": _said(Path("/sys/module/nvidia/version")),
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+    }
     return found | (on_cuda if device.type == "cuda" else {})
+
+
+def _said(file: Path) -> str:
+    """What the system says in a small file; "" where it does not."""
+    with suppress(OSError):
+        return file.read_text().strip()
+    return ""
 
 
 @cache

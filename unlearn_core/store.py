@@ -456,6 +456,7 @@ def provenance(device: str | Callable[[], dict]) -> dict:
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "system": platform.platform(),
         **({"device": device} if isinstance(device, str) else device()),
         "versions": {"unlearning-workbench": __version__} | {name: version(name) for name in RECORDED},
     }

@@ -33,6 +33,7 @@ LAID_OUT = (
     "matmul_precision",
     "cudnn_tf32",
     "cuda",
+    "cudnn",
     "cudnn_deterministic",
     "versions",
 )
@@ -46,6 +47,9 @@ SAYS = {
     ("differs", False): "It is another result than the stored one, but it was made in another way: a net that has not "
     "settled turns rounding into another model. Verify it on such a machine, with such versions, as made it.",
 }
+
+FROM_NOTHING = ("Training", "BankPart")
+RESTS = " What it rests on was taken as it is stored: verify that by its own key."
 
 
 def verify(store: Store, result_key: str, tell: Tell = silent) -> dict:
@@ -83,7 +87,7 @@ def verify(store: Store, result_key: str, tell: Tell = silent) -> dict:
         "same_machine": not any(name in changed for name in MACHINE),
         "provenance": changed,
         "seconds": now["seconds"],
-        "says": SAYS[compared.verdict, changed.keys() <= {"together"}],
+        "says": SAYS[compared.verdict, changed.keys() <= {"together"}] + ("" if kind in FROM_NOTHING else RESTS),
     }
 
 
