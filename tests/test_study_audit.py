@@ -9,7 +9,7 @@ from scipy.special import expit
 from unlearn_core.attacks import mean_probability
 from unlearn_core.attacks.rmia import halves
 from unlearn_core.evaluation import Estimate
-from unlearn_core.experiment import OpenStudy, audit, studies
+from unlearn_core.experiment import OpenStudy, audit, studies, telling
 from unlearn_core.experiment.audit import Attacked
 from unlearn_core.experiment.bank import bank_columns
 from unlearn_core.params import BadValue
@@ -75,6 +75,18 @@ def test_relative_likelihood_asks_the_models_of_the_bank(study):
         (found.others[0], (expit(margins["held_out"]) / unseen)[others]),
     ):
         np.testing.assert_allclose(scores, (ratio[:, None] > 2 * bar).mean(axis=1), atol=1e-12)
+
+
+def test_where_there_are_too_few_test_images_for_two_halves_the_others_go_on(filled_store):
+    store = Store(filled_store)
+    alone = OpenStudy.open(store, studies(store)[0].key)
+    labels = np.full_like(alone.target.test_labels, -1)
+    labels[0] = alone.labels[alone.forget[0]]  # the only test image of the forgotten classes
+    alone.__dict__["target"] = replace(alone.target, test_labels=labels)
+    assert audit.statistics(alone).keys() == audit.STATISTICS.keys() - {"rmia_offline"}
+    with pytest.raises(BadValue, match="two test images of the forgotten classes"):
+        audit.attack(alone, "rum", "rmia_offline")
+    assert {told.statistic for told in telling.others(alone, "rum")} <= audit.statistics(alone).keys()
 
 
 @pytest.mark.parametrize("statistic", ["confidence", "correctness", "lira_online"])

@@ -46,8 +46,17 @@ EITHER_DIRECTION = "lira_offline_two_sided"
 
 
 def statistics(study: OpenStudy) -> dict[str, Attack]:
-    """The rows of STATISTICS that a study allows: without a bank those that need no other models."""
-    return {name: row for name, row in STATISTICS.items() if study.spec.models or row.needs == ("logits", "labels")}
+    """The rows of STATISTICS that a study allows."""
+    return {name: row for name, row in STATISTICS.items() if not _lacks(study, name)}
+
+
+def _lacks(study: OpenStudy, statistic: str) -> str:
+    """What an attack needs that a study does not have, as a sentence; empty where it has all."""
+    if STATISTICS[statistic].needs != ("logits", "labels") and not study.spec.models:
+        return "This attack needs a bank of models, and no bank of models was trained."
+    if statistic == "rmia_offline" and study.target.unseen.sum() < 2:  # some for each of the two halves
+        return "This attack needs two test images of the forgotten classes at least, and this study has fewer."
+    return ""
 
 
 def default_statistic(study: OpenStudy) -> str:
@@ -163,13 +172,13 @@ def attack(study: OpenStudy, method: str, statistic: str, part: str = "all", see
     Likelihood-ratio attacks compare with the same images under a retrained model of another seed. The others compare
     with test images, of the classes that the forget set has, under the audited model itself; RMIA with half of them,
     for the other half is its population.
-    Raises BadValue for an unknown attack, method, part or seed, for an empty part, and for an attack that asks a bank
-    where there is none.
+    Raises BadValue for an unknown attack, method, part or seed, for an empty part, and for an attack that needs what
+    the study lacks.
     """
     if statistic not in STATISTICS:
         raise BadValue(f"{statistic!r} is not an attack that scores single images.")
-    if statistic not in statistics(study):
-        raise BadValue("This attack needs a bank of models, and no bank of models was trained.")
+    if lacking := _lacks(study, statistic):
+        raise BadValue(lacking)
     return _attacked(study, method, statistic, part, tuple(seeds) or all_seeds(study))
 
 
