@@ -66,7 +66,8 @@ def is_dark() -> bool:
 
 def figure(title: str, x: str, y: str, height: int = 360) -> go.Figure:
     """An empty chart titled by its conclusion (in as many lines as it needs), with axis titles."""
-    lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, LONGEST, break_long_words=False)]
+    whole = {"break_long_words": False, "break_on_hyphens": False}  # names of methods have hyphens
+    lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, LONGEST, **whole)]
     more = LINE * max(0, len(lines) - 1)
     ink, grid = ("#FAFAFA", "#3A3F4B") if is_dark() else ("#101014", "#E3E5E9")
     # Given at once: the same through update_layout takes five times as long.
