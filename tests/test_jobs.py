@@ -295,8 +295,8 @@ def test_jobs_of_two_stores_take_turns_on_one_device(store, tmp_path, monkeypatc
         begun.release()
         assert let_go.wait(30)
 
-    def both(*devices):
-        """Whether both jobs were at work at once."""
+    def both(*devices, together):
+        """The second begins before the first is let go, or not."""
         let_go.clear()
         threads = []
         for each, device in zip((store, other), devices, strict=True):
@@ -306,19 +306,18 @@ def test_jobs_of_two_stores_take_turns_on_one_device(store, tmp_path, monkeypatc
             threads[-1].start()
             if len(threads) == 1:
                 assert begun.acquire(timeout=30)
-        together = begun.acquire(timeout=1.0)
+        assert begun.acquire(timeout=30 if together else 1.0) == together
         let_go.set()
         for thread in threads:
             thread.join(30)
             assert not thread.is_alive()
         assert together or begun.acquire(timeout=0)
-        return together
 
     monkeypatch.setattr(job_work, "_carry_out", carry_out)
-    assert not both("cpu", "cpu")
-    assert both("cuda:0", "cuda:1")
+    both("cpu", "cpu", together=False)
+    both("cuda:0", "cuda:1", together=True)
     monkeypatch.setenv("UNLEARN_ENGINE", "slurm")  # a cluster has a queue of its own
-    assert both("cpu", "cpu")
+    both("cpu", "cpu", together=True)
 
 
 def test_a_job_is_starting_while_somebody_starts_it(store, monkeypatch):
