@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from unlearn_core.dense import DenseSteps, flat, layers_of
 from unlearn_core.models import new_model
-from unlearn_core.stacking import bytes_per_member, call, skeleton, stacked_state
+from unlearn_core.stacking import StackedLosses, bytes_per_member, call, skeleton, stacked_state
 
 NETS = {
     "linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(2 * 8 * 8, 5), nn.Tanh(), nn.Linear(5, 3)),
@@ -60,6 +60,30 @@ def test_a_skeleton_leaves_the_model_alone():
     model = NETS["conv"]()
     skeleton(model)
     assert [type(layer) for layer in model] == [nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear]
+
+
+LOSSES = {
+    "mean": F.cross_entropy,
+    "doubled, of a temperature": lambda z, y: 2 * F.cross_entropy(z / 2, y),
+    "weighted": lambda z, y: F.cross_entropy(z, y, weight=torch.tensor([1.0, 2.0, 0.5]).to(z)),
+    "weighted, by place": lambda z, y: F.cross_entropy(z, y, torch.tensor([1.0, 2.0, 0.5]).to(z)),
+    "each image": lambda z, y: F.cross_entropy(z, y, reduction="none").square().sum(),
+    "smoothed": lambda z, y: F.cross_entropy(z, y, label_smoothing=0.1),
+    "one class unlooked at": lambda z, y: F.cross_entropy(z, y, ignore_index=1),
+    "soft": lambda z, y: F.cross_entropy(z, F.one_hot(y, 3).to(z) * 0.7 + 0.1),
+    "shared labels": lambda z, y: F.cross_entropy(z, torch.arange(7) % 3),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_of_a_stack_are_those_of_each_member(name):
+    torch.manual_seed(0)
+    z, y = torch.randn(4, 7, 3, dtype=torch.float64, requires_grad=True), torch.randint(0, 3, (4, 7))
+    with StackedLosses():
+        found = vmap(LOSSES[name])(z, y)
+    alone = torch.stack([LOSSES[name](*one) for one in zip(z, y, strict=True)])
+    torch.testing.assert_close(found, alone)
+    torch.testing.assert_close(*(torch.autograd.grad(losses.sum(), z)[0] for losses in (found, alone)))
 
 
 def test_memory_grows_with_the_batch(digits):

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, stack_module_state
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 # A step of one member with fewer operations than this leaves the device idle, so that members gain by going together.
@@ -167,6 +168,31 @@ class _MaxPool2d(_Rule):
         together = _beside_channels(x, axes[0], info.batch_size)
         pooled = F.max_pool2d(together, size, stride, padding, dilation, ceil_mode)
         return pooled.unflatten(1, (info.batch_size, -1)), 1
+
+
+PLAIN = {
+    "weight": None,
+    "size_average": None,
+    "ignore_index": -100,
+    "reduce": None,
+    "reduction": "mean",
+    "label_smoothing": 0.0,
+}
+
+
+class StackedLosses(TorchFunctionMode):
+    """Within it the mean cross-entropy of a member is written for stacks, where torch's own is slow: classes before
+    images, as the logits of dense nets lie.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        # torch passes options by name here, those too that the caller gave by place.
+        plain = func is F.cross_entropy and all(kwargs.get(name, value) == value for name, value in PLAIN.items())
+        if not plain or args[1].is_floating_point() or args[0].dim() != 2:
+            return func(*args, **kwargs)
+        logits, y = args
+        return -logits.t().log_softmax(0).gather(0, y[None]).mean()
 
 
 class _StackedLinear(nn.Linear):

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from unlearn_core.augmentation import AUGMENTATIONS, epoch_draws, flip_and_crop
 from unlearn_core.data import Data, Dataset, Images
-from unlearn_core.device import pick_device, use_threads
+from unlearn_core.device import pick_device, ready_for
 from unlearn_core.models import MODELS, Classifier, new_model
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.privacy import PrivateSteps, epsilon, poisson_batches
@@ -191,7 +191,7 @@ def train_each(
     x = dataset.train.x.to(device, **likes)
     y = dataset.train.y.to(device)
     model = new_model(training.model, dataset, seeds[0], training.width)
-    use_threads(model)
+    ready_for(model)
     model = model.to(device, **likes)
     passes = None if training.noise else Passes(model, x[: training.batch], training.precision)
     total = sum(steps_of(training, len(r)) for r in rows)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from unlearn_core.augmentation import epoch_draws, flip_and_crop
 from unlearn_core.data import Dataset
 from unlearn_core.dense import DenseSteps, flat, layers_of
-from unlearn_core.device import pick_device, use_threads
+from unlearn_core.device import pick_device, ready_for
 from unlearn_core.models import Classifier, new_model
 from unlearn_core.progress import Tell
 from unlearn_core.stacking import call, skeleton, stacked_state
@@ -47,7 +47,7 @@ def train_stacked(
     """
     device, started = pick_device(), time.perf_counter()
     models = [new_model(training.model, dataset, seed, training.width).to(device) for seed in seeds]
-    use_threads(models[0])
+    ready_for(models[0])
     params, buffers = stacked_state([model.train() for model in models])
     alike, starts = _runs(rates or [training.lr] * len(seeds))
     take, step_all = _prepared(training, models[0], params, buffers, dataset.train.x.to(device), alike)

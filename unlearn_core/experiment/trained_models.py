@@ -11,7 +11,7 @@ import torch
 
 from unlearn_core import data as datasets
 from unlearn_core.data import Data, Dataset
-from unlearn_core.device import numerics, pick_device, use_threads
+from unlearn_core.device import numerics, pick_device, ready_for
 from unlearn_core.ensembles import goes_stacked, stack_size, train_members, work_per_pass
 from unlearn_core.experiment.door import MAKERS, TOGETHER, fulfil
 from unlearn_core.experiment.own_weights import GONE, OwnWeights, arrays_of
@@ -146,7 +146,7 @@ def _classifier(store: Store, training: Training, arrays: dict[str, np.ndarray])
     images, members = dataset(store, training.data), voters(state)
     models = [new_model(training.model, images, 0, training.width) for _ in range(members or 1)]
     model = Ensemble(models) if members else models[0]
-    use_threads(model)
+    ready_for(model)
     model.load_state_dict(state)
     return model.to(pick_device()).eval()
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from unlearn_core.data import Images
-from unlearn_core.device import use_threads
+from unlearn_core.device import ready_for
 from unlearn_core.models import Classifier
 from unlearn_core.params import BadValue
 from unlearn_core.training import ASKED
@@ -47,7 +47,7 @@ def mean_gradient_norm(model: Classifier, images: Images) -> float | None:
 
 
 def _ready(model: Classifier, images: Images) -> tuple[Classifier, torch.Tensor, torch.Tensor]:
-    use_threads(model)
+    ready_for(model)
     device = model.mean.device
     return copy.deepcopy(model).eval(), images.x.to(device), images.y.to(device)
 

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from unlearn_core.attacks import inversion as attack
 from unlearn_core.attacks import signals
 from unlearn_core.data import Images
-from unlearn_core.device import use_threads
+from unlearn_core.device import ready_for
 from unlearn_core.models import Classifier
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
@@ -65,7 +65,7 @@ def class_probes(
 
     Source: Hu et al. (2024), arXiv:2404.03233. Departs from the released code: it is given the gradients.
     """
-    use_threads(original)
+    ready_for(original)
     model = copy.deepcopy(original).eval().requires_grad_(False)
     device = model.mean.device
     classes = torch.arange(model.head.out_features).repeat_interleave(each)
@@ -247,7 +247,7 @@ def reconstruct(
     that does not match the model or is 0 everywhere.
     Source: Hu et al. (2024), arXiv:2404.03233; Geiping et al. (2020), arXiv:2003.14053.
     """
-    use_threads(original)
+    ready_for(original)
     model = copy.deepcopy(original).eval().requires_grad_(False)
     device = model.mean.device
     parameters = {name: p.detach() for name, p in model.named_parameters()}

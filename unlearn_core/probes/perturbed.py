@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from unlearn_core.data import Images
-from unlearn_core.device import use_threads
+from unlearn_core.device import ready_for
 from unlearn_core.evaluation.closeness import accuracy
 from unlearn_core.models import Classifier
 from unlearn_core.params import BadValue
@@ -198,7 +198,7 @@ def taught_generator(
     images, in units of the spread of these. The discriminator learns beside it.
     Source: after Zuo et al. (2024), arXiv:2401.04385, whose losses were not available: this project's.
     """
-    use_threads(original)
+    ready_for(original)
     judge = copy.deepcopy(original).eval().requires_grad_(False)
     device = judge.mean.device
     x, y = (part.to(device) for part in images.take(forget))

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from unlearn_core.attacks import signals
 from unlearn_core.data import Images
 from unlearn_core.dense import DenseNets, flat, layers_of
-from unlearn_core.device import use_threads
+from unlearn_core.device import ready_for
 from unlearn_core.evaluation.closeness import accuracy
 from unlearn_core.evaluation.relearning import ROUNDING
 from unlearn_core.models import Classifier
@@ -171,7 +171,7 @@ def _classroom(model, images, forget, orders, optimiser, lr) -> tuple[_Students 
     """A student for every order, and the images they are asked about."""
     if not len(forget) or orders < 1:
         raise BadValue("Relearning needs at least one forget image and one order.")
-    use_threads(model)
+    ready_for(model)
     x, y = images.x.to(model.mean.device, memory_format=torch.channels_last), images.y.to(model.mean.device)
     kind = _Students if layers_of(model) is None else _DenseStudents
     steps = partial(optimiser, lr=lr, fused=x.device.type in ("cpu", "cuda"))

@@ -18,7 +18,7 @@ from torch.func import vmap
 from unlearn_core.dense import DenseNets, flat, layers_of
 from unlearn_core.engines.machine import halvings
 from unlearn_core.params import params as settings_of
-from unlearn_core.stacking import call, out_of_memory, pays, skeleton, stacked_state
+from unlearn_core.stacking import StackedLosses, call, out_of_memory, pays, skeleton, stacked_state
 from unlearn_core.unlearning.base import Cost, Unlearned, Unlearner, peak_megabytes
 from unlearn_core.unlearning.descent import GradientUnlearner, Step
 from unlearn_core.unlearning.request import Batch, Request
@@ -51,22 +51,32 @@ def stacks(unlearner: Unlearner, original: torch.nn.Module, request: Request) ->
     return not alone and pays(original, request.x[: unlearner.batch])
 
 
+class _Asked(Exception):
+    """A loss asked a model for more than is known of it."""
+
+
 class _Member:
     """A model as a loss sees it, with parameters from outside: callable, and it lists its parameters.
 
-    `known` are logits that it need not be asked for again, by the identity of the images.
+    `known` are logits that it need not be asked for again, by the identity of the images. Without parameters it knows
+    no more than these.
     """
 
-    def __init__(self, skeleton: torch.nn.Module, params: dict, buffers: dict, known: dict[int, torch.Tensor]):
+    def __init__(self, skeleton: torch.nn.Module, params: dict | None, buffers: dict, known: dict[int, torch.Tensor]):
         self.skeleton, self.params, self.buffers, self.known = skeleton, params, buffers, known
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         if id(x) in self.known:
             return self.known[id(x)]
-        return call(self.skeleton, self.params, self.buffers, x)
+        return call(self.skeleton, self._parameters(), self.buffers, x)
 
     def parameters(self) -> Iterator[torch.Tensor]:
-        return iter(self.params.values())
+        return iter(self._parameters().values())
+
+    def _parameters(self) -> dict:
+        if self.params is None:
+            raise _Asked
+        return self.params
 
 
 def run_stacked(
@@ -102,7 +112,8 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     if requests[0].x.is_cuda:
         torch.cuda.reset_peak_memory_stats(requests[0].x.device)
     costs = [Cost() for _ in unlearners]
-    frozen = [copy.deepcopy(original).eval().requires_grad_(False) for original in originals]
+    still = {original: copy.deepcopy(original).eval().requires_grad_(False) for original in dict.fromkeys(originals)}
+    frozen = [still[original] for original in originals]
     masks = _masks(unlearners, frozen, requests, costs)
     models = [copy.deepcopy(original).requires_grad_(True).eval() for original in originals]
     for each in zip(unlearners, models, frozen, requests, costs, strict=True):
@@ -115,14 +126,22 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     momentum, weight_decay = (numbers.get(name, getattr(first, name)) for name in ("momentum", "weight_decay"))
     net, teacher_net = skeleton(models[0]).eval(), skeleton(originals[0]).eval()
 
-    def loss_of(p: dict, b: dict, t: dict, c: dict, own: dict, logits: dict, forget, retain, epoch, of, phase):
-        step = Step(forget and Batch(*forget), retain and Batch(*retain), epoch, of, phase=phase)
-        known = {id(getattr(step, name).x): value for name, value in logits.items()}
-        return _with(first, own).loss(_Member(net, p, b, known), _Member(teacher_net, t, c, {}), step)
+    def loss_of(own: dict) -> torch.Tensor:
+        """The loss of one member, given what is its own: all that stands in the dictionary."""
+        forget, retain = (Batch(*own[name]) if name in own else None for name in ("forget", "retain"))
+        step = Step(forget, retain, epoch, epoch / first.epochs, phase=phase)
+        known = {id(getattr(step, name).x): value for name, value in own["logits"].items()}
+        student = _Member(net, own.get("params"), own.get("buffers"), known)
+        teacher = _Member(teacher_net, own.get("teachers"), own.get("teacher_buffers"), {})
+        with StackedLosses():
+            return _with(first, own["numbers"]).loss(student, teacher, step)
 
     layers = layers_of(models[0])
     nets = None if layers is None else DenseNets(params, layers)
-    watch, fetch = _Watch(params, len(unlearners)), _fetcher(requests)
+    # To hand the models to a loss takes longer than most losses do, which need their logits only.
+    models_too = {"params": params, "buffers": buffers, "teachers": teachers, "teacher_buffers": teacher_buffers}
+    handed = {} if nets else models_too
+    watch, fetch = _Watch(params, len(unlearners)), _fetcher(requests, None if nets is None else models[0])
     total, number, before = first.steps_in(requests[0]), 0, None
     for epoch in range(first.epochs):
         labels = torch.stack([u.labels(r, epoch) for u, r in zip(unlearners, requests, strict=True)])
@@ -133,11 +152,15 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
             if now != before:  # most keep one rate
                 rates, before = torch.tensor(now, device=device), now
             forget, retain = fetch([r.forget for r in rows], labels), fetch([r.retain for r in rows], labels)
-            logits, inputs = _dense_logits(nets, models[0], {"forget": forget, "retain": retain})
-            axes = (0, 0, 0, 0, 0 if numbers else None, 0 if logits else None)
-            axes += (forget and (0, 0), retain and (0, 0), None, None, None)
-            told = (numbers, logits, forget, retain, epoch, epoch / first.epochs, phase)
-            losses = vmap(loss_of, in_dims=axes)(params, buffers, teachers, teacher_buffers, *told)
+            logits, inputs = _dense_logits(nets, {"forget": forget, "retain": retain})
+            forget, retain = (batch and batch[:2] for batch in (forget, retain))
+            own = {"forget": forget, "retain": retain, "logits": logits, "numbers": numbers}
+            own = {name: value for name, value in own.items() if value is not None}
+            try:
+                losses = vmap(loss_of)(own | handed)
+            except _Asked:
+                handed = models_too
+                losses = vmap(loss_of)(own | handed)
             sources = [*params.values(), *logits.values()]
             found = torch.autograd.grad(losses.sum(), sources, allow_unused=True)
             gradients = dict(zip(params, found, strict=False))
@@ -173,10 +196,13 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     ]
 
 
-def _fetcher(requests: Sequence[Request]) -> Callable:
-    """A function of each member's rows and all labels (M, n): images (M, B, ...) and labels (M, B), or None."""
+def _fetcher(requests: Sequence[Request], dense: torch.nn.Module | None) -> Callable:
+    """A function of each member's rows and all labels (M, n): images (M, B, ...), labels (M, B) and, where the nets are
+    like `dense`, what their first layer reads (M, B, D), which is made for all images once; or None.
+    """
     x = requests[0].x
     shared = all(request.x is x for request in requests)
+    pixels = flat(dense, x) if dense is not None and shared else None
 
     def fetch(rows: list[np.ndarray | None], labels: torch.Tensor):
         if rows[0] is None:
@@ -186,7 +212,11 @@ def _fetcher(requests: Sequence[Request]) -> Callable:
             images = x.index_select(0, index.flatten()).unflatten(0, index.shape)
         else:
             images = torch.stack([request.x[i] for request, i in zip(requests, index, strict=True)])
-        return images, labels.gather(1, index)
+        if pixels is not None:
+            read = pixels.index_select(0, index.flatten()).unflatten(0, index.shape)
+        else:
+            read = None if dense is None else flat(dense, images)
+        return images, labels.gather(1, index), read
 
     return fetch
 
@@ -197,14 +227,14 @@ def _masks(unlearners, originals, requests, costs) -> dict[str, torch.Tensor] | 
     return None if found[0] is None else {k: torch.stack([mask[k] for mask in found]) for k in found[0]}
 
 
-def _dense_logits(nets: DenseNets | None, model, batches: dict) -> tuple[dict[str, torch.Tensor], list]:
+def _dense_logits(nets: DenseNets | None, batches: dict) -> tuple[dict[str, torch.Tensor], list]:
     """The logits (M, B, K) of the batches that there are, as leaves to differentiate by, and what each layer was given.
     Nothing where the nets are not dense: then the loss asks them itself.
     """
     logits, inputs = {}, []
     for name, batch in batches.items() if nets is not None else ():
         if batch is not None:
-            said, given = nets.forward(flat(model, batch[0]))
+            said, given = nets.forward(batch[2])
             logits[name] = said.requires_grad_(True)
             inputs.append(given)
     return logits, inputs
@@ -250,19 +280,22 @@ class _Watch:
         self.good = {k: v.detach().clone() for k, v in params.items()}
         self.bad = torch.zeros(members, dtype=torch.bool, device=next(iter(params.values())).device)
         self.fallen = self.bad.clone()
+        self.seen = torch.zeros(members, device=self.bad.device)  # the losses since the start, added up
 
     def still_moving(self, rates: torch.Tensor) -> torch.Tensor:
         """(M,) the rates of those that go on, 0 of those that were stopped."""
         return rates.masked_fill(self.fallen, 0.0)
 
     def see(self, losses: torch.Tensor) -> None:
-        self.bad |= ~torch.isfinite(losses.detach())
+        self.seen += losses.detach()  # what is not finite stays so
 
     @torch.no_grad()
     def settle(self, params: dict, velocity: dict, costs: list[Cost]) -> None:
-        for p in params.values():
-            self.bad |= ~torch.isfinite(p).flatten(1).all(1)
+        self.bad |= ~torch.isfinite(sum((p.flatten(1).sum(1) for p in params.values()), self.seen))
         for name, p in params.items():
+            if not self.bad.any():
+                self.good[name].copy_(p)
+                continue
             fallen = self.bad.view(-1, *[1] * (p.dim() - 1))
             self.good[name] = torch.where(fallen, self.good[name], p)
             p.copy_(self.good[name])
