@@ -286,9 +286,10 @@ def test_turns_are_taken_in_the_order_of_asking(store, monkeypatch):
     assert worked == order
 
 
-def test_jobs_of_two_stores_take_turns_on_one_device(store, tmp_path, monkeypatch):
+@pytest.mark.parametrize("stores", ["one", "two"])
+def test_jobs_of_any_store_take_turns_on_one_device(store, stores, tmp_path, monkeypatch):
     """The second job begins beside the first where their devices differ, and else after it."""
-    other = Store(tmp_path / "other")
+    other = Store(tmp_path / "other") if stores == "two" else store
     begun, let_go, seeds = threading.Semaphore(0), threading.Event(), count()
 
     def carry_out(store, job):
@@ -315,9 +316,17 @@ def test_jobs_of_two_stores_take_turns_on_one_device(store, tmp_path, monkeypatc
 
     monkeypatch.setattr(job_work, "_carry_out", carry_out)
     both("cpu", "cpu", together=False)
+    both("cuda:1", "cuda:1", together=False)
     both("cuda:0", "cuda:1", together=True)
-    monkeypatch.setenv("UNLEARN_ENGINE", "slurm")  # a cluster has a queue of its own
-    both("cpu", "cpu", together=True)
+    monkeypatch.setenv("UNLEARN_ENGINE", "slurm")  # a cluster has a queue of its own, and a store takes turns there
+    both("cpu", "cpu", together=stores == "two")
+
+
+def test_only_jobs_of_one_card_go_before(store, monkeypatch):
+    with store.lock(f"job-{record(store, QUICK)}"):
+        assert jobs.before(store)[0] == 1
+        monkeypatch.setenv("UNLEARN_DEVICE", "cuda:1")
+        assert jobs.before(store)[0] == 0
 
 
 def test_a_job_is_starting_while_somebody_starts_it(store, monkeypatch):

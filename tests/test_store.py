@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from unlearn_core import __version__, params
 from unlearn_core import store as store_module
 from unlearn_core.forget import AtRandom, OfClass, Picked
 from unlearn_core.params import BadValue, Spec, key, param, spec
-from unlearn_core.store import Result, Store, StoreError, digest_of, find_fault, write_whole
+from unlearn_core.store import HOST, Result, Store, StoreError, digest_of, find_fault, write_whole
 
 ROOT = Path(__file__).parents[1]
 SPEC = AtRandom(size=3)
@@ -174,6 +175,16 @@ def test_kill_at_every_step(store):
     assert_all_whole(store.root)
     store.sweep()
     assert list((store.root / "staging").iterdir()) == []
+
+
+def test_a_sweep_leaves_alone_what_another_machine_wrote_today(store):
+    """Its locks may not be seen here."""
+    here, abroad, long_ago = (store.root / "staging" / f"{'0' * 32}.12345678.{host}" for host in (HOST, "b", "c"))
+    for folder in (here, abroad, long_ago):
+        folder.mkdir()
+    os.utime(long_ago, (time.time() - 90_000,) * 2)
+    assert store.sweep() == 2
+    assert list((store.root / "staging").iterdir()) == [abroad]
 
 
 def test_a_sweep_leaves_living_writers_alone(store):

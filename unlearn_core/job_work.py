@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 import time
@@ -16,7 +15,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from unlearn_core import jobs, room
-from unlearn_core.engines import EngineError
+from unlearn_core.engines import EngineError, machine
 from unlearn_core.job import STARTS
 from unlearn_core.params import BadValue, build
 from unlearn_core.store import Store, StoreError, plainly, write_whole
@@ -73,13 +72,14 @@ def work(root: str, job: str) -> None:
 
 @contextmanager
 def _turn(store: Store, job: str) -> Iterator[None]:
-    """The machine, once this job has it and none that was submitted earlier waits for it.
+    """The machine, or the card that this job is given, once this job has it and none that was submitted earlier waits
+    for it.
 
     Whoever asks first when it is free gets a lock, so its order is nobody's: one who has it and finds an earlier one
     waiting lets it go. Only who has it looks at the others, so while one works, the rest cost next to nothing.
     """
     while True:
-        with store.lock("machine"):
+        with store.lock(f"machine-{machine.card()}" if machine.card() else "machine"):
             if not _goes_first(store, job):
                 with _this_machine():
                     yield
@@ -95,10 +95,9 @@ def _this_machine() -> Iterator[None]:
     """
     lock = None
     if os.environ.get("UNLEARN_ENGINE") not in ("ray", "slurm"):
-        card = re.fullmatch(r"cuda:(\d{1,4})", os.environ.get("UNLEARN_DEVICE") or "")
         with suppress(OSError):
             folder = platformdirs.user_runtime_path("unlearning-workbench", ensure_exists=True)
-            lock = FileLock(folder / f"card-{card[1]}.lock" if card else folder / "machine.lock")
+            lock = FileLock(folder / (f"card-{card}.lock" if (card := machine.card()) else "machine.lock"))
             lock.acquire()
     try:
         yield
@@ -108,13 +107,15 @@ def _this_machine() -> Iterator[None]:
 
 
 def _goes_first(store: Store, job: str) -> bool:
-    """Whether a living job that has not worked yet was submitted earlier; of the same moment, the lesser key is."""
+    """Whether a living job for the same card that has not worked yet was submitted earlier; of the same moment, the
+    lesser key is.
+    """
     if (mine := jobs.get(store, job)) is None:
         return False
     for folder in (store.root / "jobs").iterdir():
         if folder.name != job and not (folder / "outcome.json").exists():  # most of the others have ended
             other = jobs.get(store, folder.name)
-            waits = other is not None and other.state in ("starting", "queued")
+            waits = other is not None and other.state in ("starting", "queued") and jobs.shares_card(store, other.key)
             if waits and (other.submitted, other.key) < (mine.submitted, mine.key):
                 return True
     return False

@@ -73,12 +73,12 @@ def foreseen(store: Store, alone: Expected, workers: int = 1, device: str = "cpu
 
 
 def before(store: Store) -> tuple[int, tuple[float, float] | None]:
-    """How many jobs go before one that is submitted now, for they take turns, and how many seconds they may take, least
-    and most; None where that is not known of all of them.
+    """How many jobs of its card go before one that is submitted now, for they take turns, and how many seconds they
+    may take, least and most; None where that is not known of all of them.
     """
     waits = []
     for other in listing(store):
-        if other.active:
+        if other.active and shares_card(store, other.key):
             e = other.expected
             waits.append(other.left if other.state == "running" else None if e is None else (e.fastest, e.slowest))
     if not waits or None in waits:
@@ -177,7 +177,13 @@ def write_worker(store: Store, job: str, pid: int) -> None:
     with suppress(psutil.NoSuchProcess, OSError):
         born = psutil.Process(pid).create_time()
         about = {"pid": pid, "born": born, "host": platform.node(), "engine": os.environ.get("UNLEARN_ENGINE", "")}
+        about |= {"card": machine.card()}
         write_whole(store.root / "jobs" / job / "worker.json", json.dumps(about))
+
+
+def shares_card(store: Store, job: str) -> bool:
+    """Whether a job has the card, or the machine, that jobs of this process are given: then they take turns."""
+    return read_record(store, job, "worker.json").get("card", "") == machine.card()
 
 
 def _worker(store: Store, job: str) -> psutil.Process | None:

@@ -39,6 +39,8 @@ from unlearn_core.params import BadValue, Spec, build, canonical, key, plain
 LAYOUT = 1
 KEY = re.compile(r"[0-9a-f]{32}")
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # no separator, no "..", nothing hidden
+HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())[:40]
+ABROAD = 24 * 3600.0  # seconds in which another machine writes its next file into a folder of staging
 LOOK_AGAIN = 1.0  # seconds that whoever finds a damaged result waits for its lock
 RECORDED = (
     "torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn", "pandas", "pyarrow", "pillow", "optuna",
@@ -346,7 +348,7 @@ class Store:
         return False
 
     def _make(self, spec: Spec, make: Callable[[Draft], None], device: str | Callable[[], dict]) -> Result:
-        place, staging = self._place(spec), self.root / "staging" / f"{key(spec)}.{uuid.uuid4().hex[:8]}"
+        place, staging = self._place(spec), self.root / "staging" / f"{key(spec)}.{uuid.uuid4().hex[:8]}.{HOST}"
         try:
             staging.mkdir(parents=True)
             (staging / "spec.json").write_text(json.dumps(plain(spec), indent=1, allow_nan=False))
@@ -378,14 +380,26 @@ class Store:
         room for a fuller one goes back where that never came.
         """
         gone = 0
-        for folder in (self.root / "staging").iterdir():
-            of, _, rest = folder.name.partition(".")
-            if not self.is_locked(of):
-                if KEY.fullmatch(result_key := rest.partition(".")[0]) and not self._put_back(folder, result_key):
-                    continue
-                shutil.rmtree(folder, ignore_errors=True)
-                gone += 1
+        for folder in self.abandoned():
+            result_key = folder.name.partition(".")[2]
+            if KEY.fullmatch(result_key) and not self._put_back(folder, result_key):
+                continue
+            shutil.rmtree(folder, ignore_errors=True)
+            gone += 1
         return gone
+
+    def abandoned(self) -> list[Path]:
+        """The folders in staging whose writers are gone. Not every disk that machines share tells one of the locks of
+        another, so what another machine writes counts as its own for a day after its last file.
+        """
+        found = []
+        for folder in sorted((self.root / "staging").iterdir()):
+            of, *_ = parts = folder.name.split(".")
+            with suppress(FileNotFoundError):  # it is finished meanwhile
+                lately = time.time() - folder.stat().st_mtime < ABROAD
+                if not self.is_locked(of) and not (lately and len(parts) > 2 and parts[2] != HOST):
+                    found.append(folder)
+        return found
 
     def _put_back(self, folder: Path, result_key: str) -> bool:
         """Whether it is back in its place, or something is there already; not while somebody writes there."""

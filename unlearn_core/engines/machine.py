@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,14 @@ def halvings() -> int:
     """How often the number of models at once is halved: a system that is short of memory kills without a word."""
     said = os.environ.get(HALVINGS, "")
     return min(MOST_HALVINGS, int(said)) if said.isdecimal() else 0
+
+
+def card() -> str:
+    """The number of the one card that jobs of this process are given (UNLEARN_DEVICE=cuda:1), "" where they are given
+    the whole machine.
+    """
+    found = re.fullmatch(r"cuda:(\d{1,4})", os.environ.get("UNLEARN_DEVICE") or "")
+    return found[1] if found else ""
 
 
 def cpus() -> int:

@@ -80,9 +80,7 @@ def look(store: Store, *, deep: bool = False, mend: bool = False, tell: Tell = s
         locks = f"job-{folder.name}", f"submit-{folder.name}"  # at work, or about to begin
         if (fault := _job_fault(folder)) is not None and not any(_held(store, lock) for lock in locks):
             found.jobs.append((folder.name, fault))
-    for folder in sorted((store.root / "staging").iterdir()):
-        if not _held(store, folder.name.partition(".")[0]):
-            found.staging.append(folder.name)
+    found.staging = [folder.name for folder in store.abandoned()]
     if mend:
         again = partial(_fault, deep=deep)
         gone = [store.set_aside(store.root / "results" / kind / key, again) for kind, key, _ in found.damaged]
