@@ -179,7 +179,7 @@ def test_kill_at_every_step(store):
 
 def test_a_sweep_leaves_alone_what_another_machine_wrote_today(store):
     """Its locks may not be seen here."""
-    here, abroad, long_ago = (store.root / "staging" / f"{'0' * 32}.12345678.{host}" for host in (HOST, "b", "c"))
+    here, abroad, long_ago = (store.root / "staging" / f"{'0' * 32}.12345678@{host}" for host in (HOST, "b", "c"))
     for folder in (here, abroad, long_ago):
         folder.mkdir()
     os.utime(long_ago, (time.time() - 90_000,) * 2)

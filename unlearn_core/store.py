@@ -348,7 +348,7 @@ class Store:
         return False
 
     def _make(self, spec: Spec, make: Callable[[Draft], None], device: str | Callable[[], dict]) -> Result:
-        place, staging = self._place(spec), self.root / "staging" / f"{key(spec)}.{uuid.uuid4().hex[:8]}.{HOST}"
+        place, staging = self._place(spec), self.root / "staging" / f"{key(spec)}.{uuid.uuid4().hex[:8]}@{HOST}"
         try:
             staging.mkdir(parents=True)
             (staging / "spec.json").write_text(json.dumps(plain(spec), indent=1, allow_nan=False))
@@ -381,7 +381,7 @@ class Store:
         """
         gone = 0
         for folder in self.abandoned():
-            result_key = folder.name.partition(".")[2]
+            result_key = folder.name.partition(".")[2].partition(".")[0]
             if KEY.fullmatch(result_key) and not self._put_back(folder, result_key):
                 continue
             shutil.rmtree(folder, ignore_errors=True)
@@ -394,10 +394,10 @@ class Store:
         """
         found = []
         for folder in sorted((self.root / "staging").iterdir()):
-            of, *_ = parts = folder.name.split(".")
+            name, _, host = folder.name.partition("@")
             with suppress(FileNotFoundError):  # it is finished meanwhile
                 lately = time.time() - folder.stat().st_mtime < ABROAD
-                if not self.is_locked(of) and not (lately and len(parts) > 2 and parts[2] != HOST):
+                if not self.is_locked(name.partition(".")[0]) and not (lately and host not in ("", HOST)):
                     found.append(folder)
         return found
 
