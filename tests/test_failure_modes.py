@@ -52,6 +52,7 @@ HELD = (
     "test_its_study_says_what_it_said",
     "test_a_removed_node_loses_nothing",
     "test_names_and_addresses_are_text_on_every_page",
+    "test_a_killed_process_is_gone_on_with_to_the_same_bits",
 )
 QUICK = Training(data=Data(train=120, test=60), width=8, epochs=1)
 

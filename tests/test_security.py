@@ -204,7 +204,7 @@ JOINS = {
     "experiment/saved_plans.py": {"f'{hashlib.sha256(name.strip().casefold().encode()).hexdigest()[:32]}.json'"},
     "experiment/soundness.py": {"kind", "key", "name", "f'{name}.lock'"},  # folders and locks of the store
     "experiment/views.py": {"kind"},  # folders of the store
-    "job_work.py": {"job", "f'card-{card[1]}.lock'"},  # keys, and a number
+    "job_work.py": {"job", "f'card-{card}.lock' if (card := machine.card()) else 'machine.lock'"},  # keys, and a number
     "jobs.py": {"job", "name", "stale", "about['spec']['spec']", "spec['spec']"},  # keys, constants, kinds of specs
     # Keys that were found, folders of the store, entries and places of the trash.
     "removal.py": {
@@ -213,7 +213,7 @@ JOINS = {
     "room.py": {"name"},  # what a folder lists, and constants
     "store.py": {
         "name", "kind", "k", "result_key", "key(spec)",  # constants, manifests, identifiers, keys that KEY has checked
-        "f'{name}.json'", "f'{name}.parquet'", "f'{name}.safetensors'", "f'{key(spec)}.{uuid.uuid4().hex[:8]}'",
+        "f'{name}.json'", "f'{name}.parquet'", "f'{name}.safetensors'", "f'{key(spec)}.{uuid.uuid4().hex[:8]}@{HOST}'",
     },
     "trash.py": {"name", "entry.id", "other.id", "place"},  # folders of the store, places that THING has checked
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
     ROOT/results/<Kind>/<key>/   spec.json, arrays and weights (safetensors), tables (parquet), manifest.json
     ROOT/staging/                results being written; ROOT/locks/  one lock a result; ROOT/quarantine/  damaged
-    results
+    results; ROOT/unfinished/    trainings to go on with
 
 A result appears whole or not at all: it is written in staging, flushed, the manifest last, and renamed into place.
 Another value is another spec is another key, so nothing is ever invalidated. There is no pickle anywhere.
@@ -41,6 +41,7 @@ KEY = re.compile(r"[0-9a-f]{32}")
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # no separator, no "..", nothing hidden
 HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())[:40]
 ABROAD = 24 * 3600.0  # seconds in which another machine writes its next file into a folder of staging
+FORSAKEN = 30 * 24 * 3600.0  # seconds after which nobody is taken to come back to a training
 LOOK_AGAIN = 1.0  # seconds that whoever finds a damaged result waits for its lock
 RECORDED = (
     "torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn", "pandas", "pyarrow", "pillow", "optuna",
@@ -377,9 +378,13 @@ class Store:
 
     def sweep(self) -> int:
         """Remove what killed writers left in staging; returns how many folders went. A whole result that was to make
-        room for a fuller one goes back where that never came.
+        room for a fuller one goes back where that never came. Trainings that nobody went on with in a month go too.
         """
         gone = 0
+        for file in (self.root / "unfinished").glob("*"):
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > FORSAKEN:
+                    file.unlink()
         for folder in self.abandoned():
             result_key = folder.name.partition(".")[2].partition(".")[0]
             if KEY.fullmatch(result_key) and not self._put_back(folder, result_key):
@@ -476,11 +481,11 @@ def provenance(device: str | Callable[[], dict]) -> dict:
     }
 
 
-def write_whole(file: Path, text: str) -> None:
-    """Replace a small file so that a reader sees the old text or the new one, never a part."""
+def write_whole(file: Path, content: str | bytes) -> None:
+    """Replace a file so that a reader sees the old content or the new one, never a part."""
     aside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
     try:
-        aside.write_text(text)
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)
         flush(aside)
         os.replace(aside, file)
     finally:

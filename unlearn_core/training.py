@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -153,6 +154,19 @@ def as_trajectory(means: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
 Watch = Callable[[Classifier, torch.Tensor, torch.Tensor, torch.Tensor], None]
 
 
+EVERY = 60.0  # seconds of work that may be lost, and the rest of an epoch
+
+
+class SoFar(Protocol):
+    """Where a training keeps how far it is."""
+
+    def load(self) -> dict[str, np.ndarray] | None:
+        """What was kept last; None where there is nothing to go on from."""
+
+    def save(self, arrays: dict[str, np.ndarray]) -> None:
+        """Keep these in the place of those before."""
+
+
 def train(
     training: Training,
     dataset: Dataset,
@@ -179,11 +193,14 @@ def train_each(
     watch: Watch | None = None,
     start: Classifier | None = None,
     rates: Sequence[float] | None = None,
+    kept: Sequence[SoFar] = (),
 ) -> Iterator[Trained]:
     """Train models one after the other, model m on rows[m] with seeds[m], at the start with the learning rate rates[m]
     or else the recipe's; yields them in order.
 
-    Images lie on the device, mostly channels last; what is set up for the first model serves all.
+    Images lie on the device, mostly channels last; what is set up for the first model serves all. Model m goes on from
+    what is in kept[m], and keeps there how far it is after an epoch, each minute; not where every step is watched, nor
+    with differential privacy.
     """
     device = pick_device()
     # What takes the gradients of single images apart (Opacus) reads activations as if channels came first.
@@ -196,8 +213,10 @@ def train_each(
     passes = None if training.noise else Passes(model, x[: training.batch], training.precision)
     total = sum(steps_of(training, len(r)) for r in rows)
     done = 0
-    for own_rows, seed, lr in zip(rows, seeds, rates or [training.lr] * len(seeds), strict=True):
-        started = time.perf_counter()
+    rates = rates or [training.lr] * len(seeds)
+    keep = kept if kept and watch is None and not training.noise else [None] * len(seeds)
+    for own_rows, seed, lr, unfinished in zip(rows, seeds, rates, keep, strict=True):
+        started = saved = time.perf_counter()
         fresh = new_model(training.model, dataset, seed, training.width)
         model.load_state_dict((fresh if start is None else start).state_dict())
         model.train()
@@ -219,7 +238,11 @@ def train_each(
         steps, step = steps_of(training, len(own_rows)), 0
         seen = torch.zeros(len(y), len(TRAJECTORY), device=device)
         times = torch.zeros(len(y), 1, device=device)
-        for epoch in range(training.epochs):
+        begun = 0
+        if unfinished and (found := unfinished.load()):
+            begun, spent = _go_on(found, model, optimiser, seen, times)
+            started, step = started - spent, steps // training.epochs * begun
+        for epoch in range(begun, training.epochs):
             batches = _batches(training, own_rows, seed, epoch)
             order = torch.from_numpy(np.concatenate(batches)).to(device)
             sizes = [len(b) for b in batches]
@@ -241,6 +264,11 @@ def train_each(
                 tell("train", done + step, total)
             seen.index_add_(0, order, trajectory_of(torch.cat(said), y[order]))
             times.index_add_(0, order, torch.ones_like(order, dtype=times.dtype)[:, None])
+            # The last state of one among several is kept at once: it is no result before all of them are done.
+            last, now = epoch + 1 == training.epochs, time.perf_counter()
+            if unfinished and (len(seeds) > 1 if last else now - saved >= EVERY):
+                unfinished.save(_so_far(model, optimiser, seen, times, epoch + 1, now - started))
+                saved = now
         done += steps
         if private is not None:
             private.close()
@@ -249,6 +277,28 @@ def train_each(
         finished = fresh.to(device)
         finished.load_state_dict(model.state_dict())
         yield Trained(finished.eval(), trajectory, time.perf_counter() - started)
+
+
+def _so_far(model, optimiser, seen, times, epochs: int, seconds: float) -> dict[str, np.ndarray]:
+    """All that a training needs to go on after so many epochs."""
+    state = {f"model.{name}": value for name, value in model.state_dict().items()}
+    momentum = [optimiser.state[p].get("momentum_buffer") for p in model.parameters()]
+    state |= {f"momentum.{i}": buffer for i, buffer in enumerate(momentum) if buffer is not None}
+    state |= {"seen": seen, "times": times}
+    numbers = {"epochs": np.array(epochs), "seconds": np.array(seconds)}
+    return {name: value.cpu().numpy() for name, value in state.items()} | numbers
+
+
+def _go_on(found: dict[str, np.ndarray], model, optimiser, seen, times) -> tuple[int, float]:
+    """Put `_so_far` back; returns the epochs and the seconds behind it."""
+    found = {name: torch.from_numpy(value) for name, value in found.items()}
+    model.load_state_dict({name.removeprefix("model."): v for name, v in found.items() if name.startswith("model.")})
+    for i, p in enumerate(model.parameters()):
+        if (buffer := found.get(f"momentum.{i}")) is not None:
+            optimiser.state[p]["momentum_buffer"] = torch.empty_like(p).copy_(buffer).detach()
+    seen.copy_(found["seen"])
+    times.copy_(found["times"])
+    return int(found["epochs"]), float(found["seconds"])
 
 
 def _batches(training: Training, rows: np.ndarray, seed: int, epoch: int) -> list[np.ndarray]:

@@ -26,7 +26,7 @@ from unlearn_core.models import new_model
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.stacking import bytes_per_member, out_of_memory, pays, work_per_step
-from unlearn_core.training import Trained, Training, train_each
+from unlearn_core.training import SoFar, Trained, Training, train_each
 
 # Members stacked at once. More gain nothing on a CPU, whose cache they leave; a GPU is filled by hundreds.
 MOST = {"cpu": 32, "cuda": 1024}
@@ -93,16 +93,17 @@ def train_members(
     seeds: list[int],
     tell: Tell = silent,
     rates: Sequence[float] | None = None,
+    kept: Sequence[SoFar] = (),
 ) -> Iterator[Trained]:
     """Train len(seeds) models, member m on rows[m] (all of one length) with seeds[m], at the start with the learning
-    rate rates[m] or else the recipe's; yields them in order.
+    rate rates[m] or else the recipe's; yields them in order. Those that go one by one go on from kept[m].
 
     A stack that does not fit into memory is halved, and goes on from the members that are finished. A single model that
     would go with others has a twin, because a stack of one is rounded otherwise than any other: so a model is the same
     whoever is trained beside it. On a GPU it may take as many (see `at_least`).
     """
     if not goes_stacked(training, dataset):
-        yield from train_each(training, dataset, rows, seeds, tell, rates=rates)
+        yield from train_each(training, dataset, rows, seeds, tell, rates=rates, kept=kept)
         return
     done, size = 0, stack_size(training, dataset)
     while done < len(seeds):

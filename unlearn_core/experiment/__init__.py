@@ -1,8 +1,8 @@
 """Where the stages meet and the store is used: the one place that does both.
 
 door.py        fulfil(), the one door to every result; spread.py makes many at once
-trained_models.py models as stored results, with what they say of all images; embedded_images.py where these lie
-               under one, unlearned_models.py what an algorithm makes of one
+trained_models.py models as stored results, with what they say of all images; unfinished.py how far one in training is,
+               embedded_images.py where images lie under one, unlearned_models.py what an algorithm makes of one
 equal_retention.py its methods mixed back to one level of accuracy (UWC)
 proxies        cheaper scores: proxy_scores.py makes them, proxy_table.py says what they are worth
 memorized.py   how memorized the images are: by a bank of models, or without one

@@ -20,9 +20,9 @@ from unlearn_core.engines import engine
 from unlearn_core.ensembles import Bank, BankSums, deal, member_seed, train_members
 from unlearn_core.experiment.door import MAKERS, TOGETHER, fulfil
 from unlearn_core.experiment.spread import found, fulfil_all
-from unlearn_core.experiment.trained_models import a_share, check_finite, dataset, made_on
+from unlearn_core.experiment.trained_models import a_share, check_finite, dataset, made_on, unfinished
 from unlearn_core.memorization import Memorization, Stability, memorization, stability
-from unlearn_core.params import Spec, param, spec
+from unlearn_core.params import Spec, key, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.store import Draft, Result, Store
 from unlearn_core.training import Trained, Training, predict
@@ -67,10 +67,13 @@ def bank_parts(store: Store, parts: Iterable[BankPart], tell: Tell = silent) -> 
         wanted = set(numbers)
         own_rows = {number: np.flatnonzero(member) for number, member in dealt if number in wanted}
         rows, seeds = [own_rows[m] for m in numbers], [member_seed(shared.seed, m) for m in numbers]
-        trained = train_members(shared.training, images, rows, seeds, tell)
+        kept = {part: [unfinished(store, f"{key(part)}-{m}") for m in part.numbers] for part in missing}
+        trained = train_members(shared.training, images, rows, seeds, tell, kept=[*itertools.chain(*kept.values())])
         for part in missing:
             *columns, together = _say(images, itertools.islice(trained, part.count))
             store.remember(part, lambda draft, columns=columns: _write_part(draft, *columns), device=made_on(together))
+            for behind in kept[part]:
+                behind.drop()
     return [found(store, part) for part in parts]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from unlearn_core import __version__
 from unlearn_core import data as datasets
 from unlearn_core.data import Data, Dataset
 from unlearn_core.device import numerics, pick_device, ready_for
@@ -16,8 +18,9 @@ from unlearn_core.ensembles import goes_stacked, stack_size, train_members, work
 from unlearn_core.experiment.door import MAKERS, TOGETHER, fulfil
 from unlearn_core.experiment.own_weights import GONE, OwnWeights, arrays_of
 from unlearn_core.experiment.spread import found, spread, workers_for
+from unlearn_core.experiment.unfinished import Unfinished
 from unlearn_core.models import Classifier, Ensemble, new_model, voters
-from unlearn_core.params import BadValue
+from unlearn_core.params import BadValue, key
 from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import others, unpack
 from unlearn_core.store import Draft, Result, Store
@@ -84,13 +87,19 @@ def _train_together(store: Store, trainings: Sequence[Training], tell: Tell) -> 
     images = dataset(store, shared.data, tell)
     rows = [training_rows(training, len(images.train.y)) for training in trainings]
     seeds, rates = [training.seed for training in trainings], [training.lr for training in trainings]
-    members = train_members(shared, images, rows, seeds, tell, rates)
-    return [
-        store.remember(
-            training, partial(_write_trained, trained=trained, images=images), device=made_on(trained.together)
-        )
-        for training, trained in zip(trainings, members, strict=True)
-    ]
+    kept = [unfinished(store, key(training)) for training in trainings]
+    members = train_members(shared, images, rows, seeds, tell, rates, kept)
+    results = []
+    for training, trained, behind in zip(trainings, members, kept, strict=True):
+        write = partial(_write_trained, trained=trained, images=images)
+        results.append(store.remember(training, write, device=made_on(trained.together)))
+        behind.drop()
+    return results
+
+
+def unfinished(store: Store, name: str) -> Unfinished:
+    """Where a training of this name keeps how far it is."""
+    return Unfinished(store.root, name, json.dumps([__version__, torch.__version__, numerics()]))
 
 
 def check_finite(trained: Trained) -> None:
