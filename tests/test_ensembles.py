@@ -148,9 +148,9 @@ def test_trainings_that_differ_in_their_learning_rate_go_together(store, monkeyp
     ]
     calls = []
 
-    def counted(shared, images, rows, seeds, tell, rates):
+    def counted(shared, images, rows, seeds, tell, rates, kept):
         calls.append((list(seeds), list(rates)))
-        return train_members(shared, images, rows, seeds, tell, rates)
+        return train_members(shared, images, rows, seeds, tell, rates, kept)
 
     monkeypatch.setattr(trained_models, "train_members", counted)
     found = trained_models.train_all(store, asked[::-1])
@@ -291,9 +291,9 @@ def counted(monkeypatch) -> list[int]:
     """How many members were asked for, call after call."""
     trained = []
 
-    def train_counted(training, dataset, rows, seeds, tell):
+    def train_counted(training, dataset, rows, seeds, tell, kept):
         trained.append(len(seeds))
-        return train_members(training, dataset, rows, seeds, tell)
+        return train_members(training, dataset, rows, seeds, tell, kept=kept)
 
     monkeypatch.setattr(banks, "train_members", train_counted)
     return trained

@@ -53,6 +53,7 @@ HELD = (
     "test_a_removed_node_loses_nothing",
     "test_names_and_addresses_are_text_on_every_page",
     "test_a_killed_process_is_gone_on_with_to_the_same_bits",
+    "test_one_visit_cannot_fill_the_servers_memory_with_files",
 )
 QUICK = Training(data=Data(train=120, test=60), width=8, epochs=1)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import access, address, chosen_set, ground, how_to_read, progress, recorded, state
+from pages.shared import access, address, chosen_set, ground, how_to_read, progress, recorded, state, uploads
 from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import escape, images
 from unlearn_core import jobs
@@ -34,6 +34,7 @@ button[kind=primary] {background: #0072B2; border-color: #0072B2}
 
 def run(chosen) -> None:
     """Draw the sidebar and the page that the navigation chose; only why, for whoever is not let in."""
+    uploads.limit()
     if access.barred():
         access.turn_away()
         return

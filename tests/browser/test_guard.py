@@ -9,6 +9,7 @@ import threading
 import time
 import tomllib
 import urllib.request
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -57,32 +58,48 @@ def test_a_foreign_name_and_a_foreign_page_get_no_connection(serve, store):
     assert shake_hands(port, f"127.0.0.1:{port}", Origin="http://evil.example") == 403
 
 
-def test_a_file_beyond_the_limit_is_refused_before_it_is_read(serve, store):
-    """Asked as an open page asks, with its visit and its token, of a server with the settings that ship."""
-    address = serve(store.root).url.removeprefix("http://")
+@contextmanager
+def visit(address: str):
+    """A visit as an open page has it, without a page: put(name, length, body) sends a file and returns the status."""
     with connect(f"ws://{address}/_stcore/stream", origin=f"http://{address}", subprotocols=["streamlit"]) as line:
-        asked, told = BackMsg(), ForwardMsg()
+        asked, told, session = BackMsg(), ForwardMsg(), ""
         asked.rerun_script.query_string = ""
         line.send(asked.SerializeToString())
-        while told.WhichOneof("type") != "new_session":
+        while told.WhichOneof("type") != "script_finished":
             told.ParseFromString(line.recv(timeout=60))
-        visit = told.new_session.initialize.session_id
+            session = session or told.new_session.initialize.session_id
         answer = urllib.request.urlopen(f"http://{address}/_stcore/health")  # noqa: S310
         token = re.search("_streamlit_xsrf=([^;]+)", answer.headers["Set-Cookie"]).group(1).strip('"')
-        limit = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["server"]["maxUploadSize"] << 20
-        said = []
-        for length in (limit + 1, 100):
+
+        def put(name: str, length: int, body: bytes = b"") -> int:
             about = f"Host: {address}\r\nContent-Length: {length}\r\nCookie: _streamlit_xsrf={token}\r\n"
             about += f"X-Xsrftoken: {token}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
             with socket.create_connection(address.split(":"), timeout=20) as sent:
-                sent.sendall(f"PUT /_stcore/upload_file/{visit}/1 HTTP/1.1\r\n{about}\r\n".encode())
-                if length == 100:
-                    sent.sendall(
-                        b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n'.ljust(93, b"a")
-                    )
-                    sent.sendall(b"\r\n--x--")
-                said.append(int(sent.recv(64).split()[1]))
-    assert said == [413, 204]
+                sent.sendall(f"PUT /_stcore/upload_file/{session}/{name} HTTP/1.1\r\n{about}\r\n".encode() + body)
+                return int(sent.recv(64).split()[1])
+
+        yield put
+
+
+def a_form(length: int) -> bytes:
+    """A file in a form of so many bytes."""
+    head, end = b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n', b"\r\n--x--"
+    return head + b"a" * (length - len(head) - len(end)) + end
+
+
+def test_a_file_beyond_the_limit_is_refused_before_it_is_read(serve, store):
+    """Asked as an open page asks, with its visit and its token, of a server with the settings that ship."""
+    limit = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["server"]["maxUploadSize"] << 20
+    with visit(serve(store.root).url.removeprefix("http://")) as put:
+        assert put("1", limit + 1) == 413
+        assert put("1", 100, a_form(100)) == 204
+
+
+def test_one_visit_cannot_fill_the_servers_memory_with_files(serve, store, monkeypatch):
+    monkeypatch.setenv("STREAMLIT_SERVER_MAX_UPLOAD_SIZE", "1")
+    size = 900_000
+    with visit(serve(store.root).url.removeprefix("http://")) as put:
+        assert [put(name, size, a_form(size)) for name in "12321"] == [204, 204, 413, 204, 204]
 
 
 def test_a_server_that_others_can_reach_shows_one_sentence(page, serve, filled_store, monkeypatch):
