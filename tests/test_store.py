@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -175,6 +176,18 @@ def test_kill_at_every_step(store):
     assert_all_whole(store.root)
     store.sweep()
     assert list((store.root / "staging").iterdir()) == []
+
+
+def test_a_result_says_from_which_commit_and_packages_it_comes(store, monkeypatch):
+    made = store.remember(AtRandom(size=3), lambda draft: draft.json("x", {})).manifest()
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    if (ROOT / ".git").exists() and head.returncode == 0:
+        assert made["commit"].removesuffix("-dirty") == head.stdout.strip()
+    assert re.fullmatch("[0-9a-f]{64}", made["packages"])
+    monkeypatch.setattr(store_module, "distributions", lambda: [])
+    store_module.installed.cache_clear()
+    assert store_module.installed() != made["packages"]
+    store_module.installed.cache_clear()
 
 
 def test_a_sweep_leaves_alone_what_another_machine_wrote_today(store):

@@ -18,12 +18,13 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from functools import partial
-from importlib.metadata import version
+from functools import cache, partial
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import numpy as np
@@ -478,7 +479,28 @@ def provenance(device: str | Callable[[], dict]) -> dict:
         "system": platform.platform(),
         **({"device": device} if isinstance(device, str) else device()),
         "versions": {"unlearning-workbench": __version__} | {name: version(name) for name in RECORDED},
+        "packages": installed(),
+        "commit": commit(),
     }
+
+
+@cache
+def installed() -> str:
+    """The SHA-256 of the names and versions of all packages that are installed."""
+    names = sorted({f"{each.name}=={each.version}" for each in distributions()})
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+@cache
+def commit() -> str:
+    """The commit of the checkout that runs, with `-dirty` where files were changed since; "" where it is none."""
+    here = Path(__file__).resolve().parents[1]
+    if not (here / ".git").exists() or (git := shutil.which("git")) is None:
+        return ""
+    asked = [git, "-C", str(here), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
+    return ""
 
 
 def write_whole(file: Path, content: str | bytes) -> None:

@@ -309,6 +309,7 @@ def _provenance(study: OpenStudy, method: str) -> dict:
         "created": made["created"],
         "device": run["device"],
         "machine": made["machine"],
+        "commit": made.get("commit"),
         "versions": {"python": made["python"]} | made["versions"],
         "imported": None if note is None else note["imported"],
         "study": json.dumps(plain(study.spec), indent=1, ensure_ascii=True),
