@@ -20,7 +20,7 @@ from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import escape, hundredths, images
 from unlearn_core import projection
 from unlearn_core.experiment import OpenStudy
-from unlearn_core.experiment.set_numbers import SetNumbers, describe
+from unlearn_core.experiment.set_numbers import SetNumbers, describe, quick_facts
 from unlearn_core.rum import Plan
 
 SHOWN = 8  # thumbnails of a part
@@ -97,7 +97,7 @@ def _sentence(study: OpenStudy, chosen: np.ndarray, said: SetNumbers) -> None:
     mean = hundredths(facts.memorization)
     st.markdown(
         f"{whose} of {images(facts.images)} has a mean {study.score_words.name} of **{mean}**, above "
-        f"{said.memorization_percentile:.0%} of random sets of its size, and is **{es.share_of_random:.2g} times as "
+        f"{said.places.memorization:.0%} of random sets of its size, and is **{es.share_of_random:.2g} times as "
         f"entangled** with the images you keep as such a set. {verdict}",
         help=f"Entanglement score {es.score:.0f}, measured from the {SAID[es.center]}.",
     )
@@ -130,7 +130,7 @@ def _memorization(study: OpenStudy, chosen: np.ndarray) -> None:
     memorized, parts = study.memorization, study.refine(Plan(), chosen)
     known = fits = ""
     if study.spec.models:
-        error, widest = describe(study, chosen).facts.memorization_error, memorized.standard_error.max()
+        error, widest = quick_facts(study, chosen).memorization_error, memorized.standard_error.max()
         known = (
             f" With the {study.summary['bank_models']} models of this study's bank a score in your set is known to "
             f"about ±{error:.2f} (standard error; at most ±{widest:.2f})."

@@ -46,7 +46,7 @@ def test_a_group_is_called_entangled_only_where_it_is_extreme(filled_store, monk
     study = opened(filled_store)
     groups, measured = distance_groups(study.sums, len(study.forget))
     rows = np.array(sorted(groups[measured.argmax()]))
-    exceeds = recommended.describe(study, rows).facts.entanglement.percentile
+    exceeds = recommended.quick_facts(study, rows).entanglement.percentile
     for asked in (exceeds, exceeds + 0.005):
         monkeypatch.setattr(recommended, "STANDS_OUT", asked)
         said = recommended._entangled(study)

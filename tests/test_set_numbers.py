@@ -8,7 +8,7 @@ import pytest
 from unlearn_core import entanglement
 from unlearn_core.entanglement import CENTERS, EmbeddingSums
 from unlearn_core.experiment import OpenStudy, studies
-from unlearn_core.experiment.set_numbers import BIN, brushed, describe, histogram, neighbours, ordered, random_means
+from unlearn_core.experiment.set_numbers import BIN, brushed, describe, histogram, neighbours, ordered
 from unlearn_core.params import BadValue
 from unlearn_core.store import Store
 
@@ -26,23 +26,8 @@ def test_it_says_what_the_study_says(study, center):
     said, known = describe(study, rows, center), study.about(rows, center)
     for name, value in vars(known).items():
         np.testing.assert_equal(vars(said.facts)[name], value)
-    assert said.measured_on == len(rows)
-
-
-def test_the_most_and_the_least_memorized_stand_at_the_ends(study):
-    order = np.argsort(study.memorization.scores, kind="stable")
-    assert describe(study, order[-30:]).memorization_percentile == 1
-    assert describe(study, order[:30]).memorization_percentile == 0
-
-
-def test_a_random_set_stands_anywhere_among_random_sets(study):
-    n = len(study.labels)
-    drawn = [np.random.default_rng(s).choice(n, 40, replace=False) for s in range(40)]
-    places = [describe(study, rows).memorization_percentile for rows in drawn]
-    assert 0.35 < np.mean(places) < 0.65 and min(places) < 0.2 and max(places) > 0.8
-    means = random_means(study, 40)
-    assert means.mean() == pytest.approx(study.memorization.scores.mean(), abs=3 * means.std() / np.sqrt(len(means)))
-    assert random_means(study, 40) is means
+    assert said.places.entanglement == known.entanglement.percentile
+    assert said.places.measured_on("entanglement") == said.places.measured_on("margin") == len(rows)
 
 
 @pytest.mark.parametrize("center", CENTERS)
@@ -156,10 +141,6 @@ def test_a_set_stands_out_by_what_exceeds_nearly_all_random_sets(study):
     assert "memorization" in describe(study, highest).stands_out
     assert "memorization" not in describe(study, lowest).stands_out
     said = describe(study, highest)
-    both = replace(
-        said,
-        memorization_percentile=0.95,
-        facts=replace(said.facts, entanglement=replace(said.facts.entanglement, percentile=1.0)),
-    )
+    both = replace(said, places=replace(said.places, memorization=0.95, entanglement=1.0))
     assert both.stands_out == ("memorization", "entanglement")
-    assert replace(both, memorization_percentile=0.94).stands_out == ("entanglement",)
+    assert replace(both, places=replace(both.places, memorization=0.94)).stands_out == ("entanglement",)

@@ -57,7 +57,14 @@ class EmbeddingSums:
         size = len(rows)
         if size == 0 or size == self.n:
             raise ValueError("entanglement needs at least one image on each side")
-        return self._from_sums(size, self.x[rows].sum(0), float(self.squares[rows].sum()), center)
+        total = self.x[rows].sum(0)
+        return float(self._from_sums(size, total @ total, self.squares[rows].sum(), center))
+
+    def scores(self, size: int, totals: np.ndarray, squares: np.ndarray, center: str = "all") -> np.ndarray:
+        """(k,) ES of k sets of `size` images, 1 to n - 1, from what they sum to: `totals` (k, D) of `x` and `squares`
+        (k,) of `squares`.
+        """
+        return self._from_sums(size, np.einsum("ij,ij->i", totals, totals), squares, center)
 
     def moved_by(self, rows: np.ndarray, center: str = "all") -> np.ndarray:
         """(n,) by which share each single image moves the entanglement of these rows beside random sets: that of the
@@ -73,13 +80,8 @@ class EmbeddingSums:
         length = total @ total + 2 * way * (self.x @ total) + self.squares  # squared, of the sums of the changed sets
         square, size = square + way * self.squares, size + way
         with np.errstate(divide="ignore", invalid="ignore"):
-            rest = self.n - size
-            spread = square / size - length / size**2 + (self.total_square - square) / rest - length / rest**2
-            apart = length * (1 / size**2 + 1 / rest**2) / 2
-            if center == "midpoint":
-                apart = length * (1 / size + 1 / rest) ** 2 / 4
             grown = self._grown(size, center) / self._grown(len(rows), center)
-            moved = way * (spread / apart / grown / score - 1)
+            moved = way * (self._from_sums(size, length, square, center) / grown / score - 1)
         return np.where(np.isfinite(moved), moved, np.nan)
 
     def describe(self, rows: np.ndarray, center: str = "all", quick: bool = False) -> Entanglement:
@@ -118,14 +120,19 @@ class EmbeddingSums:
         rng = np.random.default_rng([size, 0xE5])
         return np.array([self.score(rng.choice(self.n, size, replace=False), center) for _ in range(RANDOM_SETS)])
 
-    def _from_sums(self, size: int, total: np.ndarray, square: float, center: str) -> float:
+    def _from_sums(
+        self, size: int | np.ndarray, length: float | np.ndarray, square: float | np.ndarray, center: str
+    ) -> np.ndarray:
+        """ES of one set or of many, from its size, the squared length of the sum of its embeddings (the sum over all
+        rows is zero) and the sum of their squares.
+        """
         rest = self.n - size
-        mean_f, mean_r = total / size, -total / rest  # the sum over all rows is zero
-        var_f = square / size - mean_f @ mean_f
-        var_r = (self.total_square - square) / rest - mean_r @ mean_r
-        middle = 0.0 if center == "all" else (mean_f + mean_r) / 2
-        inter = 0.5 * (((mean_r - middle) ** 2).sum() + ((mean_f - middle) ** 2).sum())
-        return float("inf") if inter == 0 else float((var_r + var_f) / inter)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            within = square / size - length / size**2 + (self.total_square - square) / rest - length / rest**2
+            between = length * (1 / size**2 + 1 / rest**2) / 2
+            if center == "midpoint":
+                between = length * (1 / size + 1 / rest) ** 2 / 4
+            return np.where(length == 0, np.inf, within / between)
 
     def by_distance(self) -> np.ndarray:
         """All rows from the nearest to the global mean to the farthest; equal distances in row order."""

@@ -8,13 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.choosing import brush
+from pages.choosing import beside_random, brush
 from pages.shared import chosen_set, forget_builder, state, theme
 from pages.shared.folds import fold
-from pages.shared.text import cut, escape, hundredths, images
-from unlearn_core.evaluation import METRICS
+from pages.shared.text import cut, escape, images
+from unlearn_core.entanglement import RANDOM_SETS
 from unlearn_core.experiment import OpenStudy
-from unlearn_core.experiment.set_numbers import SetNumbers, describe
+from unlearn_core.experiment.set_numbers import describe
 from unlearn_core.experiment.views import SetFacts
 
 NAMED = 5  # classes that are named
@@ -29,30 +29,14 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> str:
     """The set in numbers, beside the study's own and random ones. Returns where entanglement is measured from."""
     st.subheader(f"Your set: {images(len(chosen))}")
     # The share of the random reference is the same from either centre; only the score itself changes.
-    said, own = describe(study, chosen), describe(study, study.forget).facts
+    said, own = describe(study, chosen), describe(study, study.forget)
     facts, same = said.facts, chosen_set.is_own(study, chosen)
-
-    def metric(label: str, shown: str, by: float, place: float, word: str, help: str) -> None:
-        delta = None if same else f"{round(by, 2) + 0.0:+.2f}"
-        st.metric(label, shown, delta, delta_color="off", help=help)
-        st.caption(f"more {word} than **{place:.0%}** of random sets")
-
-    left, right = st.columns([2, 3])
-    with left:
-        about = f"Mean score: {study.score_words.ends}. {_reference(said, facts.images)}"
-        name = study.score_words.name
-        word = "memorized" if study.spec.models else "unsure"
-        shown, by = hundredths(facts.memorization), facts.memorization - own.memorization
-        metric(name.capitalize(), shown, by, said.memorization_percentile, word, about)
-    with right:
-        es, other = facts.entanglement, own.entanglement.share_of_random
-        about = f"{METRICS['entanglement'].help} Here as a share of a random set of the same size, which reads 1. "
-        about += _reference(said, said.measured_on)
-        by = es.share_of_random - other
-        metric("Entanglement, × random", f"{es.share_of_random:.2g}", by, es.percentile, "entangled", about)
+    beside_random.draw(study, chosen, said, own)
     if not same:
         shared = len(np.intersect1d(chosen, study.forget))
-        st.caption(f"Grey: difference to the study's own set of {images(own.images)}; {shared:,} images are in both.")
+        st.caption(
+            f"Grey: difference to the study's own set of {images(own.facts.images)}; {shared:,} images are in both."
+        )
     if facts.lost:
         st.warning(lost(facts.lost, len(study.classes)))
     brush.draw(study, chosen)
@@ -76,12 +60,6 @@ def lost(names: tuple[str, ...], classes: int) -> str:
     return f"Most of class {listed}{more} is in the set: a model retrained without it hardly knows {them}."
 
 
-def _reference(said: SetNumbers, size: int) -> str:
-    """What the random sets are that a number is measured on."""
-    sets = f"Measured on {said.random_sets} random sets of {images(size)}"
-    return f"{sets}." if size == said.facts.images else f"{sets}, brought to {said.facts.images:,} by calculation."
-
-
 def _score(study: OpenStudy, chosen: np.ndarray) -> str:
     with fold("score", "About the entanglement score"):
         center = st.radio(
@@ -89,8 +67,8 @@ def _score(study: OpenStudy, chosen: np.ndarray) -> str:
         )
         said = describe(study, chosen, center)
         st.caption(
-            f"Of {said.random_sets} random sets of {images(len(chosen))}, "
-            f"{said.facts.entanglement.percentile:.0%} have a lower score. The score grows with the size of the set, "
+            f"Of {RANDOM_SETS} random sets of {images(len(chosen))}, "
+            f"{said.places.entanglement:.0%} have a lower score. The score grows with the size of the set, "
             "so sets of different sizes are compared by their share of a random set, the same from either centre."
         )
         forget_builder.download(study, chosen)

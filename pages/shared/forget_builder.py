@@ -9,7 +9,7 @@ from pages.shared import address, chosen_set
 from pages.shared.forms import form
 from pages.shared.text import escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
-from unlearn_core.experiment.set_numbers import describe
+from unlearn_core.experiment.set_numbers import quick_facts
 from unlearn_core.forget import FORGET_SETS, ForgetSet, Mislabelled, OfClass, Picked
 from unlearn_core.params import BadValue
 from unlearn_core.row_files import read_ids
@@ -47,7 +47,7 @@ def offer(study: OpenStudy, chosen: np.ndarray, rows: np.ndarray, lead: str, key
     shared = np.intersect1d(rows, chosen)
     text = f"{lead} **{images(len(rows))}**, {len(shared):,} of them in your set"
     if len(rows) < len(study.labels):
-        facts = describe(study, rows).facts
+        facts = quick_facts(study, rows)
         text += f"; mean {study.score_words.name} {hundredths(facts.memorization)}, "
         text += f"{facts.entanglement.share_of_random:.2g} times as entangled as a random set of this size"
     st.markdown(f"{text}.")

@@ -10,11 +10,13 @@ import pytest
 import streamlit as st
 from PIL import Image
 
-from pages.choosing import brush, image_grid, set_images
+from pages.choosing import beside_random, brush, image_grid, set_images
 from pages.shared import chosen_set
 from unlearn_core.experiment import recommended
+from unlearn_core.experiment.beside_random import among_same_classes, margin_agrees
 from unlearn_core.experiment.set_numbers import brushed, describe, neighbours, ordered
-from unlearn_core.rows import unpack
+from unlearn_core.rows import pack, unpack
+from unlearn_core.words import hundredths
 
 
 def words(at) -> str:
@@ -71,11 +73,60 @@ def test_a_chart_that_is_drawn_anew_clears_nothing(session, study):
     assert chosen_set.version(study) == 0 and brush.SAID not in session
 
 
+def helps(at) -> str:
+    return "\n".join(e.help for e in at.markdown if e.help)
+
+
 def test_numbers_stand_beside_random_sets(open_page, filled_store, study):
     at, said = open_page("explore", filled_store), describe(study, study.forget)
-    assert f"more memorized than **{said.memorization_percentile:.0%}** of random sets" in words(at)
-    assert f"more entangled than **{said.facts.entanglement.percentile:.0%}** of random sets" in words(at)
-    assert any(f"200 random sets of {len(study.forget)} images" in m.help for m in at.metric)
+    assert f"more memorized than **{said.places.memorization:.0%}** of random sets" in words(at)
+    assert f"less sure than **{said.places.margin:.0%}** of random sets" in words(at)
+    assert f"more entangled than **{said.places.entanglement:.0%}** of random sets" in words(at)
+    assert f":small[Margin]  \n**{hundredths(said.margin)}**" in words(at) and ":gray" not in words(at)
+    assert helps(at).count(f"200 random sets of {len(study.forget)} images.") == 3
+    assert f"(rank correlation over all training images here {hundredths(margin_agrees(study))})" in helps(at)
+    assert "among" not in at.query_params
+
+
+def test_numbers_stand_beside_random_sets_of_the_same_classes(open_page, filled_store, study):
+    rows = np.flatnonzero(study.labels < 3)[5:60]
+    any_images, same = describe(study, rows).places, among_same_classes(study, rows)
+    assert any_images.entanglement != same.entanglement
+    at = open_page("explore", filled_store, forget=pack(rows), among="same")
+    for harder, name in (
+        ("more memorized", "memorization"),
+        ("less sure", "margin"),
+        ("more entangled", "entanglement"),
+    ):
+        assert f"{harder} than **{getattr(same, name):.0%}** of random sets" in words(at)
+    assert helps(at).count(f"200 random sets of {len(rows)} images with its class mix.") == 3
+    by = describe(study, rows).margin - describe(study, study.forget).margin
+    assert f":gray[:small[{by:+.2f}]]".replace("-", "−") in words(at)
+
+    at.segmented_control(key="address.among").set_value("any").run()
+    assert at.query_params["among"] == "any" and "class mix" not in helps(at)
+    assert f"more entangled than **{any_images.entanglement:.0%}** of random sets" in words(at)
+
+
+def test_a_whole_class_is_compared_with_nothing_of_its_class_mix(open_page, filled_store, study):
+    rows = pack(np.flatnonzero(study.labels == 4))
+    at = open_page("explore", filled_store, forget=rows, among="same")
+    assert beside_random.ONLY_ONE in words(at) and "% of random sets" not in words(at).split(beside_random.ONLY_ONE)[1]
+    assert ":small[Margin]" in words(at) and "Measured on" not in helps(at)
+    assert beside_random.ONLY_ONE not in words(open_page("explore", filled_store, forget=rows))
+
+
+@pytest.mark.parametrize("among", ["", "same ", "0", "Of the same classes", "<b>"])
+def test_other_random_sets_there_are_not(open_page, filled_store, among):
+    at = open_page("explore", filled_store, among=among)
+    assert at.segmented_control(key="address.among").value == "any" and not at.error
+
+
+def test_one_image_among_others_of_its_class(open_page, filled_store, study):
+    at = open_page("explore", filled_store, forget="7", among="same")
+    same = among_same_classes(study, np.array([7]))
+    assert f"less sure than **{same.margin:.0%}** of random sets" in words(at)
+    assert "200 random sets of 1 image with its class mix." in helps(at)
 
 
 def test_the_images_of_the_set_stand_in_order(open_page, filled_store, study):

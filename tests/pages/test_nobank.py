@@ -40,10 +40,15 @@ def test_every_page_opens(open_page, unbanked_store, name):
         assert "bank" in said
 
 
+def helps(at) -> str:
+    return "\n".join(e.help for e in at.markdown if e.help)
+
+
 def test_explore_ranks_by_confidence_and_says_so(open_page, unbanked_store, unbanked):
     at = open_page("explore", unbanked_store)
     assert unbanked.memorization.warning in [w.value for w in at.warning]
-    assert "Unsureness" in [m.label for m in at.metric] and "Memorization" not in [m.label for m in at.metric]
+    assert ":small[Unsureness]" in words(at) and ":small[Memorization]" not in words(at)
+    assert "more unsure than **" in words(at) and "low margin are the unsure ones" in helps(at)
     assert "standard error" not in words(at) and "The models of the bank get" not in words(at)
     assert "How stable the scores are" not in [e.label for e in at.expander]
     axes = [chart["layout"]["xaxis"]["title"].get("text", "") for chart in charts(at)]

@@ -21,7 +21,8 @@ leaderboard.py all algorithms on three tasks of the digits, and the search for t
 rehearsal.py   whether a study fits its images, before it is run
 study_table.py the names of its references and the order of its methods
 views.py       a finished study as arrays and tables
-forget_sets.py sets that were saved, by hash and by name; set_numbers.py what is said of any set while it changes
+forget_sets.py sets that were saved, by hash and by name; set_numbers.py what is said of any set while it changes,
+               beside_random.py where it stands among random ones
 saved_plans.py plans kept under their names; earlier_plans.py those that ran on one set
 recommended.py sets worth a look, with their evidence
 own_weights.py a model from elsewhere, checked and kept; judged.py one that was unlearned there, among_retrained.py how

@@ -19,7 +19,7 @@ import pandas as pd
 from unlearn_core import trash
 from unlearn_core.data import Data
 from unlearn_core.experiment.door import MAKERS, fulfil
-from unlearn_core.experiment.set_numbers import describe
+from unlearn_core.experiment.set_numbers import quick_facts
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, key, param, spec
 from unlearn_core.progress import Tell
@@ -232,7 +232,7 @@ def beside(study: OpenStudy, rows: np.ndarray, named: list[Named]) -> pd.DataFra
 
 
 def _line(study: OpenStudy, own: np.ndarray, rows: np.ndarray) -> dict:
-    facts = describe(study, own).facts
+    facts = quick_facts(study, own)
     return {
         "images": facts.images,
         "shared": len(np.intersect1d(own, rows)),

@@ -8,7 +8,7 @@ import numpy as np
 
 from unlearn_core.experiment.bank import bank_sums
 from unlearn_core.experiment.door import fulfil
-from unlearn_core.experiment.set_numbers import describe
+from unlearn_core.experiment.set_numbers import quick_facts
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import ByEntanglement, ByMemorization
 from unlearn_core.params import BadValue
@@ -100,7 +100,7 @@ def _entangled(study: OpenStudy) -> Recommended | str:
         rows = ByEntanglement(level="high", size=size).choose(study.known)
     except BadValue:  # too few images for groups
         return "No set is called most entangled: there are too few images to group them by distance."
-    es = describe(study, rows).facts.entanglement
+    es = quick_facts(study, rows).entanglement
     if es.percentile < STANDS_OUT:
         return (
             "No set is called most entangled: the most entangled of the groups at one distance from the middle exceeds "

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.special import log_softmax
 
-from unlearn_core.entanglement import RANDOM_SETS
+from unlearn_core.experiment.beside_random import Places, among_any
 from unlearn_core.experiment.views import OpenStudy, SetFacts
 from unlearn_core.params import BadValue
 from unlearn_core.rows import others
@@ -32,17 +31,14 @@ NEARLY_ALL = 0.95
 
 @dataclass(frozen=True)
 class SetNumbers:
-    """A forget set beside random ones. `facts` is what can be said of it; `memorization_percentile` is the share (0 to
-    1) of `random_sets` random sets of the same size whose images are less memorized on average, as
-    `facts.entanglement.percentile` is of those that are less entangled; the latter were drawn with `measured_on` images
-    and, where that is another size, their scores brought to the set's. `kept` training images are not
-    in it.
+    """A forget set beside random ones. `facts` is what can be said of it, `margin` the mean logit-scaled confidence of
+    the original models in the labels of its images (any real number, lower = less sure), and `places` where it stands
+    among random sets of its size. `kept` training images are not in it.
     """
 
     facts: SetFacts
-    memorization_percentile: float
-    random_sets: int
-    measured_on: int
+    margin: float
+    places: Places
     kept: int
 
     @property
@@ -53,12 +49,12 @@ class SetNumbers:
     @property
     def apart(self) -> bool:
         """Whether the set is less entangled than nearly all random sets of its size."""
-        return self.facts.entanglement.percentile <= 1 - NEARLY_ALL
+        return self.places.entanglement <= 1 - NEARLY_ALL
 
     @property
     def stands_out(self) -> tuple[str, ...]:
         """By which of "memorization" and "entanglement" the set exceeds nearly all random sets of its size."""
-        shares = {"memorization": self.memorization_percentile, "entanglement": self.facts.entanglement.percentile}
+        shares = {"memorization": self.places.memorization, "entanglement": self.places.entanglement}
         return tuple(name for name, share in shares.items() if share >= NEARLY_ALL)
 
 
@@ -75,37 +71,29 @@ class Neighbours:
 
 
 def describe(study: OpenStudy, rows: np.ndarray, center: str = "all") -> SetNumbers:
-    """Size, classes, mean memorization and entanglement of any set of training rows but all of them, each beside random
-    sets of the same size. On large data quicker than OpenStudy.about, whose reference is drawn for every size.
+    """What quick_facts says of any set of training rows but all of them, its mean margin, and its place among random
+    sets of the same size.
+    """
+    facts = quick_facts(study, rows, center)
+    places = among_any(study, rows, facts.entanglement.percentile)
+    return SetNumbers(facts, float(study.original_margins[rows].mean()), places, len(study.labels) - len(rows))
+
+
+def quick_facts(study: OpenStudy, rows: np.ndarray, center: str = "all") -> SetFacts:
+    """Size, classes, mean memorization and entanglement of any set of training rows but all of them. On large data
+    quicker than OpenStudy.about, whose reference is drawn for every size.
     """
     memorized, own, of_all = study.memorization, study.labels[rows], study.labels
     per_class, there = (np.bincount(y, minlength=len(study.classes)) for y in (own, of_all))
-    error, mean = memorized.standard_error, float(memorized.scores[rows].mean())
-    facts = SetFacts(
+    error = memorized.standard_error
+    return SetFacts(
         images=len(rows),
         per_class=per_class,
-        memorization=mean,
+        memorization=float(memorized.scores[rows].mean()),
         memorization_error=float(error[rows].mean()) if error is not None else None,
         lost=tuple(study.classes[c] for c in np.flatnonzero(2 * per_class > there)),
         entanglement=study.sums.describe(rows, center, quick=True),
     )
-    # Rounded, because the mean of the very same scores may differ in its last digit by their order.
-    lower = np.round(random_means(study, len(rows)), 9) < round(mean, 9)
-    return SetNumbers(
-        facts, float(lower.mean()), RANDOM_SETS, study.sums.quick_size(len(rows)), len(of_all) - len(rows)
-    )
-
-
-def random_means(study: OpenStudy, size: int) -> np.ndarray:
-    """(RANDOM_SETS,) mean memorization of seeded random sets of this size; drawn once for each size of a study."""
-    known = _means.setdefault(study, {})
-    if size not in known:
-        scores, rng = study.memorization.scores, np.random.default_rng([size, 0xE6])
-        known[size] = np.array([rng.choice(scores, size, replace=False).mean() for _ in range(RANDOM_SETS)])
-    return known[size]
-
-
-_means: WeakKeyDictionary[OpenStudy, dict[int, np.ndarray]] = WeakKeyDictionary()
 
 
 def histogram(study: OpenStudy, rows: np.ndarray) -> Histogram:

@@ -12,6 +12,7 @@ import pandas as pd
 
 import unlearn_core.experiment.attributes as attributes
 from unlearn_core import evaluation, room
+from unlearn_core.attacks.signals import margin
 from unlearn_core.data import Dataset
 from unlearn_core.ensembles.sums import OUT
 from unlearn_core.entanglement import EmbeddingSums, Entanglement
@@ -182,6 +183,14 @@ class OpenStudy:
     def about_original(self) -> str:
         """What must be said beside its numbers where the original was trained elsewhere, "" where it was not."""
         return about_original(self.spec.training, self.summary["accuracy"])
+
+    @cached_property
+    def original_margins(self) -> np.ndarray:
+        """(n,) float64 logit-scaled confidence in the label of each training image, any real number, its mean over the
+        original models of the study; higher = surer.
+        """
+        said = (self.run_result(ORIGINAL, seed).arrays("logits")["train"] for seed in range(self.spec.seeds))
+        return np.mean([margin(logits, self.labels) for logits in said], axis=0)
 
     @cached_property
     def stability(self) -> pd.DataFrame | None:
