@@ -126,7 +126,7 @@ def _how_much(cost: SearchCost) -> str:
     work = ", ".join(f"{n:,} {one if n == 1 else many} {what}" for n, one, many, what in counts if n)
     long = cost_words.how_long(cost_words.about(state.store(), cost))
     queue = cost_words.queue(state.store())
-    return f":material/schedule: {long}, {cost_words.WITH}: {work}.{queue}"
+    return f":material/schedule: {long}, {cost_words.WITH}: {work}.{queue}{cost_words.memory_of(cost)}"
 
 
 # -- what is there so far ----------------------------------------------------------------------------------------------

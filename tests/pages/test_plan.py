@@ -17,7 +17,7 @@ from unlearn_core import jobs
 from unlearn_core.engines import machine
 from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy, PlanSearch, fulfil
-from unlearn_core.experiment.forecast import Forecast
+from unlearn_core.experiment.forecast import Forecast, peak
 from unlearn_core.experiment.proposals import Advice, advice
 from unlearn_core.experiment.saved_plans import saved
 from unlearn_core.experiment.search import so_far
@@ -294,6 +294,7 @@ def own_store(filled_store, tmp_path) -> Store:
 def test_the_search_that_is_asked_for_is_the_one_that_starts(plan_page, filled_store, study, submitted):
     at = plan_page(filled_store)
     assert "64 plans to try" in words(at) and "12 runs to confirm the best" in words(at)
+    assert f"It takes **{cost_words.megabytes(peak(study)[0])}** of memory" in words(at)
     cut_slider(at).set_value((6, 20)).run()
     widget(at, ".order").select(("high", "medium", "low")).run()
     widget(at, ".algorithms").set_value(["random-label", "scrub"]).run()

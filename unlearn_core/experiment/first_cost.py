@@ -14,6 +14,7 @@ from unlearn_core import engines
 from unlearn_core.data import DataError, Dataset
 from unlearn_core.ensembles import work_per_pass
 from unlearn_core.experiment.bank import PART, BankPart
+from unlearn_core.experiment.memory_cost import study_memory
 from unlearn_core.experiment.run_times import UNKNOWN, run_seconds, training_seconds
 from unlearn_core.experiment.spread import worth
 from unlearn_core.experiment.study import Study
@@ -44,7 +45,8 @@ class FirstCost:
     """Work of a study of which nothing is there: the `models` of its bank, `trainings` from scratch beside them,
     `trials` of learning rates, unlearning `runs` at most, what all of it takes on the disk (`megabytes`), and `seconds`
     for it, which may be off by `factor` either way. `at_once` is how many processes share it at most, `like` the name
-    of the study whose speed it goes by.
+    of the study whose speed it goes by. `memory` is the most megabytes that one of them takes on the `device`, which
+    may be off by `memory_factor`.
     """
 
     models: int
@@ -56,6 +58,9 @@ class FirstCost:
     at_once: int
     like: str
     megabytes: float
+    memory: float
+    memory_factor: float
+    device: str
 
 
 def first_cost(store: Store, study: Study) -> FirstCost | None:
@@ -93,6 +98,7 @@ def first_cost(store: Store, study: Study) -> FirstCost | None:
     seconds = a_training * trainings / models + a_member * study.models / bank
     seconds += study.seeds * sum(run(u) for way in runs for u in way) / _processes(len(runs))
     seconds += study.tuning_seeds * sum(run(u) for u in trials) / _processes(len(tried))
+    memory, memory_factor, device = study_memory(finished, study, images)
     return FirstCost(
         models=study.models,
         trainings=trainings,
@@ -103,6 +109,9 @@ def first_cost(store: Store, study: Study) -> FirstCost | None:
         at_once=max(bank, models, _processes(len(runs))),
         like=finished.spec.name,
         megabytes=_bytes(study, images, trainings, [len(way) for way in runs]) / 1e6,
+        memory=memory,
+        memory_factor=memory_factor,
+        device=device,
     )
 
 
