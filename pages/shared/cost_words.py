@@ -123,8 +123,7 @@ def again(store: Store, study: OpenStudy, asked: Spec) -> tuple[str, Expected | 
     if cost is None:
         return "How long this takes is known once one was made here.", None
     expected = about(store, cost)
-    said = how_long(expected)
-    return f"This takes {said[0].lower()}{said[1:]}, {WITH}.", expected
+    return f"This takes {inside(expected)}.", expected
 
 
 @st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
@@ -135,7 +134,12 @@ def _asking(study: str, asked: str, _study: OpenStudy, _asked: Spec) -> AskingCo
 
 def roughly(store: Store, seconds: float) -> str:
     """How long work takes of which no spread is known, inside a sentence."""
-    said = how_long(unsure(store, seconds))
+    return inside(unsure(store, seconds))
+
+
+def inside(e: Expected) -> str:
+    """The best guess and its range inside a sentence, and what they hold."""
+    said = how_long(e)
     return f"{said[0].lower()}{said[1:]}, {WITH}"
 
 
