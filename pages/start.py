@@ -67,8 +67,7 @@ def _example(kind: str) -> None:
     st.markdown(f"{study.seeds} models of handwritten digits forget {study.forget.size} images.")
     if finished is not None:
         st.caption(f"Finished on {finished.manifest()['created'][:10]}.")
-        if st.button("Open the example", type=kind, icon=":material/open_in_new:"):
-            state.open_study(finished.key)
+        _ways_in(finished.key, "Open the example", "example.report", kind)
         return
     st.caption("Takes about a minute on two processor cores.")
     if access.button("Run the example", type=kind, icon=":material/play_arrow:"):
@@ -102,8 +101,16 @@ def _finished(others: list) -> None:
         f"{escape(study.dataset)}: {study.forget:,} images to forget, {study.seeds} seeds, "
         f"finished {study.created[:10]}."
     )
-    if st.button("Open this study", icon=":material/open_in_new:"):
-        state.open_study(chosen)
+    _ways_in(chosen, "Open this study", "finished.report")
+
+
+def _ways_in(study: str, label: str, place: str, kind: str = "secondary") -> None:
+    """To the images of a finished study, or to its report for who came to read."""
+    with st.container(horizontal=True):
+        if st.button(label, type=kind, icon=":material/open_in_new:"):
+            state.open_study(study)
+        if st.button("Open its report", key=place, icon=":material/summarize:"):
+            state.open_report(study)
 
 
 frame.page(draw)

@@ -15,7 +15,7 @@ if sys.argv[1] == "ready":
     ready_for(torch.nn.Linear(2, 2))
 pages = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 step = lambda: torch.zeros(48 * 2**20, dtype=torch.uint8)
-for _ in range(5):
+for _ in range(20):
     step()
 before = pages()
 for _ in range(10):
@@ -31,5 +31,4 @@ def test_a_process_that_runs_nets_is_not_given_its_memory_anew_at_every_step():
         int(subprocess.run([sys.executable, "-c", STEPS, how], capture_output=True, check=True, text=True).stdout)
         for how in ("as it is", "ready")
     )
-    assert ready < 2_000
     assert ready < as_it_is / 10

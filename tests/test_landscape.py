@@ -10,6 +10,7 @@ from unlearn_core import evaluation
 from unlearn_core.cli.landscape import landscape as command
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment import OpenStudy, fulfil, studies
+from unlearn_core.experiment.forecast import peak
 from unlearn_core.experiment.landscape import (
     Landscape,
     LandscapePart,
@@ -194,6 +195,7 @@ def test_cost_counts_what_is_left(measured, wanted):
     assert landscape_cost(opened, wanted).seconds == 0 and landscape_cost(opened, wanted).runs == 0
     more = landscape_cost(opened, wanted.but(sets=32))  # the last block is measured whole, and anew
     assert (more.sets, more.trainings, more.runs) == (16, 32, 48) and more.seconds > 0
+    assert (more.memory, more.device) == peak(opened) and not landscape_cost(opened, wanted).memory
     with pytest.raises(BadValue, match="same training and the same bank"):
         landscape_cost(opened, wanted.but(models=11))
 

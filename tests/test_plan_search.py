@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from unlearn_core.cli import app
 from unlearn_core.experiment import OpenStudy, Run, fulfil, spread
+from unlearn_core.experiment.forecast import peak
 from unlearn_core.experiment.search import (
     BestSoFar,
     PlanSearch,
@@ -141,6 +142,7 @@ def test_the_best_of_a_stopped_search_are_confirmed_as_those_of_a_whole_one(copi
     study = OpenStudy(copied, next(copied.results("Study")))
     left, whole = search_cost(study, search, so_far=True), search_cost(study, search)
     assert (left.trials, whole.trials) == (0, 4) and 0 < left.seconds < whole.seconds and left.runs == whole.runs
+    assert (left.memory, left.device) == peak(study)
     found = fulfil(copied, wanted).json("summary")
     assert found["trials"] == 4 and len(found["plans"]) == search.best and copied.find(search) is None
     tried = trials_of(copied, search)

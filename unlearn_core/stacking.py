@@ -54,6 +54,27 @@ def bytes_per_member(model: nn.Module, batch: torch.Tensor) -> int:
     return 4 * sum(p.numel() * p.element_size() for p in net.parameters()) + 2 * kept
 
 
+def kept_bytes(model: nn.Module, batch: torch.Tensor) -> tuple[int, int]:
+    """What a step of `model` on a batch (B, C, H, W) keeps for its way back, in bytes, and the largest piece of it.
+    What lies in one place of memory counts once, and the weights do not.
+    """
+    net, x = copy.deepcopy(model).to("meta"), torch.empty(batch.shape, dtype=batch.dtype, device="meta")
+    places = {p.untyped_storage()._cdata for p in net.parameters()}
+    pieces = []
+
+    def see(tensor):
+        place = tensor.untyped_storage()
+        if place._cdata not in places:
+            places.add(place._cdata)
+            pieces.append(place)  # held, so that no other comes to lie there
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(see, lambda tensor: tensor):
+        net.train()(x)
+    sizes = [place.nbytes() for place in pieces]
+    return sum(sizes), max(sizes, default=0)
+
+
 def stacked_state(models: Sequence[nn.Module]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """(parameters, buffers) of equal nets, each with a leading member axis; kernels lie channels last."""
     params, buffers = stack_module_state(list(models))

@@ -7,9 +7,11 @@ import streamlit as st
 from pages.shared import access, address, cost_words, progress, recorded, state
 from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
+from unlearn_core import engines, jobs
 from unlearn_core.experiment.tiers import TIERS, Audit, deepest
 from unlearn_core.experiment.tiers.cost import Cost, cost
 from unlearn_core.experiment.tiers.subject import Subject, subject_of_method
+from unlearn_core.jobs import Expected
 from unlearn_core.params import BadValue
 from unlearn_core.store import Result
 
@@ -40,10 +42,7 @@ def _offer(study, method: str, subject: Subject, least: int, shows: str) -> None
         return
     st.markdown(in_words(expected))
     if recorded.start("Collect this evidence", type="primary", icon=":material/fact_check:"):
-        # A part that is not known would make what is left look shorter than it is.
-        told = expected.seconds is not None and not expected.unknown
-        foreseen = cost_words.unsure(state.store(), expected.seconds, expected.megabytes) if told else None
-        access.submit(state.store(), wanted, foreseen)
+        access.submit(state.store(), wanted, _foreseen(expected))
         st.rerun()
 
 
@@ -79,6 +78,15 @@ def _wanted(study, method: str, subject: Subject, least: int) -> Audit:
     return Audit(name=f"Audit of {title_of(study, method)}", subject=subject, tier=least, **asked)
 
 
+def _foreseen(expected: Cost) -> Expected | None:
+    """What its job is told to expect; None where a part is not known, which would make what is left look shorter."""
+    if expected.ahead is None:
+        return None
+    return jobs.foreseen(
+        state.store(), Expected(*expected.ahead, megabytes=expected.megabytes or 0.0), engines.at_once()
+    )
+
+
 def in_words(expected: Cost) -> str:
     """What it will cost, in a sentence."""
     said = f"{expected.trainings} models to train and {expected.runs} to unlearn"
@@ -88,5 +96,11 @@ def in_words(expected: Cost) -> str:
     taken = f"{cost_words.roughly(state.store(), expected.seconds)}, and {expected.megabytes:.0f} MB of disk"
     if not expected.unknown:
         return f"{said}: {taken}."
+    if (foreseen := _foreseen(expected)) is not None:
+        said = f"{said}." if expected.trainings + expected.runs else "All models are there already."
+        return (
+            f"{said} How long {' and '.join(expected.unknown)} takes was never seen here, so it is guessed: in all "
+            f"{cost_words.inside(foreseen)}."
+        )
     said = f"{said}: {taken} for the models" if expected.trainings + expected.runs else "All models are there already"
     return f"{said}. How long {' and '.join(expected.unknown)} takes is not known: it was never done here before."

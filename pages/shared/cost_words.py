@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from pages.shared.text import duration, escape
@@ -69,11 +71,19 @@ def added(f: Forecast) -> str:
 def room(f: Forecast) -> str:
     """Disk and memory, as estimates."""
     text = f"Estimated: **{megabytes(f.megabytes)}** of disk"
-    if not f.memory:
-        return f"{text}."
-    of = "GPU memory" if f.device == "cuda" else "memory"
+    return f"{text}, {memory(f)}, the most that a run took." if f.memory else f"{text}."
+
+
+def memory(f: Forecast | LandscapeCost | SearchCost | FirstCost) -> str:
+    """The most that a process takes, inside a sentence."""
+    of = "GPU memory" if getattr(f, "device", "cpu") == "cuda" else "memory"
     each = f" in each of {f.at_once} processes" if f.at_once > 1 else ""
-    return f"{text}, **{megabytes(f.memory)}** of {of}{each}, the most that a run took."
+    return f"**{megabytes(f.memory)}** of {of}{each}"
+
+
+def memory_of(f: LandscapeCost | SearchCost) -> str:
+    """The same as a sentence after another; empty where nothing is known or left to do."""
+    return f" It takes {memory(f)}, the most that a run of this study took." if f.memory else ""
 
 
 def expected(store: Store, f: Forecast) -> Expected:
@@ -89,14 +99,16 @@ def first(store: Store, f: FirstCost) -> str:
     return (
         f"{how_long(about(store, f))}, {WITH}: {work} at most. No study with these images, this training and this bank "
         f"is finished here, so this goes by the speed of {escape(f.like)} and may be off by a factor of {f.factor:g}."
-        f"{queue(store)} Estimated: **{megabytes(f.megabytes)}** of disk."
+        f"{queue(store)} Estimated: **{megabytes(f.megabytes)}** of disk, about {memory(f)} "
+        f"({megabytes(f.memory / f.memory_factor)} to {megabytes(f.memory * f.memory_factor)})."
     )
 
 
 def about(store: Store, f: LandscapeCost | SearchCost | FirstCost | AskingCost) -> Expected:
     """What a landscape, a search or a first study may take, or asking models once more."""
-    work = Expected(f.seconds, f.seconds / f.factor, f.seconds * f.factor, getattr(f, "megabytes", 0.0))
-    return jobs.foreseen(store, work, getattr(f, "at_once", 1))
+    work = Expected(f.seconds, f.seconds / f.factor, f.seconds * f.factor)
+    work = replace(work, megabytes=getattr(f, "megabytes", 0.0), memory=getattr(f, "memory", 0.0))
+    return jobs.foreseen(store, work, getattr(f, "at_once", 1), getattr(f, "device", "cpu"))
 
 
 def unsure(store: Store, seconds: float, disk: float = 0.0) -> Expected:
@@ -111,8 +123,7 @@ def again(store: Store, study: OpenStudy, asked: Spec) -> tuple[str, Expected | 
     if cost is None:
         return "How long this takes is known once one was made here.", None
     expected = about(store, cost)
-    said = how_long(expected)
-    return f"This takes {said[0].lower()}{said[1:]}, {WITH}.", expected
+    return f"This takes {inside(expected)}.", expected
 
 
 @st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
@@ -123,7 +134,12 @@ def _asking(study: str, asked: str, _study: OpenStudy, _asked: Spec) -> AskingCo
 
 def roughly(store: Store, seconds: float) -> str:
     """How long work takes of which no spread is known, inside a sentence."""
-    said = how_long(unsure(store, seconds))
+    return inside(unsure(store, seconds))
+
+
+def inside(e: Expected) -> str:
+    """The best guess and its range inside a sentence, and what they hold."""
+    said = how_long(e)
     return f"{said[0].lower()}{said[1:]}, {WITH}"
 
 

@@ -131,7 +131,7 @@ def _how_much(store: Store, cost: LandscapeCost) -> str:
     text = (
         f":material/schedule: {cost_words.how_long(cost_words.about(store, cost))}, {cost_words.WITH}: "
         f"{cost.trainings:,} models to train and {cost.runs:,} unlearning runs on "
-        f"{cost.sets:,} sets.{cost_words.queue(store)}"
+        f"{cost.sets:,} sets.{cost_words.queue(store)}{cost_words.memory_of(cost)}"
     )
     return f"{text} For {cost.guessed} algorithms never run here the time is guessed." if cost.guessed else text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import access, state
+from pages.shared import access, cost_words, state
 from pages.shared.text import escape
 from unlearn_core import jobs
 from unlearn_core.experiment.outdated import outdated
@@ -25,6 +25,9 @@ def draw() -> None:
     for each in found:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{escape(each.spec.name)}** #{each.key[:4]}")
+            foreseen = cost_words.unsure(store, each.seconds) if each.seconds else None
             if access.button("Measure again", key=f"outdated.{each.key}"):
-                access.submit(store, each.spec)
+                access.submit(store, each.spec, foreseen)
                 st.rerun()
+            if foreseen is not None:
+                st.markdown(f"{cost_words.how_long(foreseen)}, if no model was removed", width="content")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.shared import access, address, numbers, state, weights_file
+from pages.shared import access, address, cost_words, numbers, state, weights_file
 from pages.shared.folds import fold
 from pages.shared.forms import form
 from pages.shared.new_study import RECIPE
@@ -13,8 +13,11 @@ from pages.shared.text import escape, images
 from unlearn_core.data import DATASETS, Data, own
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment.among_retrained import FEWEST, Placed
+from unlearn_core.experiment.asking_cost import AskingCost
 from unlearn_core.experiment.judged import Judged, Verdict, ask, judgements
-from unlearn_core.params import key
+from unlearn_core.experiment.pace import judging_cost
+from unlearn_core.job import Expected
+from unlearn_core.params import BadValue, key
 from unlearn_core.training import Training, recipe
 
 PAIRS = "More say better what is chance: of truly retrained models 1 in 7 is called off target with 3, 1 in 21 with 10."
@@ -44,18 +47,19 @@ def _form() -> None:
         "in the store. Row numbers are those on Explore: training images without the tenth set apart for validation, "
         "which your model must not have been trained on either."
     )
+    seeds = st.number_input("Pairs of retrained models", 2, 20, 3, width=200, help=PAIRS)
+    foreseen = training and _say_cost(training, seeds)
     with st.form("judge", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom"):
             called = st.text_input("What the model is called", "My unlearned model", max_chars=60, width=260)
             rows = st.text_input("Rows it should have forgotten", placeholder="3,7-9", width=260)
-            seeds = st.number_input("Pairs of retrained models", 2, 20, 3, width=200, help=PAIRS)
         file = weights_file.upload()
         asked = access.button("Judge this model", widget=st.form_submit_button, icon=":material/gavel:")
     if asked and training is not None:
         if file is None:
             st.info("Choose a file of weights first.")
         else:
-            _submit(called, training, rows, file.getvalue(), seeds)
+            _submit(called, training, rows, file.getvalue(), seeds, foreseen)
 
 
 def _choices() -> dict[str, tuple[str, Data, int]]:
@@ -66,9 +70,28 @@ def _choices() -> dict[str, tuple[str, Data, int]]:
     return found
 
 
-def _submit(called: str, training: Training, rows: str, weights: bytes, seeds: int) -> None:
+def _say_cost(training: Training, seeds: int) -> Expected | None:
+    """Say what the judgement takes, and give what its job is told to expect; None where nothing here tells."""
+    store = state.store()
+    if (cost := _cost(str(store.root), key(training), seeds, training)) is None:
+        st.caption("How long this takes can be told once these images are here and any study is finished.")
+        return None
+    foreseen = cost_words.about(store, cost)
+    st.markdown(f":material/schedule: At most {3 * seeds} models to train: {cost_words.inside(foreseen)}.")
+    return foreseen
+
+
+@st.cache_resource(ttl=30, max_entries=16, show_spinner=False)
+def _cost(root: str, recipe: str, seeds: int, _training: Training) -> AskingCost | None:
+    try:
+        return judging_cost(state.store(), _training, seeds)
+    except BadValue:  # images that do not fit the architecture: said where the model is given
+        return None
+
+
+def _submit(called: str, training: Training, rows: str, weights: bytes, seeds: int, foreseen: Expected | None) -> None:
     if wanted := weights_file.take(lambda: _asked(called, training, rows, weights, seeds)):
-        access.submit(state.store(), wanted)
+        access.submit(state.store(), wanted, foreseen)
         st.switch_page("pages/runs.py", query_params={})
 
 

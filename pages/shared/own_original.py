@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import access, progress, state, weights_file
+from pages.shared import access, cost_words, progress, state, weights_file
+from unlearn_core.experiment.asking_cost import AskingCost
 from unlearn_core.experiment.own_weights import OwnWeights, keep
+from unlearn_core.experiment.pace import looking_cost
 from unlearn_core.experiment.views import accuracies
+from unlearn_core.params import key
 from unlearn_core.training import Training
 
 POOR = 0.5  # of the training images
@@ -48,8 +51,12 @@ def _accuracy(given: Training) -> None:
         if progress.under_way(given.but(seed=0)):
             return
         st.markdown("How accurate it is on these images is not known yet; a study would say it only afterwards.")
+        cost = _cost(str(store.root), key(given), given)
+        foreseen = cost and cost_words.about(store, cost)
+        if foreseen:
+            st.markdown(f"To see takes {cost_words.inside(foreseen)}.")
         if access.button("See how accurate it is", key="own.original.see", icon=":material/fact_check:"):
-            access.submit(store, given.but(seed=0))
+            access.submit(store, given.but(seed=0), foreseen)
             st.rerun()
         return
     (train, images), (test, unseen) = known["train"], known["test"]
@@ -62,6 +69,11 @@ def _accuracy(given: Training) -> None:
             f"A model that gets less than {POOR:.0%} of its training images right has little of them to forget. Were "
             "its classes numbered in this order, and its pixels scaled as here?"
         )
+
+
+@st.cache_resource(ttl=30, max_entries=16, show_spinner=False)
+def _cost(root: str, asked: str, _given: Training) -> AskingCost | None:
+    return looking_cost(state.store(), _given)
 
 
 def _keep(training: Training, weights: bytes) -> OwnWeights:

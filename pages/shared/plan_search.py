@@ -126,7 +126,7 @@ def _how_much(cost: SearchCost) -> str:
     work = ", ".join(f"{n:,} {one if n == 1 else many} {what}" for n, one, many, what in counts if n)
     long = cost_words.how_long(cost_words.about(state.store(), cost))
     queue = cost_words.queue(state.store())
-    return f":material/schedule: {long}, {cost_words.WITH}: {work}.{queue}"
+    return f":material/schedule: {long}, {cost_words.WITH}: {work}.{queue}{cost_words.memory_of(cost)}"
 
 
 # -- what is there so far ----------------------------------------------------------------------------------------------
@@ -188,11 +188,7 @@ def _under_way(study: OpenStudy, search: PlanSearch, tried: int) -> None:
             st.rerun()
         st.markdown(_how_much(cost))
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(progress.status(job), width="content")
-        progress.actions(job)
-    progress.words(job)
-    progress.stages(job)
+    progress.panel(job)
 
 
 def _stopped(study: OpenStudy, search: PlanSearch, tried: int) -> None:
@@ -206,7 +202,10 @@ def _stopped(study: OpenStudy, search: PlanSearch, tried: int) -> None:
         planned = summary["space"] if search.method == "grid" else search.trials
         st.markdown(f"The search was stopped after **{tried:,} of {planned:,}** plans. The best of these:")
         found_plans.draw(study, search, summary)
-    elif not progress.under_way(wanted):
+    elif (confirming := _job(key(wanted))) is not None and confirming.state != "done":
+        st.markdown(f"**Confirming the best so far** on {search.seeds} models that had no say")
+        progress.panel(confirming)
+    else:
         cost = _cost(study.key, key(search), tried, study, search, so_far=True)
         if recorded.start("Confirm the best so far", icon=":material/verified:", key="search.confirm"):
             access.submit(store, wanted, cost_words.about(store, cost))

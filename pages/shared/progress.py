@@ -73,6 +73,18 @@ def under_way(asked: Spec) -> bool:
     return True
 
 
+def panel(job: Job) -> None:
+    """A job where its result will stand: how it is, for how long, what it may still take, the way to stop it, and its
+    stages.
+    """
+    with st.container(horizontal=True, vertical_alignment="center"):
+        spent = duration(job.seconds if job.worked is None else job.worked)
+        st.markdown(" · ".join(filter(None, (status(job), spent, left(job)))), width="content")
+        actions(job)
+    words(job)
+    stages(job)
+
+
 def status(job: Job) -> str:
     """The state of a job as an icon and a word."""
     icon, word = STATES[job.state]

@@ -64,3 +64,8 @@ def show_study(key: str) -> None:
 def open_study(key: str) -> None:
     """Go to Explore with this study on screen."""
     st.switch_page("pages/explore.py", query_params={"study": key})
+
+
+def open_report(key: str) -> None:
+    """Go to Report with this study on screen."""
+    st.switch_page("pages/report.py", query_params={"study": key})

@@ -88,6 +88,7 @@ def test_without_evidence_its_cost_is_said_before_it_is_collected(open_page, fil
     # Everything that the first tiers ask was made by the study; how long the measuring takes nobody knows yet.
     words = "All models are there already. How long measuring" if view in ("numbers", "kept") else "models to train and"
     assert any(words in m.value for m in at.markdown)
+    assert any("so it is guessed: in all about **" in m.value and " to " in m.value for m in at.markdown)
 
 
 def test_a_roc_of_many_images_is_drawn_by_the_points_that_can_be_told_apart():

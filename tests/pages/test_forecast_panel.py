@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pages.shared import forecast_panel, landscape_chart, law_words
+from pages.shared import cost_words, forecast_panel, landscape_chart, law_words
 from pages.shared.try_everything import plan_of
 from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil, studies
 from unlearn_core.experiment.difficulty import Difficulty, difficulty
+from unlearn_core.experiment.forecast import peak
 from unlearn_core.experiment.landscape_sets import Seen, facts_of, seen
 from unlearn_core.experiment.reach import planned
 from unlearn_core.experiment.try_everything import attempts, board
@@ -49,6 +50,7 @@ def button(at, label: str):
 def test_without_a_landscape_the_panel_says_what_one_costs_and_starts_it(plan_page, filled_store, study, submitted):
     at = plan_page(filled_store)
     assert "96 models to train and 960 unlearning runs on 48 sets" in words(at)
+    assert f"It takes **{cost_words.megabytes(peak(study)[0])}** of memory" in words(at)
     button(at, "Measure the landscape").click().run()
     (asked,) = submitted
     assert isinstance(asked, Landscape) and asked.bank == study.spec.bank and asked.sets == 48

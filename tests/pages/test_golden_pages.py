@@ -29,5 +29,6 @@ def test_runs_offers_to_measure_a_study_of_an_earlier_version_again(open_page, t
     at = open_page("runs", tmp_path)
     assert not at.exception and "Made by an earlier version" in [each.value for each in at.subheader]
     (old,) = outdated(Store(tmp_path))
+    assert old.seconds > 0 and any("if no model was removed" in each.value for each in at.markdown)
     at.button(key=f"outdated.{old.key}").click().run()
     assert not at.exception and old.spec.name in " ".join(each.value for each in at.markdown)

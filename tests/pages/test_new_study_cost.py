@@ -2,6 +2,7 @@
 
 import pytest
 
+from pages.shared import cost_words
 from unlearn_core import jobs
 from unlearn_core.engines import machine
 from unlearn_core.experiment.bundle.contents import needed
@@ -28,6 +29,9 @@ def test_a_study_like_a_finished_one_has_a_cost_and_takes_it_along(open_page, fi
     next(b for b in at.button if b.label == "Run this study").click().run()
     other, guess = sent.pop()
     assert other.bank != study.spec.bank and guess.fastest < guess.seconds < guess.slowest
+    cost = first_cost(Store(filled_store), other)
+    most = cost_words.megabytes(cost.memory * cost.memory_factor)
+    assert guess.memory == cost.memory > 0 and f"about {cost_words.memory(cost)} (" in said and f" to {most})." in said
     at = open_page("start", filled_store, own="yes")
     spec = study.spec
     for name in ("train", "test"):

@@ -1,5 +1,7 @@
 """A model from elsewhere on Start: refused with reasons, submitted, and what was found."""
 
+import shutil
+
 from safetensors.torch import load_file, save
 
 from pages.shared import own_model, own_original
@@ -8,6 +10,7 @@ from unlearn_core.experiment import fulfil
 from unlearn_core.experiment.judged import Judged, ask, judgements
 from unlearn_core.experiment.own_weights import own_weights
 from unlearn_core.experiment.trained_models import dataset
+from unlearn_core.store import Store
 from unlearn_core.training import Training, recipe
 
 USUAL = recipe(Data())
@@ -41,6 +44,29 @@ def test_a_model_is_refused_with_reasons_or_submitted(open_page, store, submitte
     assert at.title[0].value == "Runs"
     (asked,) = submitted
     assert isinstance(asked, Judged) and asked.training == USUAL and (asked.forget, asked.seeds) == ("0-9", 3)
+
+
+def test_what_a_judgement_takes_is_said_before_it_is_asked_for(open_page, filled_store, foreseen, tmp_path):
+    store = Store(shutil.copytree(filled_store, tmp_path / "own"))
+    model = load_file(fulfil(store, USUAL.but(epochs=1)).folder / "weights.safetensors")
+    at = open_page("start", store.root, own="yes")
+    assert any(m.value.startswith(":material/schedule: At most 9 models to train: about **") for m in at.markdown)
+    pairs = next(n for n in at.number_input if n.label == "Pairs of retrained models")
+    at = pairs.set_value(5).run()
+    assert any("At most 15 models to train: about **" in m.value for m in at.markdown)
+    judge(at, "0-9", save(model))
+    assert foreseen[0].fastest < foreseen[0].seconds < foreseen[0].slowest
+
+
+def test_what_a_look_at_a_model_takes_is_said(open_page, filled_store, foreseen, tmp_path):
+    store = Store(shutil.copytree(filled_store, tmp_path / "own"))
+    model = load_file(fulfil(store, USUAL.but(epochs=1)).folder / "weights.safetensors")
+    at = open_page("start", store.root, own="yes")
+    upload = next(u for u in at.get("file_uploader") if u.label == "Weights of your model")
+    at = upload.set_value(("w.safetensors", save(model), "application/octet-stream")).run()
+    assert any(m.value.startswith("To see takes about **") for m in at.markdown)
+    button(at, "See how accurate it is").click().run()
+    assert foreseen[0].fastest < foreseen[0].seconds < foreseen[0].slowest
 
 
 def test_what_was_found_stands_beside_retrained_models(open_page, store):

@@ -17,7 +17,7 @@ from unlearn_core import jobs
 from unlearn_core.engines import machine
 from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy, PlanSearch, fulfil
-from unlearn_core.experiment.forecast import Forecast
+from unlearn_core.experiment.forecast import Forecast, peak
 from unlearn_core.experiment.proposals import Advice, advice
 from unlearn_core.experiment.saved_plans import saved
 from unlearn_core.experiment.search import so_far
@@ -26,7 +26,7 @@ from unlearn_core.jobs import Expected, Job
 from unlearn_core.params import BadValue, build, canonical, key, plain
 from unlearn_core.progress import Cancelled
 from unlearn_core.rum import LEFT_UP_TO, Plan
-from unlearn_core.store import Store
+from unlearn_core.store import Store, StoreError
 from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGradPlus, Original, RandomLabel, SalUn, Scrub
 
@@ -291,9 +291,23 @@ def own_store(filled_store, tmp_path) -> Store:
     return Store(tmp_path / "own")
 
 
+@pytest.fixture
+def stopped(own_store, small_search) -> Store:
+    """A store in which a search was stopped after all plans were tried."""
+
+    def stop(stage, done, total):
+        if stage == "single algorithms":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        fulfil(own_store, small_search, stop)
+    return own_store
+
+
 def test_the_search_that_is_asked_for_is_the_one_that_starts(plan_page, filled_store, study, submitted):
     at = plan_page(filled_store)
     assert "64 plans to try" in words(at) and "12 runs to confirm the best" in words(at)
+    assert f"It takes **{cost_words.megabytes(peak(study)[0])}** of memory" in words(at)
     cut_slider(at).set_value((6, 20)).run()
     widget(at, ".order").select(("high", "medium", "low")).run()
     widget(at, ".algorithms").set_value(["random-label", "scrub"]).run()
@@ -339,25 +353,47 @@ def test_a_found_plan_is_confirmed_explained_and_used(plan_page, own_store, smal
     assert earlier.high.lr == study.run_result("random-label", 0).spec().unlearner.lr  # as it ran
 
 
-def test_a_stopped_search_shows_what_it_has_and_goes_on(plan_page, own_store, small_search, submitted):
-    def stop(stage, done, total):
-        if stage == "single algorithms":
-            raise Cancelled
-
-    with pytest.raises(Cancelled):
-        fulfil(own_store, small_search, stop)
-    at = plan_page(own_store.root)
+def test_a_stopped_search_shows_what_it_has_and_goes_on(plan_page, stopped, small_search, submitted):
+    at = plan_page(stopped.root)
     (table,) = [e.value for e in at.dataframe if "score" in e.value]
     assert len(table) == 5 and list(table["score"]) == sorted(table["score"], reverse=True)
     button(at, "Go on with this search").click().run()
     assert submitted == [small_search]
     button(at, "Confirm the best so far").click().run()
-    assert submitted[1] == so_far(own_store, small_search)
-    fulfil(own_store, submitted[1])
-    at = plan_page(own_store.root)
+    assert submitted[1] == so_far(stopped, small_search)
+    fulfil(stopped, submitted[1])
+    at = plan_page(stopped.root)
     assert "The search was stopped after **8 of 8** plans. The best of these:" in words(at)
     button(at, "Use this plan").click().run()
     assert at.markdown[0].value.startswith("**Found 1** unlearns")
+
+
+@pytest.mark.parametrize("state", ["running", "cancelled"])
+def test_the_confirmation_shows_how_far_it_is_and_can_be_stopped(plan_page, stopped, small_search, monkeypatch, state):
+    wanted, ended = so_far(stopped, small_search), []
+    stages = (("starting", 3.0), ("single algorithms", 8.0), ("confirmation", 2.0))
+    job = Job(
+        key(wanted), "BestSoFar", "Best", state, 0.0, 20.0, stages, 3, 12, "", "", 13.0, Expected(30.0, 20.0, 40.0)
+    )
+
+    def find(store, name: str, held: bool = False) -> Job:
+        if name != job.key:
+            raise StoreError("There is none.")
+        return job
+
+    monkeypatch.setattr(jobs, "find", find)
+    monkeypatch.setattr(jobs, "cancel", lambda store, name: ended.append(name))
+    at = plan_page(stopped.root)
+    assert "**Confirming the best so far** on 3 models" in words(at)
+    assert not [b for b in at.button if b.label == "Confirm the best so far"]
+    if state == "cancelled":
+        assert "Cancelled · 13 s" in words(at) and "stopped in **confirmation**" in words(at) and button(at, "Resume")
+        return
+    assert "Running · 13 s · 7.0 s to 27 s left" in words(at) and "single algorithms · 8.0 s" in words(at)
+    (bar,) = [bar.proto for bar in at.get("progress")]
+    assert bar.value == 25 and bar.text == "**confirmation**: 25%"
+    button(at, "Cancel").click().run()
+    assert ended == [key(wanted)]
 
 
 def test_what_a_search_says_follows_its_numbers():

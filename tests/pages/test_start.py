@@ -104,6 +104,18 @@ def test_finished_study_is_listed_with_its_facts_and_opens(app, filled_store, fi
     assert at.query_params["study"] == key(filled_study)
 
 
+@pytest.mark.parametrize("of", ["finished", "example"])
+def test_the_report_of_a_finished_study_is_one_press_away(app, filled_store, filled_study, monkeypatch, of):
+    if of == "example":
+        monkeypatch.setattr("unlearn_core.experiment.example", lambda: filled_study)
+    at = app(filled_store)
+    assert sum(b.proto.type == "primary" for b in at.button) == 1
+    at.button(key=f"{of}.report").click().run()
+    assert not at.exception
+    assert at.title[0].value == "Report"
+    assert at.query_params["study"] == key(filled_study)
+
+
 def test_own_study_says_how_much_is_forgotten_and_submits_exactly_that(app, store, submitted):
     at = app(store.root, own="yes")
     assert at.selectbox(key="new.dataset").options == [row.title for row in DATASETS.values()]

@@ -25,7 +25,7 @@ from unlearn_core.ensembles.sums import BankSums
 from unlearn_core.models import new_model
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
-from unlearn_core.stacking import bytes_per_member, out_of_memory, pays, work_per_step
+from unlearn_core.stacking import bytes_per_member, kept_bytes, out_of_memory, pays, work_per_step
 from unlearn_core.training import SoFar, Trained, Training, train_each
 
 # Members stacked at once. More gain nothing on a CPU, whose cache they leave; a GPU is filled by hundreds.
@@ -62,6 +62,16 @@ def work_per_pass(training: Training, dataset: Dataset) -> float:
     """Operations of going once over all training images, in steps of this recipe."""
     model, batch = _one(training, dataset)
     return work_per_step(model, batch) * len(dataset.train.y) / len(batch)
+
+
+def bytes_of(training: Training, dataset: Dataset) -> tuple[int, float, float]:
+    """Bytes of one model of this recipe: its weights, what a step keeps of each image for the way back, and the largest
+    piece of that.
+    """
+    model, batch = _one(training, dataset)
+    kept, largest = kept_bytes(model, batch[:2])  # BatchNorm takes no single image
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    return weights, kept / len(batch[:2]), largest / len(batch[:2])
 
 
 def stack_size(training: Training, dataset: Dataset) -> int:
@@ -151,6 +161,7 @@ __all__ = [
     "BankSums",
     "at_least",
     "balanced_subsets",
+    "bytes_of",
     "deal",
     "goes_stacked",
     "member_seed",

@@ -5,38 +5,28 @@ more work its own models are.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from unlearn_core import engines
-from unlearn_core.data import DataError, Dataset
+from unlearn_core.data import Dataset
 from unlearn_core.ensembles import work_per_pass
 from unlearn_core.experiment.bank import PART, BankPart
-from unlearn_core.experiment.run_times import UNKNOWN, run_seconds, training_seconds
+from unlearn_core.experiment.memory_cost import study_memory
+from unlearn_core.experiment.pace import pace
+from unlearn_core.experiment.run_times import run_seconds, training_seconds
 from unlearn_core.experiment.spread import worth
 from unlearn_core.experiment.study import Study
 from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.experiment.tuning import settings
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.models import new_model
-from unlearn_core.params import BadValue
 from unlearn_core.rum import PARTS, Plan
-from unlearn_core.store import Result, Store
-from unlearn_core.training import TRAJECTORY, steps_of
+from unlearn_core.store import Store
+from unlearn_core.training import TRAJECTORY
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
-
-# By what the seconds may be off where the models are others than those of the study gone by: nets for digits made
-# 1.5e10 and 4e10 operations a second where a ResNet-9 in half precision made 1.1e11.
-FAR = 8.0
-# What an epoch of unlearning takes of models that no run here tells of, by 50 runs of seven algorithms on this
-# project's nets: 1.5 epochs of training, and no less than its steps, which are taken one by one where training is not.
-LIKE_TRAINING = 1.5
-STEP = 2e-3
-NEWEST = 20  # studies that are looked at
 
 
 @dataclass(frozen=True)
@@ -44,7 +34,8 @@ class FirstCost:
     """Work of a study of which nothing is there: the `models` of its bank, `trainings` from scratch beside them,
     `trials` of learning rates, unlearning `runs` at most, what all of it takes on the disk (`megabytes`), and `seconds`
     for it, which may be off by `factor` either way. `at_once` is how many processes share it at most, `like` the name
-    of the study whose speed it goes by.
+    of the study whose speed it goes by. `memory` is the most megabytes that one of them takes on the `device`, which
+    may be off by `memory_factor`.
     """
 
     models: int
@@ -56,6 +47,9 @@ class FirstCost:
     at_once: int
     like: str
     megabytes: float
+    memory: float
+    memory_factor: float
+    device: str
 
 
 def first_cost(store: Store, study: Study) -> FirstCost | None:
@@ -63,23 +57,16 @@ def first_cost(store: Store, study: Study) -> FirstCost | None:
     is none, of the newest, whose runs then say nothing. None where no study is finished. Its images must be here.
     """
     images = dataset(store, study.training.data)
-    newest = list(islice(store.results("Study"), NEWEST))
-    alike = [result for result in newest if _kind(result.spec()) == _kind(study)]
-    finished = next(_timed(store, [*alike, *newest]), None)
-    if finished is None:
+    if (found := pace(store, study.training, images)) is None:
         return None
-    same, old = _kind(finished.spec) == _kind(study), finished.spec.training
-    a_pass = work_per_pass(study.training, images) / work_per_pass(old, finished.data)
-    a_training = a_pass * study.training.epochs / old.epochs * training_seconds(finished)
-    at_least = steps_of(study.training.but(epochs=1), len(images.train.y)) * STEP
-    epoch = max(LIKE_TRAINING * a_training / study.training.epochs, at_least)
+    finished, same, a_training = found.finished, found.same, found.training
 
     def run(unlearner: Unlearner) -> float:
         if same:
-            return a_pass * run_seconds(finished, unlearner)[0]
+            return found.a_pass * run_seconds(finished, unlearner)[0]
         if isinstance(unlearner, Original):
             return 0.0
-        return a_training if isinstance(unlearner, Retrain) else getattr(unlearner, "epochs", 1) * epoch
+        return a_training if isinstance(unlearner, Retrain) else getattr(unlearner, "epochs", 1) * found.epoch
 
     plans = [steps for plan in study.plans for steps in _ways(plan, study.controls)]
     runs = [*((u,) for u in study.unlearners), *plans]
@@ -93,16 +80,20 @@ def first_cost(store: Store, study: Study) -> FirstCost | None:
     seconds = a_training * trainings / models + a_member * study.models / bank
     seconds += study.seeds * sum(run(u) for way in runs for u in way) / _processes(len(runs))
     seconds += study.tuning_seeds * sum(run(u) for u in trials) / _processes(len(tried))
+    memory, memory_factor, device = study_memory(finished, study, images)
     return FirstCost(
         models=study.models,
         trainings=trainings,
         trials=len(trials) * study.tuning_seeds,
         runs=len(runs) * study.seeds,
         seconds=float(seconds),
-        factor=UNKNOWN if same else FAR,
+        factor=found.factor,
         at_once=max(bank, models, _processes(len(runs))),
         like=finished.spec.name,
         megabytes=_bytes(study, images, trainings, [len(way) for way in runs]) / 1e6,
+        memory=memory,
+        memory_factor=memory_factor,
+        device=device,
     )
 
 
@@ -127,20 +118,6 @@ def _bytes(study: Study, images: Dataset, trainings: int, runs: list[int]) -> fl
 def _processes(pieces: int, work: float = math.inf) -> int:
     """How many processes share so many pieces of work, in operations; at least 1."""
     return max(1, min(engines.at_once(), pieces if work == math.inf else worth(pieces, work)))
-
-
-def _kind(study: Study) -> tuple[str, str]:
-    """What the speed of its models goes by, beside their work."""
-    return study.training.model, study.training.precision
-
-
-def _timed(store: Store, results: Iterable[Result]) -> Iterator[OpenStudy]:
-    """Those whose images are here, and whose models were trained here."""
-    for result in results:
-        study = OpenStudy(store, result)
-        with suppress(BadValue, DataError):
-            if study.data and training_seconds(study) > 0:
-                yield study
 
 
 def _ways(plan: Plan, controls: bool) -> Iterator[tuple[Unlearner, ...]]:

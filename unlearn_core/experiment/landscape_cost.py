@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unlearn_core import engines
+from unlearn_core.experiment.forecast import peak
 from unlearn_core.experiment.landscape import Landscape, LandscapePart
 from unlearn_core.experiment.run_times import UNKNOWN, never_run, run_seconds, spread, training_seconds
 from unlearn_core.experiment.views import OpenStudy
@@ -19,7 +20,8 @@ from unlearn_core.unlearning.ends.retrain import Retrain
 class LandscapeCost:
     """Work that is still to be done: `sets` of which not all is measured, `trainings` from scratch, unlearning `runs`,
     and `seconds` for all of it, which may be off by `factor` either way. `guessed` counts algorithms that were never
-    run here, which are taken for as long as the others. `at_once` is how many processes share it.
+    run here, which are taken for as long as the others. `at_once` is how many processes share it, `memory` the most
+    megabytes that a run of the study took on its `device`, 0 where nothing is left to do.
     """
 
     sets: int
@@ -29,6 +31,8 @@ class LandscapeCost:
     guessed: int
     factor: float
     at_once: int
+    memory: float
+    device: str
 
 
 def landscape_cost(finished: OpenStudy, landscape: Landscape) -> LandscapeCost:
@@ -53,6 +57,7 @@ def landscape_cost(finished: OpenStudy, landscape: Landscape) -> LandscapeCost:
     references = [part for part in missing if isinstance(part.unlearner, Retrain)]
     runs = sum(part.count for part in missing) - sum(part.count for part in references)
     guessed = len(never_run(finished, asked - measured.keys()))
+    memory, device = peak(finished) if missing else (0.0, "cpu")
     return LandscapeCost(
         sets=sum({part.sets: part.count for part in missing}.values()),
         trainings=2 * sum(part.count for part in references),
@@ -61,4 +66,6 @@ def landscape_cost(finished: OpenStudy, landscape: Landscape) -> LandscapeCost:
         guessed=guessed,
         factor=UNKNOWN if guessed else spread(finished),
         at_once=max(1, min(engines.at_once(), len(missing))),
+        memory=memory,
+        device=device,
     )

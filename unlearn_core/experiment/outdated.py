@@ -7,19 +7,25 @@ study made by this version trains nothing and is there in seconds.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 
 from unlearn_core.experiment.study import Study
 from unlearn_core.params import BadValue, build, renewed
-from unlearn_core.store import Store
+from unlearn_core.store import Result, Store
+
+MEASURING = ("data", "forget set", "evaluation")  # the stages that are gone through again where all models are there
 
 
 @dataclass(frozen=True)
 class Outdated:
-    """A study of an earlier version: its key, and the spec by which this version makes it anew."""
+    """A study of an earlier version: its key, the spec by which this version makes it anew, and the seconds that its
+    measuring took then; 0 where it does not say.
+    """
 
     key: str
     spec: Study
+    seconds: float = 0.0
 
 
 def outdated(store: Store) -> list[Outdated]:
@@ -33,5 +39,12 @@ def outdated(store: Store) -> list[Outdated]:
         except BadValue:
             continue
         if isinstance(spec, Study) and store.find(spec) is None:
-            found.append(Outdated(result.key, spec))
+            found.append(Outdated(result.key, spec, _measuring(result)))
     return found
+
+
+def _measuring(result: Result) -> float:
+    with suppress(OSError, KeyError, ValueError, TypeError, AttributeError):
+        spent = result.json("summary")["seconds"]
+        return float(sum(spent[stage] for stage in MEASURING if stage in spent))
+    return 0.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from unlearn_core.data import DATASETS
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment.own_weights import there
+from unlearn_core.experiment.pace import images_here
 from unlearn_core.experiment.study import Study, methods
 from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.experiment.unlearned_models import refuse
@@ -35,11 +35,9 @@ def rehearse(store: Store, study: Study) -> tuple[int, int] | None:
     the images or the model do not fit each other, and where a model from elsewhere is not in the store.
     """
     there(store, study.training)
-    data = study.training.data
-    row = DATASETS.get(data.name)
-    if row is not None and row.fetch is not None and not (store.root / "data" / "builtin" / data.name).is_dir():
+    if not images_here(store, study.training):
         return None
-    images = dataset(store, data)
+    images = dataset(store, study.training.data)
     new_model(study.training.model, images, 0, study.training.width)
     n = len(images.train.y)
     made_up = np.arange(n, dtype=float)

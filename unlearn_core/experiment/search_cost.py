@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unlearn_core.experiment.forecast import peak
 from unlearn_core.experiment.run_times import run_seconds, spread, training_seconds
 from unlearn_core.experiment.search import PlanSearch, trials_of
 from unlearn_core.experiment.study import AGAIN
@@ -21,7 +22,8 @@ from unlearn_core.training import Training
 class SearchCost:
     """Work that is still to be done: `trials` plans to try, `trainings` models to train from scratch, `runs` to confirm
     the best plans, and `seconds` for all of it, going by the runs of each algorithm in a finished study; they may
-    be off by `factor` either way. `at_once` is how many processes share it.
+    be off by `factor` either way. `at_once` is how many processes share it, `memory` the most megabytes that a run of
+    that study took on its `device`, 0 where nothing is left to do.
     """
 
     trials: int
@@ -30,6 +32,8 @@ class SearchCost:
     seconds: float
     factor: float = 1.0
     at_once: int = 1
+    memory: float = 0.0
+    device: str = "cpu"
 
 
 def search_cost(finished: OpenStudy, search: PlanSearch, so_far: bool = False) -> SearchCost:
@@ -62,7 +66,8 @@ def search_cost(finished: OpenStudy, search: PlanSearch, so_far: bool = False) -
     seconds = left / trials * steps * search.tuning_seeds * step
     seconds += search.tuning_seeds * sum(map(sum, each))
     seconds += runs * len(names) * step + len(missing) * training_seconds(finished)
-    return SearchCost(left, len(missing), runs, float(seconds), spread(finished))
+    memory, device = peak(finished)
+    return SearchCost(left, len(missing), runs, float(seconds), spread(finished), memory=memory, device=device)
 
 
 def _trainings(search: PlanSearch, forget: str) -> list[Training]:

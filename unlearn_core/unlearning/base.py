@@ -10,7 +10,9 @@ from __future__ import annotations
 import copy
 import resource
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -111,6 +113,12 @@ def peak_megabytes(device: torch.device) -> float:
     """The most memory used on the device: on a GPU since the run began, on a CPU by this process so far."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
+    # What the resource limits count holds the memory of whoever started this process too, so only where the system says
+    # nothing of the program alone.
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
