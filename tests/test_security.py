@@ -200,7 +200,7 @@ JOINS = {
     "experiment/bundle/placing.py": {"kind", "folder.parent.name"},  # of the staged store, built by `below`
     "experiment/bundle/reading.py": {"file", "kind"},  # constants, and what `below` has unpacked
     "experiment/bundle/writing.py": {"file", "name"},  # constants, and a manifest of this store
-    "experiment/rehearsal.py": {"data.name"},  # a row of DATASETS
+    "experiment/pace.py": {"training.data.name"},  # a row of DATASETS
     "experiment/saved_plans.py": {"f'{hashlib.sha256(name.strip().casefold().encode()).hexdigest()[:32]}.json'"},
     "experiment/soundness.py": {"kind", "key", "name", "f'{name}.lock'"},  # folders and locks of the store
     "experiment/views.py": {"kind"},  # folders of the store
