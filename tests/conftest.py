@@ -45,6 +45,7 @@ LONGEST = (
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "planted: audits of models with known truths, about three minutes")
+    config.addinivalue_line("markers", "spare: what others of its kind stand for each time, about two minutes")
 
 
 def pytest_collection_modifyitems(items):
