@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unlearn_core import __version__, params
+from unlearn_core import __version__, params, provenance
 from unlearn_core import store as store_module
 from unlearn_core.forget import AtRandom, OfClass, Picked
 from unlearn_core.params import BadValue, Spec, key, param, spec
@@ -184,10 +184,10 @@ def test_a_result_says_from_which_commit_and_packages_it_comes(store, monkeypatc
     if (ROOT / ".git").exists() and head.returncode == 0:
         assert made["commit"].removesuffix("-dirty") == head.stdout.strip()
     assert re.fullmatch("[0-9a-f]{64}", made["packages"])
-    monkeypatch.setattr(store_module, "distributions", lambda: [])
-    store_module.installed.cache_clear()
-    assert store_module.installed() != made["packages"]
-    store_module.installed.cache_clear()
+    monkeypatch.setattr(provenance, "distributions", lambda: [])
+    provenance.installed.cache_clear()
+    assert provenance.installed() != made["packages"]
+    provenance.installed.cache_clear()
 
 
 def test_a_sweep_leaves_alone_what_another_machine_wrote_today(store):

@@ -18,13 +18,11 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from functools import cache, partial
-from importlib.metadata import distributions, version
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +32,9 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from unlearn_core import __version__, room
+from unlearn_core import room
 from unlearn_core.params import BadValue, Spec, build, canonical, key, plain
+from unlearn_core.provenance import provenance
 
 LAYOUT = 1
 KEY = re.compile(r"[0-9a-f]{32}")
@@ -44,9 +43,6 @@ HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())[:40]
 ABROAD = 24 * 3600.0  # seconds in which another machine writes its next file into a folder of staging
 FORSAKEN = 30 * 24 * 3600.0  # seconds after which nobody is taken to come back to a training
 LOOK_AGAIN = 1.0  # seconds that whoever finds a damaged result waits for its lock
-RECORDED = (
-    "torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn", "pandas", "pyarrow", "pillow", "optuna",
-)  # fmt: skip
 
 
 def default_root() -> Path:
@@ -468,39 +464,6 @@ def checksums(folder: Path) -> dict[str, tuple[int, str]]:
 def digest_of(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def provenance(device: str | Callable[[], dict]) -> dict:
-    """What a result does not depend on in meaning but a reader may ask for, and what its bits go by."""
-    return {
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "system": platform.platform(),
-        **({"device": device} if isinstance(device, str) else device()),
-        "versions": {"unlearning-workbench": __version__} | {name: version(name) for name in RECORDED},
-        "packages": installed(),
-        "commit": commit(),
-    }
-
-
-@cache
-def installed() -> str:
-    """The SHA-256 of the names and versions of all packages that are installed."""
-    names = sorted({f"{each.name}=={each.version}" for each in distributions()})
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()
-
-
-@cache
-def commit() -> str:
-    """The commit of the checkout that runs, with `-dirty` where files were changed since; "" where it is none."""
-    here = Path(__file__).resolve().parents[1]
-    if not (here / ".git").exists() or (git := shutil.which("git")) is None:
-        return ""
-    asked = [git, "-C", str(here), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    with suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
-    return ""
 
 
 def write_whole(file: Path, content: str | bytes) -> None:
