@@ -40,18 +40,9 @@ def pays(model: nn.Module, batch: torch.Tensor) -> bool:
 
 def bytes_per_member(model: nn.Module, batch: torch.Tensor) -> int:
     """Memory of one more member: weights with gradients, momentum and a copy, and what a step keeps for backward."""
-    net, x = copy.deepcopy(model).to("meta"), torch.empty(batch.shape, dtype=batch.dtype, device="meta")
-    kept = 0
-
-    def count(tensor):
-        nonlocal kept
-        kept += tensor.numel() * tensor.element_size()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        net.train()(x)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
     # Twice what is kept: the gradients of activations on their way back.
-    return 4 * sum(p.numel() * p.element_size() for p in net.parameters()) + 2 * kept
+    return 4 * weights + 2 * kept_bytes(model, batch)[0]
 
 
 def kept_bytes(model: nn.Module, batch: torch.Tensor) -> tuple[int, int]:
@@ -213,7 +204,9 @@ class StackedLosses(TorchFunctionMode):
         if not plain or args[1].is_floating_point() or args[0].dim() != 2:
             return func(*args, **kwargs)
         logits, y = args
-        return -logits.t().log_softmax(0).gather(0, y[None]).mean()
+        looked_at = y != PLAIN["ignore_index"]
+        said = logits.t().log_softmax(0).gather(0, torch.where(looked_at, y, 0)[None])[0]
+        return -torch.where(looked_at, said, 0.0).sum() / looked_at.sum()
 
 
 class _StackedLinear(nn.Linear):
