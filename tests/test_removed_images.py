@@ -12,6 +12,7 @@ from unlearn_core.cli import app
 from unlearn_core.data import Data, own
 from unlearn_core.experiment import fulfil
 from unlearn_core.experiment.added_images import added, ask
+from unlearn_core.experiment.unfinished import Unfinished
 from unlearn_core.params import key, plain
 from unlearn_core.store import StoreError, find_fault, write_whole
 from unlearn_core.training import Training
@@ -57,6 +58,13 @@ def test_they_go_with_all_that_was_made_of_them_and_come_back_whole(store, pets,
     assert {each.folder.name for kind in store.kinds() for each in store.results(kind)} == made
     assert find_fault(store.find(of_pets).folder, deep=True) is None
     assert [one.about.name for one in added(store)] == ["pets"] and trash.entries(store) == []
+
+
+def test_no_weights_of_a_training_that_was_stopped_stay_behind(store, pets, trained):
+    kept = Unfinished(store.root, "a", "")
+    kept.save({"model.weight": np.ones(3)})
+    removal.remove_images(store, "pets")
+    assert kept.load() is None
 
 
 def test_other_images_that_have_the_name_by_then_stay(store, pets, trained):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -174,9 +175,15 @@ def plan_images(store: Store, name: str) -> Leaving:
 
 
 def remove_images(store: Store, name: str, by: str = "local") -> tuple[Leaving, Entry]:
-    """Move a person's own images to the trash, with all that was made of them. Raises StoreError as `remove` does."""
+    """Move a person's own images to the trash, with all that was made of them. Raises StoreError as `remove` does.
+
+    Trainings that are not finished do not say of which images they are, so all of these begin anew when they are asked
+    for again.
+    """
     leaving = plan_images(store, name)
-    return leaving, trash.move(store, "Images", name, leaving.places, by=by)
+    entry = trash.move(store, "Images", name, leaving.places, by=by)
+    shutil.rmtree(store.root / "unfinished", ignore_errors=True)
+    return leaving, entry
 
 
 def _is_of(place: Path, spec: object) -> bool:
