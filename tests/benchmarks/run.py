@@ -15,7 +15,7 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -234,8 +234,9 @@ def grid(processes: int, against: str) -> tuple[str, float, float]:
     warm = {"runs": (0, 2), "way": "together"}
     one_by_one = {"runs": (0, None, runs // 8), "way": against}  # a few of all learning rates
     unlearning(warm)
-    with published(unlearning, one_by_one) as loop:
-        before = loop() if against == "published" else unlearning(one_by_one)
+    alone_here = nullcontext(lambda: unlearning(one_by_one))
+    with published(unlearning, one_by_one) if against == "published" else alone_here as loop:
+        before = loop()
         if processes == 1:
             ours = unlearning({"runs": (0, None), "way": "together"})
         else:
@@ -244,7 +245,7 @@ def grid(processes: int, against: str) -> tuple[str, float, float]:
             list(workers.map(unlearning, [warm] * processes))
             ours = seconds(lambda: list(workers.map(unlearning, tasks)))
             workers.close()
-        after = loop() if against == "published" else unlearning(one_by_one)
+        after = loop()
     alone = (before + after) / 16 * runs
     what = f"{runs} unlearning runs ({SEEDS} seeds x {SETS} forget sets x {len(RATES)} learning rates)"
     than = ", against DataLoader loops" if against == "published" else ", against this program's runs one by one"
