@@ -45,7 +45,6 @@ LONGEST = (
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "planted: audits of models with known truths, about three minutes")
-    config.addinivalue_line("markers", "spare: what others of its kind stand for each time, about two minutes")
 
 
 def pytest_collection_modifyitems(items):

@@ -31,6 +31,7 @@ import numpy as np
 from unlearn_core import job_work, jobs, trash
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
+from unlearn_core.provenance import provenance
 from unlearn_core.store import Draft, Result, Store, StoreError, find_fault, plainly
 
 HOWS = ("error", "full", "kill")
@@ -323,4 +324,5 @@ def _in_a_process(
 
 if __name__ == "__main__":
     begun = time.perf_counter()
+    provenance("cpu")  # what is asked once a process, and would be asked anew by each that is forked
     print(json.dumps(faults(sys.argv[1], sys.argv[2], Path(sys.argv[3])) | {"seconds": time.perf_counter() - begun}))

@@ -30,6 +30,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from unlearn_core import job_work, jobs
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
+from unlearn_core.provenance import provenance
 from unlearn_core.store import Draft, Result, Store, find_fault
 
 SPECS = tuple(AtRandom(size=size) for size in (100, 200, 300))
@@ -123,6 +124,10 @@ class JobLife(RuleBasedStateMachine):
     @rule(which=st.integers(0, 100))
     def damage(self, which):
         """Cut a result off, as a bad disk would; whoever asks for it next finds it missing."""
+        until = time.monotonic() + 20
+        while not self.whole and any(job.active for job in jobs.listing(self.store)) and time.monotonic() < until:
+            time.sleep(0.005)  # until a job has made its first
+            self.whole |= set((self.store.root / "results").glob("*/*"))
         folders = sorted(self.whole)
         if folders:
             folder = folders[which % len(folders)]
@@ -182,6 +187,7 @@ class JobLife(RuleBasedStateMachine):
 if __name__ == "__main__":
     sys.modules["unlearn_core.experiment"] = SimpleNamespace(fulfil=fulfil)  # the real one brings torch along
     jobs._start = start
+    provenance("cpu")  # what is asked once a process, and would be asked anew by each that is forked
     JobLife.root = Path(sys.argv[1])
     run_state_machine_as_test(
         JobLife,

@@ -44,12 +44,8 @@ def program(*command: str, seconds: int = 240) -> dict:
     return json.loads(run.stdout.splitlines()[-1])
 
 
-# Half a minute each: of the longest way only the hardest end is tried each time.
-LONGEST = [pytest.param("import over a lighter result", how, marks=pytest.mark.spare) for how in ("error", "full")]
-REST = [(s, how) for s in POINTS for how in ("error", "full", "kill") if (s, how) not in {p.values for p in LONGEST}]
-
-
-@pytest.mark.parametrize(("scenario", "how"), REST + LONGEST)
+@pytest.mark.parametrize("how", ["error", "full", "kill"])
+@pytest.mark.parametrize("scenario", POINTS)
 def test_at_every_step(scenario, how, tmp_path):
     found = program("faults.py", scenario, how, str(tmp_path))
     assert found["wrong"] == []

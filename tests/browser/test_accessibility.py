@@ -52,7 +52,7 @@ def test_every_page_fits_the_screen_and_has_no_serious_fault(page, look, scheme)
 
 
 @pytest.mark.parametrize("half", [0, 1])
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.spare)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_view_and_fold_too(page, look, scheme, half):
     page.emulate_media(color_scheme=scheme)
     found = {}
