@@ -8,11 +8,12 @@ import plotly.graph_objects as go
 from pages.shared import theme
 from pages.shared.text import hundredths
 from unlearn_core.experiment import OpenStudy
-from unlearn_core.experiment.set_numbers import BIN, histogram
+from unlearn_core.experiment.set_numbers import BIN, by_part, histogram
 from unlearn_core.proxies import PROXIES
 
 PATTERNS = {"low": "", "medium": "/", "high": "x"}
 MODES = ["select", "lasso", "zoom", "pan", "autoscale", "resetscale", "zoomin", "zoomout", "toimage"]
+UNFADED = {"marker": {"opacity": 1}}  # what a brush selects is shown otherwise, so no bar fades
 AXES = {
     "entanglement": "minus the squared distance to the middle of all embeddings (right = nearer to the middle)",
     **{name: proxy.axis for name, proxy in PROXIES.items()},
@@ -34,41 +35,46 @@ def of_all(study: OpenStudy, chosen: np.ndarray, parts: dict[str, np.ndarray]) -
         (f"all {len(scores):,}", counts.everyone, {"color": "#94a4a2"}),
         (f"to forget {len(chosen):,}", counts.chosen, {"color": colour, "pattern": stripes}),
     ):
-        kept = {"marker": {"opacity": 1}}  # the map shows what a brush selects, so no bar fades
         fig.add_bar(
-            x=counts.middles, y=heights, width=BIN * 0.92, name=name, marker=marker, selected=kept, unselected=kept,
-            hovertemplate="%{y}",
+            x=counts.middles, y=heights, width=BIN * 0.92, name=name, marker=marker, hovertemplate="%{y}",
+            selected=UNFADED, unselected=UNFADED,
         )  # fmt: skip
     top = float(np.log10(counts.everyone.max()))  # a single image is a bar too
     fig.update_yaxes(type="log", dtick=1, range=[-0.35, top + 0.1], fixedrange=True, title=None)
     fig.update_xaxes(fixedrange=True, title={"font": {"size": 12}}, hoverformat=".2f")
-    for cut in _cuts(scores, parts)[1]:
+    for cut in _cuts(scores, parts):
         fig.add_vline(x=cut, line={"dash": "dash", "width": 1.5, "color": fig.layout.font.color})
     return fig
 
 
-def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray]) -> go.Figure:
-    """The forget set alone, by the score that a plan refines by, with the cuts."""
+def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray], lines: tuple[float, float]) -> go.Figure:
+    """The forget set alone, by the score that a plan refines by, its parts from the lowest to the highest, with dashed
+    lines where it is cut, an infinite one beside the bars; dragging across it selects.
+    """
     scores = study.scores(by)
     sizes = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
     axis = study.score_words.axis if by == "memorization" else AXES[by]
     fig = theme.figure(f"The cuts make parts of {sizes}", axis, "images", height=320)
-    fig.update_layout(barmode="stack", bargap=0.08, showlegend=False, margin={"t": 76})
+    fig.update_layout(
+        barmode="stack", bargap=0.08, showlegend=False, margin={"t": 76}, dragmode="select", selectdirection="h",
+        modebar={"remove": MODES},
+    )  # fmt: skip
     chosen = scores[np.concatenate(list(parts.values()))]
-    size = BIN if by == "memorization" else max(float(np.ptp(chosen)) / 40, 1e-6)
-    start = -1 - BIN / 2 if by == "memorization" else float(chosen.min())
-    for name, rows in parts.items():
-        fig.add_histogram(
-            x=scores[rows],
-            xbins={"start": start, "end": float(chosen.max()) + 2 * size, "size": size},
-            name=f"{name} ({len(rows)})",
+    width = BIN if by == "memorization" else max(float(np.ptp(chosen)) / 40, 1e-6)
+    middles, heights = by_part(scores, parts, width)
+    for name, images in heights.items():
+        fig.add_bar(
+            x=middles, y=images, width=width * 0.92, name=name, selected=UNFADED, unselected=UNFADED,
             marker={
                 "color": theme.part_colour(name),
                 "pattern": {"shape": PATTERNS[name], "fillmode": "overlay", "solidity": 0.2},
             },
             hovertemplate=f"%{{y}} images of the {name} part<extra></extra>",
-        )
-    _mark(fig, scores, parts)
+        )  # fmt: skip
+    fig.update_yaxes(fixedrange=True)
+    fig.update_xaxes(fixedrange=True, range=[middles[0] - width, middles[-1] + width])
+    ends = {"neginf": middles[0] - width / 2, "posinf": middles[-1] + width / 2}
+    _mark(fig, parts, np.nan_to_num(lines, **ends).tolist())
     return fig
 
 
@@ -76,25 +82,23 @@ def _title(scores: np.ndarray, forget: np.ndarray) -> str:
     return f"Your set scores {hundredths(scores[forget].mean())} on average, all {hundredths(scores.mean())}"
 
 
-def _cuts(scores: np.ndarray, parts: dict[str, np.ndarray]) -> tuple[list[str], list[float]]:
-    """The parts that hold images, the lowest first, and the scores halfway between neighbours."""
+def _cuts(scores: np.ndarray, parts: dict[str, np.ndarray]) -> list[float]:
+    """The scores halfway between neighbours of the parts that hold images."""
     # Parts of equal scores keep their own order: low, medium, high.
     names = sorted((name for name, rows in parts.items() if len(rows)), key=lambda name: scores[parts[name]].mean())
     neighbours = zip(names, names[1:], strict=False)
-    return names, [float(scores[parts[a]].max() + scores[parts[b]].min()) / 2 for a, b in neighbours]
+    return [float(scores[parts[a]].max() + scores[parts[b]].min()) / 2 for a, b in neighbours]
 
 
-def _mark(fig: go.Figure, scores: np.ndarray, parts: dict[str, np.ndarray]) -> None:
-    """A dashed line between neighbouring parts, and the parts' names beside the lines."""
-    names, cuts = _cuts(scores, parts)
-    for cut in cuts:
-        fig.add_vline(x=cut, line={"dash": "dash", "width": 1.5, "color": fig.layout.font.color})
-    for i, name in enumerate(names if cuts else ()):
-        ends = cuts[max(i - 1, 0) : i + 1]
-        anchor = "right" if i == 0 else "left" if i == len(cuts) else "center"
-        # The name in the middle stands higher, because the cuts may lie closer than a word is wide.
-        raised = 17 if anchor == "center" else 0
-        fig.add_annotation(
-            x=sum(ends) / len(ends), y=1.0, yref="paper", yanchor="bottom", xanchor=anchor, yshift=raised,
-            text=f" {name} ({len(parts[name])}) ", showarrow=False,
-        )  # fmt: skip
+def _mark(fig: go.Figure, parts: dict[str, np.ndarray], lines: list[float]) -> None:
+    """The dashed lines, and beside them the names of the parts that hold images."""
+    for line in lines:
+        fig.add_vline(x=line, line={"dash": "dash", "width": 1.5, "color": fig.layout.font.color})
+    places = (lines[0], sum(lines) / 2, lines[1])
+    for (name, rows), at, anchor in zip(parts.items(), places, ("right", "center", "left"), strict=True):
+        if len(rows):
+            fig.add_annotation(
+                x=at, y=1.0, yref="paper", yanchor="bottom", xanchor=anchor, text=f" {name} ({len(rows)}) ",
+                # The name in the middle stands higher, because the cuts may lie closer than a word is wide.
+                yshift=17 if anchor == "center" else 0, showarrow=False,
+            )  # fmt: skip

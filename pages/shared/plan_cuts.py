@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.shared import memorization_chart, plan_editor, theme
+from pages.shared import cut_lines, memorization_chart, plan_editor, theme
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.proxies import PROXIES
 from unlearn_core.rum import Plan
@@ -18,6 +20,7 @@ BY = {
 }
 CUT_BY = {"rank": "Number of images", "value": "Score"}
 ROOM = 0.06  # of the scores' spread, beside the histogram: left of it stand the counts
+SAID = "plan.cuts.said"  # in the session: what came of a hand on the chart
 TRACK = 8  # pixels of a slider before its track begins
 
 
@@ -29,15 +32,21 @@ def draw(study: OpenStudy, rows: np.ndarray, plan: Plan) -> Plan:
     by, cut_by = _by(study, plan, key)
     scores = np.sort(study.scores(by)[rows])
     ends, steps = _ends(plan if (plan.by, plan.cut_by) == (by, cut_by) else None, cut_by, scores)
-    chart = st.container()
-    low, high = _cuts(f"{key}.cuts.{by}.{cut_by}.{len(rows)}.{int(rows.sum())}", ends, steps, cut_by)
+    chart, slider = st.container(), f"{key}.cuts.{by}.{cut_by}.{len(rows)}.{int(rows.sum())}"
+    low, high = _cuts(slider, ends, steps, cut_by)
     # Untouched cuts stay as they are written: a third is no round number.
     if (by, cut_by) != (plan.by, plan.cut_by) or (low, high) != ends:
         share = len(rows) if cut_by == "rank" else 1
         plan = plan.but(by=by, cut_by=cut_by, low_cut=low / share, high_cut=high / share)
-    fig = _chart(study, plan, rows.tobytes(), ((low, high), steps) if cut_by == "value" else None)
+    lines = (low, high) if cut_by == "value" else (_between(scores, low), _between(scores, high))
+    fig = _chart(study, plan, rows.tobytes(), lines, steps if cut_by == "value" else None)
     with chart:
-        theme.show(fig, alt=f"Histogram of the forget set by {by}. {fig.layout.title.text}.", key="plan.cuts.chart")
+        name, alt = f"{slider}.chart", f"Histogram of the forget set by {by}. {fig.layout.title.text}."
+        drawn = tuple(line.x0 for line in fig.layout.shapes), float(np.ptp(fig.layout.xaxis.range))
+        dragged = partial(_dragged, name, slider, scores if cut_by == "rank" else None, *drawn, steps)
+        theme.show(fig, alt=alt, key=name, on_select=dragged, selection_mode="box")
+        if said := st.session_state.pop(SAID, ""):
+            st.warning(said)
     for tie in plan.ties(rows, study.scores(by)[rows], study.refine(plan, rows)):
         st.caption(tied(tie))
     return plan
@@ -51,11 +60,11 @@ def tied(tie: dict[str, int]) -> str:
 
 
 @theme.kept
-def _chart(study: OpenStudy, plan: Plan, rows: bytes, aligned: tuple | None) -> go.Figure:
-    """The histogram; `aligned` with a slider, given its cuts and its ends."""
-    fig = memorization_chart.of_set(study, plan.by, study.refine(plan, np.frombuffer(rows, np.int64)))
+def _chart(study: OpenStudy, plan: Plan, rows: bytes, lines: tuple[float, float], aligned: tuple | None) -> go.Figure:
+    """The histogram; `aligned` with a slider, given its ends."""
+    fig = memorization_chart.of_set(study, plan.by, study.refine(plan, np.frombuffer(rows, np.int64)), lines)
     if aligned:
-        _align(fig, *aligned)
+        _align(fig, aligned)
     return fig
 
 
@@ -86,7 +95,7 @@ def _cuts(key: str, ends: tuple, steps: tuple, cut_by: str) -> tuple:
     # The numbers follow the slider; what is typed goes there first, so the slider alone says where the cuts are.
     st.session_state[typed[0]], st.session_state[typed[1]] = st.session_state[key]
     chosen = st.slider(
-        "The low part ends, and the high part begins, here",
+        "The low part ends, and the high part begins, here; or drag a line in the chart",
         min_value=lowest,
         max_value=highest,
         step=step,
@@ -107,17 +116,39 @@ def _cuts(key: str, ends: tuple, steps: tuple, cut_by: str) -> tuple:
     return chosen
 
 
+def _dragged(
+    chart: str, slider: str, scores: np.ndarray | None, lines: tuple[float, float], wide: float, steps: tuple
+) -> None:
+    """A hand went along the histogram: the cuts go there, as far as the slider may; by rank, after as many of the
+    sorted `scores` as lie below. A chart that is drawn anew sends an empty selection, which is no wish.
+    """
+    boxes, cuts, (lowest, highest, step) = st.session_state[chart].selection.box, st.session_state[slider], steps
+    if not boxes:
+        return
+    places = cut_lines.moved(lines, boxes[-1].get("x"), wide)
+    if places is None:
+        st.session_state[SAID] = "The chart sent a band that cannot be read. The cuts stay as they were."
+        return
+    wanted = [round(at / step) * step if scores is None else int(np.searchsorted(scores, at)) for at in places]
+    # A cut that was not dragged stays to the image, also among images of equal scores.
+    wanted = [cut if at == line else new for cut, line, at, new in zip(cuts, lines, places, wanted, strict=True)]
+    st.session_state[slider] = tuple(min(max(cut, lowest), highest) for cut in wanted)
+
+
+def _between(scores: np.ndarray, count: int) -> float:
+    """The score between so many of the sorted `scores` and the others; infinite where there are no others."""
+    inside = np.r_[-np.inf, scores, np.inf]
+    return float(inside[count] + inside[count + 1]) / 2
+
+
 def _typed(key: str, name: str, first: bool, lowest: float, highest: float) -> None:
     """What was typed says where its cut is, within the ends; a cut that stands in its way moves along."""
     typed, (low, high) = min(max(st.session_state[name], lowest), highest), st.session_state[key]
     st.session_state[key] = (typed, max(typed, high)) if first else (min(low, typed), typed)
 
 
-def _align(fig: go.Figure, cuts: tuple[float, float], steps: tuple) -> None:
-    """The lines where the slider's ends are, and the axis as long as the slider's track."""
-    fig.layout.shapes = ()
-    for cut in cuts:
-        fig.add_vline(x=cut, line={"dash": "dash", "width": 1.5, "color": fig.layout.font.color})
+def _align(fig: go.Figure, steps: tuple) -> None:
+    """The axis as long as the slider's track."""
     fig.update_xaxes(range=steps[:2])
     fig.update_yaxes(title=None, ticklabelposition="inside top", tickfont={"color": fig.layout.font.color})
     fig.update_layout(margin={"l": TRACK, "r": TRACK})

@@ -1,4 +1,4 @@
-"""Choosing under a real hand: the brush on the histogram, the crosses of the images, a click on the map."""
+"""Choosing under a real hand: the brush on the histogram, the crosses of the images, a click on the map, cuts."""
 
 import re
 
@@ -65,3 +65,36 @@ def test_brush_cross_and_click(page, look, filled_store):
         page.get_by_role("button", name=re.compile("which kept images lie nearest")).nth(1).get_attribute("aria-label")
     )
     expect(page.get_by_text(re.compile(rf"nearest to row {re.search(r'[0-9]+', row)[0]} \("))).to_be_visible()
+
+
+def test_a_cut_is_dragged_on_the_histogram_of_a_plan(page, look):
+    page.goto(f"{look}/plan")
+    chart = page.locator(".stPlotlyChart").first
+    lines, counts = chart.locator(".shapelayer path"), page.get_by_text(re.compile("^The cuts make parts of")).first
+    expect(counts).to_have_text("The cuts make parts of 10 low, 10 medium, 10 high")
+    settle(page)
+    field = chart.locator(".nsewdrag").first
+    field.scroll_into_view_if_needed()
+
+    def drag(start: float, end: float) -> None:
+        box = field.bounding_box()
+        page.mouse.move(start, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(end, box["y"] + 63, steps=6)
+        page.mouse.up()
+
+    def middle(line: int) -> float:
+        box = lines.nth(line).bounding_box()
+        return box["x"] + box["width"] / 2
+
+    edge = field.bounding_box()
+    drag(middle(1), edge["x"] + edge["width"] - 2)
+    expect(counts).to_have_text("The cuts make parts of 10 low, 20 medium, 0 high")
+    settle(page)
+    drag(middle(0), edge["x"] + 2)
+    expect(counts).to_have_text("The cuts make parts of 0 low, 30 medium, 0 high")
+    settle(page)
+    expect(lines).to_have_count(2)  # where they can be taken again
+    assert chart.locator(".selectionlayer path").count() == 0
+    page.reload()  # the address holds what a hand chose
+    expect(counts).to_have_text("The cuts make parts of 0 low, 30 medium, 0 high")

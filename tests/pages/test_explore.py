@@ -225,8 +225,9 @@ def test_the_histogram_counts_every_image_once(study):
     everyone, chosen = fig.data
     assert sum(everyone.y) == len(study.labels) and sum(chosen.y) == len(study.forget)
     assert len(everyone.x) <= 41 and len(fig.layout.shapes) == 2  # bars, not images, go to the browser; two cuts
-    by_part = memorization_chart.of_set(study, "entanglement", parts).data
-    assert [len(trace.x) for trace in by_part] == [len(rows) for rows in parts.values()]
+    by_part = memorization_chart.of_set(study, "entanglement", parts, (0.0, 1.0)).data
+    assert [sum(trace.y) for trace in by_part] == [len(rows) for rows in parts.values()]
+    assert all(len(trace.x) <= 42 for trace in by_part)
 
 
 def test_a_mosaic_shows_each_image_enlarged_without_blur():

@@ -5,13 +5,15 @@ import re
 import shutil
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import streamlit as st
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pages.shared import algorithms, cost_words, found_plans, plan_editor, plan_file, plan_parts
+from pages.shared import algorithms, cost_words, cut_lines, found_plans, plan_cuts, plan_editor, plan_file, plan_parts
 from pages.shared.text import escape
 from unlearn_core import jobs
 from unlearn_core.engines import machine
@@ -157,6 +159,61 @@ def test_cuts_can_be_typed_and_the_slider_follows(plan_page, filled_store, study
     widget(at, ".second").set_value(99_999).run()  # beyond the end is at the end, and the number says so
     assert cut_slider(at).value == (5, 30) and widget(at, ".second").value == 30
     assert not at.exception
+
+
+@pytest.mark.parametrize(
+    ("band", "expected"),
+    [
+        ([0.21, 0.6], (0.6, 0.7)),  # the low line is drawn up
+        ([0.05, 0.19], (0.05, 0.7)),  # and down
+        ([0.71, 0.9], (0.2, 0.9)),
+        ([0.7, 0.5], (0.2, 0.5)),  # however the browser orders the ends
+        ([0.2, 0.95], (0.95, 0.95)),  # what stands in the way moves along
+        ([0.1, 0.7], (0.1, 0.1)),
+        ([0.3, 0.5], (0.3, 0.5)),  # a band that begins and ends at no line
+        ([0.2, 0.7], (0.2, 0.7)),
+        (None, None),
+        ([], None),
+        ([0.1], None),
+        ([0.1, 0.2, 0.3], None),
+        (["a", 1], None),
+        ([float("nan"), 1], None),
+        ([0, 1e999], None),
+        ({"x": 1}, None),
+    ],
+)
+def test_a_hand_on_the_histogram(band, expected):
+    assert cut_lines.moved((0.2, 0.7), band, 1.0) == expected
+
+
+def test_of_two_lines_in_one_place_the_one_that_can_goes():
+    assert cut_lines.moved((0.5, 0.5), [0.5, 0.8], 1.0) == (0.5, 0.8)
+    assert cut_lines.moved((0.5, 0.5), [0.2, 0.5], 1.0) == (0.2, 0.5)
+
+
+@pytest.mark.parametrize("by_rank", [True, False])
+def test_what_a_hand_asks_of_the_cuts_stays_within_the_slider(monkeypatch, by_rank):
+    scores, kept = np.array([0.0, 0.1, 0.1, 0.1, 0.4, 0.5, 0.9]), {"chart": None}
+    monkeypatch.setattr(st, "session_state", kept)
+
+    def drag(band, cuts):
+        boxes = [{"x": band}] if band is not None else []
+        kept.update({"chart": SimpleNamespace(selection=SimpleNamespace(box=boxes)), "slider": cuts})
+        steps = (0, 7, 1) if by_rank else (-0.1, 1.0, 0.01)
+        lines = tuple(plan_cuts._between(scores, cut) for cut in cuts) if by_rank else cuts
+        plan_cuts._dragged("chart", "slider", scores if by_rank else None, lines, 1.0, steps)
+        return kept["slider"]
+
+    if by_rank:
+        assert drag([0.3, 0.45], (0, 7)) == (4, 5)
+        assert drag([0.45, 0.7], (2, 5)) == (2, 6)  # among equal scores the other cut stays to the image
+        assert drag([-5, 5], (3, 4)) == (0, 7)
+    else:
+        assert drag([0.304, 0.45], (0.0, 0.9)) == pytest.approx((0.30, 0.45))
+        assert drag([-5, 5], (0.1, 0.2)) == (-0.1, 1.0)
+    before = kept["slider"]
+    assert drag(None, before) == before and plan_cuts.SAID not in kept
+    assert drag(["a", "b"], before) == before and "cannot be read" in kept[plan_cuts.SAID]
 
 
 def test_by_score_the_lines_are_where_the_slider_is(plan_page, filled_store):

@@ -104,6 +104,16 @@ def histogram(study: OpenStudy, rows: np.ndarray) -> Histogram:
     return Histogram((first + np.arange(count)) * BIN, everyone, chosen)
 
 
+def by_part(scores: np.ndarray, parts: dict[str, np.ndarray], width: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The middles (b,) of bins of a `width` above 0, one of them at 0, from the lowest of `scores` (n,) in `parts`
+    (rows by name) to the highest, and for each part its images in each bin (b,).
+    """
+    bins = {name: _bin(scores[rows], width) for name, rows in parts.items()}
+    every = np.concatenate(list(bins.values()))
+    first, count = int(every.min()), int(np.ptp(every)) + 1
+    return (first + np.arange(count)) * width, {n: np.bincount(b - first, minlength=count) for n, b in bins.items()}
+
+
 def brushed(study: OpenStudy, start: float, end: float) -> np.ndarray:
     """(k,) int64 rows in the bins whose middle lies between two places on the axis of the histogram, in either order;
     where it holds no middle, those of the bin in which the brush has its own. Raises BadValue where there is no image.
@@ -118,9 +128,9 @@ def brushed(study: OpenStudy, start: float, end: float) -> np.ndarray:
     return found
 
 
-def _bin(scores: np.ndarray) -> np.ndarray:
+def _bin(scores: np.ndarray, width: float = BIN) -> np.ndarray:
     """The number of the bin of each score; bin 0 is around 0."""
-    return np.floor(np.round(scores / BIN + 0.5, 6)).astype(np.int64)
+    return np.floor(np.round(scores / width + 0.5, 6)).astype(np.int64)
 
 
 # -- single images -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,27 @@
+"""The cuts of a plan under a hand: a line that is dragged on the histogram moves, else a band lies between."""
+
+from __future__ import annotations
+
+import math
+
+REACH = 0.02  # of the axis: as near as this, a hand is at a line
+
+
+def moved(lines: tuple[float, float], band: object, width: float) -> tuple[float, float] | None:
+    """Where two cuts lie after a hand went along the axis, given the two ends of its way as the browser tells them, in
+    either order, and how wide the axis is. The line at one end of the way goes to the other end, and what stands in its
+    way moves along; where none is, or one at each end, the ends are the cuts. None where the ends cannot be read.
+    """
+    try:
+        start, end = sorted(map(float, band))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if not math.isfinite(start) or not math.isfinite(end):
+        return None
+    low, high = lines
+    left, right = ([abs(line - at) <= REACH * width for line in lines] for at in (start, end))
+    if any(left) and not any(right):  # to the right; of two lines in one place the high one can go alone
+        return (low, end) if left[1] else (end, max(end, high))
+    if any(right) and not any(left):
+        return (start, high) if right[0] else (min(low, start), start)
+    return start, end
