@@ -39,11 +39,12 @@ def ended(job):
     return not job.active
 
 
-def processes(job):
-    """The living processes that carry out this job."""
+def processes(store, job):
+    """The living processes that carry out this job of this store: others may have one of the same key."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
-        if job in (process.info["cmdline"] or []) and process.info["status"] != psutil.STATUS_ZOMBIE:
+        its_own = {job, str(store.root)} <= set(process.info["cmdline"] or [])
+        if its_own and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(process)
     return found
 
@@ -52,7 +53,7 @@ def processes(job):
 def nothing_left_running(store):
     yield
     for job in jobs.listing(store):
-        for process in processes(job.key):
+        for process in processes(store, job.key):
             process.kill()
 
 
@@ -67,11 +68,11 @@ def test_a_job_makes_its_result_and_says_how_far_it_is(store):
     assert find_fault(store.find(QUICK).folder, deep=True) is None
     assert found.share == 1 and "train" in [name for name, _ in found.stages] and found.seconds > 0
     assert jobs.listing(store) == [found]
-    wait(store, job, lambda _: not processes(job))
+    wait(store, job, lambda _: not processes(store, job))
     # Asked for again, it is there already: no process is started.
     jobs.submit(store, QUICK)
     again = jobs.find(store, job)
-    assert again.state == "done" and "there already" in again.message and processes(job) == []
+    assert again.state == "done" and "there already" in again.message and processes(store, job) == []
     jobs.forget_job(store, job)
     assert jobs.listing(store) == [] and store.find(QUICK)  # the result stays
 
@@ -128,13 +129,13 @@ def test_one_job_at_a_time_and_one_process_a_job(store):
     second = asked[0]
     waiting = wait(store, second, lambda job: job.state == "queued")
     assert waiting.message == jobs.WAITING
-    assert len(processes(first)) == len(processes(second)) == 1
+    assert len(processes(store, first)) == len(processes(store, second)) == 1
     assert [job.key for job in jobs.listing(store)] == [second, first]
     with pytest.raises(StoreError, match="still under way"):
         jobs.forget_job(store, first)
 
     cancelled = jobs.cancel(store, first)
-    assert (cancelled.state, processes(first)) == ("cancelled", [])
+    assert (cancelled.state, processes(store, first)) == ("cancelled", [])
     assert store.find(LONG) is None and jobs.cancel(store, first).state == "cancelled"
     assert wait(store, second, ended).state == "done"  # its turn came
     assert store.find(QUICK)
@@ -146,7 +147,7 @@ def test_work_that_never_looks_up_is_cancelled_all_the_same(store):
     running = wait(store, job, lambda job: job.stage == "map")
     assert running.state == "running"
     assert jobs.cancel(store, job).state == "cancelled"
-    assert processes(job) == []  # gone when cancel() comes back
+    assert processes(store, job) == []  # gone when cancel() comes back
     assert store.find(Map(training=QUICK)) is None
     assert store.find(QUICK)  # what was finished is kept
     assert not store.is_locked(f"job-{job}") and not store.is_locked("machine")
@@ -156,7 +157,7 @@ def test_a_queued_job_can_be_cancelled_too(store):
     with store.lock("machine"):
         job = jobs.submit(store, QUICK)
         wait(store, job, lambda job: job.state == "queued")
-        assert jobs.cancel(store, job).state == "cancelled" and processes(job) == []
+        assert jobs.cancel(store, job).state == "cancelled" and processes(store, job) == []
 
 
 def test_a_killed_job_is_offered_again_and_goes_on(store):
@@ -165,7 +166,7 @@ def test_a_killed_job_is_offered_again_and_goes_on(store):
     first = BankPart(training=bank.training, first=0)
     wait(store, job, lambda job: store.find(first) is not None)
     made = store.find(first).manifest()["created"], store.find(first).folder.stat().st_mtime_ns
-    for process in processes(job):
+    for process in processes(store, job):
         process.kill()
     found = wait(store, job, ended)
     assert found.state == "interrupted" and "resuming goes on" in found.message
@@ -426,7 +427,7 @@ def test_who_sent_work_to_a_cluster_can_take_it_back_when_cancelled(store, engin
         job = jobs.submit(store, QUICK)
         wait(store, job, lambda job: job.state == "queued")
         begun = time.monotonic()
-        assert jobs.cancel(store, job).state == "cancelled" and processes(job) == []
+        assert jobs.cancel(store, job).state == "cancelled" and processes(store, job) == []
     assert time.monotonic() - begun < (jobs.GRACE if engine == "slurm" else 2)
     said = (store.root / "jobs" / job / "log.txt").read_text()
     assert said == ("cancelled\n" if engine == "slurm" else "")

@@ -7,8 +7,8 @@ from html import escape as html
 import pandas as pd
 import streamlit as st
 
-from pages.evidence import images_at_risk
-from pages.shared import address, distributions, numbers, risk_by_part, roc_chart, theme
+from pages.evidence import before_and_after, images_at_risk
+from pages.shared import address, numbers, risk_by_part, theme
 from pages.shared import audit_words as words
 from pages.shared.comparison_words import title_of
 from pages.shared.folds import fold
@@ -37,7 +37,7 @@ def draw(study, method: str, top) -> None:
             st.markdown(promised)
         if any(warnings):
             st.warning("\n\n".join(filter(None, warnings)))
-    before_and_after(study, method, statistic, verdict)
+    before_and_after.draw(study, method, statistic, verdict)
     whole = audit.judge(study, method, statistic, "all", seeds)
     by_third(study, method, statistic, (whole, *thirds))
     numbers_of_the_attack(study, method, verdict)
@@ -69,107 +69,6 @@ def choices(study) -> tuple[str, str, tuple[int, ...]]:
     return statistic, part, () if seed == "all" else (int(seed),)
 
 
-@st.fragment
-def before_and_after(study, method: str, statistic: str, verdict: audit.Verdict) -> None:
-    """The score's distributions with a threshold, and the ROC."""
-    st.subheader("Before and after")
-    edges, _ = _histograms(statistic, verdict)
-    options, usual = audit.thresholds(edges), verdict.audited.threshold_at(0.1)
-    slider, field = f"threshold_{statistic}", f"typed_{statistic}"
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        cut = st.select_slider(
-            "Threshold of the attacker",
-            options,
-            value=_nearest(options, usual),
-            key=slider,
-            bind="query-params",
-            on_change=_slid,
-            args=(slider, field),
-            width=380,
-        )
-        typed = st.number_input(
-            "or typed",
-            value=None,
-            placeholder="any score",
-            format="%g",
-            key=field,
-            bind="query-params",
-            on_change=_typed,
-            args=(slider, field, options),
-            width=160,
-            help="A score from which on the attacker says member. The slider goes to the nearest of its places; moved, "
-            "it counts again.",
-        )
-        cut = cut if typed is None else typed
-        unseen = st.toggle("Unseen images", value=True, key="unseen", bind="query-params")
-        logs = st.toggle("Logarithmic ROC", key="log", bind="query-params")
-    says = words.at_threshold(cut, verdict.audited, verdict.original, verdict.retrained)
-    st.markdown(says)
-    left, right = st.columns(2)
-    with left:
-        fig, said = _distributions(study, method, statistic, verdict, cut, unseen)
-        theme.show(fig, alt=f"{said} {says.replace('*', '')}")
-    with right:
-        theme.show(*_curves(study, method, verdict, cut, logs))
-    seeds = len(verdict.audited.seeds)
-    st.caption(
-        f"{len(verdict.audited.rows)} forgotten images and {verdict.audited.unseen} unseen ones "
-        f"({words.unseen(statistic)}) per model; {seeds} model{'s' if seeds > 1 else ''} of each kind. The histograms "
-        "pool the models, and their outermost bars hold everything beyond. ROC curves are "
-        + ("means over seeds with 95 % intervals" if seeds > 1 else "of one model each")
-        + ", drawn to a thousandth of an axis. "
-        + f"AUC: {METRICS['auc'].help[0].lower()}{METRICS['auc'].help[1:]}"
-    )
-
-
-def _slid(slider: str, field: str) -> None:
-    """The slider was touched last: it counts, and what was typed before is gone."""
-    st.session_state[field] = None
-
-
-def _typed(slider: str, field: str, options: list[float]) -> None:
-    """The number was touched last: it counts, and the slider goes as near to it as it can."""
-    if (typed := st.session_state[field]) is not None:
-        st.session_state[slider] = _nearest(options, typed)
-
-
-def _nearest(options: list[float], score: float) -> float:
-    return min(options, key=lambda place: abs(place - score))
-
-
-def _histograms(statistic: str, verdict: audit.Verdict) -> tuple:
-    scores = {role: model.members for role, model in _models(verdict).items()} | {"unseen": verdict.audited.others}
-    return audit.histograms(scores, audit.is_ratio(statistic))
-
-
-@theme.kept
-def _distributions(study, method: str, statistic: str, verdict: audit.Verdict, cut: float, unseen: bool) -> tuple:
-    """The histograms with the threshold, and what they show in words."""
-    names, (edges, shares) = names_of(study, method), _histograms(statistic, verdict)
-    shown = {role: share for role, share in shares.items() if unseen or role != "unseen"}
-    title = f"{words.images(verdict).capitalize()}: {words.says(verdict, statistic)}"
-    fig = distributions.draw(html(title), edges, shown, names, cut, audit.is_ratio(statistic))
-    return fig, f"{title}. Histograms of the score: {', '.join(names[r] for r in shown)}."
-
-
-@theme.kept
-def _curves(study, method: str, verdict: audit.Verdict, cut: float, logs: bool) -> tuple:
-    """The ROC with the threshold, and what it shows in words."""
-    names, models = names_of(study, method), _models(verdict)
-    title = f"AUC {verdict.audited.success.value:.2f}, target {verdict.retrained.success.value:.2f}"
-    said = "; ".join(f"{names[role]} AUC {numbers.interval(m.success)}" for role, m in models.items())
-    return roc_chart.draw(title, models, names, verdict.audited.at(cut), logs), f"{title}. ROC curves: {said}"
-
-
-def _models(verdict: audit.Verdict) -> dict[str, audit.Attacked]:
-    return {"original": verdict.original, "unlearned": verdict.audited, "retrained": verdict.retrained}
-
-
-def names_of(study, method: str) -> dict[str, str]:
-    title = title_of(study, method)
-    return {"original": "original", "unlearned": title, "retrained": "retrained", "unseen": "unseen images"}
-
-
 def by_third(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, ...]) -> None:
     """The same attack on each third."""
     st.subheader("Third by third")
@@ -185,7 +84,8 @@ def _thirds(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, .
         f"{group(v.part)}: {numbers.interval(v.audited.success)}, retrained {numbers.interval(v.retrained.success)}"
         for v in verdicts
     ]
-    return risk_by_part.draw(html(title), verdicts, names_of(study, method)), f"{title}. AUC on {'; '.join(read)}."
+    fig = risk_by_part.draw(html(title), verdicts, words.models(title_of(study, method)))
+    return fig, f"{title}. AUC on {'; '.join(read)}."
 
 
 def numbers_of_the_attack(study, method: str, verdict: audit.Verdict) -> None:

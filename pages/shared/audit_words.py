@@ -138,6 +138,11 @@ def unseen(statistic: str) -> str:
     return "test images"
 
 
+def models(title: str) -> dict[str, str]:
+    """The names in charts of the models that are attacked and of what they are compared with, by role."""
+    return {"original": "original", "unlearned": title, "retrained": "retrained", "unseen": "unseen images"}
+
+
 def at_threshold(cut: float, audited: Attacked, original: Attacked, retrained: Attacked) -> str:
     """What an attacker achieves at a threshold."""
     found, accused = audited.at(cut)

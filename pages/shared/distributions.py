@@ -44,6 +44,7 @@ def draw(
         annotation={"text": "threshold", "font": {"size": 11}, "yanchor": "bottom", "xanchor": "center"},
     )
     fig.update_yaxes(tickformat=".0%", rangemode="tozero")
+    theme.brushed(fig)
     if ratio:
         fig.update_xaxes(tickvals=np.arcsinh(RATIOS), ticktext=[f"{r:g}".replace("-", "−") for r in RATIOS])
     return legend.below(fig)

@@ -12,7 +12,6 @@ from unlearn_core.experiment.set_numbers import BIN, by_part, histogram
 from unlearn_core.proxies import PROXIES
 
 PATTERNS = {"low": "", "medium": "/", "high": "x"}
-MODES = ["select", "lasso", "zoom", "pan", "autoscale", "resetscale", "zoomin", "zoomout", "toimage"]
 UNFADED = {"marker": {"opacity": 1}}  # what a brush selects is shown otherwise, so no bar fades
 AXES = {
     "entanglement": "minus the squared distance to the middle of all embeddings (right = nearer to the middle)",
@@ -26,9 +25,9 @@ def of_all(study: OpenStudy, chosen: np.ndarray, parts: dict[str, np.ndarray]) -
     fig = theme.figure(_title(scores, chosen), study.score_words.axis, "images (log scale)", height=240)
     fig.update_layout(
         barmode="overlay", bargap=0.08, legend={"y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
-        dragmode="select", selectdirection="h", margin={"l": 44, "r": 4, "t": 62, "b": 44}, hovermode="x",
-        modebar={"remove": MODES},
+        margin={"l": 44, "r": 4, "t": 62, "b": 44}, hovermode="x",
     )  # fmt: skip
+    theme.brushed(fig)
     colour, _ = theme.ROLES["forget"]
     stripes = {"shape": "/", "fillmode": "overlay", "fgcolor": "white", "solidity": 0.15}
     for name, heights, marker in (
@@ -40,8 +39,8 @@ def of_all(study: OpenStudy, chosen: np.ndarray, parts: dict[str, np.ndarray]) -
             selected=UNFADED, unselected=UNFADED,
         )  # fmt: skip
     top = float(np.log10(counts.everyone.max()))  # a single image is a bar too
-    fig.update_yaxes(type="log", dtick=1, range=[-0.35, top + 0.1], fixedrange=True, title=None)
-    fig.update_xaxes(fixedrange=True, title={"font": {"size": 12}}, hoverformat=".2f")
+    fig.update_yaxes(type="log", dtick=1, range=[-0.35, top + 0.1], title=None)
+    fig.update_xaxes(title={"font": {"size": 12}}, hoverformat=".2f")
     for cut in _cuts(scores, parts):
         fig.add_vline(x=cut, line={"dash": "dash", "width": 1.5, "color": fig.layout.font.color})
     return fig
@@ -55,10 +54,8 @@ def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray], lines: tuple
     sizes = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
     axis = study.score_words.axis if by == "memorization" else AXES[by]
     fig = theme.figure(f"The cuts make parts of {sizes}", axis, "images", height=320)
-    fig.update_layout(
-        barmode="stack", bargap=0.08, showlegend=False, margin={"t": 76}, dragmode="select", selectdirection="h",
-        modebar={"remove": MODES},
-    )  # fmt: skip
+    fig.update_layout(barmode="stack", bargap=0.08, showlegend=False, margin={"t": 76})
+    theme.brushed(fig)
     chosen = scores[np.concatenate(list(parts.values()))]
     width = BIN if by == "memorization" else max(float(np.ptp(chosen)) / 40, 1e-6)
     middles, heights = by_part(scores, parts, width)
@@ -71,8 +68,7 @@ def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray], lines: tuple
             },
             hovertemplate=f"%{{y}} images of the {name} part<extra></extra>",
         )  # fmt: skip
-    fig.update_yaxes(fixedrange=True)
-    fig.update_xaxes(fixedrange=True, range=[middles[0] - width, middles[-1] + width])
+    fig.update_xaxes(range=[middles[0] - width, middles[-1] + width])
     ends = {"neginf": middles[0] - width / 2, "posinf": middles[-1] + width / 2}
     _mark(fig, parts, np.nan_to_num(lines, **ends).tolist())
     return fig

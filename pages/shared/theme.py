@@ -87,6 +87,14 @@ def figure(title: str, x: str, y: str, height: int = 360) -> go.Figure:
     )
 
 
+def brushed(fig: go.Figure) -> None:
+    """Have a hand draw a band along the horizontal axis where it would zoom, and leave no tool but that."""
+    tools = ("select", "lasso", "zoom", "pan", "autoscale", "resetscale", "zoomin", "zoomout", "toimage")
+    fig.update_layout(dragmode="select", selectdirection="h", modebar={"remove": tools})
+    fig.update_xaxes(fixedrange=True)
+    fig.update_yaxes(fixedrange=True)
+
+
 def room_for(names: Iterable[str]) -> int:
     """Pixels beside a vertical axis that these names at it take, rather more than less: where it is too little the
     axis' automargin makes room, by drawing the whole chart a second time.

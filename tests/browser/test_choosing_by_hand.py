@@ -1,4 +1,4 @@
-"""Choosing under a real hand: the brush on the histogram, the crosses of the images, a click on the map, cuts."""
+"""Choosing under a real hand: the brush on the histogram, the crosses of the images, a click on the map, lines."""
 
 import re
 
@@ -67,6 +67,15 @@ def test_brush_cross_and_click(page, look, filled_store):
     expect(page.get_by_text(re.compile(rf"nearest to row {re.search(r'[0-9]+', row)[0]} \("))).to_be_visible()
 
 
+def drag(page, field, start: float, end: float) -> None:
+    """Along a chart, given its field."""
+    box = field.bounding_box()
+    page.mouse.move(start, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(end, box["y"] + 63, steps=6)
+    page.mouse.up()
+
+
 def test_a_cut_is_dragged_on_the_histogram_of_a_plan(page, look):
     page.goto(f"{look}/plan")
     chart = page.locator(".stPlotlyChart").first
@@ -76,25 +85,35 @@ def test_a_cut_is_dragged_on_the_histogram_of_a_plan(page, look):
     field = chart.locator(".nsewdrag").first
     field.scroll_into_view_if_needed()
 
-    def drag(start: float, end: float) -> None:
-        box = field.bounding_box()
-        page.mouse.move(start, box["y"] + 60)
-        page.mouse.down()
-        page.mouse.move(end, box["y"] + 63, steps=6)
-        page.mouse.up()
-
     def middle(line: int) -> float:
         box = lines.nth(line).bounding_box()
         return box["x"] + box["width"] / 2
 
     edge = field.bounding_box()
-    drag(middle(1), edge["x"] + edge["width"] - 2)
+    drag(page, field, middle(1), edge["x"] + edge["width"] - 2)
     expect(counts).to_have_text("The cuts make parts of 10 low, 20 medium, 0 high")
     settle(page)
-    drag(middle(0), edge["x"] + 2)
+    drag(page, field, middle(0), edge["x"] + 2)
     expect(counts).to_have_text("The cuts make parts of 0 low, 30 medium, 0 high")
     settle(page)
     expect(lines).to_have_count(2)  # where they can be taken again
     assert chart.locator(".selectionlayer path").count() == 0
     page.reload()  # the address holds what a hand chose
     expect(counts).to_have_text("The cuts make parts of 0 low, 30 medium, 0 high")
+
+
+def test_the_threshold_is_dragged_on_its_chart(page, look):
+    page.goto(f"{look}/audit?attack=confidence")
+    says = page.get_by_text("At this threshold an attacker is right about").first
+    expect(says).to_be_visible()
+    settle(page)
+    chart = page.locator(".stPlotlyChart").first
+    field, before = chart.locator(".nsewdrag").first, says.inner_text()
+    field.scroll_into_view_if_needed()
+    edge, line = field.bounding_box(), chart.locator(".shapelayer path").first.bounding_box()
+    drag(page, field, line["x"] + line["width"] / 2, edge["x"] + 0.1 * edge["width"])
+    expect(says).not_to_have_text(before)
+    page.wait_for_url(re.compile("threshold_confidence="))
+    settle(page)
+    line = page.locator(".stPlotlyChart:visible .shapelayer path").first.bounding_box()
+    assert abs(line["x"] - edge["x"] - 0.1 * edge["width"]) < 0.03 * edge["width"]

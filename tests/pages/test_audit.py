@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from pages.evidence import before_and_after
 from pages.shared import audit_words, numbers, state
 from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import audit
@@ -96,6 +99,24 @@ def test_of_slider_and_number_the_one_touched_last_counts(page, filled_store):
     assert line() == between
     at.number_input(key=field).set_value(None).run()
     assert line() == options[5]  # where the slider went
+
+
+@pytest.mark.parametrize("ratio", [False, True])
+def test_a_line_that_is_dragged_goes_where_the_hand_ends(monkeypatch, ratio):
+    kept, options = {}, [-40.0, -1.0, 0.0, 2.0, 50.0]
+    monkeypatch.setattr(st, "session_state", kept)
+
+    def drag(*band, cut=0.0):
+        place = np.arcsinh if ratio else np.asarray
+        boxes = [{"x": [float(place(end)) if isinstance(end, float) else end for end in band]}] if band else []
+        kept.update({"chart": SimpleNamespace(selection=SimpleNamespace(box=boxes)), "slider": cut, "field": cut})
+        before_and_after._dragged("chart", "slider", "field", options, cut, ratio)
+        return kept["slider"], kept["field"]
+
+    assert drag(0.01, 1.9) == drag(1.9, 0.01) == (2.0, None)
+    assert drag(-1.2, 0.0) == (-1.0, None)
+    assert drag(1.0, 1e9) == (50.0, None) and drag(-1e9, 1.0) == (-40.0, None)
+    assert drag() == drag("a", 1.0) == drag(float("nan"), 1.0) == drag(1.0) == (0.0, 0.0)  # no wish
 
 
 def test_unseen_images_can_be_left_out_of_the_chart(page, filled_store):

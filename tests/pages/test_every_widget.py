@@ -97,6 +97,7 @@ LEFT_OUT = {
     "shared/plan_beside.py: Retrained models": "always ticked, and cannot be changed",
     "shared/plan_cuts.py: The low part ends, and the high part begins, here; or drag a line in the chart": PLAN,
     "shared/plan_cuts.py: fig": PLAN,
+    "evidence/before_and_after.py: fig": "moves the threshold of the slider above it, which is in the address",
     "shared/plan_cuts.py: label": PLAN,
     "shared/plan_editor.py: label": PLAN,
     "shared/plan_editor.py: Name of the plan": PLAN,
