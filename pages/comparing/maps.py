@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import streamlit as st
 
@@ -11,6 +13,11 @@ from pages.shared import access, address, cost_words, embedding_map, numbers, pr
 from pages.shared import comparison_words as words
 from pages.shared.text import escape, images
 from unlearn_core.experiment import shared_map as made
+
+CHART = "compare.maps.chart"  # its key; Streamlit makes a class of it
+_link = st.components.v2.component(
+    "hover_link", html="<i></i>", js=(Path(__file__).parent / "hover_link.js").read_text(encoding="utf-8")
+)
 
 RIGHT = {"unlearned": "The method", "retrained": "The retrained model"}
 SHOWN = {
@@ -50,7 +57,8 @@ def draw(study, picked: list[str]) -> None:
     name = words.title_of(study, method) if right == "unlearned" else "Retrained"
     fig, left_out = twin_maps.draw(title, found, rows, right, name)
     alt = f"{title}. {in_words(study, found).replace('*', '')}"
-    drawn = theme.show(fig, alt=alt, key="compare.maps.chart", on_select="rerun", selection_mode=("lasso", "box"))
+    drawn = theme.show(fig, alt=alt, key=CHART, on_select="rerun", selection_mode=("lasso", "box"))
+    _link(key="compare.maps.link", data={"chart": f"st-key-{CHART.replace('.', '-')}"}, height=1)
     buttons(study, selected(drawn, len(study.labels)))
     st.caption(caption(found, shown, left_out))
 
@@ -102,7 +110,8 @@ def caption(found: made.Moved, shown: str, left_out: str) -> str:
     kept, forget = study.target.retain, study.forget
     share = {right: f"{own[forget].mean():.0%} and {own[kept].mean():.0%}" for right, own in beyond.items()}
     return (
-        f"Highlighted: {ABOUT[shown]}. {left_out}Draw around images with the chart's lasso to choose them. The map is "
+        f"Highlighted: {ABOUT[shown]}. {left_out}The image under the pointer has a ring around it on the other "
+        "map. Draw around images with the chart's lasso to choose them. The map is "
         "made once, from the original's features; those of the "
         "other models are turned and shifted to lie on it best on the kept images, which changes no distance between "
         f"them. Arrows: images that moved further, in the full space, than retraining moves {made.BEYOND:.0%} of the "

@@ -1,4 +1,4 @@
-"""Choosing under a real hand: the brush on the histogram, the crosses of the images, a click on the map, lines."""
+"""What a real hand does on charts and pictures: brushes, crosses, a click on the map, lines, twins."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import painted, settle
-from unlearn_core.experiment import OpenStudy, studies
+from unlearn_core.experiment import OpenStudy, fulfil, shared_map, studies
 from unlearn_core.experiment.set_numbers import brushed, histogram
 from unlearn_core.store import Store
 
@@ -117,3 +117,34 @@ def test_the_threshold_is_dragged_on_its_chart(page, look):
     settle(page)
     line = page.locator(".stPlotlyChart:visible .shapelayer path").first.bounding_box()
     assert abs(line["x"] - edge["x"] - 0.1 * edge["width"]) < 0.03 * edge["width"]
+
+
+def test_the_image_under_the_pointer_is_ringed_on_the_other_map(page, serve, copied):
+    store = Store(copied)
+    study = OpenStudy.open(store, studies(store)[0].key)
+    fulfil(store, shared_map.asked(study, "fine-tune", "pca"))
+    page.goto(f"{serve(copied).url}/compare?compare=maps&methods=fine-tune")
+    chart = page.locator(".st-key-compare-maps-chart .js-plotly-plot")
+    left, right = (chart.locator(f".{plot} .scatterlayer .trace") for plot in ("xy", "x2y2"))
+    expect(left.first).to_be_attached()
+    expect(right).to_have_count(left.count() + 1)  # the arrows
+    settle(page)
+    chart.scroll_into_view_if_needed()
+    ring, last = chart.locator(".twin-ring"), left.count() - 1
+
+    def middle(place) -> tuple[float, float]:
+        box = place.bounding_box()
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    for one, other in ((left, right), (right, left)):
+        lit = one.nth(last).locator(".point")
+        # One that lies alone, so that the pointer is on no other.
+        places = [middle(lit.nth(i)) for i in range(lit.count())]
+        apart = [min(abs(x - u) + abs(y - v) for u, v in places if (u, v) != (x, y)) for x, y in places]
+        chosen = apart.index(max(apart))
+        page.mouse.move(*places[chosen], steps=4)
+        expect(ring).to_be_visible()
+        twin = middle(other.nth(last).locator(".point").nth(chosen))
+        assert middle(ring) == pytest.approx(twin, abs=1.5)
+    page.mouse.move(5, 5)
+    expect(ring).to_be_hidden()
