@@ -5,6 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from unlearn_core import device
+from unlearn_core.models import MODELS, Classifier
 
 STEPS = """
 import resource, sys
@@ -32,3 +36,15 @@ def test_a_process_that_runs_nets_is_not_given_its_memory_anew_at_every_step():
         for how in ("as it is", "ready")
     )
     assert ready < as_it_is / 10
+
+
+@pytest.mark.parametrize(("name", "threads"), [("mlp", 1), ("cnn", 1), ("resnet20", 3), ("resnet9", 3)])
+def test_nets_whose_steps_are_short_have_one_thread(name, threads, monkeypatch):
+    monkeypatch.setattr(device, "THREADS", 3)
+    model = Classifier(*MODELS[name].make(10, (3, 32, 32), 16), [0.5] * 3, [0.5] * 3)
+    before = torch.get_num_threads()
+    try:
+        device.ready_for(model)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)

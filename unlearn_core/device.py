@@ -38,11 +38,15 @@ SMALL = 1_000_000  # parameters
 
 
 def ready_for(model: torch.nn.Module) -> None:
-    """Get this process ready to run a net: one thread for small ones, torch's own choice for large ones.
+    """Get this process ready to run a net: one thread for small ones, torch's own choice for large ones and for those
+    with batch norm, the residual nets, whose few weights are used at every place of an image.
 
-    A small net's steps are too short to share out: on a busy machine, two threads made them 5 to 50 times slower.
+    A small net's steps are too short to share out: on a busy machine, two threads made them 5 to 50 times slower. Those
+    of a ResNet-20 with 270,000 weights are 1.8 times faster with two.
     """
-    torch.set_num_threads(1 if sum(p.numel() for p in model.parameters()) < SMALL else THREADS)
+    shared_out = any(isinstance(layer, torch.nn.BatchNorm2d) for layer in model.modules())
+    shared_out = shared_out or sum(p.numel() for p in model.parameters()) >= SMALL
+    torch.set_num_threads(THREADS if shared_out else 1)
     keep_memory()
 
 
