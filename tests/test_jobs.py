@@ -68,6 +68,7 @@ def test_a_job_makes_its_result_and_says_how_far_it_is(store):
     assert find_fault(store.find(QUICK).folder, deep=True) is None
     assert found.share == 1 and "train" in [name for name, _ in found.stages] and found.seconds > 0
     assert jobs.listing(store) == [found]
+    assert "Warning" not in (store.root / "jobs" / job / "log.txt").read_text()
     wait(store, job, lambda _: not processes(store, job))
     # Asked for again, it is there already: no process is started.
     jobs.submit(store, QUICK)

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -96,7 +97,9 @@ def _this_machine() -> Iterator[None]:
     lock = None
     if os.environ.get("UNLEARN_ENGINE") not in ("ray", "slurm"):
         with suppress(OSError):
-            folder = platformdirs.user_runtime_path("unlearning-workbench", ensure_exists=True)
+            # In a container there is no folder of a session; that another is taken tells a reader of the log nothing.
+            with warnings.catch_warnings(action="ignore"):
+                folder = platformdirs.user_runtime_path("unlearning-workbench", ensure_exists=True)
             lock = FileLock(folder / (f"card-{card}.lock" if (card := machine.card()) else "machine.lock"))
             lock.acquire()
     try:
