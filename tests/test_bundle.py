@@ -37,7 +37,6 @@ from unlearn_core.experiment import (
     shared_map,
     studies,
 )
-from unlearn_core.experiment.audit import judge
 from unlearn_core.experiment.bundle import contents, export, import_bundle, placing, reading, recorded
 from unlearn_core.experiment.comparison import everything
 from unlearn_core.experiment.landscape import LandscapePart
@@ -46,6 +45,7 @@ from unlearn_core.experiment.proposals import advice
 from unlearn_core.experiment.proxy_scores import stage
 from unlearn_core.experiment.stream import deal_requests
 from unlearn_core.experiment.tiers.subject import subject_of_method
+from unlearn_core.experiment.verdicts import judge
 from unlearn_core.forget import AtRandom
 from unlearn_core.kinds import CARRIED
 from unlearn_core.params import BadValue, key, params

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from unlearn_core import report
 from unlearn_core.cli import app
 from unlearn_core.evaluation import METRICS, Estimate, over_seeds
-from unlearn_core.experiment import Audit, OpenStudy, audit, fulfil, studies
+from unlearn_core.experiment import Audit, OpenStudy, audit, fulfil, studies, verdicts
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.bundle import export, import_bundle
 from unlearn_core.experiment.telling import LARGEST, SMALLEST, margin, place
@@ -153,7 +153,7 @@ def test_the_numbers_of_a_statement_are_those_of_compare_and_audit(study):
         assert reading.margin == words.spread(within)
         assert reading.side == place(gap, within, worse_only=reading in kept.readings)
     for reading, part in zip(attacked.readings, ("all", "low", "medium", "high"), strict=True):
-        found = audit.judge(study, "rum", audit.default_statistic(study), part)
+        found = verdicts.judge(study, "rum", audit.default_statistic(study), part)
         assert reading.difference == words.estimate(found.apart, signed=True)
         assert reading.method.startswith(f"{found.audited.success.value:.2f} (")
         assert (reading.side or 0) == found.side  # what an attack finds is what the Audit page says
@@ -335,14 +335,14 @@ def test_keeping_is_judged_on_one(study, monkeypatch, sides, mark, verdict):
     ],
 )
 def test_an_attack_is_judged_on_both_sides(study, monkeypatch, whole, high, wide, power, mark, verdict):
-    honest = audit.judge
+    honest = verdicts.judge
 
     def judge(about, method, statistic, part):
         apart = {"all": whole, "high": high}.get(part, 0.0)
         small = {"floor": Estimate(0.0, 0.01, 3), "power": Estimate(power, 0.01, 3)}
         return replace(honest(about, method, statistic, part), apart=Estimate(apart, wide, 3), **small)
 
-    monkeypatch.setattr(audit, "judge", judge)
+    monkeypatch.setattr(verdicts, "judge", judge)
     said = words._attacked(study, "rum")
     assert (said.mark, said.verdict) == (mark, verdict)
     assert ("over-unlearned" in said.says) == (whole < 0 or high < 0)

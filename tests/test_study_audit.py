@@ -9,7 +9,7 @@ from scipy.special import expit
 from unlearn_core.attacks import mean_probability
 from unlearn_core.attacks.rmia import halves
 from unlearn_core.evaluation import Estimate
-from unlearn_core.experiment import OpenStudy, audit, studies, telling
+from unlearn_core.experiment import OpenStudy, audit, studies, telling, verdicts
 from unlearn_core.experiment.audit import Attacked
 from unlearn_core.experiment.bank import bank_columns
 from unlearn_core.params import BadValue
@@ -124,14 +124,14 @@ def test_a_rate_with_too_few_unseen_images_is_not_measurable(study):
 
 
 def test_the_verdict_is_two_sided(study):
-    verdict = audit.judge(study, "original", audit.default_statistic(study))
+    verdict = verdicts.judge(study, "original", audit.default_statistic(study))
     assert verdict.apart == verdict.power
     assert verdict.side == 1
     assert verdict.has_power
-    assert audit.judge(study, "retrained", "confidence").side == 0
+    assert verdicts.judge(study, "retrained", "confidence").side == 0
     # Less sure of every image than a model that never saw it: forgotten too well.
     shy = replace(verdict.retrained, members=tuple(m - 1000 for m in verdict.retrained.members))
-    apart = audit.difference(shy, verdict.retrained)
+    apart = verdicts.difference(shy, verdict.retrained)
     assert replace(verdict, apart=apart).side == -1
 
 
@@ -139,19 +139,19 @@ def test_the_verdict_is_two_sided(study):
 def test_a_second_retrained_model_is_never_accused(study, statistic):
     # Not even where so few seeds agree that their interval misses 0.
     sure = Estimate(-0.03, 0.01, 3)
-    assert replace(audit.judge(study, "retrained-again", statistic), apart=sure, floor=sure).side == 0
-    assert audit.judge(study, "retrained-again", statistic).side == 0
+    assert replace(verdicts.judge(study, "retrained-again", statistic), apart=sure, floor=sure).side == 0
+    assert verdicts.judge(study, "retrained-again", statistic).side == 0
 
 
 def test_a_verdict_needs_both_the_interval_and_the_noise_floor(study):
-    verdict = replace(audit.judge(study, "rum", "confidence"), floor=Estimate(-0.02, 0.04, 3))
+    verdict = replace(verdicts.judge(study, "rum", "confidence"), floor=Estimate(-0.02, 0.04, 3))
     assert verdict.noise == pytest.approx(0.06)
     for apart, side in (((0.05, 0.01), 0), ((0.07, 0.01), 1), ((-0.07, 0.01), -1), ((0.07, 0.08), 0)):
         assert replace(verdict, apart=Estimate(*apart, 3)).side == side
 
 
 def test_a_single_seed_has_an_interval_over_images(study):
-    verdict = audit.judge(study, "original", audit.default_statistic(study), seeds=[1])
+    verdict = verdicts.judge(study, "original", audit.default_statistic(study), seeds=[1])
     assert verdict.audited.seeds == (1,)
     assert verdict.apart.n == 1
     assert verdict.apart.mean == pytest.approx(verdict.audited.aucs[0] - verdict.retrained.aucs[0])
@@ -159,7 +159,7 @@ def test_a_single_seed_has_an_interval_over_images(study):
 
 
 def test_the_ceiling_of_the_likelihood_ratio_mirrors_the_target(study):
-    verdict = audit.judge(study, "rum", audit.default_statistic(study))
+    verdict = verdicts.judge(study, "rum", audit.default_statistic(study))
     assert verdict.again.aucs == pytest.approx([1 - a for a in verdict.retrained.aucs])
 
 

@@ -8,7 +8,7 @@ from pages.comparing import ranking
 from pages.shared import audit_words
 from unlearn_core import report
 from unlearn_core.evaluation import Estimate
-from unlearn_core.experiment import OpenStudy, audit, studies, telling
+from unlearn_core.experiment import OpenStudy, audit, studies, telling, verdicts
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import filled
 from unlearn_core.report import words
@@ -23,14 +23,14 @@ def study(filled_store):
 
 def planted(monkeypatch, off: dict, power: float = 0.3, wide: float = 0.02) -> None:
     """Attacks that find what `off` says, (attack, part) -> distance, and nothing else, well inside any margin."""
-    honest = audit.judge
+    honest = verdicts.judge
 
     def judge(study, method, statistic, part="all", seeds=()):
         apart = Estimate(off.get((statistic, part), 0.0), wide, 3)
         about = {"apart": apart, "floor": Estimate(0.0, 0.01, 3), "power": Estimate(power, 0.01, 3)}
         return replace(honest(study, method, statistic, part, seeds), **about)
 
-    monkeypatch.setattr(audit, "judge", judge)
+    monkeypatch.setattr(verdicts, "judge", judge)
 
 
 def test_every_finding_of_an_attack_is_in_the_report(study):
@@ -54,7 +54,7 @@ def test_a_finding_counts_without_power(study, monkeypatch, power):
     said = words.statements(study, "rum")[2]
     assert (said.mark, said.verdict) == ("bad", "Yes, third by third")
     assert "the high third is over-unlearned" in said.says
-    assert telling.says(audit.judge(study, "rum", own, "high"), own) == "is over-unlearned"
+    assert telling.says(verdicts.judge(study, "rum", own, "high"), own) == "is over-unlearned"
 
 
 def test_another_attack_that_finds_something_is_named(study, monkeypatch):
@@ -172,19 +172,19 @@ def test_each_limit_has_one_name_on_both_pages(study):
     ],
 )
 def test_a_test_that_the_original_passes_judges_nothing(study, monkeypatch, power, floor, why):
-    honest = audit.judge
+    honest = verdicts.judge
 
     def judge(about, method, statistic, part="all", seeds=()):
         found = honest(about, method, statistic, part, seeds)
         return replace(found, power=power, floor=floor, apart=Estimate(0.0, 0.02, 2))
 
-    monkeypatch.setattr(audit, "judge", judge)
-    whole, *parts = verdicts = [audit.judge(study, "rum", "confidence", p) for p in ("all", "low", "medium", "high")]
+    monkeypatch.setattr(verdicts, "judge", judge)
+    whole, *parts = judged = [verdicts.judge(study, "rum", "confidence", p) for p in ("all", "low", "medium", "high")]
     assert whole.blind and telling.says(whole, "confidence") == "cannot be judged"
     said = audit_words.result("RUM", whole, "confidence", parts)
     assert "**cannot be judged**" in said and "cannot be told from retraining" not in said
     assert why in audit_words.no_power(whole) and "proves nothing" in audit_words.no_power(whole)
-    assert audit_words.parts(verdicts, "confidence").startswith("No third can be judged")
+    assert audit_words.parts(judged, "confidence").startswith("No third can be judged")
     assert "all together above 1." in audit_words.floors([replace(whole, floor=Estimate(0.0, 2.6, 2))])
     sighted = replace(whole, part="high", power=Estimate(0.9, 0.01, 2), apart=Estimate(0.0, 0.01, 2))
     title = audit_words.parts([whole, *parts[:2], sighted], "confidence")

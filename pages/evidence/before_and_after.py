@@ -13,10 +13,11 @@ from pages.shared import cut_lines, distributions, numbers, roc_chart, theme
 from pages.shared.comparison_words import title_of
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit
+from unlearn_core.experiment.verdicts import Verdict
 
 
 @st.fragment
-def draw(study, method: str, statistic: str, verdict: audit.Verdict) -> None:
+def draw(study, method: str, statistic: str, verdict: Verdict) -> None:
     """The score's distributions with a threshold, and the ROC."""
     st.subheader("Before and after")
     edges, _ = _histograms(statistic, verdict)
@@ -98,13 +99,13 @@ def _nearest(options: list[float], score: float) -> float:
     return min(options, key=lambda place: abs(place - score))
 
 
-def _histograms(statistic: str, verdict: audit.Verdict) -> tuple:
+def _histograms(statistic: str, verdict: Verdict) -> tuple:
     scores = {role: model.members for role, model in _models(verdict).items()} | {"unseen": verdict.audited.others}
     return audit.histograms(scores, audit.is_ratio(statistic))
 
 
 @theme.kept
-def _distributions(study, method: str, statistic: str, verdict: audit.Verdict, cut: float, unseen: bool) -> tuple:
+def _distributions(study, method: str, statistic: str, verdict: Verdict, cut: float, unseen: bool) -> tuple:
     """The histograms with the threshold, and what they show in words."""
     names, (edges, shares) = words.models(title_of(study, method)), _histograms(statistic, verdict)
     shown = {role: share for role, share in shares.items() if unseen or role != "unseen"}
@@ -114,7 +115,7 @@ def _distributions(study, method: str, statistic: str, verdict: audit.Verdict, c
 
 
 @theme.kept
-def _curves(study, method: str, verdict: audit.Verdict, cut: float, logs: bool) -> tuple:
+def _curves(study, method: str, verdict: Verdict, cut: float, logs: bool) -> tuple:
     """The ROC with the threshold, and what it shows in words."""
     names, models = words.models(title_of(study, method)), _models(verdict)
     title = f"AUC {verdict.audited.success.value:.2f}, target {verdict.retrained.success.value:.2f}"
@@ -122,5 +123,5 @@ def _curves(study, method: str, verdict: audit.Verdict, cut: float, logs: bool) 
     return roc_chart.draw(title, models, names, verdict.audited.at(cut), logs), f"{title}. ROC curves: {said}"
 
 
-def _models(verdict: audit.Verdict) -> dict[str, audit.Attacked]:
+def _models(verdict: Verdict) -> dict[str, audit.Attacked]:
     return {"original": verdict.original, "unlearned": verdict.audited, "retrained": verdict.retrained}

@@ -16,6 +16,7 @@ from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import beside_the_plan, filled, group, left_as_it_is, sizes
+from unlearn_core.experiment.verdicts import Verdict, judge
 from unlearn_core.experiment.views import NO_RATIO
 
 # Rates of false alarms at which an attack is asked what it finds.
@@ -25,8 +26,8 @@ RATES = {"TPR@0.1%FPR": 0.001, "TPR@1%FPR": 0.01, "TPR@10%FPR": 0.1}
 def draw(study, method: str, top) -> None:
     """`top` is the place for what the attack comes to."""
     statistic, part, seeds = choices(study)
-    verdict = audit.judge(study, method, statistic, part, seeds)
-    thirds = [audit.judge(study, method, statistic, p, seeds) for p in filled(study)]
+    verdict = judge(study, method, statistic, part, seeds)
+    thirds = [judge(study, method, statistic, p, seeds) for p in filled(study)]
     with top:
         st.markdown(words.result(title_of(study, method), verdict, statistic, thirds))
         warnings = [words.over_unlearned(verdict, statistic), words.no_power(verdict)]
@@ -38,7 +39,7 @@ def draw(study, method: str, top) -> None:
         if any(warnings):
             st.warning("\n\n".join(filter(None, warnings)))
     before_and_after.draw(study, method, statistic, verdict)
-    whole = audit.judge(study, method, statistic, "all", seeds)
+    whole = judge(study, method, statistic, "all", seeds)
     by_third(study, method, statistic, (whole, *thirds))
     numbers_of_the_attack(study, method, verdict)
     st.subheader(numbers.short(METRICS["mia_efficacy"]), help=METRICS["mia_efficacy"].help)
@@ -69,7 +70,7 @@ def choices(study) -> tuple[str, str, tuple[int, ...]]:
     return statistic, part, () if seed == "all" else (int(seed),)
 
 
-def by_third(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, ...]) -> None:
+def by_third(study, method: str, statistic: str, verdicts: tuple[Verdict, ...]) -> None:
     """The same attack on each third."""
     st.subheader("Third by third")
     theme.show(*_thirds(study, method, statistic, verdicts))
@@ -77,7 +78,7 @@ def by_third(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, 
 
 
 @theme.kept
-def _thirds(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, ...]) -> tuple:
+def _thirds(study, method: str, statistic: str, verdicts: tuple[Verdict, ...]) -> tuple:
     """The chart and what it shows in words."""
     title = words.parts(verdicts, statistic)
     read = [
@@ -88,14 +89,14 @@ def _thirds(study, method: str, statistic: str, verdicts: tuple[audit.Verdict, .
     return fig, f"{title}. AUC on {'; '.join(read)}."
 
 
-def numbers_of_the_attack(study, method: str, verdict: audit.Verdict) -> None:
+def numbers_of_the_attack(study, method: str, verdict: Verdict) -> None:
     """The attack on four models, among them the ceiling."""
     with fold("attack", "The attack in numbers, beside a second retrained model", ":material/table:") as box:
         if box.open:
             _table(study, method, verdict)
 
 
-def _table(study, method: str, verdict: audit.Verdict) -> None:
+def _table(study, method: str, verdict: Verdict) -> None:
     models = {
         "Original (is there anything to find?)": verdict.original,
         title_of(study, method): verdict.audited,

@@ -8,9 +8,10 @@ from pages.shared import numbers
 from pages.shared.text import escape
 from unlearn_core.attacks.roc import FALSE_ALARMS_NEEDED
 from unlearn_core.experiment import audit
-from unlearn_core.experiment.audit import Attacked, Efficacy, Verdict
+from unlearn_core.experiment.audit import Attacked, Efficacy
 from unlearn_core.experiment.measured_groups import group, third
 from unlearn_core.experiment.telling import BLIND, LARGEST, SMALLEST, Told, margin_of, says, without_power
+from unlearn_core.experiment.verdicts import Verdict
 from unlearn_core.words import noise_floor
 
 # Below this balanced accuracy the attack of the papers is close to guessing.

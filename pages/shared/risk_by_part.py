@@ -7,8 +7,8 @@ from html import escape
 import plotly.graph_objects as go
 
 from pages.shared import legend, numbers, theme
-from unlearn_core.experiment.audit import Verdict
 from unlearn_core.experiment.measured_groups import group
+from unlearn_core.experiment.verdicts import Verdict
 
 SHAPES = {"original": "triangle-up", "unlearned": "circle", "retrained": "star"}
 

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from pages.evidence import before_and_after
 from pages.shared import audit_words, numbers, state
 from unlearn_core.evaluation import Estimate
-from unlearn_core.experiment import audit
+from unlearn_core.experiment import audit, verdicts
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_without_a_study_there_is_one_button(page, tmp_path):
 
 def test_the_first_sentence_compares_the_plan_with_the_original_and_the_target(page, filled_store, study):
     first = page(filled_store).markdown[0].value
-    verdict = audit.judge(study, "rum", audit.default_statistic(study))
+    verdict = verdicts.judge(study, "rum", audit.default_statistic(study))
     assert first.startswith("After **RUM**")
     for model in (verdict.audited, verdict.original, verdict.retrained):
         assert numbers.interval(model.success) in first
@@ -147,7 +147,7 @@ def test_the_images_at_risk_are_listed_by_row(page, filled_store, study):
 
 
 def test_over_unlearning_and_want_of_power_are_warned_of(study):
-    verdict = audit.judge(study, "rum", "confidence")
+    verdict = verdicts.judge(study, "rum", "confidence")
     verdict = replace(verdict, floor=Estimate(0.01, 0.05, 3))
     below = replace(verdict, apart=Estimate(-0.2, 0.1, 3), power=Estimate(0.0, 0.1, 3))
     assert "failure too" in audit_words.over_unlearned(below, "confidence")
@@ -168,13 +168,13 @@ def test_over_unlearning_and_want_of_power_are_warned_of(study):
     ],
 )
 def test_the_noise_floor_stands_beside_the_verdict(study, apart, said):
-    verdict = replace(audit.judge(study, "rum", "confidence"), apart=apart, floor=Estimate(-0.02, 0.04, 3))
+    verdict = replace(verdicts.judge(study, "rum", "confidence"), apart=apart, floor=Estimate(-0.02, 0.04, 3))
     assert said in audit_words.result("RUM", verdict, "confidence")
     assert "all together 0.060" in audit_words.floors([verdict])
 
 
 def test_the_thirds_come_first_where_all_together_hide_them(study):
-    whole = audit.judge(study, "rum", "confidence")
+    whole = verdicts.judge(study, "rum", "confidence")
     whole = replace(whole, apart=Estimate(0.0, 0.1, 3), floor=Estimate(0.01, 0.05, 3), power=Estimate(0.3, 0.1, 3))
     low = replace(whole, part="low", apart=Estimate(-0.2, 0.1, 3))
     high = replace(whole, part="high", apart=Estimate(0.2, 0.1, 3))

@@ -2,7 +2,7 @@
 Compare, Audit and the report alike.
 
 Two things are asked of a number, and each has its limit with its own name. That an attack *finds* something has to
-exceed the noise floor (`audit.Verdict.noise`); that there is *no* difference has to hold within the margin (`margin`),
+exceed the noise floor (`Verdict.noise`); that there is *no* difference has to hold within the margin (`margin`),
 with the whole interval. Accuracies go by the margin in both directions.
 """
 
@@ -17,10 +17,11 @@ from scipy.special import stdtrit
 
 import unlearn_core.experiment.audit as audit
 import unlearn_core.experiment.comparison as core
+import unlearn_core.experiment.verdicts as verdicts
 from unlearn_core.evaluation import Estimate
 from unlearn_core.evaluation.seeds import ROUNDING
-from unlearn_core.experiment.audit import Verdict
 from unlearn_core.experiment.measured_groups import filled, third
+from unlearn_core.experiment.verdicts import Verdict
 from unlearn_core.experiment.views import OpenStudy
 
 # -- the rule for numbers ----------------------------------------------------------------------------------------------
@@ -184,9 +185,9 @@ class Told:
 
 
 def told(study: OpenStudy, method: str, statistic: str = "") -> Told:
-    """An attack on a method; unless named, the one that the report goes by. Raises BadValue as audit.judge does."""
+    """An attack on a method; unless named, the one that the report goes by. Raises BadValue as verdicts.judge does."""
     statistic = statistic or audit.default_statistic(study)
-    whole, *each = (audit.judge(study, method, statistic, part) for part in ("all", *filled(study)))
+    whole, *each = (verdicts.judge(study, method, statistic, part) for part in ("all", *filled(study)))
     return Told(statistic, whole, tuple(each))
 
 

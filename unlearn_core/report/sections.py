@@ -16,7 +16,7 @@ import unlearn_core.report.words as words
 from unlearn_core.attacks import ATTACKS
 from unlearn_core.data import DATASETS
 from unlearn_core.evaluation import METRICS
-from unlearn_core.experiment import audit, measured_groups
+from unlearn_core.experiment import audit, measured_groups, verdicts
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.bundle import recorded
 from unlearn_core.experiment.tiers import TIERS, deepest
@@ -248,7 +248,7 @@ def _others(study: OpenStudy) -> dict:
 def _scores(study: OpenStudy, method: str):
     """The scores of the attack on the forgotten images, before and after and as a perfect run has them."""
     statistic = audit.default_statistic(study)
-    found = audit.judge(study, method, statistic)
+    found = verdicts.judge(study, method, statistic)
     models = {"original": found.original, "unlearned": found.audited, "retrained": found.retrained}
     edges, shares = audit.histograms({role: m.members for role, m in models.items()}, audit.is_ratio(statistic))
     names = {"original": "original", "unlearned": _title(study, method), "retrained": "retrained"}

@@ -11,6 +11,7 @@ from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import filled, group, third
 from unlearn_core.experiment.telling import LARGEST, SMALLEST
+from unlearn_core.experiment.verdicts import Verdict
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.words import estimate, noise_floor, spread
 
@@ -276,7 +277,7 @@ def _by_others(study: OpenStudy, own: telling.Told, others: list[telling.Told]) 
     )
 
 
-def _attack_reading(found: audit.Verdict) -> Reading:
+def _attack_reading(found: Verdict) -> Reading:
     """An attack beside retraining. What it finds, the Audit page says (one true finding gives an image away, whatever
     two retrained models read); only that it finds nothing has to hold within the margin."""
     at = [f"{m.value:.2f} ({m.low:.2f} to {m.high:.2f})" for m in (found.audited.success, found.retrained.success)]
