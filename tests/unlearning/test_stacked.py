@@ -11,6 +11,7 @@ from unlearn_core.params import params
 from unlearn_core.rows import others
 from unlearn_core.rum import Part, Rum, unlearn_many
 from unlearn_core.unlearning import ALGORITHMS, GradientUnlearner, Request, unlearn_together
+from unlearn_core.unlearning import stacked as stacking
 from unlearn_core.unlearning.stacked import ALONE, alike, run_stacked, stacks
 
 # Those that say no more than a loss; the others run one after the other.
@@ -86,8 +87,7 @@ def test_members_differ_in_every_decimal_setting(name, cases, monkeypatch):
     """
     models, requests = cases
     first = ALGORITHMS[name](epochs=2, lr=0.002)
-    numbers = {p.name: getattr(first, p.name) for p in params(type(first)) if p.kind is float}
-    unlearners = [first, first.but(**{k: v / 2 if v else 0.1 for k, v in numbers.items()})]
+    unlearners = [first, elsewhere(first)]
     assert alike(unlearners[0], requests[0]) == alike(unlearners[1], requests[1])
     alone = [u(m, r) for u, m, r in zip(unlearners, models, requests, strict=True)]
     monkeypatch.setattr(type(unlearners[0]), "__call__", None)  # nobody goes alone
@@ -150,6 +150,34 @@ def test_a_run_is_the_same_whoever_runs_beside_it(cases):
     beside, _ = unlearn_together([unlearner] * 2, models, requests)
     assert torch.equal(weights(alone), weights(beside))
     assert alone.cost.steps == beside.cost.steps and alone.cost.retain_gradients == beside.cost.retain_gradients
+
+
+def elsewhere(unlearner):
+    """With each decimal setting at half its value, or a tenth where it is 0."""
+    numbers = {p.name: getattr(unlearner, p.name) for p in params(type(unlearner)) if p.kind is float}
+    return unlearner.but(**{name: value / 2 if value else 0.1 for name, value in numbers.items()})
+
+
+@pytest.mark.parametrize("name", STACKABLE)
+def test_a_run_is_the_same_whatever_settings_run_beside_it(name, cases):
+    models, requests = cases
+    first = ALGORITHMS[name](epochs=2, lr=0.002)
+    for unlearner in (first, first.but(weight_decay=0.01)):
+        (alone, _), (beside, _) = (
+            run_stacked([unlearner, other], models, requests) for other in (unlearner, elsewhere(unlearner))
+        )
+        assert torch.equal(weights(alone), weights(beside))
+
+
+def test_a_run_is_the_same_in_a_pass_of_its_own(cases, monkeypatch):
+    """Three runs, two in one pass: the last is left."""
+    models, requests = cases
+    unlearners = [ALGORITHMS["fine-tune"](epochs=2, lr=lr) for lr in (0.001, 0.002, 0.003)]
+    asked = unlearners, [*models, models[0]], [*requests, requests[0]]
+    together = run_stacked(*asked)
+    monkeypatch.setattr(stacking, "AT_ONCE", 2)
+    for whole, parted in zip(together, run_stacked(*asked), strict=True):
+        assert torch.equal(weights(whole), weights(parted))
 
 
 def test_a_loss_reads_its_own_learning_rate(cases):

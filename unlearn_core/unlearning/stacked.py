@@ -1,8 +1,8 @@
 """Many runs of one algorithm at once: parameters get a leading member axis, and one pass trains all members.
 
 An algorithm that says its loss needs nothing more. Members may differ in model, images, seed, and every setting that is
-a decimal number; they share the number of steps and the size of each batch. Each becomes what it would become alone, up
-to rounding.
+a decimal number; they share the number of steps and the size of each batch. Each becomes what it would become in any
+other stack, to the bit, and what it would become alone, up to rounding.
 """
 
 from __future__ import annotations
@@ -85,10 +85,6 @@ def run_stacked(
     """The unlearned model of each (unlearner, original, request), in order; all are `alike`. The time is shared out
     among them.
     """
-    if len(unlearners) == 1:  # with a twin, because a stack of one is rounded otherwise than any other
-        (found, _) = _run_chunk(*([values[0]] * 2 for values in (unlearners, originals, requests)))
-        found.cost.seconds *= 2
-        return [found]
     passes = -(-len(unlearners) // max(2, AT_ONCE >> halvings()))
     size = -(-len(unlearners) // passes)
     found: list[Unlearned] = []
@@ -108,6 +104,11 @@ def run_stacked(
 
 
 def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
+    """One pass. A single run goes with a twin, because a stack of one is rounded otherwise than any other."""
+    if len(unlearners) == 1:
+        found, _ = _run_chunk(*([values[0]] * 2 for values in (unlearners, originals, requests)))
+        found.cost.seconds *= 2
+        return [found]
     started, first = time.perf_counter(), unlearners[0]
     if requests[0].x.is_cuda:
         torch.cuda.reset_peak_memory_stats(requests[0].x.device)
@@ -241,12 +242,13 @@ def _dense_logits(nets: DenseNets | None, batches: dict) -> tuple[dict[str, torc
 
 
 def _numbers(unlearners: Sequence[GradientUnlearner], device: torch.device) -> dict[str, torch.Tensor]:
-    """name -> (M,) of each decimal setting in which members differ. One that all share stays a plain number, which a
-    loss may ask anything of.
+    """name -> (M,) of each decimal setting in which members differ, with the digits of plain numbers, so that sums with
+    it are rounded as sums with those. One that all share stays a plain number, which a loss may ask anything of.
     """
     names = [p.name for p in settings_of(type(unlearners[0])) if p.kind is float]
     columns = {name: [getattr(u, name) for u in unlearners] for name in names}
-    return {name: torch.tensor(c, device=device) for name, c in columns.items() if len(set(c)) > 1}
+    digits = torch.float32 if device.type == "mps" else torch.float64  # Apple's devices know no others
+    return {n: torch.tensor(c, dtype=digits, device=device) for n, c in columns.items() if len(set(c)) > 1}
 
 
 def _with(unlearner: GradientUnlearner, numbers: dict[str, torch.Tensor]) -> GradientUnlearner:
@@ -261,13 +263,14 @@ def _with(unlearner: GradientUnlearner, numbers: dict[str, torch.Tensor]) -> Gra
 
 def _beside(value: float | torch.Tensor, p: torch.Tensor) -> float | torch.Tensor:
     """One number for each member (M,), so that it multiplies p (M, ...)."""
-    return value.view(-1, *[1] * (p.dim() - 1)) if isinstance(value, torch.Tensor) else value
+    return value.to(p.dtype).view(-1, *[1] * (p.dim() - 1)) if isinstance(value, torch.Tensor) else value
 
 
 def _move(p, velocity, rates, mask, weight_decay) -> None:
     """Each member's weights move at its own rate; masked-out ones stay where they are."""
-    if isinstance(weight_decay, torch.Tensor):
-        velocity.addcmul_(p, _beside(weight_decay, p))
+    if isinstance(weight_decay, torch.Tensor):  # one by one, as other sums are rounded otherwise
+        for v, weights, own in zip(velocity, p, weight_decay.tolist(), strict=True):
+            v.add_(weights, alpha=own)
     elif weight_decay:
         velocity.add_(p, alpha=weight_decay)
     p.addcmul_(velocity if mask is None else torch.where(mask, velocity, 0.0), _beside(rates, p), value=-1)
