@@ -56,7 +56,7 @@ def draw(study, method: str, statistic: str, verdict: Verdict) -> None:
     with left:
         fig, said = _distributions(study, method, statistic, verdict, cut, unseen)
         chart = f"attack.{statistic}.chart"
-        dragged = partial(_dragged, chart, slider, field, options, cut, audit.is_ratio(statistic))
+        dragged = partial(_dragged, chart, slider, field, options, audit.is_ratio(statistic))
         theme.show(fig, alt=f"{said} {says.replace('*', '')}", key=chart, on_select=dragged, selection_mode="box")
     with right:
         theme.show(*_curves(study, method, verdict, cut, logs))
@@ -82,16 +82,15 @@ def _typed(slider: str, field: str, options: list[float]) -> None:
         st.session_state[slider] = _nearest(options, typed)
 
 
-def _dragged(chart: str, slider: str, field: str, options: list[float], cut: float, ratio: bool) -> None:
-    """The line was dragged: it goes to that end of the hand's way where it was not, and the slider as near as it can. A
-    chart that is drawn anew sends an empty selection, which is no wish; nor is what cannot be read.
+def _dragged(chart: str, slider: str, field: str, options: list[float], ratio: bool) -> None:
+    """The line was dragged: it goes where the hand ended, and the slider as near to that as it can. A chart that is
+    drawn anew sends an empty selection, which is no wish; nor is what cannot be read.
     """
     boxes = st.session_state[chart].selection.box
-    if not boxes or (ends := cut_lines.read(boxes[-1].get("x"))) is None:
+    if not boxes or (way := cut_lines.read(boxes[-1].get("x"))) is None:
         return
     from_axis, to_axis = (np.sinh, np.arcsinh) if ratio else (float, float)
-    away = max(ends, key=lambda end: abs(end - to_axis(cut)))
-    within = np.clip(away, *(to_axis(options[i]) for i in (0, -1)))
+    within = np.clip(way[1], *(to_axis(options[i]) for i in (0, -1)))
     st.session_state[slider], st.session_state[field] = _nearest(options, float(from_axis(within))), None
 
 

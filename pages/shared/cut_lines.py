@@ -8,25 +8,25 @@ REACH = 0.02  # of the axis: as near as this, a hand is at a line
 
 
 def read(band: object) -> tuple[float, float] | None:
-    """The two ends of a hand's way along an axis as the browser tells them, the lower first; else None."""
+    """Where a hand began and ended on an axis, as the browser tells it; None where that cannot be read."""
     try:
-        start, end = sorted(map(float, band))
+        start, end = map(float, band)
     except (TypeError, ValueError, OverflowError):
         return None
     return (start, end) if math.isfinite(start) and math.isfinite(end) else None
 
 
 def moved(lines: tuple[float, float], band: object, width: float) -> tuple[float, float] | None:
-    """Where two cuts lie after a hand went along the axis, given the two ends of its way as the browser tells them, in
-    either order, and how wide the axis is. The line at one end of the way goes to the other end, and what stands in its
-    way moves along; where none is, or one at each end, the ends are the cuts. None where the ends cannot be read.
+    """Where two cuts lie after a hand went along the axis, given how wide that is. The line at which it began, the
+    nearer of two, goes where it ended, and what stands in its way moves along; where it began at none, the cuts are
+    where it began and ended. None where that cannot be read.
     """
-    if (ends := read(band)) is None:
+    if (way := read(band)) is None:
         return None
-    (start, end), (low, high) = ends, lines
-    left, right = ([abs(line - at) <= REACH * width for line in lines] for at in (start, end))
-    if any(left) and not any(right):  # to the right; of two lines in one place the high one can go alone
-        return (low, end) if left[1] else (end, max(end, high))
-    if any(right) and not any(left):
-        return (start, high) if right[0] else (min(low, start), start)
-    return start, end
+    (start, end), (low, high) = way, lines
+    to_low, to_high = abs(start - low), abs(start - high)
+    if min(to_low, to_high) > REACH * width:
+        return min(way), max(way)
+    if to_low < to_high or (to_low == to_high and end < start):
+        return end, max(end, high)
+    return min(low, end), end

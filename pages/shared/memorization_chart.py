@@ -47,8 +47,8 @@ def of_all(study: OpenStudy, chosen: np.ndarray, parts: dict[str, np.ndarray]) -
 
 
 def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray], lines: tuple[float, float]) -> go.Figure:
-    """The forget set alone, by the score that a plan refines by, its parts from the lowest to the highest, with dashed
-    lines where it is cut, an infinite one beside the bars; dragging across it selects.
+    """The forget set alone, by the score that a plan refines by, with dashed lines where it is cut, an infinite one
+    beside the bars; dragging across it selects.
     """
     scores = study.scores(by)
     sizes = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
@@ -70,7 +70,7 @@ def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray], lines: tuple
         )  # fmt: skip
     fig.update_xaxes(range=[middles[0] - width, middles[-1] + width])
     ends = {"neginf": middles[0] - width / 2, "posinf": middles[-1] + width / 2}
-    _mark(fig, parts, np.nan_to_num(lines, **ends).tolist())
+    _mark(fig, scores, parts, np.nan_to_num(lines, **ends).tolist())
     return fig
 
 
@@ -80,21 +80,31 @@ def _title(scores: np.ndarray, forget: np.ndarray) -> str:
 
 def _cuts(scores: np.ndarray, parts: dict[str, np.ndarray]) -> list[float]:
     """The scores halfway between neighbours of the parts that hold images."""
-    # Parts of equal scores keep their own order: low, medium, high.
-    names = sorted((name for name, rows in parts.items() if len(rows)), key=lambda name: scores[parts[name]].mean())
+    names = _rising(scores, parts)
     neighbours = zip(names, names[1:], strict=False)
     return [float(scores[parts[a]].max() + scores[parts[b]].min()) / 2 for a, b in neighbours]
 
 
-def _mark(fig: go.Figure, parts: dict[str, np.ndarray], lines: list[float]) -> None:
-    """The dashed lines, and beside them the names of the parts that hold images."""
+def _rising(scores: np.ndarray, parts: dict[str, np.ndarray]) -> list[str]:
+    """The parts that hold images, the lowest scores first; those of equal scores in their own order."""
+    return sorted((name for name, rows in parts.items() if len(rows)), key=lambda name: scores[parts[name]].mean())
+
+
+def _mark(fig: go.Figure, scores: np.ndarray, parts: dict[str, np.ndarray], lines: list[float]) -> None:
+    """The dashed lines, and beside them the names of the parts that hold images. By entanglement the part with the
+    lowest scores need not be the low one.
+    """
     for line in lines:
         fig.add_vline(x=line, line={"dash": "dash", "width": 1.5, "color": fig.layout.font.color})
-    places = (lines[0], sum(lines) / 2, lines[1])
-    for (name, rows), at, anchor in zip(parts.items(), places, ("right", "center", "left"), strict=True):
-        if len(rows):
-            fig.add_annotation(
-                x=at, y=1.0, yref="paper", yanchor="bottom", xanchor=anchor, text=f" {name} ({len(rows)}) ",
-                # The name in the middle stands higher, because the cuts may lie closer than a word is wide.
-                yshift=17 if anchor == "center" else 0, showarrow=False,
-            )  # fmt: skip
+    places = ((lines[0], "right"), (sum(lines) / 2, "center"), (lines[1], "left"))
+    place = 0
+    for name in _rising(scores, parts):
+        own = scores[parts[name]]
+        place = max(place, sum(own.max() > line for line in lines))
+        at, anchor = places[min(place, 2)]
+        fig.add_annotation(
+            x=at, y=1.0, yref="paper", yanchor="bottom", xanchor=anchor, text=f" {name} ({len(own)}) ",
+            # The name in the middle stands higher, because the cuts may lie closer than a word is wide.
+            yshift=17 if anchor == "center" else 0, showarrow=False,
+        )  # fmt: skip
+        place += 1

@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.shared import cut_lines, memorization_chart, plan_editor, theme
 from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.forget_sets import key_of
 from unlearn_core.proxies import PROXIES
 from unlearn_core.rum import Plan
 
@@ -32,7 +33,7 @@ def draw(study: OpenStudy, rows: np.ndarray, plan: Plan) -> Plan:
     by, cut_by = _by(study, plan, key)
     scores = np.sort(study.scores(by)[rows])
     ends, steps = _ends(plan if (plan.by, plan.cut_by) == (by, cut_by) else None, cut_by, scores)
-    chart, slider = st.container(), f"{key}.cuts.{by}.{cut_by}.{len(rows)}.{int(rows.sum())}"
+    chart, slider = st.container(), f"{key}.cuts.{by}.{cut_by}.{key_of(study, rows)[:16]}"
     low, high = _cuts(slider, ends, steps, cut_by)
     # Untouched cuts stay as they are written: a third is no round number.
     if (by, cut_by) != (plan.by, plan.cut_by) or (low, high) != ends:
@@ -95,7 +96,7 @@ def _cuts(key: str, ends: tuple, steps: tuple, cut_by: str) -> tuple:
     # The numbers follow the slider; what is typed goes there first, so the slider alone says where the cuts are.
     st.session_state[typed[0]], st.session_state[typed[1]] = st.session_state[key]
     chosen = st.slider(
-        "The low part ends, and the high part begins, here; or drag a line in the chart",
+        "The two cuts; or drag a line in the chart",
         min_value=lowest,
         max_value=highest,
         step=step,
@@ -103,9 +104,9 @@ def _cuts(key: str, ends: tuple, steps: tuple, cut_by: str) -> tuple:
         persist_state="session",
     )
     labels = (
-        ("Images in the low part", "Images in the low and medium part")
+        ("Images before the first cut", "Images before the second cut")
         if cut_by == "rank"
-        else ("Low ends below", "High begins at")
+        else ("First cut, at the score", "Second cut, at the score")
     )
     with st.container(horizontal=True):
         for label, name in zip(labels, typed, strict=True):
@@ -129,7 +130,10 @@ def _dragged(
     if places is None:
         st.session_state[SAID] = "The chart sent a band that cannot be read. The cuts stay as they were."
         return
-    wanted = [round(at / step) * step if scores is None else int(np.searchsorted(scores, at)) for at in places]
+    if scores is None:
+        wanted = [round(round(at / step) * step, 6) for at in places]
+    else:
+        wanted = np.searchsorted(scores, places).tolist()
     # A cut that was not dragged stays to the image, also among images of equal scores.
     wanted = [cut if at == line else new for cut, line, at, new in zip(cuts, lines, places, wanted, strict=True)]
     st.session_state[slider] = tuple(min(max(cut, lowest), highest) for cut in wanted)

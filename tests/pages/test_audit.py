@@ -106,16 +106,16 @@ def test_a_line_that_is_dragged_goes_where_the_hand_ends(monkeypatch, ratio):
     kept, options = {}, [-40.0, -1.0, 0.0, 2.0, 50.0]
     monkeypatch.setattr(st, "session_state", kept)
 
-    def drag(*band, cut=0.0):
+    def drag(*band):
         place = np.arcsinh if ratio else np.asarray
         boxes = [{"x": [float(place(end)) if isinstance(end, float) else end for end in band]}] if band else []
-        kept.update({"chart": SimpleNamespace(selection=SimpleNamespace(box=boxes)), "slider": cut, "field": cut})
-        before_and_after._dragged("chart", "slider", "field", options, cut, ratio)
+        kept.update({"chart": SimpleNamespace(selection=SimpleNamespace(box=boxes)), "slider": 0.0, "field": 0.0})
+        before_and_after._dragged("chart", "slider", "field", options, ratio)
         return kept["slider"], kept["field"]
 
-    assert drag(0.01, 1.9) == drag(1.9, 0.01) == (2.0, None)
-    assert drag(-1.2, 0.0) == (-1.0, None)
-    assert drag(1.0, 1e9) == (50.0, None) and drag(-1e9, 1.0) == (-40.0, None)
+    assert drag(0.01, 1.9) == drag(9.0, 1.9) == (2.0, None)
+    assert drag(0.0, -1.2) == (-1.0, None)
+    assert drag(1.0, 1e9) == (50.0, None) and drag(1.0, -1e9) == (-40.0, None)
     assert drag() == drag("a", 1.0) == drag(float("nan"), 1.0) == drag(1.0) == (0.0, 0.0)  # no wish
 
 

@@ -95,7 +95,7 @@ LEFT_OUT = {
     "shared/own_model.py: Rows it should have forgotten": DRAFT,
     "shared/own_model.py: Pairs of retrained models": DRAFT,
     "shared/plan_beside.py: Retrained models": "always ticked, and cannot be changed",
-    "shared/plan_cuts.py: The low part ends, and the high part begins, here; or drag a line in the chart": PLAN,
+    "shared/plan_cuts.py: The two cuts; or drag a line in the chart": PLAN,
     "shared/plan_cuts.py: fig": PLAN,
     "evidence/before_and_after.py: fig": "moves the threshold of the slider above it, which is in the address",
     "shared/plan_cuts.py: label": PLAN,

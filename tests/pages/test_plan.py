@@ -13,7 +13,17 @@ import streamlit as st
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pages.shared import algorithms, cost_words, cut_lines, found_plans, plan_cuts, plan_editor, plan_file, plan_parts
+from pages.shared import (
+    algorithms,
+    cost_words,
+    cut_lines,
+    found_plans,
+    memorization_chart,
+    plan_cuts,
+    plan_editor,
+    plan_file,
+    plan_parts,
+)
 from pages.shared.text import escape
 from unlearn_core import jobs
 from unlearn_core.engines import machine
@@ -27,7 +37,7 @@ from unlearn_core.forget import Picked
 from unlearn_core.jobs import Expected, Job
 from unlearn_core.params import BadValue, build, canonical, key, plain
 from unlearn_core.progress import Cancelled
-from unlearn_core.rum import LEFT_UP_TO, Plan
+from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan
 from unlearn_core.store import Store, StoreError
 from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGradPlus, Original, RandomLabel, SalUn, Scrub
@@ -165,13 +175,14 @@ def test_cuts_can_be_typed_and_the_slider_follows(plan_page, filled_store, study
     ("band", "expected"),
     [
         ([0.21, 0.6], (0.6, 0.7)),  # the low line is drawn up
-        ([0.05, 0.19], (0.05, 0.7)),  # and down
+        ([0.19, 0.05], (0.05, 0.7)),  # and down
         ([0.71, 0.9], (0.2, 0.9)),
-        ([0.7, 0.5], (0.2, 0.5)),  # however the browser orders the ends
+        ([0.7, 0.5], (0.2, 0.5)),
         ([0.2, 0.95], (0.95, 0.95)),  # what stands in the way moves along
-        ([0.1, 0.7], (0.1, 0.1)),
-        ([0.3, 0.5], (0.3, 0.5)),  # a band that begins and ends at no line
-        ([0.2, 0.7], (0.2, 0.7)),
+        ([0.7, 0.1], (0.1, 0.1)),
+        ([0.19, 0.695], (0.695, 0.7)),  # one line onto the other
+        ([0.3, 0.5], (0.3, 0.5)),  # a band that begins at no line
+        ([0.5, 0.2], (0.2, 0.5)),
         (None, None),
         ([], None),
         ([0.1], None),
@@ -188,7 +199,8 @@ def test_a_hand_on_the_histogram(band, expected):
 
 def test_of_two_lines_in_one_place_the_one_that_can_goes():
     assert cut_lines.moved((0.5, 0.5), [0.5, 0.8], 1.0) == (0.5, 0.8)
-    assert cut_lines.moved((0.5, 0.5), [0.2, 0.5], 1.0) == (0.2, 0.5)
+    assert cut_lines.moved((0.5, 0.5), [0.5, 0.2], 1.0) == (0.2, 0.5)
+    assert cut_lines.moved((0.40, 0.41), [0.40, 0.60], 1.0) == (0.6, 0.6)  # of two that are near, the nearer
 
 
 @pytest.mark.parametrize("by_rank", [True, False])
@@ -209,7 +221,7 @@ def test_what_a_hand_asks_of_the_cuts_stays_within_the_slider(monkeypatch, by_ra
         assert drag([0.45, 0.7], (2, 5)) == (2, 6)  # among equal scores the other cut stays to the image
         assert drag([-5, 5], (3, 4)) == (0, 7)
     else:
-        assert drag([0.304, 0.45], (0.0, 0.9)) == pytest.approx((0.30, 0.45))
+        assert drag([0.304, 0.574], (0.0, 0.9)) == (0.3, 0.57)  # as it would be typed
         assert drag([-5, 5], (0.1, 0.2)) == (-0.1, 1.0)
     before = kept["slider"]
     assert drag(None, before) == before and plan_cuts.SAID not in kept
@@ -225,6 +237,29 @@ def test_by_score_the_lines_are_where_the_slider_is(plan_page, filled_store):
     figure = json.loads(at.get("plotly_chart")[0].proto.spec)
     assert [line["x0"] for line in figure["layout"]["shapes"]] == [low, high] == figure["layout"]["xaxis"]["range"]
     assert "Fine-tune on 30 medium." in at.markdown[0].value  # both lines at the ends leave all between them
+
+
+@pytest.mark.parametrize("by", ["memorization", "entanglement"])
+def test_the_name_of_a_part_stands_over_its_bars(study, by):
+    """By entanglement parts are named by what is measured of them, so the first from the left need not be low."""
+    rng, orders, scores = np.random.default_rng(0), set(), study.scores(by)
+    for cuts in ((0.2, 0.6), (0.0, 0.5), (0.4, 1.0), (0.0, 0.0), (0.3, 0.3)):
+        for _ in range(8):
+            rows = np.sort(rng.choice(len(study.labels), 30, replace=False))
+            parts = study.refine(Plan(by=by, low_cut=cuts[0], high_cut=cuts[1]), rows)
+            ranked = np.sort(scores[rows])
+            lines = tuple(plan_cuts._between(ranked, round(cut * 30)) for cut in cuts)
+            fig = memorization_chart.of_set(study, by, parts, lines)
+            places = {note.text.split()[0]: note.xanchor for note in fig.layout.annotations}
+            assert set(places) == {name for name, own in parts.items() if len(own)}
+            assert len(set(places.values())) == len(places)
+            for name, side in places.items():
+                own = scores[parts[name]]
+                assert side != "right" or own.max() <= lines[0]
+                assert side != "center" or lines[0] <= own.min() <= own.max() <= lines[1]
+                assert side != "left" or own.min() >= lines[1]
+            orders.add(tuple(sorted(places, key=lambda name: ("right", "center", "left").index(places[name]))))
+    assert any(list(order) != [p for p in PARTS if p in order] for order in orders) == (by == "entanglement")
 
 
 @pytest.mark.parametrize("by", ["memorization", "entanglement", "confidence"])
