@@ -624,3 +624,37 @@ def test_progress_is_written_now_and_then(store):
     assert file.stat().st_mtime_ns > first
     shown = jobs.find(store, job)
     assert shown.stage == "map" and shown.share is None
+
+
+def test_the_stage_of_now_stands_last_and_is_timed_from_where_it_began_over(store, monkeypatch):
+    job, clock = record(store, QUICK), [0.0]
+    monkeypatch.setattr(job_work.time, "perf_counter", lambda: clock[0])
+    report = job_work.Reporter(store, job)
+
+    def tell(now: float, stage: str, done: int) -> None:
+        clock[0] = now
+        report(stage, done, 100)
+
+    with store.lock(f"job-{job}"):
+        for told in ((10, "train", 0), (20, "train", 10), (70, "train", 90), (71, "measure", 0)):
+            tell(*told)
+        for told in ((72, "train", 1), (76, "train", 5)):  # a second round of what was there before
+            tell(*told)
+        shown = jobs.find(store, job)
+        assert (shown.stage, shown.done) == ("train", 5) and dict(shown.stages)["train"] == pytest.approx(65)
+        assert shown.stage_left == pytest.approx(5 / 5 * 95)  # by this round, not by the minute before
+        for told in ((80, "train", 99), (90, "train", 2), (92, "train", 4)):  # the same stage starts over
+            tell(*told)
+        assert jobs.find(store, job).stage_left == pytest.approx(12 / 4 * 96)
+
+
+def test_time_that_was_worked_is_kept_over_an_attempt_that_never_had_the_machine(store, monkeypatch):
+    job = record(store, QUICK)
+    file = store.root / "jobs" / job / "job.json"
+    cost = {"seconds": 9.0, "fastest": 5.0, "slowest": 300.0}
+    write_whole(file, json.dumps(json.loads(file.read_text()) | {"before": 100.0, "expected": cost}))
+    monkeypatch.setattr(jobs, "_start", lambda *asked: None)
+    for _ in range(2):
+        jobs.resume(store, job)
+        assert jobs.read_record(store, job, "job.json")["before"] == pytest.approx(100.0)
+        jobs.end(store, job, "cancelled", "Cancelled.")

@@ -28,8 +28,9 @@ class Job:
 
     `state`: starting, queued (another job has the machine), running, done, failed, cancelled, or interrupted (its
     process is gone and nothing was said: the machine went down, or it was killed). `message` is one sentence for the
-    screen, `detail` the rest. `stages` lists (name, seconds so far) in the order in which they began; `done` of `total`
-    is the progress of the last. `seconds` have passed since it was submitted; `worked` of them it had the machine, its
+    screen, `detail` the rest. `stages` lists (name, seconds so far) in the order in which they last began; `done` of
+    `total` is the progress of the last, which it reached in the `lasted` seconds since that began, or began over; None
+    where nobody said. `seconds` have passed since it was submitted; `worked` of them it had the machine, its
     earlier attempts and its start included, and did not wait: None before that. `expected` is None where nobody said.
     `by` is who started it: the address of whoever was logged in, or "local". `megabytes` is what it left on the disk;
     None until it is done, and where earlier attempts left some of it.
@@ -50,6 +51,7 @@ class Job:
     expected: Expected | None = None
     by: str = "local"
     megabytes: float | None = None
+    lasted: float | None = None
 
     @property
     def active(self) -> bool:
@@ -79,6 +81,6 @@ class Job:
     @property
     def stage_left(self) -> float | None:
         """Seconds until the stage is done if it goes on as so far; None while that cannot be known."""
-        if self.state != "running" or not self.share or self.total < 2:
+        if self.state != "running" or not self.share or self.total < 2 or self.lasted is None:
             return None
-        return self.stages[-1][1] * (1 - self.share) / self.share
+        return self.lasted * (1 - self.share) / self.share

@@ -32,6 +32,7 @@ class Reporter:
         self.file = store.root / "jobs" / job / "progress.json"
         self.stages: dict[str, float] = {}
         self.stage, self.since, self.written = "", time.perf_counter(), 0.0
+        self.done, self.round = 0, self.since  # how far the stage was, and when it began or began over
         self.began: float | None = None  # when it had the machine
 
     def __call__(self, stage: str, done: int, total: int) -> None:
@@ -39,14 +40,17 @@ class Reporter:
         changed = stage != self.stage
         if self.stage:
             self.stages[self.stage] += now - self.since
-        self.stages.setdefault(stage, 0.0)
+        if changed:  # the stage of now stands last, also where it was before
+            self.stages[stage] = self.stages.pop(stage, 0.0)
+        if changed or done < self.done:
+            self.round = self.since if done else now
         if self.began is None:
             self.began = time.time()
-        self.stage, self.since = stage, now
+        self.stage, self.since, self.done = stage, now, done
         if changed or done == total or now - self.written > WRITE_EVERY:
             self.written = now
             stages = [(name, seconds) for name, seconds in self.stages.items()]
-            about = {"begun": True, "stages": stages, "done": done, "total": total}
+            about = {"begun": True, "stages": stages, "done": done, "total": total, "lasted": now - self.round}
             about |= {"written": time.time(), "began": self.began}
             with suppress(OSError):  # hours of work are worth more than a line about how far they are
                 write_whole(self.file, json.dumps(about))
@@ -81,7 +85,7 @@ def _turn(store: Store, job: str) -> Iterator[None]:
     """
     while True:
         with store.lock(f"machine-{machine.card()}" if machine.card() else "machine"):
-            if not _goes_first(store, job):
+            if not _another_goes_first(store, job):
                 with _this_machine():
                     yield
                 return
@@ -109,7 +113,7 @@ def _this_machine() -> Iterator[None]:
             lock.release()
 
 
-def _goes_first(store: Store, job: str) -> bool:
+def _another_goes_first(store: Store, job: str) -> bool:
     """Whether a living job for the same card that has not worked yet was submitted earlier; of the same moment, the
     lesser key is.
     """

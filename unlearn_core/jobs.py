@@ -99,7 +99,9 @@ def resume(store: Store, job: str) -> str:
     worked, about = find(store, job).worked, read_record(store, job, "job.json")
     if not about:  # removed between the two looks
         raise _no_job(job)
-    kept = {"expected": about["expected"], "before": worked or 0.0} if "expected" in about else {}
+    if worked is None:  # it did not come to its turn, but an earlier attempt may have
+        worked = about.get("before", 0.0)
+    kept = {"expected": about["expected"], "before": worked} if "expected" in about else {}
     return _begin(store, job, about["spec"], kept | {"by": about.get("by", "local")})
 
 
@@ -222,7 +224,8 @@ def _sound(job: Job) -> bool:
     """Whether what the files of a job say is of the kind that it should be: a person may have edited them."""
     texts = (job.kind, job.title, job.state, job.message, job.detail, *(name for name, _ in job.stages))
     cost = (0.0,) if job.expected is None else tuple(vars(job.expected).values())
-    numbers = (job.submitted, job.seconds, job.worked or 0.0, job.megabytes or 0.0, job.done, job.total, *cost)
+    unsaid = (n or 0.0 for n in (job.worked, job.megabytes, job.lasted))
+    numbers = (job.submitted, job.seconds, job.done, job.total, *unsaid, *cost)
     numbers += tuple(seconds for _, seconds in job.stages)
     sane = all(type(n) in (int, float) and 0 <= n < 1e15 for n in numbers)
     return sane and all(isinstance(text, str) for text in texts)
@@ -258,6 +261,7 @@ def _find(store: Store, job: str, held: bool) -> Job:
         expected=_expected(about),
         by=str(about.get("by", "local")),
         megabytes=None if about.get("before") else outcome.get("megabytes"),
+        lasted=progress.get("lasted"),
     )
 
 

@@ -23,6 +23,8 @@ def draw(study, method: str, statistic: str, verdict: Verdict) -> None:
     edges, _ = _histograms(statistic, verdict)
     options, usual = audit.thresholds(edges), verdict.audited.threshold_at(0.1)
     slider, field = f"threshold_{statistic}", f"typed_{statistic}"
+    if (held := st.session_state.get(slider)) is not None and held not in options:
+        st.session_state[slider] = _nearest(options, held)  # another method has other places
     with st.container(horizontal=True, vertical_alignment="bottom"):
         cut = st.select_slider(
             "Threshold of the attacker (or drag its line)",

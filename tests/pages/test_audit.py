@@ -101,6 +101,17 @@ def test_of_slider_and_number_the_one_touched_last_counts(page, filled_store):
     assert line() == options[5]  # where the slider went
 
 
+def test_a_threshold_stays_when_another_method_is_looked_at(page, filled_store):
+    at, slider = page(filled_store, attack="confidence"), "threshold_confidence"
+    options = [float(o) for o in at.select_slider(key=slider).options]
+    at.select_slider(key=slider).set_value(options[len(options) // 3]).run()
+    chosen = at.select_slider(key=slider).value
+    next(s for s in at.selectbox if s.label == "Method").select("fine-tune").run()
+    others = [float(o) for o in at.select_slider(key=slider).options]
+    assert others != options
+    assert at.select_slider(key=slider).value == min(others, key=lambda place: abs(place - chosen))
+
+
 @pytest.mark.parametrize("ratio", [False, True])
 def test_a_line_that_is_dragged_goes_where_the_hand_ends(monkeypatch, ratio):
     kept, options = {}, [-40.0, -1.0, 0.0, 2.0, 50.0]

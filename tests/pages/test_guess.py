@@ -52,6 +52,9 @@ def test_the_opposite_rule_wins_where_the_attack_does_worse_than_chance(study):
     won = opposite_wins(known, ("original", "fine-tune", "retrained"))
     assert won == {"fine-tune": pytest.approx(0.699)}  # at 0.5 no rule wins
     assert opposite_wins(known, ("original",)) == {}
+    known = OpenStudy(study.store, study.result)
+    known.__dict__["table"] = table[table["seed"] == 0]
+    assert opposite_wins(known, ("fine-tune",)) == {}  # a single seed has no interval
     asked = [p for seed in range(40) for p in pairs(study, ("original",), seed)]
     turned = [replace(p, sure={"original": p.sure["original"][::-1]}) for p in asked]
     assert attack_hits(turned, "original") == len(asked) - attack_hits(asked, "original")

@@ -130,7 +130,7 @@ def test_a_row_says_what_is_forgotten_how_and_how_long_it_may_still_take(runs, s
 
 
 def test_what_is_left_goes_by_the_estimate_and_then_by_the_stage():
-    job = jobs.Job("0" * 32, "Study", "S", "running", 0.0, 60.0, (("map", 8.0),), 2, 10, "", "", 12.0)
+    job = jobs.Job("0" * 32, "Study", "S", "running", 0.0, 60.0, (("map", 8.0),), 2, 10, "", "", 12.0, lasted=8.0)
     assert progress.left(job) == "this stage about 32 s more"  # 8 s for two tenths
     assert progress.left(replace(job, expected=Expected(20.0, 15.0, 40.0))) == "3.0 s to 28 s left"
     assert progress.left(replace(job, expected=Expected(20.0, 10.0, 40.0))) == "up to 28 s left"

@@ -67,7 +67,8 @@ def attack_hits(asked: list[Pair], method: str) -> float:
 def opposite_wins(study: OpenStudy, methods: tuple[str, ...]) -> dict[str, float]:
     """Of these methods those with which the opposite rule, "the less sure one was trained on", beats this attack: the
     share of all pairs for which it is right, 0.5 to 1, as a mean over seeds whose 95 % interval does not hold one half.
+    A single seed has no interval, and so tells of none.
     """
     auc = study.means("attack_auc").loc[list(methods)]
-    lost = auc["mean"] + auc["half_width"].astype(float).fillna(0.0) < 0.5
+    lost = auc["mean"] + auc["half_width"].astype(float).fillna(np.inf) < 0.5
     return {method: 1 - float(mean) for method, mean in auc.loc[lost, "mean"].items()}
