@@ -54,7 +54,8 @@ def test_every_algorithm_is_measured_on_the_tasks_that_it_is_for():
     tasks = json.loads((ROOT / "docs" / "algorithms.json").read_text())
     assert set(tasks) == set(TASKS)
     for name, task in TASKS.items():
-        assert set(tasks[name]["methods"]) >= {short_name(cls()) for cls in contenders(task)}
+        missing = {short_name(cls()) for cls in contenders(task)} - set(tasks[name]["methods"])
+        assert missing == set(), "not measured yet: python docs/algorithms.py --measure"
         assert tasks[name]["seeds"] >= 5
 
 

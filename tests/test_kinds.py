@@ -35,7 +35,8 @@ def faults(kind: type, row: Kind | None) -> list[str]:
             ),
             (
                 ("name" in fields) != (row.opens is not None),
-                f"{name} has a name of its own where a page opens it, and else none: say which.",
+                f"{name}: a spec that a page opens has a field `name`, by which people find it, no other has: give it "
+                "that field, or drop `opens` of its row.",
             ),
             (0 < len(row.left) <= 20, f"{name} stays behind when a study is written to a file: say why."),
         )
