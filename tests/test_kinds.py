@@ -90,7 +90,7 @@ def test_what_is_forgotten_in_a_row_is_said(monkeypatch):
         (Kind("Work", HOLDS, NOTHING, opens=there), "about nothing"),
         (Kind("Work", HOLDS, STUDY, opens=there), "names no study"),
         (Kind("Work", HOLDS, "forget", opens=there), "no rows of images to forget in 'forget'"),
-        (Kind("Work", HOLDS, "rows"), "where a page opens it"),
+        (Kind("Work", HOLDS, "rows"), "that a page opens has a field"),
         (Kind("Work", HOLDS, "rows", left="no", opens=there), "say why"),
     ):
         (found,) = faults(SetWork, row)

@@ -116,6 +116,7 @@ def _write(folder: Path, result, summary: dict, lines: list[dict]) -> list[str]:
 def _one_attack(store: Path | None, study: str | None, method: str | None, attack: str | None, part: str) -> None:
     """Attack a method's models, the original and two retrained ones."""
     from unlearn_core.experiment import audit as attacks
+    from unlearn_core.experiment.verdicts import judge
 
     found = open_study(store, study)
     if method is None:
@@ -123,7 +124,7 @@ def _one_attack(store: Path | None, study: str | None, method: str | None, attac
     row_of(dict.fromkeys(found.table["method"]), method, "method in this study")
     statistic = attack or attacks.default_statistic(found)
     row_of(attacks.STATISTICS, statistic, "attack on single images")
-    verdict = attacks.judge(found, method, statistic, part)
+    verdict = judge(found, method, statistic, part)
     sides = {
         "method": verdict.audited,
         "original": verdict.original,
