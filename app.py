@@ -1,11 +1,15 @@
 """The dashboard: page settings and navigation. Run it with: python -m streamlit run app.py"""
 
+from pathlib import Path
+
 import streamlit as st
 
 import pages.shared.loaded  # noqa: F401 - the first of ours, see there
 from pages.shared import access, frame
 
-st.set_page_config(page_title="Unlearning workbench", page_icon=":material/ink_eraser:", layout="wide")
+# A file of ours: for a named icon every browser would ask a server of Google.
+ICON = Path(__file__).parent / "pages" / "shared" / "icon.svg"
+st.set_page_config(page_title="Unlearning workbench", page_icon=str(ICON), layout="wide")
 chosen = st.navigation(
     [
         st.Page("pages/start.py", title="Start", icon=":material/home:", default=True),

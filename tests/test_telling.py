@@ -42,7 +42,7 @@ def test_every_finding_of_an_attack_is_in_the_report(study):
         named = [told for told in found if told.label in attacked.says and told.finding in attacked.says]
         assert len(named) >= min(len(found), words.NAMED)
         assert first.off or not found or f"{len(found)} of the 8 others" in attacked.says
-        said = audit_words.in_the_report(first)
+        said = audit_words.in_the_report(first, bool(telling.others(study, method)))
         assert first.label in said and (first.finding or "finds nothing") in said
 
 
@@ -63,7 +63,11 @@ def test_another_attack_that_finds_something_is_named(study, monkeypatch):
     assert (said.mark, said.verdict) == ("unknown", "By other attacks")
     assert "“Confidence” finds that it is over-unlearned" in said.says and "by chance" in said.says
     assert "the low third stands out from retraining" in said.says and "2 of the 8 others" in said.says
-    assert "finds nothing, and it names the others" in audit_words.in_the_report(telling.told(study, "rum"))
+    told = telling.told(study, "rum")
+    assert "finds nothing, and it names the others" in audit_words.in_the_report(told, True)
+    assert "which finds nothing. Whether" in audit_words.in_the_report(told, False)
+    planted(monkeypatch, {}, power=0.0)
+    assert "finds nothing, which proves nothing here." in audit_words.in_the_report(telling.told(study, "rum"), False)
     planted(monkeypatch, {})
     assert words.statements(study, "rum")[2].verdict == "No" and telling.others(study, "rum") == []
 
@@ -91,7 +95,7 @@ def test_of_one_seed_the_finding_is_told_and_no_conclusion_drawn(study):
     for method in core.ranked(single, "group_tow").index:
         told, said = telling.told(single, method), words.statements(single, method)[2]
         assert said.verdict == "Cannot be told" and told.finding in said.says
-        assert "draws no conclusion" in audit_words.in_the_report(told)
+        assert "draws no conclusion" in audit_words.in_the_report(told, False)
 
 
 def test_parts_on_both_sides_are_told_each(study, monkeypatch):

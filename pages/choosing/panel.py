@@ -35,10 +35,12 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> str:
     if not same:
         shared = len(np.intersect1d(chosen, study.forget))
         st.caption(
-            f"Grey: difference to the study's own set of {images(own.facts.images)}; {shared:,} images are in both."
+            f"Grey: difference to the study's own set of {images(own.facts.images)}; {images(shared)} "
+            f"{'is' if shared == 1 else 'are'} in both."
         )
     if facts.lost:
-        st.warning(lost(facts.lost, len(study.classes)))
+        left = np.bincount(study.labels, minlength=len(study.classes)) - facts.per_class
+        st.warning(lost(facts.lost, len(study.classes), sum(left[study.classes.index(name)] for name in facts.lost)))
     brush.draw(study, chosen)
     _classes(study, facts)
     with st.container(horizontal=True):
@@ -50,14 +52,16 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> str:
     return _score(study, chosen)
 
 
-def lost(names: tuple[str, ...], classes: int) -> str:
-    """Of which classes most images are in the set, and what that means."""
+def lost(names: tuple[str, ...], classes: int, left: int = 1) -> str:
+    """Of which classes most images are in the set, or all where none are `left`, and what that means."""
     if len(names) == classes > 1:
         return f"Most of each of the {classes:,} classes is in the set: a model retrained without it hardly knows any."
     listed = ", ".join(escape(name) for name in names[:NAMED])
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    them = "these classes" if len(names) > 1 else "the class"
-    return f"Most of class {listed}{more} is in the set: a model retrained without it hardly knows {them}."
+    share, seen = ("Most", "hardly knows") if left else ("All", "never saw")
+    if len(names) == 1:
+        return f"{share} of class {listed} is in the set: a model retrained without it {seen} the class."
+    return f"{share} of the classes {listed}{more} are in the set: a model retrained without it {seen} them."
 
 
 def _score(study: OpenStudy, chosen: np.ndarray) -> str:

@@ -51,6 +51,8 @@ def draw(study, picked: list[str]) -> None:
         right = address.choice(st.segmented_control, "On the right", RIGHT, "right", required=True)
     st.markdown(in_words(study, found))
     rows, beyond = found.shown[shown], found.beyond(right)
+    if not len(rows):
+        st.info(f"There are none here: {ABOUT[shown]}. All points are grey.")
     title = (
         f"{images(len(rows))} highlighted, {int(beyond[rows].sum()):,} moved further than retraining moves kept ones"
     )
@@ -111,7 +113,8 @@ def caption(found: made.Moved, shown: str, left_out: str) -> str:
     share = {right: f"{own[forget].mean():.0%} and {own[kept].mean():.0%}" for right, own in beyond.items()}
     return (
         f"Highlighted: {ABOUT[shown]}. {left_out}The image under the pointer has a ring around it on the other "
-        "map. Draw around images with the chart's lasso to choose them. The map is "
+        "map. How far features move and what a model answers are two things: it can answer as a retrained one does "
+        "while its features lie elsewhere. Draw around images with the chart's lasso to choose them. The map is "
         "made once, from the original's features; those of the "
         "other models are turned and shifted to lie on it best on the kept images, which changes no distance between "
         f"them. Arrows: images that moved further, in the full space, than retraining moves {made.BEYOND:.0%} of the "

@@ -29,12 +29,12 @@ def draw(study, method: str, statistic: str, verdict: Verdict) -> None:
         cut = st.select_slider(
             "Threshold of the attacker (or drag its line)",
             options,
-            value=_nearest(options, usual),
             key=slider,
             bind="query-params",
             on_change=_slid,
             args=(slider, field),
             width=380,
+            **{} if slider in st.session_state else {"value": _nearest(options, usual)},
         )
         typed = st.number_input(
             "or typed",

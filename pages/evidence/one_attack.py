@@ -33,7 +33,7 @@ def draw(study, method: str, top) -> None:
         warnings = [words.over_unlearned(verdict, statistic), words.no_power(verdict)]
         said = (about(study, method) for about in (beside_the_plan, left_as_it_is))
         st.caption(" ".join(filter(None, [sizes(study), *said])))
-        st.caption(words.in_the_report(telling.told(study, method)))
+        st.caption(words.in_the_report(telling.told(study, method), bool(telling.others(study, method))))
         if promised := words.privacy(study):
             st.markdown(promised)
         if any(warnings):

@@ -13,7 +13,7 @@ from typing import Literal
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from pages.shared.text import escape
+from pages.shared.text import cut, escape
 
 PLAIN = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _PAGES_OWN = "address.own"
@@ -56,13 +56,16 @@ def choice(widget: Callable, label: str, options: dict[str, str], name: str, def
     kept in the address under `name`.
 
     The address wins, so that a shared link shows what it was made for; then what was chosen before in this visit; then
-    `default`, or else the first option. A value that is not among the options counts for nothing.
+    `default`, or else the first option. A value that is not among the options counts for nothing, and that is said.
     """
     key = f"address.{name}"
     default = default or next(iter(options))
     before = None if went_back() else st.session_state.get(key)
-    wanted = (st.query_params.get(name), before, default)
-    shown = next(value for value in wanted if value in options)
+    named = st.query_params.get(name)
+    shown = next(value for value in (named, before, default) if value in options)
+    if named and named not in options:
+        asked = escape(cut(named, 40))
+        st.warning(f"{label}: “{asked}” of this address is not here. {escape(options[shown])} is shown.")
     st.session_state[key] = shown
     if shown != default or name in st.query_params:
         put(name, shown)

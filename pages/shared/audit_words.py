@@ -48,9 +48,11 @@ def hides(verdict: Verdict, thirds: Sequence[Verdict]) -> bool:
     return verdict.part == "all" and bool(off - {verdict.side})
 
 
-def in_the_report(told: Told) -> str:
-    """What the report says of the same method, and why it may sound otherwise."""
-    finds = f"finds that **{told.finding}**" if told.off else "finds nothing, and it names the others that do"
+def in_the_report(told: Told, others: bool) -> str:
+    """What the report says of the same method, and why it may sound otherwise; `others` where other attacks find it."""
+    finds = f"finds that **{told.finding}**" if told.off else "finds nothing"
+    if not told.off:
+        finds += ", and it names the others that do" if others else ", which proves nothing here" * told.whole.blind
     seeds = len(told.whole.audited.seeds)
     few = ", but from one seed it draws no conclusion" if seeds == 1 else ""
     return (
@@ -149,13 +151,15 @@ def at_threshold(cut: float, audited: Attacked, original: Attacked, retrained: A
     found, accused = audited.at(cut)
     (before, blamed), never = original.at(cut), retrained.at(cut)[0]
     if not audited.can_tell(accused):
-        rows, unseen = len(audited.rows), audited.unseen
+        models = len(audited.seeds)
+        rows, unseen = len(audited.rows) * models, audited.unseen * models
+        once = f" Each image counts once under each of the {models} models." if models > 1 else ""
         return (
             f"At this threshold an attacker is right about **{counted(found, rows)}** forgotten images while wrongly "
             f"accusing **{counted(accused, unseen)}** unseen ones. In the original the same threshold finds "
             f"{counted(before, rows)} and accuses {counted(blamed, unseen)}; in a retrained model, which never saw "
-            f"them, it points at {counted(never, rows)}. Fewer than {FALSE_ALARMS_NEEDED} false alarms are too few to "
-            "speak of a rate."
+            f"them, it points at {counted(never, rows)}.{once} Fewer than {FALSE_ALARMS_NEEDED} false alarms "
+            "under a model are too few to speak of a rate."
         )
     return (
         f"At this threshold an attacker is right about **{hundred(found)}** forgotten images while wrongly accusing "
@@ -186,7 +190,7 @@ def hundred(share: float) -> str:
 
 
 def counted(share: float, of: int) -> str:
-    """A share of so many images as their number, on average over models: 3 of the 27."""
+    """A share of so many images as their number: 3 of the 27."""
     return f"{round(share * of):,} of the {of:,}"
 
 

@@ -87,7 +87,7 @@ def nearest(study, metric: str) -> str:
 def known_anyway(study) -> str:
     """How much of the easy and of the hard third a retrained model gets right without ever having seen it."""
     means = {p: study.means(f"{p}_accuracy").loc[core.RETRAINED, "mean"] for p, r in study.parts.items() if len(r)}
-    shares = " and ".join(f"{means[p]:.0%} of the {third(p)}" for p in ("low", "high") if p in means)
+    shares = " and ".join(f"{means[p]:.0%} of the {third(p)}" for p in _outer(means))
     return f"Retrained models, which never saw these images, get {shares} right."
 
 
@@ -180,6 +180,9 @@ def relabelling(study) -> str:
 
 def _ends(study, method: str) -> str:
     gaps = core.part_gaps(study, method)
-    return ", ".join(
-        f"{numbers.estimate(gaps[p], signed=True)} on the {third(p)}" for p in ("low", "high") if p in gaps
-    )
+    return ", ".join(f"{numbers.estimate(gaps[p], signed=True)} on the {third(p)}" for p in _outer(gaps))
+
+
+def _outer(parts: Iterable[str]) -> list[str]:
+    """The easy and the hard third; a set of so few images that it has neither has one in the middle."""
+    return [part for part in ("low", "high") if part in parts] or list(parts)

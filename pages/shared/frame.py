@@ -92,7 +92,7 @@ def _study_picker(finished: dict[str, Listed], above) -> None:
     st.selectbox("Study", list(labels), format_func=labels.get, key="study", on_change=_picked)
     study = finished[shown]
     own = ", your own original" if study.given else ""
-    st.caption(f"{escape(study.dataset)}: {study.forget:,} images to forget, {study.seeds} seeds{own}.")
+    st.caption(f"{escape(study.dataset)}: {images(study.forget)} to forget, {study.seeds} seeds{own}.")
     recorded.mark()
 
 

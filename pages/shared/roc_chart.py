@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pages.shared import legend, theme
+from unlearn_core.attacks.roc import FALSE_ALARMS_NEEDED
 from unlearn_core.experiment.audit import Attacked
 
 BANDS = {
@@ -86,6 +87,12 @@ def draw(
         hovertemplate="%{y:.1%} found, %{x:.1%} accused<extra></extra>",
     )
     if logs:
+        rarest = min(1.0, FALSE_ALARMS_NEEDED / max(a.unseen for a in attacked.values()))
+        fig.add_vrect(floor, rarest, fillcolor=theme.grey(), opacity=0.18, line_width=0, layer="below")
+        fig.add_annotation(  # which wants its places as powers
+            x=np.log10(floor), y=0, yref="paper", xanchor="left", yanchor="bottom", showarrow=False, align="left",
+            text=f"fewer than {FALSE_ALARMS_NEEDED} false alarms:<br>not measurable", font={"size": 11},
+        )  # fmt: skip
         fig.update_xaxes(type="log", dtick=1)
         fig.update_yaxes(type="log", dtick=1)
     fig.update_xaxes(tickformat=".3~%")

@@ -216,3 +216,14 @@ def test_a_login_lets_in_who_is_on_a_list(chromium, store, tmp_path, monkeypatch
         server.kill()
         provider.shutdown()
     assert not list((Store(store.root).root / "jobs").iterdir())
+
+
+def test_no_page_asks_another_server(page, look):
+    """Not even for the picture of its tab."""
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for name in ("", "explore", "plan", "runs", "compare", "audit", "report", "guess"):
+        page.goto(f"{look}/{name}")
+        settle(page)
+    elsewhere = [url for url in asked if not url.startswith((look, "ws://127.0.0.1", "data:", "blob:"))]
+    assert asked and elsewhere == []

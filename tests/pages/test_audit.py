@@ -77,7 +77,7 @@ def test_the_threshold_moves_the_sentence(page, filled_store, study):
         said.append(next(m.value for m in at.markdown if m.value.startswith("At this threshold")))
         read = audit.attack(study, "rum", "confidence")
         for share, of in zip(read.at(cut), (len(read.rows), read.unseen), strict=True):
-            counts = audit_words.counted(share, of), audit_words.hundred(share)
+            counts = audit_words.counted(share, of * len(read.seeds)), audit_words.hundred(share)
             assert f"**{counts[read.can_tell(read.at(cut)[1])]}**" in said[-1]
     assert said[0] != said[1]
 
@@ -220,7 +220,10 @@ def test_a_rate_is_said_only_where_the_table_has_it(unseen, accused):
     assert model.found_at(accused / unseen).value is None
     said = audit_words.at_threshold(1.0, model, model, model)
     assert f"**30 of the 40** forgotten images while wrongly accusing **{accused} of the {unseen:,}** unseen" in said
-    assert said.endswith("Fewer than 10 false alarms are too few to speak of a rate.") and "of 100*" not in said
+    assert (
+        said.endswith("Fewer than 10 false alarms under a model are too few to speak of a rate.")
+        and "of 100*" not in said
+    )
 
 
 @pytest.mark.parametrize(("unseen", "accused"), [(100, 10), (27, 10), (1000, 100)])

@@ -15,10 +15,10 @@ from streamlit.testing.v1 import AppTest
 
 from pages.comparing import images as each
 from pages.comparing import maps
-from pages.shared import class_gaps, downloads, numbers, state
+from pages.shared import class_gaps, comparison_words, downloads, numbers, state
 from pages.shared.text import images
 from tests.views import views
-from unlearn_core.evaluation import METRICS
+from unlearn_core.evaluation import METRICS, Estimate
 from unlearn_core.experiment import LayerCka, OpenStudy, each_image, fulfil, predictions, shared_map
 from unlearn_core.experiment import comparison as core
 from unlearn_core.rows import unpack
@@ -414,3 +414,16 @@ def test_what_cannot_be_told_from_retraining_is_grey_in_the_ranking(compare, fil
     assert grey == {title for title, told in means.items() if told is False} - {
         "Retrained", "Retrained again", "Original"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("filled", [("low", "high"), ("low", "medium", "high"), ("medium",)])
+def test_a_caption_names_the_thirds_that_there_are(study, monkeypatch, filled):
+    few = OpenStudy.open(study.store, study.key)
+    few.__dict__["parts"] = {name: rows if name in filled else rows[:0] for name, rows in study.parts.items()}
+    gaps = {name: Estimate(0.1, 0.02, 3) for name in filled}
+    monkeypatch.setattr(core, "part_gaps", lambda *asked: gaps)
+    comparison_words.relabelling.cache_clear()
+    outer = [name for name in filled if name != "medium"] or ["medium"]
+    for said in (comparison_words.known_anyway(few), comparison_words.relabelling(few)):
+        assert [name for name in ("low", "medium", "high") if f"the {name} third" in said] == outer
+    comparison_words.relabelling.cache_clear()

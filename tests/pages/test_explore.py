@@ -144,7 +144,7 @@ def test_a_whole_class(explore, filled_store, study):
     at.selectbox(key="address.class").select("7").run()
     button(at, "Use these").click().run()
     assert np.array_equal(in_hand(at, study), np.flatnonzero(study.labels == 7))
-    assert "Most of class 7 is in the set: a model retrained without it hardly knows the class." in at.warning[0].value
+    assert "All of class 7 is in the set: a model retrained without it never saw the class." in at.warning[0].value
 
 
 def test_nearly_everything_is_not_called_easy(explore, filled_store, study):
@@ -170,8 +170,11 @@ def test_names_of_classes_have_room_beside_their_bars():
 
 def test_classes_that_are_not_named_are_counted():
     names = tuple("abcdefg")
-    assert "class a, b, c, d, e and 2 more is in the set" in panel.lost(names, 10)
-    assert panel.lost(names[:5], 10).startswith("Most of class a, b, c, d, e is in the set")
+    assert "classes a, b, c, d, e and 2 more are in the set" in panel.lost(names, 10)
+    assert panel.lost(names[:5], 10).startswith("Most of the classes a, b, c, d, e are in the set")
+    assert panel.lost(names[:1], 10, 0) == (
+        "All of class a is in the set: a model retrained without it never saw the class."
+    )
 
 
 def test_row_numbers_by_hand_and_from_a_file(explore, filled_store, study):
