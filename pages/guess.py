@@ -6,7 +6,7 @@ from pages.shared.comparison_words import title_of, titles
 from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment import comparison as core
-from unlearn_core.experiment.guessing import PAIRS, Pair, attack_hits, opposite_wins, pairs
+from unlearn_core.experiment.guessing import PAIRS, Pair, attack_hits, hardness, opposite_wins, pairs, won
 
 
 def draw() -> None:
@@ -18,6 +18,7 @@ def draw() -> None:
     st.markdown(
         "Two images: the model was trained on one of them, and never saw the other. **Which one was it trained on?** "
         "All you get is how sure the model is of each. That is what a membership attack does."
+        + ("" if hardness(study) is None else " Models of the bank that saw neither find both about as hard.")
     )
     ranked = core.ranked(study, "group_tow")
     names, plans = titles(study, ranked.index), ranked.index[ranked["kind"] == "plan"]
@@ -106,34 +107,41 @@ def _result(study: OpenStudy, game: dict, method: str) -> None:
                 f"“The surer one was trained on” gets {won:g} of {len(asked)} of these pairs{opposite}; "
                 f"guessing blindly, {len(asked) / 2:g}."
             )
-    auc = study.means("attack_auc")["mean"]
-    st.markdown(
-        f"Over all pairs of a forget image and a test image that attack is right for **{auc[core.ORIGINAL]:.0%}** of "
-        f"them with the original, **{auc[method]:.0%}** with {escape(title_of(study, method))} and "
-        f"**{auc[core.RETRAINED]:.0%}** with a model retrained without the images, which is the value to reach: not "
-        f"50 %, and not as low as possible. Means over {study.spec.seeds} seeds."
-    )
-    if told := _opposite(study, method):
-        st.markdown(told)
+    _over_all(study, method)
     with st.container(horizontal=True):
         st.button("Play again", icon=":material/replay:", type="primary", on_click=_again)
         st.page_link("pages/audit.py", label="What stronger attacks find", icon=":material/policy:")
 
 
-def _opposite(study: OpenStudy, method: str) -> str:
-    """With which models the rule turned round is the better one, as a sentence; empty where with neither."""
-    won = opposite_wins(study, tuple(dict.fromkeys((core.ORIGINAL, method, core.RETRAINED))))
-    shares = [f"**{won[m]:.0%}** with {escape(title_of(study, m))}" for m in won if m != core.RETRAINED]
-    if not shares:
+def _over_all(study: OpenStudy, method: str) -> None:
+    """What the attack gets over all pairs, and what a retrained model says of that; nothing where nothing is known."""
+    right = won(study, tuple(dict.fromkeys((core.ORIGINAL, method, core.RETRAINED))))
+    if any(share.mean is None for share in right.values()):
+        return
+    drawn = "a forget image and a test image" if hardness(study) is None else "a forget image and its partner"
+    st.markdown(
+        f"Over all pairs of {drawn} that attack is right for **{right[core.ORIGINAL].mean:.0%}** of them with the "
+        f"original, **{right[method].mean:.0%}** with {escape(title_of(study, method))} and "
+        f"**{right[core.RETRAINED].mean:.0%}** with a model retrained without the images, which is the value to reach: "
+        f"not 50 %, and not as low as possible. Means over {study.spec.seeds} seeds."
+    )
+    if told := _opposite(study, opposite_wins(right)):
+        st.markdown(told)
+
+
+def _opposite(study: OpenStudy, shares: dict[str, float]) -> str:
+    """With which models the rule turned round is the better one, as a sentence; empty where with none but retrained."""
+    told = [f"**{shares[m]:.0%}** with {escape(title_of(study, m))}" for m in shares if m != core.RETRAINED]
+    if not told:
         return ""
     text = "The opposite rule wins here: “the less sure one was trained on” is right for "
-    if core.RETRAINED in won:
-        beside = f"and, as the images are harder than most, for {won[core.RETRAINED]:.0%} with a retrained model too"
+    if core.RETRAINED in shares:
+        beside = f"and for {shares[core.RETRAINED]:.0%} with a retrained model too, which never saw them"
     else:
         beside = "and does not win with a retrained model"
-        if core.ORIGINAL not in won:
+        if core.ORIGINAL not in shares:
             beside += ", so the images stand out by what was done to forget them"
-    return f"{text}{' and '.join(shares)}, {beside}."
+    return f"{text}{' and '.join(told)}, {beside}."
 
 
 def _again() -> None:

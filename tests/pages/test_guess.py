@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from unlearn_core import evaluation
+from unlearn_core.attacks.signals import confidence
 from unlearn_core.experiment import OpenStudy, guessing
 from unlearn_core.experiment import comparison as core
-from unlearn_core.experiment.guessing import Pair, attack_hits, opposite_wins, pairs
+from unlearn_core.experiment.guessing import Pair, attack_hits, hardness, opposite_wins, pairs, won
 from unlearn_core.params import BadValue
 
 
@@ -36,36 +38,64 @@ def test_the_attack_is_scored_by_who_is_surer():
     assert [p.shown("m") for p in asked] == [(0.9, 0.2), (0.2, 0.1), (1, 1)]
 
 
-def test_the_surer_one_wins_as_often_as_the_attack_of_the_study_says(study):
-    # Over all forget images and many draws, the share of right pairs is the attack's AUC but for the draw of partners.
-    asked = [p for seed in range(40) for p in pairs(study, ("original",), seed)]
+def test_partners_are_as_hard_as_can_be(study):
+    (forget, test), labels = hardness(study), study.data.test.y.numpy()
+    hard = dict(zip(study.forget.tolist(), forget, strict=True))
+    found, taken = pairs(study, ("original",), seed=3), set()
+    for pair in found:
+        others = [i for i in np.flatnonzero(labels == study.labels[pair.row]) if i not in taken]
+        assert abs(test[pair.stranger] - hard[pair.row]) == np.abs(test[others] - hard[pair.row]).min()
+        taken.add(pair.stranger)
+    # Drawn without regard to it they are further apart.
+    blind = [np.abs(test[labels == study.labels[row]] - hard[row]).mean() for row in hard]
+    assert np.mean([abs(test[p.stranger] - hard[p.row]) for p in found]) < 0.5 * np.mean(blind)
+
+
+def test_the_surer_one_wins_as_often_as_is_said_of_all_pairs(study):
+    """Over all forget images, each with its partner, by hand."""
+    (forget, test), labels = hardness(study), study.data.test.y.numpy()
+    shares = []
+    for seed in range(study.spec.seeds):
+        logits, hits = study.logits("fine-tune", seed), []
+        known, strange = confidence(logits["train"], study.labels), confidence(logits["test"], labels)
+        for row, hard in zip(study.forget, forget, strict=True):
+            others = np.flatnonzero(labels == study.labels[row])
+            other = others[np.abs(test[others] - hard).argmin()]
+            hits.append(float(known[row] > strange[other]) + 0.5 * float(known[row] == strange[other]))
+        shares.append(np.mean(hits))
+    said = won(study, ("fine-tune",))["fine-tune"]
+    assert said == evaluation.over_seeds(shares) and said.n == study.spec.seeds
+
+
+def test_without_a_bank_all_pairs_count(study):
+    known = OpenStudy(study.store, study.result)
+    known.__dict__["references"] = None
+    assert hardness(known) is None
+    auc = study.means("attack_auc").loc["original"]
+    said = won(known, ("original",))["original"]
+    assert (said.mean, said.half_width) == (auc["mean"], auc["half_width"])
+    # Over all forget images and many draws, the share of right pairs is that attack's AUC but for the draw of partners.
+    asked = [p for seed in range(40) for p in pairs(known, ("original",), seed)]
     auc = study.table.query("method == 'original' and seed == 0")["attack_auc"].iloc[0]
     assert attack_hits(asked, "original") / len(asked) == pytest.approx(auc, abs=0.1)
 
 
 def test_the_opposite_rule_wins_where_the_attack_does_worse_than_chance(study):
-    known, table = OpenStudy(study.store, study.result), study.table.copy()
-    for method, value in {"original": 0.8, "fine-tune": 0.3, "retrained": 0.499}.items():
-        of_it = table["method"] == method
-        table.loc[of_it, "attack_auc"] = value + 0.001 * table.loc[of_it, "seed"]
-    known.__dict__["table"] = table
-    won = opposite_wins(known, ("original", "fine-tune", "retrained"))
-    assert won == {"fine-tune": pytest.approx(0.699)}  # at 0.5 no rule wins
-    assert opposite_wins(known, ("original",)) == {}
-    known = OpenStudy(study.store, study.result)
-    known.__dict__["table"] = table[table["seed"] == 0]
-    assert opposite_wins(known, ("fine-tune",)) == {}  # a single seed has no interval
+    shares = {"original": 0.8, "fine-tune": 0.3, "retrained": 0.499}
+    right = {name: evaluation.Estimate(value, 0.002, 3) for name, value in shares.items()}
+    assert opposite_wins(right) == {"fine-tune": pytest.approx(0.7)}  # at 0.5 no rule wins
+    assert opposite_wins({"fine-tune": evaluation.Estimate(0.3, None, 1)}) == {}  # a single seed has no interval
     asked = [p for seed in range(40) for p in pairs(study, ("original",), seed)]
     turned = [replace(p, sure={"original": p.sure["original"][::-1]}) for p in asked]
     assert attack_hits(turned, "original") == len(asked) - attack_hits(asked, "original")
 
 
 @pytest.mark.parametrize(
-    ("won", "said"),
+    ("shares", "said"),
     [
         (
-            {"fine-tune": 0.7, "retrained": 0.699},
-            "for **70%** with Fine-tune, and, as the images are harder than most, ",
+            {"fine-tune": 0.7, "retrained": 0.6},
+            "for **70%** with Fine-tune, and for 60% with a retrained model too, which never saw them.",
         ),
         (
             {"original": 0.6, "fine-tune": 0.7},
@@ -76,8 +106,8 @@ def test_the_opposite_rule_wins_where_the_attack_does_worse_than_chance(study):
         ({}, ""),
     ],
 )
-def test_the_page_says_where_the_opposite_rule_wins(open_page, filled_store, monkeypatch, won, said):
-    monkeypatch.setattr(guessing, "opposite_wins", lambda study, methods: won)
+def test_the_page_says_where_the_opposite_rule_wins(open_page, filled_store, monkeypatch, shares, said):
+    monkeypatch.setattr(guessing, "opposite_wins", lambda right: shares)
     at = open_page("guess", filled_store, method="fine-tune")
     while len(at.subheader) and at.subheader[0].value.startswith("Pair"):
         at.button(key="guess.Left").click().run()
@@ -108,9 +138,9 @@ def test_wrong_answers_count_for_nothing(open_page, filled_store, study):
             said = f"Wrong: of the last pair the model was trained on the image on the {side}. 0 of 1 so far."
             assert said in [c.value for c in at.caption]
     assert [m.value for m in at.metric] == ["0 of 10", "0 of 10"]
-    auc = study.means("attack_auc")["mean"]
-    said = next(m.value for m in at.markdown if m.value.startswith("Over all pairs"))
-    assert f"**{auc[core.ORIGINAL]:.0%}**" in said and f"**{auc[core.RETRAINED]:.0%}**" in said
+    right = won(study, (core.ORIGINAL, core.RETRAINED))
+    said = next(m.value for m in at.markdown if m.value.startswith("Over all pairs of a forget image and its partner"))
+    assert f"**{right[core.ORIGINAL].mean:.0%}**" in said and f"**{right[core.RETRAINED].mean:.0%}**" in said
 
 
 def test_another_method_is_another_game(open_page, filled_store):

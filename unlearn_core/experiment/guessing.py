@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logit
 
+from unlearn_core import evaluation
 from unlearn_core.attacks.signals import confidence
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
@@ -33,7 +35,8 @@ class Pair:
 
 def pairs(study: OpenStudy, methods: tuple[str, ...], seed: int, count: int = PAIRS) -> list[Pair]:
     """Pairs drawn by `seed`: forget images each once, test images of the same class where there are any left, each
-    once. The confidences are those of the study's first model of each method.
+    once: with a bank the one that is most nearly as hard (see `hardness`), else any. The confidences are those of the
+    study's first model of each method.
 
     Raises BadValue where the study has fewer forget or test images than pairs.
     """
@@ -41,20 +44,64 @@ def pairs(study: OpenStudy, methods: tuple[str, ...], seed: int, count: int = PA
     if min(len(study.forget), len(unseen)) < count:
         raise BadValue(f"The game needs {count} images to forget and {count} test images; this study has fewer.")
     rng = np.random.default_rng([seed, 0x6A])
-    rows = rng.choice(study.forget, count, replace=False)
+    drawn = rng.choice(len(study.forget), count, replace=False)
     free = rng.permutation(len(unseen)).tolist()
-    sure = {m: _confidences(study, m) for m in methods}
+    sure, hard = {m: _confidences(study, m) for m in methods}, hardness(study)
     found = []
-    for row, left in zip(rows.tolist(), (rng.random(count) < 0.5).tolist(), strict=True):
-        stranger = next((i for i in free if unseen[i] == labels[row]), free[0])
+    for i, left in zip(drawn.tolist(), (rng.random(count) < 0.5).tolist(), strict=True):
+        row = int(study.forget[i])
+        alike = [other for other in free if unseen[other] == labels[row]]
+        if hard is not None:
+            alike = [alike[n] for n in np.argsort(np.abs(hard[1][alike] - hard[0][i]), kind="stable")]
+        stranger = (alike or free)[0]
         free.remove(stranger)
         seen = {m: (float(train[row]), float(test[stranger])) for m, (train, test) in sure.items()}
         found.append(Pair(row, stranger, left, seen))
     return found
 
 
-def _confidences(study: OpenStudy, method: str) -> tuple[np.ndarray, np.ndarray]:
-    logits = study.logits(method, 0)
+def hardness(study: OpenStudy) -> tuple[np.ndarray, np.ndarray] | None:
+    """How sure models of the bank that were not trained on an image are of its label, as the logit of their mean
+    probability: (k,) for the forget images and (n_test,), NaN where there is no such model or the class is not among
+    those of the forget images. None without a bank. Without it a hard image beside an easy one gives away that it is
+    hard, and not what the model was trained on.
+    """
+    if study.references is None:
+        return None
+    known = {name: logit(np.clip(p, 1e-12, 1 - 1e-12)) for name, p in study.references.items()}
+    test = np.full(len(study.data.test.y), np.nan)
+    test[study.target.unseen] = known["held_out"]
+    return known["forget"], test
+
+
+def won(study: OpenStudy, methods: tuple[str, ...]) -> dict[str, evaluation.Estimate]:
+    """How often "the surer one was trained on" is right with each of these methods, 0 to 1 over seeds: with a bank over
+    all forget images, each beside the test image of its class that is most nearly as hard, else over all pairs of a
+    forget image and a test image. Unknown where no forget image has a partner.
+    """
+    hard = hardness(study)
+    if hard is None:
+        auc = study.table.set_index("method")["attack_auc"]
+        return {method: evaluation.over_seeds(evaluation.values_of(auc.loc[[method]])) for method in methods}
+    rows, partners = _most_alike(study, *hard)
+    found = {}
+    for method in methods:
+        sure = (_confidences(study, method, seed) for seed in range(study.spec.seeds))
+        shares = [np.mean((a[rows] > b[partners]) + (a[rows] == b[partners]) / 2) for a, b in sure if len(rows)]
+        found[method] = evaluation.over_seeds(shares)
+    return found
+
+
+def _most_alike(study: OpenStudy, forget: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Forget rows and, for each, the test image of its class of the nearest hardness; without those that have none."""
+    away = np.abs(test[None] - forget[:, None])
+    away[study.labels[study.forget][:, None] != study.data.test.y.numpy()[None]] = np.nan
+    told = ~np.isnan(away).all(axis=1)
+    return study.forget[told], np.nanargmin(away[told], axis=1)
+
+
+def _confidences(study: OpenStudy, method: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    logits = study.logits(method, seed)
     return confidence(logits["train"], study.labels), confidence(logits["test"], study.data.test.y.numpy())
 
 
@@ -64,11 +111,10 @@ def attack_hits(asked: list[Pair], method: str) -> float:
     return float(sum(hits))
 
 
-def opposite_wins(study: OpenStudy, methods: tuple[str, ...]) -> dict[str, float]:
-    """Of these methods those with which the opposite rule, "the less sure one was trained on", beats this attack: the
-    share of all pairs for which it is right, 0.5 to 1, as a mean over seeds whose 95 % interval does not hold one half.
-    A single seed has no interval, and so tells of none.
+def opposite_wins(right: dict[str, evaluation.Estimate]) -> dict[str, float]:
+    """Of these methods, as `won` has them, those with which the opposite rule, "the less sure one was trained on",
+    beats this attack: the share of all pairs for which it is right, 0.5 to 1, as a mean over seeds whose 95 % interval
+    does not hold one half. A single seed has no interval, and so tells of none.
     """
-    auc = study.means("attack_auc").loc[list(methods)]
-    lost = auc["mean"] + auc["half_width"].astype(float).fillna(np.inf) < 0.5
-    return {method: 1 - float(mean) for method, mean in auc.loc[lost, "mean"].items()}
+    told = {method: share for method, share in right.items() if share.half_width is not None}
+    return {method: 1 - share.mean for method, share in told.items() if share.mean + share.half_width < 0.5}
