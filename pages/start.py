@@ -58,19 +58,21 @@ def _wants_own() -> bool:
 
 
 def _example(kind: str) -> None:
-    """Open the example, run it, or show how far it is."""
+    """Open the example, run it, or show how far it is; until it is there, look at one that was run elsewhere."""
     study, store = example(), state.store()
     finished, job = store.find(study), jobs.get(store, key(study))
     if finished is None and job is not None:
         progress.live("example", lambda: _progress(job.key, kind))
+        recorded.example("secondary")
         return
     st.markdown(f"{study.seeds} models of handwritten digits forget {study.forget.size} images.")
     if finished is not None:
         st.caption(f"Finished on {finished.manifest()['created'][:10]}.")
         _ways_in(finished.key, "Open the example", "example.report", kind)
         return
-    st.caption("Takes about a minute on two processor cores.")
-    if access.button("Run the example", type=kind, icon=":material/play_arrow:"):
+    recorded.example(kind)
+    st.caption("Opens at once: run earlier, to be looked at. Run it here to try things: a minute on two cores.")
+    if access.button("Run the example", icon=":material/play_arrow:"):
         access.submit(store, study)
         st.rerun()
 

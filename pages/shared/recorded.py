@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from pages.shared import access, state
 from pages.shared.text import escape
+from unlearn_core.experiment import recorded_example
 from unlearn_core.experiment.bundle import has_images, import_bundle, recorded
-from unlearn_core.params import BadValue
+from unlearn_core.params import BadValue, key
 from unlearn_core.store import StoreError
 
+EXAMPLE = Path(__file__).parents[2] / "docs" / "recorded.zip"
 READ_ONLY = "This study came in a file, so no work is started on it here."
 
 
@@ -44,6 +48,16 @@ def start(label: str, *, disabled: bool = False, **how) -> bool:
     return pressed
 
 
+def example(kind: str) -> None:
+    """A button to the example that was run elsewhere and came with the program, placed in the store at first."""
+    if access.button("Open a recorded run", type=kind, icon=":material/inventory_2:", disabled=not EXAMPLE.is_file()):
+        store, study = state.store(), recorded_example()
+        if store.find(study) is None:
+            _place(EXAMPLE)
+        else:
+            state.open_study(key(study))
+
+
 def upload() -> None:
     """A file of a study, checked and placed in the store as a whole or not at all, and then opened."""
     with st.expander("Open a study from a file", icon=":material/upload_file:"):
@@ -57,11 +71,16 @@ def upload() -> None:
         if file is None:
             st.info("Choose a file first.")
             return
-        try:
-            access.need("runner")
-            with st.spinner("Checking every file in it"):
-                found = import_bundle(state.store(), file)
-        except (BadValue, StoreError) as error:
-            st.error(escape(str(error)))
-        else:
-            state.open_study(found)
+        _place(file)
+
+
+def _place(file) -> None:
+    """Check the study of this file, place it in the store, and open it; or say why not."""
+    try:
+        access.need("runner")
+        with st.spinner("Checking every file in it"):
+            found = import_bundle(state.store(), file)
+    except (BadValue, StoreError) as error:
+        st.error(escape(str(error)))
+    else:
+        state.open_study(found)

@@ -232,7 +232,7 @@ def test_a_job_is_started_in_the_name_of_whoever_is_logged_in(says, monkeypatch)
     assert len(asked) == 2
 
 
-ACTS = ("Run the example", "Open this file", "Cancel", "Resume", "Remove")
+ACTS = ("Open a recorded run", "Run the example", "Open this file", "Cancel", "Resume", "Remove")
 
 
 def held(root) -> set:
@@ -264,7 +264,7 @@ def test_a_viewer_sees_every_act_off_and_a_runner_those_that_destroy(open_page, 
     for role, off in (("viewer", set(ACTS)), ("runner", {"Remove"})):
         monkeypatch.setenv("UNLEARN_ROLE", role)
         drawn = [b for page in ("start", "runs") for b in open_page(page, store.root).button if b.label in ACTS]
-        assert len({b.label for b in drawn}) == 4
+        assert len({b.label for b in drawn}) == 5
         assert {b.label for b in drawn if b.label in off} == {b.label for b in drawn if b.disabled}
 
 

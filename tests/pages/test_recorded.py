@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from pages.shared import state
+from pages.shared.recorded import EXAMPLE
 from unlearn_core.data import Data, add
-from unlearn_core.experiment import Study, embedded_images, fulfil
+from unlearn_core.experiment import Study, embedded_images, fulfil, recorded_example
 from unlearn_core.experiment.bundle import export, import_bundle, recorded
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
@@ -45,6 +46,27 @@ def test_a_file_is_opened_marked_and_only_read(open_page, store, written, unbank
     assert recorded(Store(store.root), key(unbanked_study))
     at = open_page("audit", store.root, study=key(unbanked_study), view="distribution")
     assert any("Recorded study" in c.value and "was not run here" in c.value for c in at.sidebar.caption)
+
+
+def test_the_recorded_example_opens_at_once_on_every_page(open_page, tmp_path):
+    """It is of this very version: if not, `python docs/recorded.py STORE` makes it anew."""
+    at = button(open_page("start", tmp_path / "new"), "Open a recorded run").click().run()
+    assert not at.exception and not at.error
+    study = key(recorded_example())
+    assert at.title[0].value == "Explore" and at.query_params["study"] == study
+    assert recorded(Store(tmp_path / "new"), study)
+    for page in ("plan", "compare", "audit", "report", "guess"):
+        at = open_page(page, tmp_path / "new", study=study)
+        assert not at.exception and not at.error
+        assert any("Recorded study" in c.value for c in at.sidebar.caption)
+    button(at := open_page("start", tmp_path / "new"), "Open a recorded run").click().run()
+    assert at.title[0].value == "Explore" and at.query_params["study"] == study
+
+
+def test_the_recorded_example_is_small_and_holds_no_weights():
+    with zipfile.ZipFile(EXAMPLE) as archive:
+        assert not any("weights" in name for name in archive.namelist())
+    assert EXAMPLE.stat().st_size < 4 << 20
 
 
 def test_a_viewer_has_no_box_for_a_file(open_page, store, monkeypatch):

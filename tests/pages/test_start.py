@@ -51,9 +51,8 @@ def job_folder(store: Store, spec, running: bool, **progress):
 def test_empty_store_offers_the_example_and_submits_it(app, store, submitted):
     at = app(store.root)
     assert not at.sidebar.selectbox
-    run = button(at, "Run the example")
-    assert run.proto.type == "primary"
-    run.click().run()
+    assert [b.label for b in at.button if b.proto.type == "primary"] == ["Open a recorded run"]
+    button(at, "Run the example").click().run()
     assert submitted == [example()]
 
 

@@ -62,7 +62,7 @@ from unlearn_core.experiment.proxy_table import ProxyTable
 from unlearn_core.experiment.search import PlanSearch
 from unlearn_core.experiment.shared_map import SharedMap
 from unlearn_core.experiment.stream import Stream
-from unlearn_core.experiment.study import Study, example
+from unlearn_core.experiment.study import Study, example, recorded_example
 from unlearn_core.experiment.tiers import Audit
 from unlearn_core.experiment.try_everything import TryEverything
 from unlearn_core.experiment.tuning import Tuning
@@ -92,5 +92,6 @@ __all__ = [
     "Tuning",
     "example",
     "fulfil",
+    "recorded_example",
     "studies",
 ]

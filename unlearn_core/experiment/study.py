@@ -113,6 +113,12 @@ def example(models: int = 64, seeds: int = 5) -> Study:
     return Study(name="Digits example", models=models, seeds=seeds)
 
 
+def recorded_example() -> Study:
+    """A smaller study of the example's kind, which comes with the program, finished, in a file."""
+    few = tuple(ALGORITHMS[name]() for name in ("fine-tune", "neggrad-plus", "salun"))
+    return example(seeds=3).but(name="Digits, recorded", unlearners=few, controls=False)
+
+
 def searches(store: Store, study: Study, rows: np.ndarray) -> dict[Unlearner, Tuning]:
     """The searches for settings that a study with this forget set rests on."""
     tried = [*study.unlearners, *(u for p in study.plans for u in (p.low, p.medium, p.high))]
