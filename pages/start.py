@@ -71,10 +71,11 @@ def _example(kind: str) -> None:
         _ways_in(finished.key, "Open the example", "example.report", kind)
         return
     recorded.example(kind)
-    st.caption("Opens at once: run earlier, to be looked at. Run it here to try things: a minute on two cores.")
+    st.caption("A smaller one that was run earlier, to be looked at.")
     if access.button("Run the example", icon=":material/play_arrow:"):
         access.submit(store, study)
         st.rerun()
+    st.caption("About a minute on two processor cores; then all can be tried.")
 
 
 def _progress(name: str, kind: str) -> None:
