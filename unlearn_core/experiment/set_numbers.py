@@ -83,17 +83,7 @@ def quick_facts(study: OpenStudy, rows: np.ndarray, center: str = "all") -> SetF
     """Size, classes, mean memorization and entanglement of any set of training rows but all of them. On large data
     quicker than OpenStudy.about, whose reference is drawn for every size.
     """
-    memorized, own, of_all = study.memorization, study.labels[rows], study.labels
-    per_class, there = (np.bincount(y, minlength=len(study.classes)) for y in (own, of_all))
-    error = memorized.standard_error
-    return SetFacts(
-        images=len(rows),
-        per_class=per_class,
-        memorization=float(memorized.scores[rows].mean()),
-        memorization_error=float(error[rows].mean()) if error is not None else None,
-        lost=tuple(study.classes[c] for c in np.flatnonzero(2 * per_class > there)),
-        entanglement=study.sums.describe(rows, center, quick=True),
-    )
+    return study.about(rows, center, quick=True)
 
 
 def histogram(study: OpenStudy, rows: np.ndarray) -> Histogram:
