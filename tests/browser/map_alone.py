@@ -5,6 +5,7 @@ import streamlit as st
 
 from pages.shared import embedding_map
 from pages.shared.embedding_map import blob
+from unlearn_core.experiment.map_values import MapValues
 from unlearn_core.lasso import inside
 
 
@@ -18,10 +19,8 @@ def made_up(n: int) -> tuple[np.ndarray, bytes]:
     train = n * 5 // 6
     data = blob.points(
         xy,
-        labels,
-        labels,
+        MapValues(labels, np.ones(n, bool), rng.random(n), rng.normal(size=n)),
         rng.random(train),
-        rng.random(n),
         id=str(n),
         classes=list("abcdefghij"),
         score="memorization",

@@ -332,7 +332,8 @@ def test_the_colour_that_goes_by_the_set_follows_when_it_is_asked_for(page, look
     assert before > 20
     said = page.locator(".map .legend").inner_text()
     page.go_back()
-    expect(page.get_by_role("button", name="Role", exact=True)).to_have_attribute("aria-pressed", "true")
+    usual = page.get_by_role("button", name="Memorization", exact=True)
+    expect(usual).to_have_attribute("aria-pressed", "true")
     page.go_forward()
     expect(page.locator(".map .legend")).to_have_text(said, use_inner_text=True)
     page.get_by_role("button", name=re.compile("^Invert")).click()

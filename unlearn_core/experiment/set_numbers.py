@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_softmax
 
+from unlearn_core.attacks.signals import loss
 from unlearn_core.experiment.beside_random import Places, among_any
 from unlearn_core.experiment.views import OpenStudy, SetFacts
 from unlearn_core.params import BadValue
@@ -133,8 +133,7 @@ def ordered(study: OpenStudy, rows: np.ndarray, by: str) -> tuple[np.ndarray, np
     if by == "memorization":
         values = study.memorization.scores[rows]
     elif by == "loss":
-        values = -log_softmax(study.logits("original", 0)["train"][rows], axis=1)
-        values = np.take_along_axis(values, study.labels[rows, None], axis=1)[:, 0]
+        values = loss(study.logits("original", 0)["train"][rows], study.labels[rows])
     else:
         raise BadValue("Images are ordered by memorization or by loss.")
     order = np.lexsort((rows, -np.round(values, 9)))

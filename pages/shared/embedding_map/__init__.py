@@ -57,7 +57,7 @@ def news(study: OpenStudy, chosen: np.ndarray) -> None:
     head = {
         "told": st.session_state["map.told"], "heard": strokes.heard(), "version": chosen_set.version(study),
         "forget": len(chosen), "title": title(study, chosen), "label": label(study, chosen),
-        "colour": st.query_params.get("colour", "role"),
+        "colour": st.query_params.get("colour", blob.USUAL),
     }  # fmt: skip
     columns = [np.packbits(mask, bitorder="little")]
     if head["colour"] == "entanglement" and 0 < len(chosen) < len(mask):
