@@ -29,6 +29,14 @@ CENTERS = {
 def draw(study: OpenStudy, chosen: np.ndarray) -> str:
     """The set in numbers, beside the study's own and random ones. Returns where entanglement is measured from."""
     st.subheader(f"Your set: {images(len(chosen))}")
+    with st.container(horizontal=True, gap="xsmall"):
+        if st.button("Plan with this set", type="primary", icon=":material/account_tree:"):
+            state.go("pages/plan.py")
+        for step, can in ((chosen_set.undo, chosen_set.can_undo), (chosen_set.redo, chosen_set.can_redo)):
+            st.button(
+                step.__name__.capitalize(), type="tertiary", icon=f":material/{step.__name__}:",
+                disabled=not can(study), on_click=step, args=(study,),
+            )  # fmt: skip
     # The share of the random reference is the same from either centre; only the score itself changes.
     said, own = describe(study, chosen), describe(study, study.forget)
     facts, same = said.facts, chosen_set.is_own(study, chosen)
@@ -40,16 +48,10 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> str:
             f"{'is' if shared == 1 else 'are'} in both."
         )
     if facts.lost:
-        left = np.bincount(study.labels, minlength=len(study.classes)) - facts.per_class
+        left = facts.of_class - facts.per_class
         st.warning(lost(facts.lost, len(study.classes), sum(left[study.classes.index(name)] for name in facts.lost)))
     brush.draw(study, chosen)
     _classes(study, facts)
-    with st.container(horizontal=True):
-        for step, can in ((chosen_set.undo, chosen_set.can_undo), (chosen_set.redo, chosen_set.can_redo)):
-            icon = f":material/{step.__name__}:"
-            st.button(step.__name__.capitalize(), icon=icon, disabled=not can(study), on_click=step, args=(study,))
-        if st.button("Plan with this set", type="primary", icon=":material/account_tree:"):
-            state.go("pages/plan.py")
     return _score(study, chosen)
 
 

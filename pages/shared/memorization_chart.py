@@ -75,7 +75,7 @@ def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray], lines: tuple
 
 
 def _title(scores: np.ndarray, forget: np.ndarray) -> str:
-    return f"Your set scores {hundredths(scores[forget].mean())} on average, all {hundredths(scores.mean())}"
+    return f"Your set scores {hundredths(scores[forget].mean())}, all images {hundredths(scores.mean())}"
 
 
 def _cuts(scores: np.ndarray, parts: dict[str, np.ndarray]) -> list[float]:

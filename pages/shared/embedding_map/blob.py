@@ -116,7 +116,8 @@ def _aligned(column: np.ndarray) -> bytes:
 def _colours(dark: bool) -> dict:
     roles = {role: colour for role, (colour, _) in theme.ROLES.items()}
     scale = [colour for _, colour in get_colorscale(theme.SEQUENTIAL)]
-    scale = scale[2:] if dark else scale[:-1]  # without the end that the ground swallows
+    # From what is near the ground to what stands out from it, without the end that the ground swallows.
+    scale = scale[2:] if dark else scale[-3:0:-1]
     ink = "#FAFAFA" if dark else "#101014"  # around what is in the set, which so stands out from any colour
     return {
         "roles": roles, "classes": list(theme.CLASSES), "scale": scale, "wrong": theme.MODELS["unlearned"], "ink": ink,

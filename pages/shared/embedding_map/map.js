@@ -84,7 +84,6 @@ class Shown {
     this.news = head;
     if (this.named !== head.colour) this.colourBy((this.named = head.colour), false); // by a link, or by Back
     this.line = null;
-    this.find(".title").textContent = head.title;
     this.field.setAttribute("aria-label", `${head.label} ${this.points.keys}`);
     this.legend();
     this.redraw();
