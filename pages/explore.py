@@ -95,12 +95,13 @@ def _map_and_panel(study: OpenStudy) -> None:
         said = _map(study, kind)
         chosen = chosen_set.rows(study, settled=False)
         embedding_map.news(study, chosen)
+        center = panel.score(study, chosen)
     with worth:
         recommended_sets.draw(study, chosen)
     with left_right[1]:
         if said:  # beside the hand: what stands below the map may lie below the screen
             st.warning(escape(said))
-        center = panel.draw(study, chosen)
+        panel.draw(study, chosen)
     with sentence:
         _sentence(study, chosen, describe(study, chosen, center))
 

@@ -26,8 +26,8 @@ CENTERS = {
 }
 
 
-def draw(study: OpenStudy, chosen: np.ndarray) -> str:
-    """The set in numbers, beside the study's own and random ones. Returns where entanglement is measured from."""
+def draw(study: OpenStudy, chosen: np.ndarray) -> None:
+    """The set in numbers, beside the study's own and random ones."""
     st.subheader(f"Your set: {images(len(chosen))}")
     with st.container(horizontal=True, gap="xsmall"):
         if st.button("Plan with this set", type="primary", icon=":material/account_tree:"):
@@ -52,7 +52,6 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> str:
         st.warning(lost(facts.lost, len(study.classes), sum(left[study.classes.index(name)] for name in facts.lost)))
     brush.draw(study, chosen)
     _classes(study, facts)
-    return _score(study, chosen)
 
 
 def lost(names: tuple[str, ...], classes: int, left: int = 1) -> str:
@@ -67,7 +66,8 @@ def lost(names: tuple[str, ...], classes: int, left: int = 1) -> str:
     return f"{share} of the classes {listed}{more} are in the set: a model retrained without it {seen} them."
 
 
-def _score(study: OpenStudy, chosen: np.ndarray) -> str:
+def score(study: OpenStudy, chosen: np.ndarray) -> str:
+    """About the entanglement of the set, folded away. Returns where it is measured from."""
     with fold("score", "About the entanglement score"):
         center = st.radio(
             "Distances are measured from", list(CENTERS), format_func=CENTERS.get, key="center", bind="query-params"
