@@ -88,8 +88,6 @@ def _map_and_panel(study: OpenStudy) -> None:
         kind = st.segmented_control(
             "Map", list(embedding_map.KINDS), format_func=embedding_map.KINDS.get, default="umap", required=True,
             key="map", bind="query-params", label_visibility="collapsed",
-            help="UMAP shows neighbourhoods; distances between far groups mean little. PCA shows the two directions of "
-            "largest spread.",
         )  # fmt: skip
     with left_right[0]:
         said = _map(study, kind)
@@ -136,7 +134,8 @@ def _map(study: OpenStudy, kind: str) -> str:
         "Draw around points and they become your set; with Shift they are added, with Alt taken out. Click a point to "
         "see its neighbours below. The wheel zooms, space moves.",
         help="Where few points are left you see their images. With keys, arrows move the map under a cross and Enter "
-        "sets corners there. Ctrl+Z and Ctrl+Y undo and redo.",
+        "sets corners there. Ctrl+Z and Ctrl+Y undo and redo. UMAP shows neighbourhoods; distances between far groups "
+        "mean little. PCA shows the two directions of largest spread.",
     )
     return said
 
