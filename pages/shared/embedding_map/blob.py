@@ -71,8 +71,8 @@ def points(
     kind = np.uint8 if len(classes) <= 256 else np.uint16
     shown = {
         "memorization": (about or score, *scaled(scores, 0.1)),
-        "loss": ("loss of the original in nats", *scaled(values.loss)),
-        "margin": ("margin of the original, log odds of the label", *scaled(values.margin)),
+        "loss": ("loss of the original, nats", *scaled(values.loss)),
+        "margin": ("margin of the original", *scaled(values.margin)),
     }
     head = {
         "map": NAME, "id": id, "place": place, "train": len(scores), "all": len(xy),
@@ -118,7 +118,9 @@ def _colours(dark: bool) -> dict:
     scale = [colour for _, colour in get_colorscale(theme.SEQUENTIAL)]
     # From what is near the ground to what stands out from it, without the end that the ground swallows.
     scale = scale[2:] if dark else scale[-3:0:-1]
-    ink = "#FAFAFA" if dark else "#101014"  # around what is in the set, which so stands out from any colour
+    # Lines around what is in the set, which so stands out from points of any colour.
+    ink, ground = ("#FAFAFA", "#101014") if dark else ("#101014", "#FAFAFA")
     return {
-        "roles": roles, "classes": list(theme.CLASSES), "scale": scale, "wrong": theme.MODELS["unlearned"], "ink": ink,
+        "roles": roles, "classes": list(theme.CLASSES), "scale": scale, "wrong": theme.MODELS["unlearned"],
+        "ink": ink, "ground": ground,
     }  # fmt: skip

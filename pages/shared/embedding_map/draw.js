@@ -71,18 +71,19 @@ function colouring(points, by) {
 
 // -- shapes: offsets from the middle, each whole or half, so that edges look smooth ------------------------------------
 
-const EDGE = 1.2; // pixels around a cross
+// Pixels around a cross: a line that stands out from the ground, and one like the ground, which keeps that line apart
+// from dark points on a light ground and from light ones on a dark.
+const EDGES = { cross: 0, edge: 1, gap: 2 };
 
-function stamp(shape, radius) {
-  const reach = Math.ceil(radius * (shape === "cross" || shape === "edge" ? 1.5 : 1) + 1 + EDGE);
+function stamp(shape, radius, edge = 0) {
+  const reach = Math.ceil(radius * (shape === "cross" ? 1.5 : 1) + 1 + edge);
   const offsets = [];
   for (let dy = -reach; dy <= reach; dy++) {
     for (let dx = -reach; dx <= reach; dx++) {
       const r = Math.hypot(dx, dy);
       let cover;
       if (shape === "ring") cover = 1 - Math.abs(r - radius);
-      else if (shape === "cross") cover = r > radius * 1.5 ? 0 : radius / 2.4 + 0.6 - Math.abs(Math.abs(dx) - Math.abs(dy)) / 1.4;
-      else if (shape === "edge") cover = r > radius * 1.5 + EDGE ? 0 : radius / 2.4 + 0.6 + EDGE - Math.abs(Math.abs(dx) - Math.abs(dy)) / 1.4;
+      else if (shape === "cross") cover = r > radius * 1.5 + edge ? 0 : radius / 2.4 + 0.6 + edge - Math.abs(Math.abs(dx) - Math.abs(dy)) / 1.4;
       else cover = radius + 0.5 - r;
       if (cover > 0.25) offsets.push([dx, dy, cover >= 0.7]);
     }
@@ -100,9 +101,9 @@ function paint(context, points, view, by, faded) {
   const small = points.all > 20000 ? 1.1 : points.all > 3000 ? 1.6 : 2.4;
   const grown = Math.min(2, Math.max(1, Math.sqrt(view.scale / view.fitted)));
   const shapes = Object.fromEntries(
-    [["dot", small], ["ring", small * 1.1], ["cross", small * 1.4], ["edge", small * 1.4]].map(([shape, radius]) => {
-      const { reach, offsets } = stamp(shape, radius * grown * ratio);
-      return [shape, { reach, steps: Int32Array.from(offsets, ([dx, dy]) => dy * width + dx), whole: Uint8Array.from(offsets, (o) => o[2]) }];
+    [["dot", small], ["ring", small * 1.1], ["cross", small * 1.4], ["edge", small * 1.4], ["gap", small * 1.4]].map(([name, radius]) => {
+      const { reach, offsets } = stamp(name in EDGES ? "cross" : name, radius * grown * ratio, (EDGES[name] ?? 0) * ratio);
+      return [name, { reach, steps: Int32Array.from(offsets, ([dx, dy]) => dy * width + dx), whole: Uint8Array.from(offsets, (o) => o[2]) }];
     }),
   );
   const put = (i, { reach, steps, whole }, colour) => {
@@ -124,10 +125,13 @@ function paint(context, points, view, by, faded) {
   // What lies above hides what lies below: first what is held out, last what is in the set, the most memorized on top.
   for (let i = points.train; i < points.all; i++) put(i, shapes.ring, faded ? FADED : shade ? shade(i) : heldOut);
   for (const i of points.order) if (!points.forget[i]) put(i, shapes.dot, faded ? FADED : shade ? shade(i) : stays);
-  const ink = word(channels(points.colours.ink));
+  const [ink, ground] = [points.colours.ink, points.colours.ground].map((hex) => word(channels(hex)));
   for (const i of points.order) {
     if (!points.forget[i]) continue;
-    if (shade) put(i, shapes.edge, ink);
+    if (shade) {
+      put(i, shapes.gap, ground);
+      put(i, shapes.edge, ink);
+    }
     put(i, shapes.cross, shade ? shade(i) : leaves);
   }
   context.putImageData(image, 0, 0);
