@@ -10,6 +10,7 @@ from pages.shared import (
     embedding_map,
     forget_builder,
     frame,
+    plan_cuts,
     proxy_table,
     stability_chart,
     state,
@@ -24,6 +25,13 @@ from unlearn_core.experiment.set_numbers import SetNumbers, describe, quick_fact
 from unlearn_core.rum import Plan
 
 SHOWN = 8  # thumbnails of a part
+ROW = {"horizontal": True, "vertical_alignment": "center", "gap": "small"}
+# The map begins as high as can be, below the bar of 60 pixels at the top, and has the width that Streamlit leaves free
+# beside a page.
+STYLE = """<style>
+[data-testid=stMainBlockContainer] {padding: 3.75rem 2rem}
+[data-testid=stMain] h1 {padding: 0; font-size: 1.75rem}
+</style>"""
 # By what a set stands out from random ones, and what the paper would have one expect; {0} is what scores are called.
 HARD = {
     (): "By the paper neither makes it harder to forget than most random sets.",
@@ -31,14 +39,14 @@ HARD = {
     ("entanglement",): "By the paper its entanglement makes it hard to forget; its {0} does not.",
     ("memorization", "entanglement"): "By the paper both make it hard to forget.",
 }
-APART = " That it is less entangled than nearly all of these makes it easier."
+APART = " Its low entanglement makes it easier."
 SAID = {"all": "mean of all training images", "midpoint": "midpoint of the two sets"}
 
 
 def draw() -> None:
-    st.title("Explore")
     study = state.study()
     if study is None:
+        st.title("Explore")
         frame.empty_state("The map of the images")
         return
     _choose(study)
@@ -55,8 +63,8 @@ def draw() -> None:
         )
     set_images.draw(study)
     with st.container(border=True):
-        st.subheader("Change the set")
-        tabs = {"By a rule": forget_builder, "Recommended": recommended_sets, "Saved sets": saved_sets}
+        st.subheader("Change the set", anchor=recommended_sets.CHANGE)
+        tabs = {"By a rule": forget_builder, "Saved sets": saved_sets}
         shown = st.tabs(list(tabs), key="change", bind="query-params", on_change="rerun")
         for tab, part in zip(shown, tabs.values(), strict=True):
             if tab.open:
@@ -72,15 +80,26 @@ def _choose(study: OpenStudy) -> None:
 
 
 def _map_and_panel(study: OpenStudy) -> None:
-    sentence, left_right = st.container(), st.columns([9, 6], gap="medium")
+    st.html(STYLE)
+    head, sentence, left_right = st.container(**ROW), st.container(), st.columns([2, 1], gap="medium")
+    with head:
+        st.title("Explore", width="content")
+        worth = st.container(**ROW | {"gap": "xsmall"})
+        kind = st.segmented_control(
+            "Map", list(embedding_map.KINDS), format_func=embedding_map.KINDS.get, default="umap", required=True,
+            key="map", bind="query-params", label_visibility="collapsed",
+        )  # fmt: skip
     with left_right[0]:
-        said = _map(study)
+        said = _map(study, kind)
         chosen = chosen_set.rows(study, settled=False)
         embedding_map.news(study, chosen)
+        center = panel.score(study, chosen)
+    with worth:
+        recommended_sets.draw(study, chosen)
     with left_right[1]:
         if said:  # beside the hand: what stands below the map may lie below the screen
             st.warning(escape(said))
-        center = panel.draw(study, chosen)
+        panel.draw(study, chosen)
     with sentence:
         _sentence(study, chosen, describe(study, chosen, center))
 
@@ -96,31 +115,27 @@ def _sentence(study: OpenStudy, chosen: np.ndarray, said: SetNumbers) -> None:
         verdict = f"{HARD[said.stands_out].format(study.score_words.name)}{APART if said.apart else ''}"
     mean = hundredths(facts.memorization)
     st.markdown(
-        f"{whose} of {images(facts.images)} has a mean {study.score_words.name} of **{mean}**, above "
-        f"{said.places.memorization:.0%} of random sets of its size, and is **{es.share_of_random:.2g} times as "
-        f"entangled** with the images you keep as such a set. {verdict}",
-        help=f"Entanglement score {es.score:.0f}, measured from the {SAID[es.center]}.",
+        f"{whose} of {images(facts.images)}: mean {study.score_words.name} **{mean}**, above "
+        f"{said.places.memorization:.0%} of random sets, and **{es.share_of_random:.2g} times as entangled** as "
+        f"these. {verdict}",
+        help=f"Random sets of its size. Entanglement with the images you keep: score {es.score:.0f}, measured from the "
+        f"{SAID[es.center]}.",
     )
 
 
-def _map(study: OpenStudy) -> str:
+def _map(study: OpenStudy, kind: str) -> str:
     """The map; returns a sentence where a line drawn on it came to nothing."""
-    kind = st.segmented_control(
-        "Map", list(embedding_map.KINDS), format_func=embedding_map.KINDS.get, default="umap", required=True,
-        key="map", bind="query-params",
-        help="UMAP shows neighbourhoods; distances between far groups mean little. PCA shows the two directions of "
-        "largest spread.",
-    )  # fmt: skip
     said = embedding_map.draw(study, kind)
     everything = len(study.labels) + len(study.data.test.y)
     few = len(projection.fitted_rows(everything))
     if kind == "umap" and few < everything:
         st.caption(f"Fitted on {few:,} of {everything:,} images, drawn evenly; the others were placed on that map.")
     st.caption(
-        "Draw around points: they become your set. Hold Shift to add them, Alt to take them out, or choose that beside "
-        "Lasso; with keys, arrows move the map under a cross and Enter sets corners there. Ctrl+Z and Ctrl+Y "
-        "undo and redo. A click on a point shows its neighbours below. The wheel zooms, and where few points are left "
-        "you see their images; space or the middle button moves the map."
+        "Draw around points and they become your set; with Shift they are added, with Alt taken out. Click a point to "
+        "see its neighbours below. The wheel zooms, space moves.",
+        help="Where few points are left you see their images. With keys, arrows move the map under a cross and Enter "
+        "sets corners there. Ctrl+Z and Ctrl+Y undo and redo. UMAP shows neighbourhoods; distances between far groups "
+        "mean little. PCA shows the two directions of largest spread.",
     )
     return said
 
@@ -142,6 +157,8 @@ def _memorization(study: OpenStudy, chosen: np.ndarray) -> None:
     st.caption(
         f"{fits}Low, medium and high are thirds of your set by this score, with dashed lines between them above."
     )
+    for tie in Plan().ties(chosen, memorized.scores[chosen], parts):
+        st.caption(plan_cuts.tied(tie))
     if study.stability is not None:
         with fold("stability", "How stable the scores are", ":material/balance:") as stability:
             if stability.open:

@@ -42,6 +42,18 @@ def test_the_sets_are_what_their_words_say(filled_store):
         assert sorted(one.first) == one.rows.tolist() and 0 < len(one.rows) < len(study.labels)
 
 
+def test_equal_scores_at_the_end_of_the_most_memorized_are_told(filled_store):
+    study = opened(filled_store)
+    size = len(study.forget)
+    equal, apart = np.repeat([0.9, 0.4, 0.0], [size - 2, 5, len(study.labels) - size - 3]), np.arange(len(study.labels))
+    object.__setattr__(study.memorization, "scores", equal)
+    assert "5 images have the very same lowest score: 2 are in it, by row number." in (
+        recommended._memorized(study).evidence
+    )
+    object.__setattr__(study.memorization, "scores", apart / len(apart))
+    assert "very same" not in recommended._memorized(study).evidence
+
+
 def test_a_group_is_called_entangled_only_where_it_is_extreme(filled_store, monkeypatch):
     study = opened(filled_store)
     groups, measured = distance_groups(study.sums, len(study.forget))

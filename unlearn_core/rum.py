@@ -10,7 +10,7 @@ ordinary Unlearner. So what ran can be read from its spec alone.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -193,12 +193,11 @@ class Plan(Spec):
         """Where images (k,) of one and the same score (k,) fall into several parts: how many into which."""
         if self.control == "shuffle":
             return []
-        equal = [
-            rows[scores == score] for score, n in zip(*np.unique(scores, return_counts=True), strict=True) if n > 1
-        ]
-        found = [{name: int(np.isin(part, those).sum()) for name, part in parts.items()} for those in equal]
-        found = [{name: count for name, count in each.items() if count} for each in found]
-        return [each for each in found if len(each) > 1]
+        each = {name: np.unique(scores[np.isin(rows, part)], return_counts=True) for name, part in parts.items()}
+        counts = {name: dict(zip(*map(np.ndarray.tolist, found), strict=True)) for name, found in each.items()}
+        several = Counter(score for found in counts.values() for score in found)
+        shared = sorted(score for score, in_parts in several.items() if in_parts > 1)
+        return [{name: found[score] for name, found in counts.items() if score in found} for score in shared]
 
     def resolve(self, parts: dict[str, np.ndarray]) -> Rum:
         """The plan on the parts that `refine` gave: a Rum that names its rows. Empty parts are left out."""

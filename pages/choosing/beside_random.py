@@ -31,7 +31,7 @@ def draw(study: OpenStudy, chosen: np.ndarray, said: SetNumbers, own: SetNumbers
             st.caption(ONLY_ONE)
 
         def line(label: str, shown: str, by: float, name: str, harder: str, about: str) -> None:
-            left, right = st.columns(2, vertical_alignment="center", gap="xxsmall")
+            left, right = st.columns([10, 9], vertical_alignment="center", gap="xxsmall")
             changed = "" if chosen_set.is_own(study, chosen) else f" :gray[:small[{_difference(by)}]]"
             if places is not None:
                 about += f" {_reference(places.measured_on(name), mine.images, among)}"

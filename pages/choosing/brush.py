@@ -30,7 +30,7 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> None:
         key=CHART, on_select=partial(_dragged, study), selection_mode="box",
     )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("Drag across the bars to", width="content")
+        st.caption("Drag to", width="content")
         st.segmented_control(
             "What dragging across the bars does", list(MODES), format_func=MODES.get, default="replace", required=True,
             key=MODE, persist_state="session", label_visibility="collapsed",

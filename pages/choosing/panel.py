@@ -18,6 +18,7 @@ from unlearn_core.experiment.set_numbers import describe
 from unlearn_core.experiment.views import SetFacts
 
 NAMED = 5  # classes that are named
+SHOWN = 10  # classes that have a bar, where there are many
 LONGEST = 14  # characters of a class beside its bar; all of it is in the words for those who cannot see it
 CENTERS = {
     "all": "Mean of all training images (perhaps the paper's text)",
@@ -25,9 +26,17 @@ CENTERS = {
 }
 
 
-def draw(study: OpenStudy, chosen: np.ndarray) -> str:
-    """The set in numbers, beside the study's own and random ones. Returns where entanglement is measured from."""
+def draw(study: OpenStudy, chosen: np.ndarray) -> None:
+    """The set in numbers, beside the study's own and random ones."""
     st.subheader(f"Your set: {images(len(chosen))}")
+    with st.container(horizontal=True, gap="xsmall"):
+        if st.button("Plan with this set", type="primary", icon=":material/account_tree:"):
+            state.go("pages/plan.py")
+        for step, can in ((chosen_set.undo, chosen_set.can_undo), (chosen_set.redo, chosen_set.can_redo)):
+            st.button(
+                step.__name__.capitalize(), type="tertiary", icon=f":material/{step.__name__}:",
+                disabled=not can(study), on_click=step, args=(study,),
+            )  # fmt: skip
     # The share of the random reference is the same from either centre; only the score itself changes.
     said, own = describe(study, chosen), describe(study, study.forget)
     facts, same = said.facts, chosen_set.is_own(study, chosen)
@@ -39,17 +48,10 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> str:
             f"{'is' if shared == 1 else 'are'} in both."
         )
     if facts.lost:
-        left = np.bincount(study.labels, minlength=len(study.classes)) - facts.per_class
+        left = facts.of_class - facts.per_class
         st.warning(lost(facts.lost, len(study.classes), sum(left[study.classes.index(name)] for name in facts.lost)))
     brush.draw(study, chosen)
     _classes(study, facts)
-    with st.container(horizontal=True):
-        for step, can in ((chosen_set.undo, chosen_set.can_undo), (chosen_set.redo, chosen_set.can_redo)):
-            icon = f":material/{step.__name__}:"
-            st.button(step.__name__.capitalize(), icon=icon, disabled=not can(study), on_click=step, args=(study,))
-        if st.button("Plan with this set", type="primary", icon=":material/account_tree:"):
-            state.go("pages/plan.py")
-    return _score(study, chosen)
 
 
 def lost(names: tuple[str, ...], classes: int, left: int = 1) -> str:
@@ -64,7 +66,8 @@ def lost(names: tuple[str, ...], classes: int, left: int = 1) -> str:
     return f"{share} of the classes {listed}{more} are in the set: a model retrained without it {seen} them."
 
 
-def _score(study: OpenStudy, chosen: np.ndarray) -> str:
+def score(study: OpenStudy, chosen: np.ndarray) -> str:
+    """About the entanglement of the set, folded away. Returns where it is measured from."""
     with fold("score", "About the entanglement score"):
         center = st.radio(
             "Distances are measured from", list(CENTERS), format_func=CENTERS.get, key="center", bind="query-params"
@@ -80,24 +83,31 @@ def _score(study: OpenStudy, chosen: np.ndarray) -> str:
 
 
 def _classes(study: OpenStudy, facts: SetFacts) -> None:
-    fig, said = _classes_chart(study, facts.per_class.tobytes())
-    theme.show(fig, alt=f"How many images of each class are in the set: {said}", still=True)
+    fig, said = _classes_chart(study, facts.per_class.tobytes(), facts.of_class.tobytes(), facts.shares.tobytes())
+    theme.show(fig, alt=f"Images of each class in the set, of all its training images: {said}", still=True)
 
 
 @theme.kept
-def _classes_chart(study: OpenStudy, per_class: bytes) -> tuple[go.Figure, str]:
+def _classes_chart(study: OpenStudy, per_class: bytes, of_class: bytes, shares: bytes) -> tuple[go.Figure, str]:
     """The chart and what it shows in words."""
-    counts, names = np.frombuffer(per_class, np.int64), [safe(name) for name in study.classes]
-    shown = np.argsort(-counts, kind="stable")[:10] if len(counts) > 12 else np.arange(len(counts))
-    title = f"{counts.min():,} to {counts.max():,} images of each class"
+    counts, there = (np.frombuffer(column, np.int64) for column in (per_class, of_class))
+    share, names = np.frombuffer(shares), [safe(name) for name in study.classes]
+    order = np.argsort(-share, kind="stable")
+    shown, most = order[:SHOWN] if len(counts) > SHOWN + 2 else np.arange(len(counts)), order[0]
+    said = [f"{counts[i]:,} / {there[i]:,}" for i in range(len(counts))]
+    only = f", {len(shown)} of {len(counts):,} classes" if len(shown) < len(counts) else ""
+    alike = np.flatnonzero(share == share[most])
+    who = f"Class {safe(cut(study.classes[most], LONGEST))} loses" if len(alike) == 1 else f"{len(alike)} classes lose"
+    title = f"{who} most: {share[most]:.0%}<br><sub>in your set / all of the class{only}</sub>"
     fig = theme.figure(title, "", "", height=52 + 17 * len(shown))
     colour, _ = theme.ROLES["forget"]
     places, ends = list(range(len(shown))), [safe(cut(study.classes[i], LONGEST)) for i in shown]
     fig.add_bar(
-        x=counts[shown], y=places, orientation="h", marker_color=colour,
-        text=counts[shown], textposition="outside", cliponaxis=False, hoverinfo="skip",
+        x=share[shown], y=places, orientation="h", marker_color=colour,
+        text=[said[i] for i in shown], textposition="outside", cliponaxis=False, hoverinfo="skip",
     )  # fmt: skip
-    fig.update_xaxes(visible=False)
+    # Room right of the longest bar for what stands there, in the bar's own units.
+    fig.update_xaxes(visible=False, range=[0, max(share[most], 1e-9) * 1.45])
     fig.update_yaxes(autorange="reversed", tickvals=places, ticktext=ends, showgrid=False, title=None, automargin=True)
-    fig.update_layout(margin={"l": theme.room_for(ends) - 28, "r": 28, "t": 40, "b": 4}, bargap=0.25)
-    return fig, ", ".join(f"{names[i]} {counts[i]}" for i in shown)
+    fig.update_layout(margin={"l": theme.room_for(ends) - 28, "r": 8, "t": 64, "b": 4}, bargap=0.25)
+    return fig, ", ".join(f"{names[i]} {counts[i]:,} of {there[i]:,}" for i in shown)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -13,6 +15,7 @@ from unlearn_core.proxies import PROXIES
 
 PATTERNS = {"low": "", "medium": "/", "high": "x"}
 UNFADED = {"marker": {"opacity": 1}}  # what a brush selects is shown otherwise, so no bar fades
+LONGEST = 34  # letters in a line below a chart that is as narrow as the panel beside the map
 AXES = {
     "entanglement": "minus the squared distance to the middle of all embeddings (right = nearer to the middle)",
     **{name: proxy.axis for name, proxy in PROXIES.items()},
@@ -22,10 +25,12 @@ AXES = {
 def of_all(study: OpenStudy, chosen: np.ndarray, parts: dict[str, np.ndarray]) -> go.Figure:
     """All training images, the forget set over them, and dashed lines between its parts; a brush across it selects."""
     scores, counts = study.memorization.scores, histogram(study, chosen)
-    fig = theme.figure(_title(scores, chosen), study.score_words.axis, "images (log scale)", height=240)
+    axis = textwrap.wrap(study.score_words.axis, LONGEST)
+    below = 15 * (len(axis) - 1)
+    fig = theme.figure(_title(scores, chosen), "<br>".join(axis), "images (log scale)", height=240 + below)
     fig.update_layout(
         barmode="overlay", bargap=0.08, legend={"y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
-        margin={"l": 44, "r": 4, "t": 62, "b": 44}, hovermode="x",
+        margin={"l": 44, "r": 4, "t": 62, "b": 44 + below}, hovermode="x",
     )  # fmt: skip
     theme.brushed(fig)
     colour, _ = theme.ROLES["forget"]
@@ -75,7 +80,7 @@ def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray], lines: tuple
 
 
 def _title(scores: np.ndarray, forget: np.ndarray) -> str:
-    return f"Your set scores {hundredths(scores[forget].mean())} on average, all {hundredths(scores.mean())}"
+    return f"Your set scores {hundredths(scores[forget].mean())}, all images {hundredths(scores.mean())}"
 
 
 def _cuts(scores: np.ndarray, parts: dict[str, np.ndarray]) -> list[float]:

@@ -154,7 +154,7 @@ def _show(table: pd.DataFrame, k: int, n: int) -> None:
     order = "those first that rank the images most like exact memorization" if exact else "with their cost"
     alt = f"Scores, {order}: {', '.join(table['title'])}."
     st.dataframe(shown, column_config=config, hide_index=True, height="content", alt=alt)
-    with st.popover("What the scores mean", type="tertiary"):
+    with st.popover("What the scores mean"):
         st.markdown("\n".join(f"- **{line['title']}**: {ABOUT[name]}" for name, line in table.iterrows()))
 
 

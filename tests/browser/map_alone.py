@@ -5,6 +5,7 @@ import streamlit as st
 
 from pages.shared import embedding_map
 from pages.shared.embedding_map import blob
+from unlearn_core.experiment.map_values import MapValues
 from unlearn_core.lasso import inside
 
 
@@ -18,10 +19,8 @@ def made_up(n: int) -> tuple[np.ndarray, bytes]:
     train = n * 5 // 6
     data = blob.points(
         xy,
-        labels,
-        labels,
+        MapValues(labels, np.ones(n, bool), rng.random(n), rng.normal(size=n)),
         rng.random(train),
-        rng.random(n),
         id=str(n),
         classes=list("abcdefghij"),
         score="memorization",
@@ -37,7 +36,7 @@ def shown(n: int) -> None:
     st.session_state["told"] = st.session_state.get("told", 0) + 1
     head = {
         "told": st.session_state["told"], "heard": event.change["n"] if event.change else 0, "version": 0,
-        "forget": int(mask.sum()), "title": "", "label": "", "colour": "role",
+        "forget": int(mask.sum()), "label": "", "colour": "role",
     }  # fmt: skip
     embedding_map._send("news", head, np.packbits(mask, bitorder="little"))
     st.markdown(f"{int(mask.sum())} inside")

@@ -12,7 +12,7 @@ from tests.views import views
 FURTHER = [
     *(f"compare?compare={view}" for view in views("compare")[1:]),
     *(f"audit?evidence={view}" for view in views("audit")),
-    *(f"explore?change={tab}" for tab in ("Recommended", "Saved+sets")),
+    "explore?change=Saved+sets",
     "plan",  # with its folds
     "",
 ]
@@ -65,6 +65,14 @@ def test_every_view_and_fold_too(page, look, scheme, half):
                 fold.locator("summary").click()
                 settle(page)
         found |= look_at(page, address, address)
+        for i in range(page.get_by_test_id("stPopover").count()):
+            over = page.get_by_test_id("stPopover").nth(i).get_by_role("button")
+            over.click()
+            expect(page.get_by_test_id("stPopoverBody")).to_be_visible()
+            settle(page)
+            found |= look_at(page, f"{address}, what opens number {i + 1}", address)
+            over.click()
+            settle(page)
     assert not found, told(found)
 
 

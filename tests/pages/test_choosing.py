@@ -12,6 +12,7 @@ from PIL import Image
 
 from pages.choosing import beside_random, brush, image_grid, set_images
 from pages.shared import chosen_set
+from pages.shared.text import escape
 from unlearn_core.experiment import recommended
 from unlearn_core.experiment.beside_random import among_same_classes, margin_agrees
 from unlearn_core.experiment.set_numbers import brushed, describe, neighbours, ordered
@@ -178,15 +179,21 @@ def test_a_held_out_image_has_nothing_to_forget(open_page, filled_store, study):
     assert "does not exist" in words(open_page("explore", filled_store, near="99999999"))
 
 
-def test_what_is_worth_a_look_is_one_press_away(open_page, filled_store, study):
-    at = open_page("explore", filled_store, change="Recommended")
+def test_what_is_worth_a_look_opens_on_its_evidence_and_is_taken_there(open_page, filled_store, study):
+    at = open_page("explore", filled_store)
     found, left_out = recommended.recommended(study)
+    assert not any(b.key and b.key.startswith("recommended") for b in at.button)  # nothing is sent before it is opened
+    for i in range(len(found)):
+        at.session_state[f"recommended.open.{i}"] = True
+    at.session_state["recommended.more"] = True
+    at.run()
     for one in found:
-        assert f"**{one.title}: {len(one.rows)} image" in words(at)
+        assert f"**{one.title}: {len(one.rows)} image" in words(at) and escape(one.evidence) in words(at)
     captions = [c.value for c in at.caption]
     assert all(why in captions for why in left_out)
     at.button(key=f"recommended.{len(found) - 1}").click().run()
     assert in_hand(at, study).tolist() == found[-1].rows.tolist()
+    assert not at.session_state[f"recommended.open.{len(found) - 1}"]  # it lies over the map no more
 
 
 def test_a_picture_of_many_images_holds_each_in_its_place():

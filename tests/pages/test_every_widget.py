@@ -62,6 +62,8 @@ WAY = "in the address by a way of its own"
 LEFT_OUT = {
     "choosing/brush.py: fig": PICK,
     "choosing/brush.py: What dragging across the bars does": HAND,
+    "choosing/recommended_sets.py: More": "opens on words and a link",
+    "choosing/recommended_sets.py: one.title": "opens on a set and its evidence; taken, the set is in the address",
     "choosing/saved_sets.py: Name": DRAFT,
     "comparing/images.py: shown": PICK,
     "comparing/maps.py: fig": PICK,

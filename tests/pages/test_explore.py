@@ -160,12 +160,34 @@ def test_nearly_everything_is_not_called_easy(explore, filled_store, study):
 def test_names_of_classes_have_room_beside_their_bars():
     names = ("cat", "automobile", "<b>a very long name of a class</b>")
     study = SimpleNamespace(classes=names)
-    fig, said = panel._classes_chart.__wrapped__(study, np.array([2, 0, 5]).tobytes())
+    counts, of_class = np.array([2, 0, 5]), np.array([40, 30, 1250])
+    columns = (column.tobytes() for column in (counts, of_class, counts / of_class))
+    fig, said = panel._classes_chart.__wrapped__(study, *columns)
     axis = fig.layout.yaxis
     assert axis.ticktext == ("cat", "automobile", "&lt;b&gt;a very lon…") and axis.tickvals == (0, 1, 2)
     # A letter takes about seven pixels; what is longer than the margin makes room for itself.
     assert fig.layout.margin.l >= 7 * len("automobile") and axis.automargin
-    assert said == "cat 2, automobile 0, &lt;b&gt;a very long name of a class&lt;/b&gt; 5"
+    names = ("cat", "automobile", "&lt;b&gt;a very long name of a class&lt;/b&gt;")
+    assert said == ", ".join(f"{a} {b}" for a, b in zip(names, ("2 of 40", "0 of 30", "5 of 1,250"), strict=True))
+    assert fig.data[0].text == ("2 / 40", "0 / 30", "5 / 1,250") and "Class cat loses most: 5%" in fig.layout.title.text
+
+
+def test_of_many_classes_those_that_lose_most_have_bars(study):
+    per_class, of_class = np.arange(40), np.full(40, 80)
+    study = SimpleNamespace(classes=[str(i) for i in range(40)])
+    columns = (column.tobytes() for column in (per_class, of_class, per_class / of_class))
+    fig, said = panel._classes_chart.__wrapped__(study, *columns)
+    assert len(fig.data[0].x) == panel.SHOWN and said.startswith("39 39 of 80, 38 38 of 80")
+    assert "10 of 40 classes" in fig.layout.title.text
+
+
+def test_bars_say_how_many_of_all_images_of_a_class_are_in_the_set(study):
+    facts = describe(study, study.forget).facts
+    assert facts.of_class.sum() == len(study.labels) and facts.per_class.sum() == len(study.forget)
+    for label in range(len(study.classes)):
+        assert facts.of_class[label] == (study.labels == label).sum()
+        assert facts.per_class[label] == (study.labels[study.forget] == label).sum()
+    assert np.allclose(facts.shares * facts.of_class, facts.per_class)
 
 
 def test_classes_that_are_not_named_are_counted():

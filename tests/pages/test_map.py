@@ -10,6 +10,8 @@ from PIL import Image
 
 from pages.shared import embedding_map
 from pages.shared.embedding_map import blob, card, strokes, thumbs
+from unlearn_core.experiment.map_values import MapValues, map_values
+from unlearn_core.experiment.set_numbers import ordered
 from unlearn_core.rows import unpack
 
 ALL = [[-40_000, -40_000], [40_000, -40_000], [40_000, 40_000], [-40_000, 40_000]]
@@ -65,16 +67,46 @@ def test_every_point_goes_down_by_its_row_in_ten_bytes(study):
     at = 2 * (2 * every + -2 * every % 4)
     labels = np.frombuffer(body, np.uint8, every, offset=at)
     assert np.array_equal(labels, np.concatenate([study.labels, study.data.test.y.numpy()]))
-    guessed = np.frombuffer(body, np.uint8, every, offset=at + every + -every % 4)
-    assert (guessed[:n] == study.labels).mean() == (
-        study.logits("original", 0)["train"].argmax(1) == study.labels
-    ).mean()
+    at += every + -every % 4
+    values = map_values(study)
+    assert np.array_equal(np.frombuffer(body, np.uint8, every, offset=at), values.right)
+    assert values.right[:n].mean() == (study.logits("original", 0)["train"].argmax(1) == study.labels).mean()
+    at += every + -every % 4
+    for name, shown in (
+        ("memorization", study.memorization.scores),
+        ("loss", values.loss),
+        ("margin", values.margin),
+    ):
+        _, low, high = head["ramps"][name]
+        assert (low, high) == tuple(np.percentile(shown, blob.ENDS)) or high == low + 0.1
+        column = np.frombuffer(body, np.uint8, len(shown), offset=at)
+        at += len(shown) + -len(shown) % 4
+        assert np.allclose(low + column / 255 * (high - low), np.clip(shown, low, high), atol=(high - low) / 255)
+    assert at == len(body) and not set(head["ramps"]) - set(head["by"])
+
+
+def test_loss_and_margin_are_those_of_the_original_on_the_map(study):
+    values, n = map_values(study), len(study.labels)
+    logits, row = study.logits("original", 0)["test"][3].astype(np.float64), n + 3
+    p = np.exp(logits - logits.max())
+    p = (p / p.sum())[study.data.test.y.numpy()[3]]
+    assert values.loss[row] == pytest.approx(-np.log(p)) and values.margin[row] == pytest.approx(np.log(p / (1 - p)))
+    rows = np.arange(n)
+    order, lost = ordered(study, rows, "loss")
+    assert np.allclose(values.loss[order], lost)  # the same number as in the list of images
+
+
+def test_the_map_is_coloured_by_memorization_where_the_address_says_nothing(explore):
+    assert sent(explore(), "news")[0]["colour"] == blob.USUAL == "memorization"
+    assert sent(explore(colour="loss"), "news")[0]["colour"] == "loss"
 
 
 def test_a_thousand_classes_keep_their_numbers():
     xy, labels = np.zeros((1000, 2), np.int16), np.arange(1000)
     names = [str(i) for i in labels]
-    data = blob.points(xy, labels, labels, np.zeros(800), np.ones(1000), id="a", classes=names, score="memorization")
+    values = MapValues(labels, labels > 0, np.zeros(1000), np.zeros(1000))
+    data = blob.points(xy, values, np.zeros(800), id="a", classes=names, score="memorization")
+    assert len(unframed(data)[1]) <= 10 * len(xy)
     assert np.array_equal(np.frombuffer(unframed(data)[1], np.uint16, 1000, offset=4000), labels)
 
 

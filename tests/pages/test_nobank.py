@@ -56,6 +56,7 @@ def test_explore_ranks_by_confidence_and_says_so(open_page, unbanked_store, unba
     data = blob.of_study(unbanked, unbanked.key, "pca")[1]
     head = json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")])
     assert head["by"]["memorization"] == "Unsureness"
+    assert head["ramps"]["memorization"][0] == "unsureness, which stands in for memorization"
 
 
 def test_cheaper_scores_are_offered_without_a_ranking(open_page, unbanked_store, unbanked, submitted):

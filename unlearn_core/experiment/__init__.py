@@ -24,7 +24,7 @@ views.py       a finished study as arrays and tables
 forget_sets.py sets that were saved, by hash and by name; set_numbers.py what is said of any set while it changes,
                beside_random.py where it stands among random ones
 saved_plans.py plans kept under their names; earlier_plans.py those that ran on one set
-recommended.py sets worth a look, with their evidence
+recommended.py sets worth a look, with their evidence; map_values.py what images on a map are coloured by
 own_weights.py a model from elsewhere, checked and kept; judged.py one that was unlearned there, among_retrained.py how
 own_images.py  what an own dataset holds; added_images.py takes one in and keeps what was found
 comparison.py  its methods beside each other; measured_groups.py what they are measured on, telling.py what can be told

@@ -91,6 +91,10 @@ def _memorized(study: OpenStudy) -> Recommended:
     said = f"Mean {study.score_words.name} {own}; all training images have {every}."
     if study.spec.models:
         said += " Forgetting them changes most what the model says of the images themselves."
+    alike = np.flatnonzero(scores == scores[rows].min())
+    inside = len(np.intersect1d(alike, rows))
+    if inside < len(alike):
+        said += f" {len(alike):,} images have the very same lowest score: {inside:,} are in it, by row number."
     return Recommended(title, rows, rows[np.lexsort((rows, -np.round(scores[rows], 9)))], said)
 
 

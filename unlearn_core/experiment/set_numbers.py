@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_softmax
 
+from unlearn_core.attacks.signals import loss
 from unlearn_core.experiment.beside_random import Places, among_any
 from unlearn_core.experiment.views import OpenStudy, SetFacts
 from unlearn_core.params import BadValue
@@ -83,17 +83,7 @@ def quick_facts(study: OpenStudy, rows: np.ndarray, center: str = "all") -> SetF
     """Size, classes, mean memorization and entanglement of any set of training rows but all of them. On large data
     quicker than OpenStudy.about, whose reference is drawn for every size.
     """
-    memorized, own, of_all = study.memorization, study.labels[rows], study.labels
-    per_class, there = (np.bincount(y, minlength=len(study.classes)) for y in (own, of_all))
-    error = memorized.standard_error
-    return SetFacts(
-        images=len(rows),
-        per_class=per_class,
-        memorization=float(memorized.scores[rows].mean()),
-        memorization_error=float(error[rows].mean()) if error is not None else None,
-        lost=tuple(study.classes[c] for c in np.flatnonzero(2 * per_class > there)),
-        entanglement=study.sums.describe(rows, center, quick=True),
-    )
+    return study.about(rows, center, quick=True)
 
 
 def histogram(study: OpenStudy, rows: np.ndarray) -> Histogram:
@@ -143,8 +133,7 @@ def ordered(study: OpenStudy, rows: np.ndarray, by: str) -> tuple[np.ndarray, np
     if by == "memorization":
         values = study.memorization.scores[rows]
     elif by == "loss":
-        values = -log_softmax(study.logits("original", 0)["train"][rows], axis=1)
-        values = np.take_along_axis(values, study.labels[rows, None], axis=1)[:, 0]
+        values = loss(study.logits("original", 0)["train"][rows], study.labels[rows])
     else:
         raise BadValue("Images are ordered by memorization or by loss.")
     order = np.lexsort((rows, -np.round(values, 9)))

@@ -116,19 +116,24 @@ def contents(store: Store) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class SetFacts:
-    """What can be said of a forget set before it is forgotten. `per_class` (K,) counts its images of each class;
-    `memorization` is their mean score, `memorization_error` the mean standard error of one of these scores, None
-    without a bank. `lost`
-    names the classes that lose more than half of their images: the score of an image says what it alone changes, so it
-    foretells nothing for them.
+    """What can be said of a forget set before it is forgotten. `per_class` (K,) counts its images of each class, and
+    `of_class` (K,) all training images of it; `memorization` is their mean score, `memorization_error` the mean
+    standard error of one of these scores, None without a bank. `lost` names the classes that lose more than half of
+    their images: the score of an image says what it alone changes, so it foretells nothing for them.
     """
 
     images: int
     per_class: np.ndarray
+    of_class: np.ndarray
     memorization: float
     memorization_error: float | None
     lost: tuple[str, ...]
     entanglement: Entanglement
+
+    @property
+    def shares(self) -> np.ndarray:
+        """(K,) which share of each class is in the set, 0 to 1; 0 of a class without images."""
+        return self.per_class / np.maximum(self.of_class, 1)
 
 
 class OpenStudy:
@@ -340,17 +345,20 @@ class OpenStudy:
             mislabelled=self.data.mislabelled,
         )
 
-    def about(self, rows: np.ndarray, center: str = "all") -> SetFacts:
-        """Size, classes, mean memorization and entanglement of any set of training rows but all of them."""
+    def about(self, rows: np.ndarray, center: str = "all", quick: bool = False) -> SetFacts:
+        """Size, classes, mean memorization and entanglement of any set of training rows but all of them; `quick` as in
+        EmbeddingSums.describe.
+        """
         error = self.memorization.standard_error
         per_class, of_all = (np.bincount(y, minlength=len(self.classes)) for y in (self.labels[rows], self.labels))
         return SetFacts(
             images=len(rows),
             per_class=per_class,
+            of_class=of_all,
             memorization=float(self.memorization.scores[rows].mean()),
             memorization_error=float(error[rows].mean()) if error is not None else None,
             lost=tuple(self.classes[c] for c in np.flatnonzero(2 * per_class > of_all)),
-            entanglement=self.sums.describe(rows, center),
+            entanglement=self.sums.describe(rows, center, quick=quick),
         )
 
     def is_ready(self, by: str) -> bool:

@@ -56,8 +56,8 @@ def news(study: OpenStudy, chosen: np.ndarray) -> None:
     st.session_state["map.told"] = st.session_state.get("map.told", 0) + 1
     head = {
         "told": st.session_state["map.told"], "heard": strokes.heard(), "version": chosen_set.version(study),
-        "forget": len(chosen), "title": title(study, chosen), "label": label(study, chosen),
-        "colour": st.query_params.get("colour", "role"),
+        "forget": len(chosen), "label": label(study, chosen),
+        "colour": st.query_params.get("colour", blob.USUAL),
     }  # fmt: skip
     columns = [np.packbits(mask, bitorder="little")]
     if head["colour"] == "entanglement" and 0 < len(chosen) < len(mask):
@@ -106,8 +106,8 @@ def places() -> None:
     _send("place", {}, on_place_change=_stands)
 
 
-def title(study: OpenStudy, chosen: np.ndarray) -> str:
-    """What the map shows, in one line."""
+def _which(study: OpenStudy, chosen: np.ndarray) -> str:
+    """How many images are in the set, and of which class most are, in one line."""
     counts = np.bincount(study.labels[chosen], minlength=len(study.classes))
     most, present = int(counts.argmax()), int((counts > 0).sum())
     if present == 1:
@@ -123,7 +123,7 @@ def label(study: OpenStudy, chosen: np.ndarray) -> str:
     """What the map shows, for those who cannot see it."""
     return (
         f"Map of {len(study.labels):,} training images, of which {len(chosen):,} are to be forgotten, and "
-        f"{len(study.data.test.y):,} test images. {title(study, chosen)}."
+        f"{len(study.data.test.y):,} test images. {_which(study, chosen)}."
     )
 
 

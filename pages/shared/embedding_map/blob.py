@@ -9,8 +9,8 @@ import streamlit as st
 from plotly.colors import get_colorscale
 
 from pages.shared import theme
-from unlearn_core.attacks.signals import confidence
 from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.map_values import MapValues, map_values
 
 GRID = 32_000  # the map's coordinates run from -GRID to GRID, so that each takes two bytes
 NAME = "explore"  # in the browser, where several maps might be
@@ -20,14 +20,17 @@ KEYS = (
     "Enter sets a corner of a line there, and a second time in the same place ends it, or asks about the "
     "image under the cross. Plus and minus zoom, 0 shows all of the map, Escape gives a line up."
 )
+# The first is the colour of a map whose address names none.
 COLOURS = {
+    "memorization": "",
     "role": "Role",
     "class": "Class",
-    "memorization": "",
+    "loss": "Loss",
+    "margin": "Margin",
     "entanglement": "Entanglement",
-    "confidence": "Confidence",
     "correct": "Correct",
 }
+USUAL = next(iter(COLOURS))
 ENDS = (1, 99)  # percentiles at which the scale of the scores ends
 
 
@@ -49,37 +52,36 @@ def on_grid(xy: np.ndarray) -> np.ndarray:
 
 def points(
     xy: np.ndarray,
-    labels: np.ndarray,
-    guessed: np.ndarray,
+    values: MapValues,
     scores: np.ndarray,
-    sure: np.ndarray,
     *,
     id: str,
     classes: list[str],
     score: str,
+    about: str = "",
     place: str = "",
     dark: bool = False,
 ) -> bytes:
-    """The map as bytes, 8 a point (10 with more than 256 classes): training images first, then test images.
+    """The map as bytes, 9 a point (10 with more than 256 classes): training images first, then test images.
 
-    xy (N, 2) int16; labels and guessed (N,) class numbers; scores (n,) of the training images, called `score`; sure
-    (N,) confidence in the label, 0 to 1; `id` tells one study's points from another's; `place` is what the map is
-    called in an address that says where it stands, "" where none does; `dark` says that they will lie on a dark ground.
+    xy (N, 2) int16; `values` of the N images; scores (n,) of the training images, called `score`, which is `about`
+    something; `id` tells one study's points from another's; `place` is what the map is called in an address that says
+    where it stands, "" where none does; `dark` says that they will lie on a dark ground.
     """
-    low, high = np.percentile(scores, ENDS)
-    high = max(high, low + 0.1)
     kind = np.uint8 if len(classes) <= 256 else np.uint16
-    shown = np.rint(255 * np.clip((scores - low) / (high - low), 0, 1)).astype(np.uint8)
+    shown = {
+        "memorization": (about or score, *scaled(scores, 0.1)),
+        "loss": ("loss of the original, nats", *scaled(values.loss)),
+        "margin": ("margin of the original", *scaled(values.margin)),
+    }
     head = {
         "map": NAME, "id": id, "place": place, "train": len(scores), "all": len(xy),
-        "low": float(low), "high": float(high), "classes": classes, "named": NAMED, "keys": KEYS,
+        "ramps": {name: (words, low, high) for name, (words, _, low, high) in shown.items()},
+        "classes": classes, "named": NAMED, "keys": KEYS,
         "colours": _colours(dark), "by": COLOURS | {"memorization": score.capitalize()},
     }  # fmt: skip
-    return framed(
-        head,
-        xy[:, 0], xy[:, 1], labels.astype(kind), guessed.astype(kind), shown,
-        np.rint(255 * np.clip(sure, 0, 1)).astype(np.uint8),
-    )  # fmt: skip
+    columns = [column for _, column, _, _ in shown.values()]
+    return framed(head, xy[:, 0], xy[:, 1], values.labels.astype(kind), values.right.astype(np.uint8), *columns)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -87,19 +89,21 @@ def of_study(_study: OpenStudy, key: str, kind: str, dark: bool = False) -> tupl
     """((n, 2) int16 places of the training images, the whole map as bytes) of one kind of map of the study `key`."""
     train, test = _study.map(kind)
     xy = on_grid(np.concatenate([train, test]))
-    logits = _study.logits("original", 0)
-    logits = np.concatenate([logits["train"], logits["test"]])
-    labels = np.concatenate([_study.labels, _study.data.test.y.numpy()])
+    words = _study.score_words
+    about = words.name if _study.spec.models else f"{words.name}, which stands in for memorization"
     data = points(
-        xy, labels, logits.argmax(1), _study.memorization.scores, confidence(logits, labels),
-        id=key, classes=list(_study.classes), score=_study.score_words.name, place=f"{kind}_{key[:4]}", dark=dark,
+        xy, map_values(_study), _study.memorization.scores,
+        id=key, classes=list(_study.classes), score=words.name, about=about, place=f"{kind}_{key[:4]}", dark=dark,
     )  # fmt: skip
     return xy[: len(train)], data
 
 
-def scaled(values: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Values (n,), of which some may be NaN, as (n,) uint8 between the percentiles where the scale ends, and these."""
+def scaled(values: np.ndarray, least: float = 0.0) -> tuple[np.ndarray, float, float]:
+    """Values (n,), of which some may be NaN, as (n,) uint8 between the percentiles where the scale ends, and these; the
+    scale is `least` wide or more.
+    """
     low, high = np.nanpercentile(values, ENDS) if np.isfinite(values).any() else (0.0, 0.0)
+    high = max(high, low + least)
     share = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
     return np.rint(255 * np.nan_to_num(share, nan=0.5)).astype(np.uint8), float(low), float(high)
 
@@ -112,5 +116,11 @@ def _aligned(column: np.ndarray) -> bytes:
 def _colours(dark: bool) -> dict:
     roles = {role: colour for role, (colour, _) in theme.ROLES.items()}
     scale = [colour for _, colour in get_colorscale(theme.SEQUENTIAL)]
-    scale = scale[2:] if dark else scale[:-1]  # without the end that the ground swallows
-    return {"roles": roles, "classes": list(theme.CLASSES), "scale": scale, "wrong": theme.MODELS["unlearned"]}
+    # From what is near the ground to what stands out from it, without the end that the ground swallows.
+    scale = scale[2:] if dark else scale[-3:0:-1]
+    # Lines around what is in the set, which so stands out from points of any colour.
+    ink, ground = ("#FAFAFA", "#101014") if dark else ("#101014", "#FAFAFA")
+    return {
+        "roles": roles, "classes": list(theme.CLASSES), "scale": scale, "wrong": theme.MODELS["unlearned"],
+        "ink": ink, "ground": ground,
+    }  # fmt: skip

@@ -12,16 +12,28 @@ function unframe(data) {
     return found;
   };
   const Label = head.classes.length <= 256 ? Uint8Array : Uint16Array;
-  return {
+  const points = {
     ...head,
     x: column(Int16Array, head.all),
     y: column(Int16Array, head.all),
     label: column(Label, head.all),
-    guessed: column(Label, head.all),
+    right: column(Uint8Array, head.all),
     memorization: column(Uint8Array, head.train),
-    confidence: column(Uint8Array, head.all),
+    loss: column(Uint8Array, head.all),
+    margin: column(Uint8Array, head.all),
     forget: new Uint8Array(head.train),
   };
+  return { ...points, order: rising(points.memorization) };
+}
+
+// The numbers of the images with the least value first, equal ones by number.
+function rising(values) {
+  const next = new Uint32Array(257);
+  for (const value of values) next[value + 1]++;
+  for (let k = 1; k < 257; k++) next[k] += next[k - 1];
+  const order = new Uint32Array(values.length);
+  for (let i = 0; i < values.length; i++) order[next[values[i]]++] = i;
+  return order;
 }
 
 // -- colours: 32-bit words as a canvas stores them ---------------------------------------------------------------------
@@ -50,25 +62,28 @@ function colouring(points, by) {
   if (by === "correct") {
     const right = word(channels(colours.roles.retain));
     const wrong = word(channels(colours.wrong));
-    return (i) => (points.guessed[i] === points.label[i] ? right : wrong);
+    return (i) => (points.right[i] ? right : wrong);
   }
   const shades = ramp(colours.scale);
-  if (by === "confidence") return (i) => shades[points.confidence[i]];
-  if (by === "entanglement") return (i) => (i < points.train && points.moved ? shades[points.moved[i]] : UNKNOWN);
-  return (i) => (i < points.train ? shades[points.memorization[i]] : UNKNOWN);
+  const values = by === "entanglement" ? (points.moved ?? []) : points[by];
+  return (i) => (i < values.length ? shades[values[i]] : UNKNOWN); // of some nothing is known of test images
 }
 
 // -- shapes: offsets from the middle, each whole or half, so that edges look smooth ------------------------------------
 
-function stamp(shape, radius) {
-  const reach = Math.ceil(radius + 1);
+// Pixels around a cross: a line that stands out from the ground, and one like the ground, which keeps that line apart
+// from dark points on a light ground and from light ones on a dark.
+const EDGES = { cross: 0, edge: 1, gap: 2 };
+
+function stamp(shape, radius, edge = 0) {
+  const reach = Math.ceil(radius * (shape === "cross" ? 1.5 : 1) + 1 + edge);
   const offsets = [];
   for (let dy = -reach; dy <= reach; dy++) {
     for (let dx = -reach; dx <= reach; dx++) {
       const r = Math.hypot(dx, dy);
       let cover;
       if (shape === "ring") cover = 1 - Math.abs(r - radius);
-      else if (shape === "cross") cover = r > radius * 1.5 ? 0 : radius / 2.4 + 0.6 - Math.abs(Math.abs(dx) - Math.abs(dy)) / 1.4;
+      else if (shape === "cross") cover = r > radius * 1.5 + edge ? 0 : radius / 2.4 + 0.6 + edge - Math.abs(Math.abs(dx) - Math.abs(dy)) / 1.4;
       else cover = radius + 0.5 - r;
       if (cover > 0.25) offsets.push([dx, dy, cover >= 0.7]);
     }
@@ -86,9 +101,9 @@ function paint(context, points, view, by, faded) {
   const small = points.all > 20000 ? 1.1 : points.all > 3000 ? 1.6 : 2.4;
   const grown = Math.min(2, Math.max(1, Math.sqrt(view.scale / view.fitted)));
   const shapes = Object.fromEntries(
-    [["dot", small], ["ring", small * 1.1], ["cross", small * 1.4]].map(([shape, radius]) => {
-      const { reach, offsets } = stamp(shape, radius * grown * ratio);
-      return [shape, { reach, steps: Int32Array.from(offsets, ([dx, dy]) => dy * width + dx), whole: Uint8Array.from(offsets, (o) => o[2]) }];
+    [["dot", small], ["ring", small * 1.1], ["cross", small * 1.4], ["edge", small * 1.4], ["gap", small * 1.4]].map(([name, radius]) => {
+      const { reach, offsets } = stamp(name in EDGES ? "cross" : name, radius * grown * ratio, (EDGES[name] ?? 0) * ratio);
+      return [name, { reach, steps: Int32Array.from(offsets, ([dx, dy]) => dy * width + dx), whole: Uint8Array.from(offsets, (o) => o[2]) }];
     }),
   );
   const put = (i, { reach, steps, whole }, colour) => {
@@ -107,11 +122,18 @@ function paint(context, points, view, by, faded) {
   const stays = word(channels(roles.retain), 200);
   const heldOut = word(channels(roles["held-out"]), 200);
   const leaves = word(channels(roles.forget));
-  for (let i = 0; i < points.train; i++) {
-    if (!points.forget[i]) put(i, shapes.dot, faded ? FADED : shade ? shade(i) : stays);
-  }
+  // What lies above hides what lies below: first what is held out, last what is in the set, the most memorized on top.
   for (let i = points.train; i < points.all; i++) put(i, shapes.ring, faded ? FADED : shade ? shade(i) : heldOut);
-  for (let i = 0; i < points.train; i++) if (points.forget[i]) put(i, shapes.cross, shade ? shade(i) : leaves);
+  for (const i of points.order) if (!points.forget[i]) put(i, shapes.dot, faded ? FADED : shade ? shade(i) : stays);
+  const [ink, ground] = [points.colours.ink, points.colours.ground].map((hex) => word(channels(hex)));
+  for (const i of points.order) {
+    if (!points.forget[i]) continue;
+    if (shade) {
+      put(i, shapes.gap, ground);
+      put(i, shapes.edge, ink);
+    }
+    put(i, shapes.cross, shade ? shade(i) : leaves);
+  }
   context.putImageData(image, 0, 0);
 }
 

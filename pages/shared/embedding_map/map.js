@@ -27,7 +27,7 @@ class Shown {
     this.field = this.find(".field");
     this.over = this.find(".over");
     this.card = this.find(".card");
-    this.by = "role";
+    this.by = "memorization";
     this.tool = "lasso";
     this.faded = false;
     this.view = { scale: 1, left: 0, top: 0, fitted: 1, ratio: 1 };
@@ -79,11 +79,11 @@ class Shown {
     const bytes = Math.ceil(this.points.train / 8);
     if (body.length < bytes) return; // of another study, about to follow
     for (let i = 0; i < this.points.train; i++) this.points.forget[i] = (body[i >> 3] >> (i & 7)) & 1;
-    this.points.moved = head.moved && body.slice(Math.ceil(bytes / 4) * 4); // columns begin at multiples of four
+    const from = Math.ceil(bytes / 4) * 4; // columns begin at multiples of four
+    this.points.moved = head.moved && body.slice(from, from + this.points.train);
     this.news = head;
     if (this.named !== head.colour) this.colourBy((this.named = head.colour), false); // by a link, or by Back
     this.line = null;
-    this.find(".title").textContent = head.title;
     this.field.setAttribute("aria-label", `${head.label} ${this.points.keys}`);
     this.legend();
     this.redraw();
@@ -195,18 +195,19 @@ class Shown {
     if (this.by === "correct") {
       items.push(item("", roles.retain, "original is right", "swatch"), item("", wrong, "original is wrong", "swatch"));
     }
-    if (this.by === "memorization" || this.by === "confidence") {
-      const [low, high] = this.by === "confidence" ? [0, 1] : [this.points.low, this.points.high];
-      const ramp = item("", `linear-gradient(to right, ${scale.join(",")})`, high.toFixed(2), "ramp");
-      ramp.prepend(`${this.points.by[this.by]} ${low.toFixed(2)}`);
-      items.push(ramp);
+    const ramp = (text, low, high) => {
+      const shown = item("", `linear-gradient(to right, ${scale.join(",")})`, high, "ramp");
+      shown.prepend(`${text} ${low}`);
+      items.push(shown);
+    };
+    const number = (value) => value.toFixed(2).replace("-", "\u2212");
+    if (this.by in this.points.ramps) {
+      const [text, low, high] = this.points.ramps[this.by];
+      ramp(text, `\u2264 ${number(low)}`, `\u2265 ${number(high)}`); // beyond its ends the scale goes on in one colour
     }
     if (this.by === "entanglement" && this.news.moved) {
       const said = (percent) => `${percent < 0 ? "\u2212" : "+"}${Math.abs(percent).toFixed(Math.abs(percent) < 10 ? 2 : 0)} %`;
-      const [low, high] = this.news.moved.map((share) => said(100 * share));
-      const ramp = item("", `linear-gradient(to right, ${scale.join(",")})`, high, "ramp");
-      ramp.prepend(`the image alone moves the set's entanglement by ${low}`);
-      items.push(ramp);
+      ramp("the image alone moves the set's entanglement by", ...this.news.moved.map((share) => said(100 * share)));
     }
     this.find(".legend").replaceChildren(...items);
   }

@@ -5,8 +5,8 @@ const TILES = 3000; // pictures kept
 const LEAST = 14;
 const LARGEST = 40; // pixels of a picture
 
-// Which images have room for a picture, those of the set last, and how large it is; null where points on screen are
-// many or none. One that would hide most of another's stays a point, and those of the set come first.
+// Which images have room for a picture, in the order in which points are drawn, and how large it is; null where points
+// on screen are many or none. One that would hide most of another's stays a point: those drawn last have room first.
 function roomFor(points, view, width, height) {
   const found = [];
   for (let i = 0; i < points.all; i++) {
@@ -20,7 +20,9 @@ function roomFor(points, view, width, height) {
   const first = (i) => i < points.train && points.forget[i];
   const apart = (0.75 * side) / view.scale;
   const images = [];
-  for (const i of [...found.filter(first), ...found.filter((i) => !first(i))]) {
+  const score = (i) => points.memorization[i] ?? -1;
+  found.sort((a, b) => first(b) - first(a) || score(b) - score(a));
+  for (const i of found) {
     if (images.every((k) => Math.max(Math.abs(points.x[i] - points.x[k]), Math.abs(points.y[i] - points.y[k])) >= apart)) images.push(i);
   }
   return { images: images.reverse(), side };
@@ -47,17 +49,20 @@ function picture(context, points, view, tiles, { images, side }, by, faded) {
     context.globalAlpha = faded && !leaves ? 0.3 : 1;
     context.imageSmoothingEnabled = tile.smooth;
     context.drawImage(tile.bitmap, tile.x, tile.y, tile.width, tile.height, x, y, w, h);
-    context.strokeStyle = shade ? css(shade(i)) : role;
-    context.lineWidth = leaves ? 3 : 1.5;
     context.setLineDash(i >= points.train ? [3, 2] : []);
-    context.strokeRect(x, y, w, h);
+    const frame = new Path2D();
+    frame.rect(x, y, w, h);
     if (leaves) {
-      context.beginPath();
-      context.moveTo(x + w - 4, y - 4);
-      context.lineTo(x + w + 4, y + 4);
-      context.moveTo(x + w + 4, y - 4);
-      context.lineTo(x + w - 4, y + 4);
-      context.stroke();
+      frame.moveTo(x + w - 4, y - 4);
+      frame.lineTo(x + w + 4, y + 4);
+      frame.moveTo(x + w + 4, y - 4);
+      frame.lineTo(x + w - 4, y + 4);
+    }
+    const lines = leaves && shade ? [[points.colours.ink, 5]] : []; // as around its cross
+    for (const [colour, wide] of [...lines, [shade ? css(shade(i)) : role, leaves ? 3 : 1.5]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = wide;
+      context.stroke(frame);
     }
     drawn++;
   }
