@@ -27,8 +27,8 @@ TEXTS = {
     ),
     "Runs": (
         "One line for each job: sort the table by a click on a head, and pick a row to see that job alone, with what "
-        "each step of its plan changed. Jobs go on when you close this page or the server stops, and what was finished is "
-        "kept when one is cancelled or dies. Two people who start the same job share it."
+        "each step of its plan changed. Jobs go on when you close this page or the server stops, and what was "
+        "finished is kept when one is cancelled or dies. Two people who start the same job share it."
     ),
     "Compare": (
         "The aim is a model retrained without the images, not the lowest accuracy on them: too much forgotten is a "
