@@ -101,6 +101,17 @@ def test_all_jobs_stand_in_one_table_that_is_narrowed_by_state_and_words(runs, o
     assert "No job fits that." in [c.value for c in at.caption] and "3 jobs: " in words(at)
 
 
+def test_a_job_under_way_stands_in_the_table_too(runs, store):
+    told = {"begun": True, "stages": [["bank", 4.0]], "done": 1, "total": 4, "written": time.time(), "lasted": 4.0}
+    job = add_job(store, "Long", time.time(), progress=told | {"began": time.time() - 4})
+    add_job(store, "Gone", 3.0, outcome=ended("cancelled", "Cancelled."))
+    with store.lock(f"job-{job}"):
+        at = runs(store.root, states="cancelled")
+        assert at.button(key=f"cancel.{job}")  # whatever the table is narrowed to
+        line = jobs_table(runs(store.root)).set_index("Name").loc["Long"]
+    assert (line["Status"], line["Progress"], line["Left"]) == ("Running", 0.25, "this stage about 12 s more")
+
+
 def test_one_job_needs_no_table(runs, store):
     add_job(store, "Only", outcome=ended("cancelled", "Cancelled."))
     assert not runs(store.root).dataframe
