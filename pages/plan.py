@@ -92,27 +92,52 @@ def _advice(study: OpenStudy, plan: Plan, rows) -> None:
         st.rerun()
 
 
-def _go(study: OpenStudy, plan: Plan, wanted: Study | None) -> None:
-    """What it costs, or why it cannot be run; and the button."""
-    left, right = st.columns([4, 1], vertical_alignment="center")
-    reason, cost = _fault(study, plan, wanted), None
+def _go(study: OpenStudy, plan: Plan, whole: Study | None) -> None:
+    """Two buttons, for the plan alone and with what stands beside it, what either costs, or why it cannot be run."""
+    left, one, more = st.columns([3.4, 1, 1.3], vertical_alignment="center")
+    alone = whole and whole.alone
+    reason = _fault(study, plan, alone)
+    cost = None if reason else _forecast(study.key, key(alone), study, alone)
+    refused, both = reason, cost
+    if not reason and whole != alone:
+        refused = escape(_refused(study.key, key(whole), whole, chosen_set.rows(study)))
+        both = None if refused else _forecast(study.key, key(whole), study, whole)
     with left:
-        if reason:
+        if cost is None:
             st.markdown(f":material/error: {reason}")
         else:
-            cost = _forecast(study.key, key(wanted), study, wanted)
             st.markdown(
-                f":material/schedule: {cost_words.short(state.store(), cost)}",
-                help=cost_words.cost(state.store(), cost),
+                f":material/schedule: {cost_words.short(state.store(), cost)}  \n{_beside(cost, both, refused)}",
+                help=cost_words.cost(state.store(), both or cost),
             )
-            if (job := jobs.get(state.store(), key(wanted))) is not None and job.active:
+            if any((job := jobs.get(state.store(), key(each))) and job.active for each in (alone, whole)):
                 st.caption(":material/group: This very study is under way: running it joins that job.")
-    with right:
+    with one:
         if recorded.start(
             "Run this plan", type="primary", icon=":material/play_arrow:", disabled=bool(reason), width="stretch"
         ):
-            access.submit(state.store(), wanted, cost and cost_words.expected(state.store(), cost))
-            st.switch_page("pages/runs.py", query_params={"study": study.key})
+            _run(study, alone, cost)
+    with more:
+        if access.button(
+            "Run plan + baselines", icon=":material/balance:", width="stretch",
+            disabled=bool(refused) or whole == alone or recorded.on_screen() is not None,
+            help="With what is chosen under “What runs beside it”, so that Compare can hold the plan against it.",
+        ):  # fmt: skip
+            _run(study, whole, both)
+
+
+def _beside(cost: Forecast, both: Forecast | None, refused: str) -> str:
+    """What the baselines add, as a sentence."""
+    if both is None:
+        return f"The baselines cannot be run: {refused}"
+    if both is cost:
+        return "No baselines are chosen above."
+    return cost_words.baselines(state.store(), both, cost)
+
+
+def _run(study: OpenStudy, asked: Study, cost: Forecast) -> None:
+    access.submit(state.store(), asked, cost_words.expected(state.store(), cost))
+    st.switch_page("pages/runs.py", query_params={"study": study.key})
 
 
 @st.cache_resource(ttl=30, max_entries=64, show_spinner=False)

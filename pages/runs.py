@@ -3,10 +3,24 @@
 import streamlit as st
 
 import pages.shared.loaded  # noqa: F401 - the first of ours, see there
-from pages.shared import access, address, came_of, cost_words, frame, outdated, plan_glyph, progress, removal, state
+from pages.shared import (
+    access,
+    address,
+    came_of,
+    cost_words,
+    frame,
+    job_table,
+    outdated,
+    plan_glyph,
+    progress,
+    removal,
+    state,
+    steps_chart,
+)
 from pages.shared.folds import fold
 from pages.shared.text import ago, duration, escape, images
 from unlearn_core import jobs, room, trash
+from unlearn_core.experiment import OpenStudy, comparison
 from unlearn_core.experiment.forecast import forget_size
 from unlearn_core.experiment.views import contents
 from unlearn_core.jobs import Job
@@ -27,13 +41,19 @@ def draw() -> None:
 
 
 def _jobs() -> None:
-    """One sentence, the jobs under way, then the others a few at a time; from one look, so no job is in two places."""
+    """One sentence, the jobs under way, a table of all, then the one picked there or else the others a few at a time;
+    from one look, so no job is in two places.
+    """
     found = jobs.listing(state.store())
     st.markdown(_sentence(found))
     for job in found:
         if job.active:
             _row(job)
-    ended = [job for job in found if not job.active]
+    fit, picked = job_table.draw(found)
+    if picked is not None and not picked.active:
+        _row(picked, unfolded=True)
+        return
+    ended = [job for job in fit if not job.active]
     page = address.page(-(-len(ended) // PER_PAGE), "runs-page")
     for job in ended[(page - 1) * PER_PAGE : page * PER_PAGE]:
         _row(job)
@@ -90,9 +110,9 @@ def _sentence(found: list[Job]) -> str:
     return f"{work}: {', '.join(told)}.{goes_on}"
 
 
-def _row(job: Job) -> None:
+def _row(job: Job, unfolded: bool = False) -> None:
     spec = jobs.asked(state.store(), job.key)
-    plans = (*getattr(spec, "plans", ()), *filter(None, [getattr(spec, "plan", None)]))
+    plans = plan_glyph.plans(spec)
     with st.container(border=True, key=f"job.{job.key}"):
         name, where, times, buttons = st.columns((3.3, 2.4, 2.3, 4.0), vertical_alignment="center")
         size = forget_size(spec)
@@ -123,12 +143,21 @@ def _row(job: Job) -> None:
         removal.confirm(job.key)
         progress.words(job)
         if job.stages:
-            with st.expander("Details", expanded=job.active):
+            folded = {"key": f"details.{job.key}.{unfolded}", "on_change": "rerun"}
+            with st.expander("Details", expanded=job.active or unfolded, **folded) as box:
                 for each in plans[:MOST_PLANS]:
                     st.markdown(f"{plan_glyph.glyph(each)} **{escape(each.name)}**: {plan_glyph.steps(each)}")
                 if told := cost_words.against(job):
                     st.markdown(f":material/schedule: {told[0].upper()}{told[1:]}.")
+                if plans and box.open and job.kind == "Study" and job.state == "done":
+                    _curves(state.opened(job.key))
                 progress.stages(job)
+
+
+def _curves(study: OpenStudy) -> None:
+    """What each step of the first plan changed; the others are on Compare."""
+    if with_steps := comparison.plans_with_steps(study):
+        steps_chart.show(study, with_steps[0])
 
 
 def _times(job: Job) -> str:

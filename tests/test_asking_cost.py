@@ -44,7 +44,7 @@ def test_what_it_took_lies_in_the_range_and_the_next_goes_by_it(study):
         assert first.seconds / first.factor < took < first.seconds * first.factor, spec
         assert 0.5 * took < result.manifest()["seconds"] <= took
         again = asking_cost(study, spec)
-        assert again.seconds == pytest.approx(result.manifest()["seconds"]) and again.factor == 2.0
+        assert again.seconds == pytest.approx(result.undisturbed()) and again.factor == 2.0
     layers = asked(study)[0]
     half = asking_cost(study, layers.but(images=15)).seconds
     images = {n: min(n, len(study.forget)) + min(n, len(study.data.test.y)) for n in (15, layers.images)}

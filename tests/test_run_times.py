@@ -1,11 +1,13 @@
 """How long runs take, by runs that were timed."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from unlearn_core.engines import machine
 from unlearn_core.experiment.run_times import never_run, run_seconds
 from unlearn_core.rum import Part, Rum
 from unlearn_core.training import Training
@@ -25,7 +27,8 @@ class Finished:
         self.table = pd.DataFrame([head, *lines])
 
     def run_result(self, method: int, seed: int):
-        return SimpleNamespace(spec=lambda: SimpleNamespace(unlearner=self.runs[method][0]))
+        unlearner, seconds = (None, 10.0) if method == "retrained" else self.runs[method]
+        return SimpleNamespace(spec=lambda: SimpleNamespace(unlearner=unlearner), undisturbed=lambda: seconds)
 
 
 def plan(*steps) -> Rum:
@@ -45,6 +48,26 @@ def test_an_algorithm_without_epochs_takes_what_its_runs_took():
     assert expected(finished, plan(Original(), Influence(), FineTune(epochs=1))) == 7.0
     assert expected(finished, Retrain()) == 10.0 and expected(finished, Original()) == 0.0
     assert never_run(finished, [Influence(), FineTune(), Original(), Retrain()]) == set()
+
+
+def test_what_else_ran_then_is_not_part_of_what_runs_take(store):
+    """It is reckoned with when a job is foreseen, as it is then."""
+    made = store.remember(Training(), lambda draft: setattr(draft, "seconds", 8.0), device="cpu")
+    assert 0 <= made.manifest()["waited"] < 1 and made.undisturbed() == 8.0 * (1 - made.manifest()["waited"])
+    file = made.folder / "manifest.json"
+
+    def said(**about) -> float:
+        file.write_text(json.dumps({"seconds": 8.0, "device": "cpu"} | about))
+        return made.undisturbed()
+
+    assert said(waited=0.75) == 2.0 and said(waited=0.75, device="cuda") == 8.0 and said() == 8.0
+
+
+def test_the_share_of_waiting_is_what_the_system_says(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "SCHEDULED", tmp_path / "schedstat")
+    assert machine.waited() == 0.0
+    (tmp_path / "schedstat").write_text("1000 3000 7\n")
+    assert machine.waited() == 0.75
 
 
 def test_what_was_never_run_takes_as_long_as_the_others():

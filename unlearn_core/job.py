@@ -12,7 +12,8 @@ ACTIVE = ("starting", "queued", "running")
 class Expected:
     """What a job was expected to cost when it was submitted: seconds from when it has the machine (all three, in order
     of what is likely, least and most), megabytes on the disk, and the most megabytes of memory that a process takes; 0
-    where that is not known.
+    where that is not known. `how` names the rule that foresaw it; by it, so many earlier `jobs` corrected the seconds
+    by a `factor`.
     """
 
     seconds: float
@@ -20,6 +21,9 @@ class Expected:
     slowest: float
     megabytes: float = 0.0
     memory: float = 0.0
+    how: str = ""
+    factor: float = 1.0
+    jobs: int = 0
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from filelock import Timeout
 
 from unlearn_core import engines, room, trash
 from unlearn_core.engines import machine
+from unlearn_core.hindsight import corrected
 from unlearn_core.job import ACTIVE, STARTS, Expected, Job
 from unlearn_core.params import BadValue, Spec, build, key, plain
 from unlearn_core.store import KEY, Store, StoreError, find_fault, free_megabytes, plainly, write_whole
@@ -50,7 +52,8 @@ def submit(store: Store, spec: Spec, expected: Expected | None = None, by: str =
 
 
 def foreseen(store: Store, alone: Expected, workers: int = 1, device: str = "cpu") -> Expected:
-    """What a job may take from when it has the machine, where its work alone may take `alone` with so many `workers`.
+    """What a job may take from when it has the machine, where its work alone may take `alone` with so many `workers`,
+    corrected by what jobs that were foreseen in the same way took.
 
     To the work comes the start of its process, and of its workers where there are several; both are slower where
     other programs have the CPUs now. They may stop or stay: the least goes by an idle machine, the most by one as busy
@@ -59,17 +62,27 @@ def foreseen(store: Store, alone: Expected, workers: int = 1, device: str = "cpu
     if not alone.slowest:
         return alone
     found = listing(store)
-    others = machine.load() - (engines.at_once() if any(job.state == "running" for job in found) else 0)
+    others = machine.load() - _own_load(found)
     slow = machine.crowded(workers, others) if device == "cpu" else 1.0
     starts = [spent for job in found for name, spent in job.stages if name == STARTS and job.stage != STARTS]
     start = min(starts, default=START) * (2 if workers > 1 else 1)  # the quickest: others were on a busy machine
-    return Expected(
+    now = replace(
+        alone,
         seconds=(alone.seconds + start) * (1 + slow) / 2,
         fastest=alone.fastest + start,
         slowest=(alone.slowest + start) * slow,
-        megabytes=alone.megabytes,
-        memory=alone.memory,
     )
+    return corrected(now, found)
+
+
+def _own_load(found: list[Job]) -> float:
+    """What the load of the last minute holds of jobs of this store. They take turns, so none is in the way of a new
+    one: neither that which runs, nor those that have just ended.
+    """
+    now, most = time.time(), engines.at_once()
+    ended = ((job.worked, now - job.submitted - job.seconds) for job in found if job.worked and not job.active)
+    running = most if any(job.state == "running" for job in found) else 0
+    return running + sum(machine.still_counted(most, worked, since) for worked, since in ended)
 
 
 def before(store: Store) -> tuple[int, tuple[float, float] | None]:
@@ -223,9 +236,10 @@ def find(store: Store, job: str, *, held: bool = False) -> Job:
 def _sound(job: Job) -> bool:
     """Whether what the files of a job say is of the kind that it should be: a person may have edited them."""
     texts = (job.kind, job.title, job.state, job.message, job.detail, *(name for name, _ in job.stages))
-    cost = (0.0,) if job.expected is None else tuple(vars(job.expected).values())
+    cost = {} if job.expected is None else dict(vars(job.expected))
+    texts += (cost.pop("how", ""),)
     unsaid = (n or 0.0 for n in (job.worked, job.megabytes, job.lasted))
-    numbers = (job.submitted, job.seconds, job.done, job.total, *unsaid, *cost)
+    numbers = (job.submitted, job.seconds, job.done, job.total, *unsaid, *cost.values())
     numbers += tuple(seconds for _, seconds in job.stages)
     sane = all(type(n) in (int, float) and 0 <= n < 1e15 for n in numbers)
     return sane and all(isinstance(text, str) for text in texts)

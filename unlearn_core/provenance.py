@@ -14,6 +14,7 @@ from importlib.metadata import distributions, version
 from pathlib import Path
 
 from unlearn_core import __version__
+from unlearn_core.engines import machine
 
 RECORDED = (
     "torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn", "pandas", "pyarrow", "pillow", "optuna",
@@ -27,6 +28,7 @@ def provenance(device: str | Callable[[], dict]) -> dict:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "system": platform.platform(),
+        "waited": machine.waited(),
         **({"device": device} if isinstance(device, str) else device()),
         "versions": {"unlearning-workbench": __version__} | {name: version(name) for name in RECORDED},
         "packages": installed(),

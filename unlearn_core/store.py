@@ -112,6 +112,13 @@ class Result:
         with self._there():
             return json.loads((self.folder / "manifest.json").read_text())
 
+    def undisturbed(self) -> float:
+        """The seconds of its manifest without those in which other programs had the CPU: what runs when a job is
+        foreseen is reckoned with then. A GPU is not shared out like that, and earlier versions did not say.
+        """
+        about = self.manifest()
+        return about["seconds"] * (1 - about.get("waited", 0.0) * (about.get("device") == "cpu"))
+
     def spec(self) -> Spec:
         """What made it. Raises BadValue where this version of the program cannot read it, or would make it anew: then
         whatever is asked of the spec would be of another result.

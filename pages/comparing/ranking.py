@@ -11,7 +11,7 @@ import streamlit as st
 from pages.shared import address, dot_plot, numbers, steps_chart, theme
 from pages.shared import comparison_words as words
 from pages.shared.folds import fold
-from unlearn_core.experiment import audit, measured_groups, telling
+from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import filled, third
 from unlearn_core.experiment.proposals import foretold
@@ -184,18 +184,4 @@ def step_by_step(study) -> None:
         if not box.open:
             return
         method = address.choice(st.selectbox, "Plan or control", words.titles(study, runs), "steps", width=320)
-        theme.show(*_steps_chart(study, method))
-        said = [measured_groups.beside_the_plan(study, method), measured_groups.left_as_it_is(study, method)]
-        st.caption(" ".join(filter(None, ["Lines are thirds, steps are the plan's parts.", *said])))
-
-
-@theme.kept
-def _steps_chart(study, method: str) -> tuple[go.Figure, str]:
-    """The chart and what it shows in words."""
-    steps = core.steps(study, method)
-    worst = steps.loc[steps[steps["step"] == steps["step"].max()]["gap"].abs().idxmax()]
-    side = "above" if worst["gap"] > 0 else "below"
-    name = words.title_of(study, method)
-    title = f"{name} ends {abs(worst['gap']):.2f} {side} retraining on the {third(worst['part'])}"
-    said = "; ".join(f"{s.what}: {third(s.part)} {s.mean:.2f}" for s in steps.itertuples(index=False))
-    return steps_chart.draw(html(title), steps), f"{title}. {said}"
+        steps_chart.show(study, method)

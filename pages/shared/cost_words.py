@@ -11,7 +11,7 @@ from unlearn_core import engines, jobs
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.asking_cost import AskingCost, asking_cost
 from unlearn_core.experiment.first_cost import FirstCost
-from unlearn_core.experiment.forecast import Forecast, peak
+from unlearn_core.experiment.forecast import Forecast, beyond, peak
 from unlearn_core.experiment.landscape_cost import LandscapeCost
 from unlearn_core.experiment.run_times import UNKNOWN
 from unlearn_core.experiment.search_cost import SearchCost
@@ -20,9 +20,10 @@ from unlearn_core.params import Spec, key
 from unlearn_core.store import Store, StoreError
 
 WITH = "its start and what else runs here now included"  # what the seconds hold
+STUDY = "Study"  # how a study like a finished one is foreseen
 
 
-def cost(store: Store, f: Forecast) -> str:
+def cost(store: Store, f: Forecast, how: str = STUDY) -> str:
     """What is still to be done, how long it may take and what room it needs, in words."""
     if f.is_done:
         return "Nothing is left to compute: all results are stored already."
@@ -32,7 +33,7 @@ def cost(store: Store, f: Forecast) -> str:
     ]
     counts.append((f.runs, "unlearning run", "unlearning runs"))
     work = ", ".join(f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n)
-    text = f"{how_long(expected(store, f))}, {WITH}: {work}"
+    text = f"{how_long(expected(store, f, how))}, {WITH}: {work}"
     text += f"; {f.reused:,} more are stored already and cost nothing." if f.reused else "."
     return f"{text}{queue(store)}{_guessed(f)} {room(f)}"
 
@@ -68,6 +69,13 @@ def added(f: Forecast) -> str:
     return f"adds about {duration(f.seconds)}, {models:,} model{'' if models == 1 else 's'}, {megabytes(f.megabytes)}"
 
 
+def baselines(store: Store, whole: Forecast, plan: Forecast) -> str:
+    """What a study costs beyond its plan alone, as a sentence; seconds as both are told."""
+    seconds = expected(store, whole).seconds - expected(store, plan).seconds
+    more = added(replace(beyond(whole, plan), seconds=seconds)).replace("adds", "add", 1)
+    return f"The baselines {more}.{_guessed(whole) if whole.guessed != plan.guessed else ''}"
+
+
 def room(f: Forecast) -> str:
     """Disk and memory, as estimates."""
     text = f"Estimated: **{megabytes(f.megabytes)}** of disk"
@@ -86,9 +94,9 @@ def memory_of(f: LandscapeCost | SearchCost) -> str:
     return f" It takes {memory(f)}, the most that a run of this study took." if f.memory else ""
 
 
-def expected(store: Store, f: Forecast) -> Expected:
-    """What a job is told to expect of itself, as the machine is now."""
-    work = Expected(f.seconds, f.fastest, f.slowest, f.megabytes, f.memory)
+def expected(store: Store, f: Forecast, how: str = STUDY) -> Expected:
+    """What a job is told to expect of itself, as the machine is now; `how` it was foreseen: see `hindsight`."""
+    work = Expected(f.seconds, f.fastest, f.slowest, f.megabytes, f.memory, how)
     return jobs.foreseen(store, work, f.at_once, f.device)
 
 
@@ -104,9 +112,9 @@ def first(store: Store, f: FirstCost) -> str:
     )
 
 
-def about(store: Store, f: LandscapeCost | SearchCost | FirstCost | AskingCost) -> Expected:
+def about(store: Store, f: LandscapeCost | SearchCost | FirstCost | AskingCost, how: str = "") -> Expected:
     """What a landscape, a search or a first study may take, or asking models once more."""
-    work = Expected(f.seconds, f.seconds / f.factor, f.seconds * f.factor)
+    work = Expected(f.seconds, f.seconds / f.factor, f.seconds * f.factor, how=how or type(f).__name__)
     work = replace(work, megabytes=getattr(f, "megabytes", 0.0), memory=getattr(f, "memory", 0.0))
     return jobs.foreseen(store, work, getattr(f, "at_once", 1), getattr(f, "device", "cpu"))
 
@@ -122,7 +130,7 @@ def again(store: Store, study: OpenStudy, asked: Spec) -> tuple[str, Expected | 
     cost = _asking(study.key, key(asked), study, asked)
     if cost is None:
         return "How long this takes is known once one was made here.", None
-    expected = about(store, cost)
+    expected = about(store, cost, type(asked).__name__)
     return f"This takes {inside(expected)}.", expected
 
 
@@ -153,9 +161,10 @@ def megabytes(size: float) -> str:
 
 
 def how_long(e: Expected) -> str:
-    """The best guess, and the range by the runs seen."""
+    """The best guess and its range, and by how many earlier jobs both were corrected."""
     span = f" ({duration(e.fastest)} to {duration(e.slowest)})" if e.slowest > e.fastest else ""
-    return f"About **{duration(e.seconds)}**{span}"
+    seen = f", corrected by {e.jobs} earlier job{'s' * (e.jobs > 1)}" if e.jobs else ""
+    return f"About **{duration(e.seconds)}**{span}{seen}"
 
 
 def against(job: Job, memory: float = 0.0) -> str:

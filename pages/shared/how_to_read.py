@@ -23,11 +23,12 @@ TEXTS = {
     "Plan": (
         "Your set is cut into parts that are alike, and each part gets the algorithm that suits it, in an order. What "
         "is suggested comes from finished runs and is never set without you. The cost is an estimate with a range, "
-        "from what runs took on this machine."
+        "from what runs took on this machine, corrected by what earlier jobs took against theirs."
     ),
     "Runs": (
-        "One line for each job. Jobs go on when you close this page or the server stops, and what was finished is "
-        "kept when one is cancelled or dies. Two people who start the same job share it."
+        "One line for each job: sort the table by a click on a head, and pick a row to see that job alone, with what "
+        "each step of its plan changed. Jobs go on when you close this page or the server stops, and what was "
+        "finished is kept when one is cancelled or dies. Two people who start the same job share it."
     ),
     "Compare": (
         "The aim is a model retrained without the images, not the lowest accuracy on them: too much forgotten is a "

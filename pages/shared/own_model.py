@@ -76,7 +76,7 @@ def _say_cost(training: Training, seeds: int) -> Expected | None:
     if (cost := _cost(str(store.root), key(training), seeds, training)) is None:
         st.caption("How long this takes can be told once these images are here and any study is finished.")
         return None
-    foreseen = cost_words.about(store, cost)
+    foreseen = cost_words.about(store, cost, "Judged")
     st.markdown(f":material/schedule: At most {3 * seeds} models to train: {cost_words.inside(foreseen)}.")
     return foreseen
 

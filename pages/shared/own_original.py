@@ -52,7 +52,7 @@ def _accuracy(given: Training) -> None:
             return
         st.markdown("How accurate it is on these images is not known yet; a study would say it only afterwards.")
         cost = _cost(str(store.root), key(given), given)
-        foreseen = cost and cost_words.about(store, cost)
+        foreseen = cost and cost_words.about(store, cost, "Training")
         if foreseen:
             st.markdown(f"To see takes {cost_words.inside(foreseen)}.")
         if access.button("See how accurate it is", key="own.original.see", icon=":material/fact_check:"):

@@ -9,7 +9,7 @@ from pages.shared import chosen_set
 from pages.shared.text import duration, escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.comparison import retraining_seconds
-from unlearn_core.experiment.run_times import run_seconds
+from unlearn_core.experiment.run_times import run_seconds, training_seconds
 from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan
 from unlearn_core.unlearning.ends.original import Original
 
@@ -23,7 +23,7 @@ def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> None:
         f"**{escape(plan.name)}** {_does(study, plan, rows, parts)} in {len(steps)} "
         f"{'step' if len(steps) == 1 else 'steps'}: {', then '.join(steps)}. Training a model again without the "
         f"study's set took **{duration(again)}** here, many at once. Unlearning has to beat that; "
-        f"by the runs timed here this plan would{'' if taken < again else ' not'}."
+        f"by the runs timed here this plan would{'' if taken < training_seconds(study) else ' not'}."
     )
     if unforgotten := not_forgotten(study, plan, parts):
         st.warning(unforgotten)

@@ -6,14 +6,35 @@ from html import escape
 
 import pandas as pd
 import plotly.graph_objects as go
+import streamlit as st
 
-from pages.shared import legend, theme
+from pages.shared import comparison_words, legend, theme
+from unlearn_core.experiment import OpenStudy, comparison, measured_groups
 from unlearn_core.experiment.measured_groups import third
 
 SHAPES = {"low": "circle", "medium": "square", "high": "diamond"}
 
 
-def draw(title: str, steps: pd.DataFrame) -> go.Figure:
+def show(study: OpenStudy, method: str) -> None:
+    """The chart of a plan of a finished study, and how its thirds lie beside the plan's parts."""
+    theme.show(*_made(study, method), key=f"steps.{study.key}.{method}")
+    said = [measured_groups.beside_the_plan(study, method), measured_groups.left_as_it_is(study, method)]
+    st.caption(" ".join(filter(None, ["Lines are thirds, steps are the plan's parts.", *said])))
+
+
+@theme.kept
+def _made(study: OpenStudy, method: str) -> tuple[go.Figure, str]:
+    """The chart and what it shows in words."""
+    steps = comparison.steps(study, method)
+    worst = steps.loc[steps[steps["step"] == steps["step"].max()]["gap"].abs().idxmax()]
+    side = "above" if worst["gap"] > 0 else "below"
+    name = comparison_words.title_of(study, method)
+    title = f"{name} ends {abs(worst['gap']):.2f} {side} retraining on the {third(worst['part'])}"
+    said = "; ".join(f"{s.what}: {third(s.part)} {s.mean:.2f}" for s in steps.itertuples(index=False))
+    return _draw(escape(title), steps), f"{title}. {said}"
+
+
+def _draw(title: str, steps: pd.DataFrame) -> go.Figure:
     """`steps` as unlearn_core.experiment.comparison.steps gives it."""
     fig = theme.figure(title, "", "Accuracy on the third", height=380)
     ink, last = fig.layout.font.color, steps["step"].max()

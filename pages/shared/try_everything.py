@@ -86,9 +86,9 @@ def _offer(study: OpenStudy, asked: TryEverything) -> None:
     except BadValue as error:
         st.info(escape(str(error)))
         return
-    st.markdown(f":material/schedule: {cost_words.cost(state.store(), found)}")
+    st.markdown(f":material/schedule: {cost_words.cost(state.store(), found, 'TryEverything')}")
     if recorded.start("Try everything", icon=":material/play_arrow:", key="everything.start"):
-        access.submit(state.store(), asked, cost_words.expected(state.store(), found))
+        access.submit(state.store(), asked, cost_words.expected(state.store(), found, "TryEverything"))
         st.rerun()
 
 

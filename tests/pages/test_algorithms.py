@@ -98,7 +98,7 @@ def test_a_wrapper_shows_the_algorithm_inside(open_page, filled_store, submitted
     assert not at.exception and not at.error
     assert "Reconstruction: the paper is about language models" in words(at).replace("\\", "")
     widget(at, ".controls").uncheck().run()
-    button(at, "Run this plan").click().run()
+    button(at, "Run plan + baselines").click().run()
     plan, _ = submitted[0].plans  # the study's own ran before and stands beside it
     assert plan.high == ALGORITHMS["uwc"](inner=ALGORITHMS["scrub"](alpha=0.25))
 

@@ -65,7 +65,7 @@ def test_a_link_asks_for_what_was_to_run_beside_the_plan(is_open, folded, monkey
     at.switch_page("pages/plan.py").run()
     label = next(e.label for e in at.expander if e.label.startswith("What runs beside it"))
     assert not at.exception and "1 single algorithm, retrained models, on 4 seeds" in label
-    next(b for b in at.button if b.label.startswith("Run")).click().run()
+    next(b for b in at.button if b.label == "Run plan + baselines").click().run()
     (asked,) = submitted
     assert asked.seeds == 4 and not asked.controls and len(asked.unlearners) == 1
 
@@ -100,7 +100,7 @@ def test_what_runs_beside_a_plan_is_the_same_closed_and_open(folded, submitted):
     at = folded("plan")
 
     def run() -> list[str]:
-        next(b for b in at.button if b.label == "Run this plan").click().run()
+        next(b for b in at.button if b.label == "Run plan + baselines").click().run()
         at.switch_page("pages/plan.py").run()
         return [type(u).__name__ for u in submitted[-1].unlearners]
 

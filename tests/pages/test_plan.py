@@ -29,7 +29,7 @@ from unlearn_core import jobs
 from unlearn_core.engines import machine
 from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy, PlanSearch, fulfil
-from unlearn_core.experiment.forecast import Forecast, peak
+from unlearn_core.experiment.forecast import Forecast, beyond, forecast, peak
 from unlearn_core.experiment.proposals import Advice, advice
 from unlearn_core.experiment.saved_plans import saved
 from unlearn_core.experiment.search import so_far
@@ -82,7 +82,7 @@ def test_the_study_as_it_stands_costs_nothing_and_is_found_again(plan_page, fill
     assert "Nothing is left to compute" in words(at)
     assert "plan" not in at.query_params
 
-    button(at, "Run this plan").click().run()
+    button(at, "Run plan + baselines").click().run()
     (asked,) = submitted
     assert asked.but(name=study.spec.name) == study.spec  # untouched widgets change no third into 0.33
     assert at.title[0].value == "Runs"
@@ -295,7 +295,7 @@ def test_what_is_chosen_is_what_runs(plan_page, filled_store, study, submitted):
     assert not at.exception and not at.error
     assert "guessed: SCRUB, SalUn" in words(at)
 
-    button(at, "Run this plan").click().run()
+    button(at, "Run plan + baselines").click().run()
     (asked,) = submitted
     assert asked.forget == Picked(named="3,5,8-20") and asked.training == study.spec.training
     assert (asked.seeds, asked.controls) == (4, False)
@@ -439,7 +439,7 @@ def test_a_found_plan_is_confirmed_explained_and_used(plan_page, own_store, smal
     assert widget(at, ".tuning_seeds").value == 0
     widget(at, ".controls").uncheck().run()
     assert "Nothing is left to compute" in words(at)  # what the search confirmed is what a study would run
-    button(at, "Run this plan").click().run()
+    button(at, "Run plan + baselines").click().run()
     present, earlier = submitted[0].plans
     assert present == build(found["plan"]) and submitted[0].tuning_seeds == 0
     assert earlier.high.lr == study.run_result("random-label", 0).spec().unlearner.lr  # as it ran
@@ -563,6 +563,16 @@ def test_the_best_guess_is_said_with_its_range(store, alone, seconds, said):
     assert said in cost_words.cost(store, Forecast(0, 0, 5, 0, *seconds, guessed=()))
 
 
+def test_an_estimate_says_by_how_many_jobs_it_was_corrected(store, alone, monkeypatch):
+    f = Forecast(0, 0, 5, 0, 20.0, 12.0, 35.0, guessed=())
+    done = Job("1" * 32, "Study", "S", "done", 0.0, 50.0, (), 1, 1, "", "", 12.0, cost_words.expected(store, f))
+    monkeypatch.setattr(jobs, "listing", lambda store: [done])
+    assert "About **12 s** (8.0 s to 39 s), corrected by 1 earlier job. Est" in cost_words.short(store, f)
+    monkeypatch.setattr(jobs, "listing", lambda store: [done, done])
+    assert "corrected by 2 earlier jobs, its start and what" in cost_words.cost(store, f)
+    assert "corrected" not in cost_words.cost(store, f, "TryEverything")  # which no job was yet
+
+
 def test_an_estimate_says_how_many_jobs_go_first(store, alone, monkeypatch):
     f = Forecast(0, 0, 5, 0, 20.0, 12.0, 35.0, guessed=())
     assert "before it" not in cost_words.short(store, f)
@@ -574,6 +584,24 @@ def test_an_estimate_says_how_many_jobs_go_first(store, alone, monkeypatch):
     unknown = replace(first, state="queued", expected=None)
     monkeypatch.setattr(jobs, "listing", lambda store: [first, unknown, replace(first, state="done")])
     assert " It begins after 2 jobs before it. " in cost_words.cost(store, f)
+
+
+def test_a_plan_runs_alone_or_with_its_baselines_and_what_they_add_is_said(plan_page, filled_store, study, submitted):
+    told = r"The baselines add about .* s, (\d+) models, [\d.]+ MB\."
+    for label, singles, controls in (("Run this plan", 0, False), ("Run plan + baselines", 3, True)):
+        at = plan_page(filled_store, forget="3,5,8-20")
+        (models,) = re.findall(told, words(at))
+        button(at, label).click().run()
+        assert (len(submitted[-1].unlearners), submitted[-1].controls) == (singles, controls)
+    alone, whole = (forecast(study, asked) for asked in submitted)
+    assert submitted[0] == submitted[1].alone and int(models) == whole.runs - alone.runs > 0
+    assert whole.trainings == alone.trainings and beyond(whole, alone).megabytes == whole.megabytes - alone.megabytes
+
+    at = plan_page(filled_store, forget="3,5,8-20")
+    widget(at, ".controls").uncheck().run()
+    widget(at, ".alone").uncheck().run()
+    assert "No baselines are chosen above." in words(at) and button(at, "Run plan + baselines").disabled
+    assert not button(at, "Run this plan").disabled
 
 
 def test_each_baseline_is_one_click_with_its_cost(plan_page, filled_store, study, submitted):
@@ -681,7 +709,7 @@ def test_a_plan_that_was_edited_stands_beside_the_one_that_ran(plan_page, open_p
     assert widget(at, ".earlier").options == [f"RUM of Small example #{study.key[:4]}"]
     assert any(e.label.startswith("What runs beside it: 1 plan already run, ") for e in at.expander)
     assert "adds nothing: stored already" in words(at)  # the earlier plan and the single algorithms
-    button(at, "Run this plan").click().run()
+    button(at, "Run plan + baselines").click().run()
     (asked,) = submitted
     present, earlier = asked.plans
     assert (present.name, present.high) == ("RUM", FineTune(epochs=2))
@@ -701,5 +729,5 @@ def test_a_plan_that_was_edited_stands_beside_the_one_that_ran(plan_page, open_p
     widget(at, ".high").select("original").run()
     assert len(widget(at, ".earlier").value) == 2
     widget(at, ".earlier").set_value([]).run()
-    button(at, "Run this plan").click().run()
+    button(at, "Run plan + baselines").click().run()
     assert len(submitted[-1].plans) == 1

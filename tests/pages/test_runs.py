@@ -14,11 +14,12 @@ import numpy as np
 import psutil
 import pytest
 
-from pages.shared import folds, progress
+from pages.shared import folds, numbers, progress
 from unlearn_core import jobs
 from unlearn_core.experiment import EqualRetention, LayerCka, OpenStudy, Run, example
 from unlearn_core.experiment.door import fulfil
 from unlearn_core.experiment.forecast import forget_size
+from unlearn_core.experiment.outcome import outcome
 from unlearn_core.experiment.try_everything import fitting
 from unlearn_core.experiment.views import contents
 from unlearn_core.forget import OfClass, Picked
@@ -76,6 +77,57 @@ def test_newest_first_each_with_icon_and_word(runs, store):
     assert said.index("**Lost**") < said.index("**New**") < said.index("**Old**")
     assert ":material/check_circle: Done" in said and ":material/power_off: Interrupted" in said
     assert "bank, 50%" in said and "1 min 12 s" in said
+
+
+def jobs_table(at):
+    return next(each.value for each in at.dataframe if "Took" in each.value)
+
+
+def test_all_jobs_stand_in_one_table_that_is_narrowed_by_state_and_words(runs, own_store, filled_study, study):
+    finished(own_store, filled_study)
+    add_job(own_store, "Lost", 2.0, outcome=ended("failed", "There is no class 'x'.", "Traceback: ..."))
+    add_job(own_store, "Gone", 3.0, outcome=ended("cancelled", "Cancelled."))
+    table = jobs_table(runs(own_store.root)).set_index("Name")
+    assert list(table.index) == ["Gone", "Lost", filled_study.name]
+    line, came = table.loc[filled_study.name], outcome(own_store, key(filled_study))
+    assert line["Group ToW"] == numbers.estimate(came.closeness) and line["TPR@1%FPR"] == "not measurable"
+    assert (line["Status"], line["Progress"], line["Set"]) == ("Done", 1.0, forget_size(filled_study))
+    assert not table.loc["Lost", "Group ToW"] and line["Plan"].startswith("data:image/svg+xml;utf8,%3Csvg")
+    at = runs(own_store.root, states="failed,cancelled")
+    assert set(jobs_table(at)["Status"]) == {"Failed", "Cancelled"} and f"**{filled_study.name}**" not in words(at)
+    at = runs(own_store.root, find="GON")
+    assert list(jobs_table(at)["Name"]) == ["Gone"] and "**Lost**" not in words(at)
+    at = runs(own_store.root, find="nowhere")
+    assert "No job fits that." in [c.value for c in at.caption] and "3 jobs: " in words(at)
+
+
+def test_a_job_under_way_stands_in_the_table_too(runs, store):
+    told = {"begun": True, "stages": [["bank", 4.0]], "done": 1, "total": 4, "written": time.time(), "lasted": 4.0}
+    job = add_job(store, "Long", time.time(), progress=told | {"began": time.time() - 4})
+    add_job(store, "Gone", 3.0, outcome=ended("cancelled", "Cancelled."))
+    with store.lock(f"job-{job}"):
+        at = runs(store.root, states="cancelled")
+        assert at.button(key=f"cancel.{job}")  # whatever the table is narrowed to
+        line = jobs_table(runs(store.root)).set_index("Name").loc["Long"]
+    assert (line["Status"], line["Progress"], line["Left"]) == ("Running", 0.25, "this stage about 12 s more")
+
+
+def test_one_job_needs_no_table(runs, store):
+    add_job(store, "Only", outcome=ended("cancelled", "Cancelled."))
+    assert not runs(store.root).dataframe
+
+
+def test_the_details_of_a_finished_study_hold_its_curves(runs, own_store, filled_study, study):
+    """Those of Compare, and nothing is drawn before they are opened."""
+    finished(own_store, filled_study)
+    file = own_store.root / "jobs" / key(filled_study) / "progress.json"
+    file.write_text(json.dumps({"begun": True, "stages": [["bank", 4.0]], "done": 1, "total": 1, "written": 9.0}))
+    at = runs(own_store.root)
+    assert not at.get("plotly_chart")
+    at.session_state[f"details.{key(filled_study)}.False"] = True
+    at.run()
+    (chart,) = at.get("plotly_chart")
+    assert not at.exception and "retraining on the" in chart.proto.spec and "medium part: Fine-tune" in chart.proto.spec
 
 
 def test_failure_is_one_sentence_with_details_on_request(runs, store):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -11,6 +13,8 @@ import psutil
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # what a container may use: microseconds of CPU in each period, or max
 HALVINGS = "UNLEARN_HALVINGS"  # how often a job's process died without a word before this one
 MOST_HALVINGS = 3
+SCHEDULED = Path("/proc/self/schedstat")  # nanoseconds on a CPU, and waiting for one
+MINUTE = 60.0
 
 
 def halvings() -> int:
@@ -40,6 +44,23 @@ def cpus() -> int:
 def load() -> float:
     """How many processes of the whole machine, not only of this container, had or wanted a CPU in the last minute."""
     return max(0.0, psutil.getloadavg()[0])
+
+
+def waited() -> float:
+    """The share of the time in which this process wanted a CPU and others had it, since it began. 0 where the system
+    does not tell; Linux does.
+    """
+    with suppress(OSError, ValueError):
+        ran, waiting, _ = map(int, SCHEDULED.read_text().split())
+        return waiting / max(1, ran + waiting)
+    return 0.0
+
+
+def still_counted(processes: int, worked: float, since: float) -> float:
+    """How many of so many processes, which worked for so many seconds and ended so many ago, `load` still counts: it
+    forgets by the minute, exponentially.
+    """
+    return processes * (math.exp(-max(0.0, since) / MINUTE) - math.exp(-(max(0.0, since) + worked) / MINUTE))
 
 
 def crowded(workers: int, others: float) -> float:

@@ -53,7 +53,7 @@ def _alike(study: OpenStudy, asked: Spec) -> Iterator[tuple[float, tuple[OpenStu
     """The seconds of the newest few results of the kind for models of the same recipe, their study and their spec."""
     found = 0
     for result in study.store.results(type(asked).__name__):
-        spec, seconds = result.spec(), result.manifest()["seconds"]
+        spec, seconds = result.spec(), result.undisturbed()
         same = spec.study.training.afresh == study.spec.training.afresh and seconds > WRITING
         if same and getattr(spec, "kind", "") == getattr(asked, "kind", ""):
             own = study.store.find(spec.study)

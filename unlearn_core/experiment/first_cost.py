@@ -136,4 +136,4 @@ def _member_seconds(finished: OpenStudy) -> float:
     recipe = finished.spec.bank.training
     parts = [part for part in finished.store.results(BankPart.__name__) if part.spec().training == recipe]
     models = sum(part.spec().count for part in parts)
-    return sum(part.manifest()["seconds"] for part in parts) / models if models else training_seconds(finished)
+    return sum(part.undisturbed() for part in parts) / models if models else training_seconds(finished)

@@ -119,7 +119,7 @@ def added(finished: OpenStudy, study: Study) -> dict[str, Forecast]:
     every study has. Raises BadValue where `forecast` does.
     """
     plain = study.but(unlearners=(), controls=False)
-    kinds = [plain.but(plans=study.plans[:1]), plain, study.but(controls=False), study.but(controls=True)]
+    kinds = [study.alone, plain, study.but(controls=False), study.but(controls=True)]
     first, alone, beside, whole = (forecast(finished, kind) for kind in kinds)
     forget = pack(study.forget.choose(finished.known))
     references = [study.training.but(seed=a + s, without=forget) for a in (0, AGAIN) for s in range(study.seeds)]
@@ -128,11 +128,12 @@ def added(finished: OpenStudy, study: Study) -> dict[str, Forecast]:
     seconds = training_seconds(finished) * missing / min(engines.at_once(), max(1, groups))
     megabytes = size_of(finished.run_result("retrained", 0)) * missing
     retrained = Forecast(missing, 0, 0, len(references) - missing, seconds, seconds, seconds, (), megabytes)
-    more = {"earlier": _more(alone, first), "singles": _more(beside, alone), "controls": _more(whole, beside)}
+    more = {"earlier": beyond(alone, first), "singles": beyond(beside, alone), "controls": beyond(whole, beside)}
     return more | {"retrained": retrained}
 
 
-def _more(with_it: Forecast, without: Forecast) -> Forecast:
+def beyond(with_it: Forecast, without: Forecast) -> Forecast:
+    """What the first forecast holds more than the second."""
     summed = ("trainings", "trials", "runs", "reused", "seconds", "fastest", "slowest", "megabytes")
     return replace(with_it, **{name: getattr(with_it, name) - getattr(without, name) for name in summed})
 

@@ -48,7 +48,7 @@ def landscape_cost(finished: OpenStudy, landscape: Landscape) -> LandscapeCost:
         if (result := finished.store.find(part)) is None:
             missing.append(part)
         else:
-            taken.setdefault(part.unlearner, []).append(result.manifest()["seconds"] / part.count)
+            taken.setdefault(part.unlearner, []).append(result.undisturbed() / part.count)
     measured = {u: float(np.median(seconds)) for u, seconds in taken.items()}
     measured.setdefault(Retrain(), 2 * training_seconds(finished))
     asked = {part.unlearner for part in missing}

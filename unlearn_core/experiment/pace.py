@@ -17,7 +17,7 @@ from unlearn_core.experiment.run_times import UNKNOWN, training_seconds
 from unlearn_core.experiment.trained_models import dataset, trained_together
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Result, Store, StoreError
 from unlearn_core.training import Training, steps_of
 
 # By what the seconds may be off where the models are others than those of the study gone by: nets for digits made
@@ -104,6 +104,6 @@ def _timed(store: Store, results: Iterable[Result]) -> Iterator[OpenStudy]:
     """Those whose images are here, and whose models were trained here."""
     for result in results:
         study = OpenStudy(store, result)
-        with suppress(BadValue, DataError):
+        with suppress(BadValue, DataError, StoreError):
             if study.data and training_seconds(study) > 0:
                 yield study

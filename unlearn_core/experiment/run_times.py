@@ -44,10 +44,13 @@ def never_run(finished: OpenStudy, unlearners: Iterable[Unlearner]) -> set[type[
     return {type(step) for u in unlearners for step in steps_of(u)} - {Retrain} - _measured(finished).keys()
 
 
+@lru_cache(maxsize=8)
 def training_seconds(finished: OpenStudy) -> float:
     """Mean seconds of training one model. Models trained side by side share their time, so only the mean tells."""
     references = finished.table[finished.table["method"].isin(["retrained", "retrained-again"])]
-    return float(references["seconds"].mean())
+    return float(
+        np.mean([finished.run_result(line.method, line.seed).undisturbed() for line in references.itertuples()])
+    )
 
 
 def spread(finished: OpenStudy) -> float:
@@ -81,9 +84,10 @@ def _alone(finished: OpenStudy) -> list[tuple[Unlearner, int, float]]:
     """An algorithm, the length of its steps, and seconds: for each run of the study in which it did all the work."""
     found = []
     for line in finished.table[finished.table["kind"] != "reference"].itertuples():
-        steps = steps_of(finished.run_result(line.method, line.seed).spec().unlearner)
+        result = finished.run_result(line.method, line.seed)
+        steps = steps_of(result.spec().unlearner)
         if len({type(step) for step in steps}) == 1:
-            found.append((steps[0], sum(map(_length, steps)), line.seconds))
+            found.append((steps[0], sum(map(_length, steps)), result.undisturbed()))
     return found
 
 

@@ -97,6 +97,11 @@ class Study(Spec):
     def bank(self) -> Bank | Unbanked:
         return bank_of(self.training, self.models, self.stop_at)
 
+    @property
+    def alone(self) -> Study:
+        """Its first plan with nothing beside it but the retrained models, which every study has."""
+        return self.but(plans=self.plans[:1], unlearners=(), controls=False)
+
 
 @dataclass(frozen=True)
 class Method:

@@ -71,7 +71,7 @@ def cost(store: Store, wanted: Audit) -> Cost:
             guess += _epochs(task, wanted) / min(engines.at_once(), len(task.new))
         elif task.new:
             workers = min(engines.at_once(), -(-len(task.new) // task.together))
-            seconds += len(task.new) * float(np.mean([r.manifest()["seconds"] for r in like])) / workers
+            seconds += len(task.new) * float(np.mean([r.undisturbed() for r in like])) / workers
             megabytes += len(task.new) * float(np.mean([_bytes(r) for r in like])) / 1e6
     if {"training", "unlearning"} & set(unknown):
         seconds = megabytes = None

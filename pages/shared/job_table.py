@@ -1,0 +1,96 @@
+"""All jobs as one table: sorted where it is read, narrowed by state and words; of a row that is picked, the details."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import pandas as pd
+import streamlit as st
+
+from pages.shared import address, numbers, plan_glyph, progress, state, theme
+from unlearn_core import jobs
+from unlearn_core.evaluation import METRICS
+from unlearn_core.experiment.forecast import forget_size
+from unlearn_core.experiment.outcome import outcome
+from unlearn_core.jobs import Job
+from unlearn_core.kinds import kind_of
+from unlearn_core.rum import Plan
+from unlearn_core.store import Store
+
+TEXT, NUMBER = st.column_config.TextColumn, st.column_config.NumberColumn
+COLUMNS = {
+    "Plan": st.column_config.ImageColumn(
+        width=56, help="The first plan, a block a part in the order of forgetting; an empty one is left as it is."
+    ),
+    "Name": TEXT(width=150),
+    "Set": NUMBER(format="%,d", width=50, help="Images to forget."),
+    "Status": TEXT(width=84),
+    "Progress": st.column_config.ProgressColumn(format="percent", width=84, help="Of the stage that it is in."),
+    "Left": TEXT(width=110),
+    "Group ToW": TEXT(width=102, help=METRICS["group_tow"].help),
+    "TPR@1%FPR": TEXT(width=106, help=METRICS["tpr_at_1_fpr"].help),
+    "Estimated": NUMBER(format="%.0f s", width=74, help="Seconds foreseen when it was started."),
+    "Took": NUMBER(format="%.0f s", width=54, help="Seconds of work so far, without the time it waited."),
+}
+
+
+def draw(found: list[Job]) -> tuple[list[Job], Job | None]:
+    """The jobs that fit what is asked for, and of these the one whose row is picked. One job needs no table."""
+    if len(found) < 2:
+        return found, None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        words = {name: word for name, (_, word) in progress.STATES.items()}
+        states = address.several("Status", words, "states", [], placeholder="All", width=300)
+        said = st.text_input("Find", key="find", bind="query-params", placeholder="Name or kind", width=260)
+    fit = [job for job in found if (not states or job.state in states) and said.strip().lower() in _named(job).lower()]
+    if not fit:
+        st.caption("No job fits that.")
+        return [], None
+    table = pd.DataFrame([_line(job) for job in fit], columns=list(COLUMNS))
+    picked = st.dataframe(
+        table,
+        column_config=COLUMNS,
+        column_order=[name for name in COLUMNS if name != "Left" or table["Left"].any()],
+        placeholder="",
+        hide_index=True,
+        height="content" if len(fit) < 8 else 315,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"jobs.{hash(tuple(job.key for job in fit))}",  # another list has other rows
+        alt="Every job with its plan, set, status, progress, what came of it, and its time beside the estimate.",
+    )
+    rows = [row for row in picked.selection.rows if row < len(fit)]
+    return fit, fit[rows[0]] if rows else None
+
+
+def _named(job: Job) -> str:
+    return f"{job.title} {kind_of(job.kind).name} #{job.key[:4]}"
+
+
+def _line(job: Job) -> dict:
+    plan, size = _asked(state.store(), job.key)
+    came = outcome(state.store(), job.key) if job.kind == "Study" and job.state == "done" else None
+    return {
+        "Plan": plan and _picture(plan, theme.is_dark()),
+        "Name": job.title,
+        "Set": size,
+        "Status": progress.STATES[job.state][1],
+        "Progress": 1.0 if job.state == "done" else job.share and round(job.share, 2),
+        "Left": progress.left(job),
+        "Group ToW": numbers.estimate(came.closeness) if came else "",
+        "TPR@1%FPR": numbers.estimate(came.exposure) if came else "",
+        "Estimated": job.expected and job.expected.seconds,
+        "Took": job.worked,
+    }
+
+
+@lru_cache(maxsize=10_000)  # a key stands for one spec
+def _asked(store: Store, job: str) -> tuple[Plan | None, int | None]:
+    """The first plan of what a job makes, and how many images it forgets."""
+    spec = jobs.asked(store, job)
+    return next(iter(plan_glyph.plans(spec)), None), forget_size(spec)
+
+
+@lru_cache(maxsize=1000)
+def _picture(plan: Plan, dark: bool) -> str:
+    return plan_glyph.picture(plan)
