@@ -9,8 +9,8 @@ from unlearn_core.experiment import comparison as core
 
 # Short name in the address -> what is shown, who draws it, and whether it follows the methods picked.
 VIEWS = {
-    "ranking": ("Ranking", ranking, False),
     "trade-off": ("Trade-off", trade_off, True),
+    "ranking": ("Ranking", ranking, False),
     "predictions": ("Predictions", predictions, True),
     "classes": ("Classes", classes, True),
     "images": ("Single images", images, True),

@@ -19,6 +19,12 @@ TWO_TESTS = (
     "interval of its paired difference lies beyond a margin."
 )
 
+# Why a run may have taken longer than retraining did, and yet be the lesser work.
+YARDSTICK = (
+    "Models made side by side share the seconds of their batch, and batches differ in size: seconds say what it took "
+    "here. Beside retraining go by work, the images put through a backward pass."
+)
+
 
 def title_of(study, method: str) -> str:
     """The name of a method on screen, not yet escaped."""

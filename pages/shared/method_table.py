@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import downloads, numbers, theme
-from pages.shared.comparison_words import TWO_TESTS
+from pages.shared.comparison_words import TWO_TESTS, YARDSTICK
 from pages.shared.folds import fold
 from pages.shared.text import WRAPPED, escape
 from unlearn_core.experiment import comparison as core
@@ -29,10 +29,10 @@ HEADS = {
     "test_disagreement": "Disagree, test",
 }
 COST = {
-    "seconds": ("Seconds", "Seconds per run. Retrained models are trained side by side, so one alone takes longer."),
+    "seconds": ("Seconds", f"Seconds per run. {YARDSTICK}"),
     "share_of_seconds": (
         "Of retraining, time",
-        "Seconds as a share of retraining; it depends on what else the machine did.",
+        "Seconds as a share of retraining's. It depends on how many models shared a batch and on what else ran.",
     ),
     "share_of_work": (
         "Of retraining, work",
@@ -52,6 +52,7 @@ def draw(study) -> None:
         with tab:
             if name == "Cost":
                 _cost(everything.loc[order])
+                st.caption(YARDSTICK)
             else:
                 _measured(everything.loc[order], metrics)
     st.caption(
