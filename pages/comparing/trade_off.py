@@ -47,6 +47,8 @@ def draw(study, picked: list[str]) -> None:
             points = chart(study, points, picked, by, on)
     if points["y"].notna().any():
         below(study, points, picked, by)
+        if not study.spec.models:
+            st.caption(NO_RATIO)
     st.subheader("At equal retention")
     equal_retention.draw(study)
 
