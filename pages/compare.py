@@ -7,7 +7,8 @@ from pages.shared import comparison_words as words
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
 
-OWN, ANY = "the study's own", "those of other studies too"
+OWN = "the study's own"
+ANY = "those of other studies too"
 # Short name in the address -> what is shown, who draws it, and which methods can be picked for it.
 VIEWS = {
     "trade-off": ("Trade-off", trade_off, ANY),

@@ -11,6 +11,7 @@ import streamlit as st
 from pages.shared import audit_words as words
 from pages.shared import cut_lines, distributions, numbers, roc_chart, theme
 from pages.shared.comparison_words import title_of
+from unlearn_core.attacks.roc import needed
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit
 from unlearn_core.experiment.verdicts import Verdict
@@ -51,7 +52,12 @@ def draw(study, method: str, statistic: str, verdict: Verdict) -> None:
         )
         cut = cut if typed is None else typed
         unseen = st.toggle("Unseen images", value=True, key="unseen", bind="query-params")
-        logs = st.toggle("Logarithmic ROC", key="log", bind="query-params")
+        # The usual axes hang on the study, so the switch away from them has another name where they are others.
+        rare = verdict.audited.can_tell(audit.RARE)
+        if rare:
+            logs = not st.toggle("Linear ROC", key="linear", bind="query-params")
+        else:
+            logs = st.toggle("Logarithmic ROC", key="log", bind="query-params")
     says = words.at_threshold(cut, verdict.audited, verdict.original, verdict.retrained)
     st.markdown(says)
     left, right = st.columns(2)
@@ -68,9 +74,19 @@ def draw(study, method: str, statistic: str, verdict: Verdict) -> None:
         f"({words.unseen(statistic)}) per model; {seeds} model{'s' if seeds > 1 else ''} of each kind. The histograms "
         "pool the models, and their outermost bars hold everything beyond. ROC curves are "
         + ("means over seeds with 95 % intervals" if seeds > 1 else "of one model each")
-        + ", drawn to a thousandth of an axis. "
+        + f", drawn to a thousandth of an axis; {axes(verdict, logs)}. "
         + f"AUC: {METRICS['auc'].help[0].lower()}{METRICS['auc'].help[1:]}"
     )
+
+
+def axes(verdict: Verdict, logs: bool) -> str:
+    """Why the axes of the ROC are as they are."""
+    least = needed(audit.RARE)
+    if verdict.audited.can_tell(audit.RARE):
+        why = f"{verdict.audited.unseen:,} unseen images measure false alarms down to {audit.RARE:.0%}"
+        return f"logarithmic, for {why}" if logs else f"linear, as you chose, though {why}"
+    why = f"{verdict.audited.unseen:,} unseen images are fewer than the {least:,} that {audit.RARE:.0%} needs"
+    return f"logarithmic, as you chose, though {why}" if logs else f"linear, for {why}"
 
 
 def _slid(slider: str, field: str) -> None:

@@ -33,7 +33,8 @@ predictions.py what models take images for, class by class
 each_image.py  how sure they are of single images
 layers.py      how alike their layers compute
 shared_map.py  where images lie under several models, on one map
-audit.py       attacks on its models; verdicts.py what one comes to, telling.py what they tell
+audit.py       attacks on its models; verdicts.py what one comes to, telling.py what they tell, retrain_free.py what
+               can be said without retrained models
 shown.py       in which study, and beside which method, any result is looked at
 tiers          an audit of one way of forgetting, as deep as is asked
 bundle         a study as one file, out of one store and into another

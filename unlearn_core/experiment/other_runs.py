@@ -27,11 +27,11 @@ class Other:
 
 
 def others(study: OpenStudy) -> list[Other]:
-    """The other finished studies of a study's images, the newest first. Runs that this study, or a newer one of them,
-    has too are left out.
+    """The other finished studies of a study's images, the oldest first. Runs that this study, or an older one of them,
+    has too are left out: so what a run is called does not change when studies are added.
     """
     seen, found = set(_runs(study, study.table)), []
-    for result in study.store.results("Study"):
+    for result in reversed(list(study.store.results("Study"))):
         if result.key == study.key or result.spec().training.data != study.spec.training.data:
             continue
         name = f"{result.spec().name} #{result.key[:4]}"
