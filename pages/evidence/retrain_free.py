@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.shared import audit_words as words
 from pages.shared import numbers, risk_by_part, theme
-from pages.shared.comparison_words import title_of
+from pages.shared.comparison_words import ONE_SEED, title_of
 from pages.shared.text import escape, images
 from unlearn_core.experiment import audit
 from unlearn_core.experiment import comparison as core
@@ -46,7 +46,7 @@ def result(study, title: str, readings: list[Reading]) -> str:
     """What the attack reads, beside test images and what a model that never saw the images is expected to read."""
     whole = readings[0]
     found, original = (numbers.interval(side.success) for side in (whole.audited, whole.original))
-    one = " One seed tells nothing of how another would read." * (study.spec.seeds == 1)
+    one = f" {ONE_SEED}" * (study.spec.seeds == 1)
     said = (
         f"Without asking a retrained model: after **{escape(title)}** the confidence attack tells forgotten from test "
         f"images with AUC {found}; the original reads {original}."

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import downloads, numbers, theme
-from pages.shared.comparison_words import TWO_TESTS, YARDSTICK
+from pages.shared.comparison_words import ONE_SEED, TWO_TESTS, YARDSTICK
 from pages.shared.folds import fold
 from pages.shared.text import WRAPPED, escape
 from unlearn_core.experiment import comparison as core
@@ -55,10 +55,12 @@ def draw(study) -> None:
                 st.caption(YARDSTICK)
             else:
                 _measured(everything.loc[order], metrics)
-    st.caption(
+    told = (
         f"Means with 95 % intervals over {study.spec.seeds} seeds. Grey and ≈: with so few seeds not to be told from "
-        f"one retrained model against another. Against itself a retrained model is perfect by definition. {TWO_TESTS}"
+        f"one retrained model against another. {TWO_TESTS}"
     )
+    own = "Against itself a retrained model is perfect by definition."
+    st.caption(f"{ONE_SEED if study.spec.seeds == 1 else told} {own}")
     if not study.spec.models:
         st.caption(NO_RATIO)
     downloads.buttons(everything.reset_index(), f"comparison-{study.key[:8]}")

@@ -161,6 +161,7 @@ def test_one_seed_is_the_only_one(page, filled_store, study, monkeypatch):
     monkeypatch.setattr(state, "study", lambda: study)
     at = page(filled_store)
     assert "DeLong" in "".join(c.value for c in at.caption)
+    assert at.markdown[0].value.endswith("One seed tells nothing of how another would read.")
 
 
 def test_the_images_at_risk_are_listed_by_row(page, filled_store, study):
@@ -180,6 +181,17 @@ def test_over_unlearning_and_want_of_power_are_warned_of(study):
     assert audit_words.no_power(above) is None
     # High for what is unusual in either direction: low is no sign of forgetting too well.
     assert audit_words.over_unlearned(below, audit.EITHER_DIRECTION) is None
+
+
+def test_that_one_seed_finds_nothing_is_not_called_a_success(study):
+    verdict = verdicts.judge(study, "rum", "confidence", "all", [0])
+    power = {"floor": Estimate(0.01, 0.05, 1), "power": Estimate(0.3, 0.1, 1), "apart": Estimate(0.0, 0.1, 1)}
+    within = replace(verdict, **power)
+    assert "cannot be told from retraining by one seed, which settles nothing" in audit_words.result(
+        "RUM", within, "confidence"
+    )
+    said = audit_words.parts([within, replace(within, part="low")], "confidence")
+    assert said == "No third can be told from retraining by one seed, which settles nothing"
 
 
 @pytest.mark.parametrize(

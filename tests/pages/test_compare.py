@@ -278,6 +278,10 @@ def test_one_seed_names_no_winner_of_the_trade_off(compare, filled_store, study,
     study.summary["plans_against_best_single"][0] |= {"half_width": None, "n": 1}
     monkeypatch.setattr(state, "study", lambda: study)
     at = compare(filled_store, "trade-off", methods="rum,fine-tune")
+    assert "One seed tells nothing" in at.markdown[0].value
+    assert "One seed tells nothing of RUM against" in titles(compare(filled_store, "ranking"))[1]
+    assert "One seed tells nothing" in words(compare(filled_store, "images", methods="rum"))
+    assert "one seed tells no class" in titles(compare(filled_store, "classes", methods="rum"))[0]
     assert "one seed tells nothing" in titles(at)[0] and "spread of seeds" not in words(at) + titles(at)[0]
 
 
