@@ -22,7 +22,7 @@ CLASSES = (
 SEQUENTIAL = "Cividis"
 # Tools that stand over the end of a title and do what dragging and a double click do.
 TOOLS = ("zoom", "pan", "zoomIn", "zoomOut", "autoScale")
-LONGEST = 108  # letters of a title in one line: what is right of them is for the tools
+LONGEST = 105  # letters of a title in one line: what is right of them is for the tools
 LINE = 20  # pixels of a further line
 
 
