@@ -22,7 +22,7 @@ CLASSES = (
 SEQUENTIAL = "Cividis"
 # Tools that stand over the end of a title and do what dragging and a double click do.
 TOOLS = ("zoom", "pan", "zoomIn", "zoomOut", "autoScale")
-LONGEST = 105  # letters of a title in one line: what is right of them is for the tools
+LONGEST = 108  # letters of a title in one line: what is right of them is for the tools
 LINE = 20  # pixels of a further line
 
 
@@ -77,7 +77,7 @@ def figure(title: str, x: str, y: str, height: int = 360, about: str = "") -> go
         layout={
             "title": {
                 "text": "<br>".join(lines),
-                "font": {"size": 15},
+                "font": {"size": 14},
                 "x": 0,
                 "xanchor": "left",
                 "subtitle": {"text": about, "font": {"size": 12, "color": grey()}},
