@@ -1,7 +1,15 @@
 import streamlit as st
 
 import pages.shared.loaded  # noqa: F401 - the first of ours, see there
-from pages.evidence import all_numbers, kept_images, many_models, one_attack, requests_in_a_row, single_images
+from pages.evidence import (
+    all_numbers,
+    kept_images,
+    many_models,
+    one_attack,
+    requests_in_a_row,
+    retrain_free,
+    single_images,
+)
 from pages.shared import address, frame, state
 from pages.shared.comparison_words import titles
 from unlearn_core.experiment import comparison as core
@@ -14,6 +22,7 @@ VIEWS = {
     "images": (TIERS[2].name.capitalize(), single_images),
     "models": (TIERS[3].name.capitalize(), many_models),
     "kept": ("Kept images", kept_images),
+    "free": ("Without retraining", retrain_free),
     "requests": ("Requests in a row", requests_in_a_row),
 }
 

@@ -7,16 +7,18 @@ from pages.shared import comparison_words as words
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
 
-# Short name in the address -> what is shown, who draws it, and whether it follows the methods picked.
+OWN = "the study's own"
+ANY = "those of other studies too"
+# Short name in the address -> what is shown, who draws it, and which methods can be picked for it.
 VIEWS = {
-    "ranking": ("Ranking", ranking, False),
-    "trade-off": ("Trade-off", trade_off, True),
-    "predictions": ("Predictions", predictions, True),
-    "classes": ("Classes", classes, True),
-    "images": ("Single images", images, True),
-    "layers": ("Layers", layers, True),
-    "maps": ("Maps", maps, True),
-    "numbers": ("All numbers", all_numbers, False),
+    "trade-off": ("Trade-off", trade_off, ANY),
+    "ranking": ("Ranking", ranking, None),
+    "predictions": ("Predictions", predictions, ANY),
+    "classes": ("Classes", classes, ANY),
+    "images": ("Single images", images, ANY),
+    "layers": ("Layers", layers, OWN),
+    "maps": ("Maps", maps, OWN),
+    "numbers": ("All numbers", all_numbers, None),
 }
 
 
@@ -43,7 +45,7 @@ def draw() -> None:
     names = {name: title for name, (title, _, _) in VIEWS.items()}
     view = address.choice(st.segmented_control, "Look at", names, "compare", required=True)
     _, drawn, follows = VIEWS[view]
-    drawn.draw(study, picks.draw(study) if follows else [])
+    drawn.draw(*(picks.draw(study, follows == ANY) if follows else (study, [])))
     st.page_link("pages/audit.py", label="Next: what an attacker can still tell", icon=":material/policy:")
 
 

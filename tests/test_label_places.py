@@ -44,6 +44,13 @@ def test_one_mark_is_named_right_beside_it():
     assert label_places.places(np.array([[100.0, 2.0]]), [8.0], {0: "RUM"}, NONE, ROOM)[0][1] > 0
 
 
+def test_a_line_leads_to_a_label_that_lies_as_near_to_another_mark():
+    alone, crowd = np.array([[100.0, 100.0]]), np.array([[100.0, 100.0], [170.0, 88.0]])
+    assert not label_places.places(alone, [6.0], {0: "RUM, shuffled"}, NONE, ROOM)[0][2]
+    walls = np.array([[0.0, 0.0, 95.0, 336.0], [0.0, 106.0, 748.0, 336.0]])  # nowhere else is as good
+    assert label_places.places(crowd, [6.0, 6.0], {0: "RUM, shuffled"}, walls, ROOM)[0][2]
+
+
 def test_places_do_not_hang_on_the_order_of_the_marks():
     marks, radii, labels = crowded(3)
     found = label_places.places(marks, radii, labels, NONE, ROOM)

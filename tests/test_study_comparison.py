@@ -182,16 +182,17 @@ def test_no_control_that_repeats_a_single_algorithm_is_looked_at_first(study):
     assert len(set(picks)) == 3 and "rum" in picks and "rum-vanilla-fine-tune" not in picks
 
 
-def test_gaps_are_distances_to_the_retrained_model_of_the_same_seed(study):
-    gaps = core.gaps(study)
-    assert (gaps.loc["retrained", ["test", "test_half", "parts", "parts_half"]] == 0).all()
-    by_hand = column(study, "original", "test_accuracy") - column(study, "retrained", "test_accuracy")
-    assert gaps.loc["original", "test"] == pytest.approx(by_hand.mean())
+@pytest.mark.parametrize("on", core.KEPT)
+def test_a_trade_off_is_of_distances_to_the_retrained_model_of_the_same_seed(study, on):
+    gaps = core.trade_off(study, "parts", on)
+    assert (gaps.loc["retrained", ["x", "x_half", "y", "y_half"]] == 0).all() and gaps["success"].isna().all()
+    by_hand = column(study, "original", f"{on}_accuracy") - column(study, "retrained", f"{on}_accuracy")
+    assert gaps.loc["original", "x"] == pytest.approx(by_hand.mean())
     parts = [
         (column(study, "original", f"{p}_accuracy") - column(study, "retrained", f"{p}_accuracy")).abs()
         for p in ("low", "medium", "high")
     ]
-    assert gaps.loc["original", "parts"] == pytest.approx(np.mean(parts))
+    assert gaps.loc["original", "y"] == pytest.approx(np.mean(parts))
 
 
 def test_values_far_out_are_those_beyond_the_others():
@@ -325,11 +326,11 @@ def test_an_attack_below_retraining_is_as_far_off_as_one_above(filled_store):
     gaps = {"fine-tune": (0.05, 0.05, 0.05), "neggrad-plus": (-0.05, -0.05, -0.05)}
     found = traded(filled_store, tests, gaps)
     assert found["y"]["fine-tune"] == pytest.approx(found["y"]["neggrad-plus"])
+    assert found["success"]["fine-tune"] == pytest.approx(0.55) and found["success"]["neggrad-plus"] < 0.5
 
 
-def test_a_trade_off_agrees_with_the_gaps_and_says_what_is_not_measurable(study):
-    found, gaps = core.trade_off(study), core.gaps(study)
-    assert np.allclose(found[["x", "y"]].astype(float), gaps[["test", "parts"]].astype(float))
+def test_a_trade_off_says_what_is_not_measurable(study):
+    found = core.trade_off(study)
     run = found[found["kind"] != "reference"]
     assert set(run["verdict"]) <= {"front", "inside", "worse"} and (run["verdict"] == "front").any()
     assert (found.loc[["original", "retrained", "retrained-again"], "verdict"] == "reference").all()
@@ -337,6 +338,14 @@ def test_a_trade_off_agrees_with_the_gaps_and_says_what_is_not_measurable(study)
     assert unknown["y"].isna().all() and set(unknown["verdict"]) == {"reference", "unknown"}
     with pytest.raises(BadValue):
         core.trade_off(study, "nonsense")
+    with pytest.raises(BadValue):
+        core.trade_off(study, "parts", "forget")
+
+
+def test_forgetting_is_measured_by_rare_false_alarms_where_there_are_images_enough(study):
+    assert core.default_forgetting(study) == "parts"
+    study.table["tpr_at_1_fpr"] = 0.02
+    assert core.default_forgetting(study) == "tpr_at_1_fpr"
 
 
 # -- class by class ----------------------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ def in_words(study, method: str, table: pd.DataFrame) -> str:
         f"row {first['row']}, class {escape(first['class'])}: {first['original']:.2f} → {first['unlearned']:.2f}, "
         f"retrained {first['retrained']:.2f}"
     )
+    if study.spec.seeds == 1:
+        return f"{words.ONE_SEED} The image furthest from retraining under **{title}** is {far}."
     if out.empty:
         return (
             f"No single one of {t.images(len(table))} can be told from the noise of retraining under **{title}**. "

@@ -5,18 +5,30 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.shared.comparison_words import titles
+from pages.shared.text import cut, escape
+from unlearn_core.experiment import OpenStudy, other_runs
 from unlearn_core.experiment import comparison as core
+from unlearn_core.params import BadValue
 
 MOST = 4
 KEY, ADDRESS = "compare.methods", "methods"
 
 
-def draw(study) -> list[str]:
-    """The methods picked, in the order of the ranking; where the address names none, those to look at first."""
+def draw(study, joins: bool) -> tuple[OpenStudy, list[str]]:
+    """The methods picked, in the order of the ranking, and the study that has them all: where the view `joins`, runs of
+    other studies too. Where the address names none, those to look at first.
+    """
     names = titles(study, core.ranked(study, "group_tow").index)
-    wanted = [name for name in st.query_params.get(ADDRESS, "").split(",") if name in names]
+    others = other_runs.others(study) if joins else []
+    names |= {name: title for other in others for name, title in other.runs.items()}
+    asked = list(dict.fromkeys(st.query_params.get(ADDRESS, "").split(",")))
+    for name in asked if joins else ():
+        if "@" in name and name not in names:
+            _refuse(study, name)
+    wanted = [name for name in asked if name in names]
     default = core.default_picks(study)
     st.session_state[KEY] = wanted[:MOST] or default
+    refused = "".join(f"\n- {escape(other.why)}" for other in others if other.why)
     picked = st.multiselect(
         "Methods, beside the original and the retrained model",
         list(names),
@@ -24,9 +36,19 @@ def draw(study) -> list[str]:
         key=KEY,
         max_selections=MOST,
         on_change=_changed,
-        help=f"Up to {MOST}. They are in the address, so a link shows the same methods.",
+        help=f"Up to {MOST}, of other studies too where images to forget, recipe, bank and seeds are the same. They "
+        f"are in the address, so a link shows the same methods." + (f" Not offered:{refused}" if refused else ""),
     )
-    return [name for name in names if name in picked]
+    shown = other_runs.with_runs(study, tuple(name for name in picked if "@" in name))
+    return shown, [name for name in core.ranked(shown, "group_tow").index if name in picked]
+
+
+def _refuse(study, name: str) -> None:
+    """Say why a run that the address names is not shown."""
+    try:
+        other_runs.with_runs(study, (name,))
+    except BadValue as error:
+        st.warning(f"{escape(cut(name, 40))} is not shown: {escape(str(error))}")
 
 
 def _changed() -> None:

@@ -39,6 +39,8 @@ def draw(study, picked: list[str]) -> None:
     out = sum(int(found[method].stands_out.sum()) for method in picked)
     cells = sum(int(np.isfinite(found[method].gap).sum()) for method in picked)
     title = f"{GROUPS[group]}: {out} of {cells} cells of the methods stand out from the noise of retraining"
+    if study.spec.seeds == 1:
+        title += ", for one seed tells nothing"
     if value == "shares":
         title = f"{GROUPS[group]}: what each class is predicted as, in % of its images"
     theme.show(

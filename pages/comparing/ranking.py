@@ -41,10 +41,11 @@ def by_metric(study) -> None:
         st.info(f"{about.label}: {audit.attack(study, core.ORIGINAL, 'confidence').found_at(0.01).why}.")
         return
     theme.show(*_metric_chart(study, metric))
-    st.caption(
+    told = (
         f"Bars: 95 % intervals over {study.spec.seeds} seeds. Grey and ≈ mark what cannot be told from one retrained "
-        f"model against another, which is not the same as equal. {words.TWO_TESTS} {words.why_group_tow(study)}"
+        f"model against another, which is not the same as equal. {words.TWO_TESTS}"
     )
+    st.caption(f"{words.ONE_SEED if study.spec.seeds == 1 else told} {words.why_group_tow(study)}")
 
 
 @theme.kept
@@ -139,6 +140,8 @@ def _rivals_chart(study, plan: str) -> tuple[go.Figure, str] | None:
         f"{words.title_of(study, plan)} is closer to retraining than {above} of its {len(found)} rivals and further "
         f"from it than {below}, beyond the spread of seeds"
     )
+    if study.spec.seeds == 1:
+        title = f"One seed tells nothing of {words.title_of(study, plan)} against its {len(found)} rivals"
     axis = "Difference in group ToW (above 0: the plan is closer)"
     said = "; ".join(f"{heads.loc[v.second, 'title']}: {numbers.estimate(v.difference, True)}" for v in found)
     return dot_plot.draw(html(title), heads, [dot_plot.Panel(axis, values)], zero=True), f"{title}. {said}"

@@ -8,8 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import address, equal_retention, numbers, theme, trade_off_chart
+from pages.shared import comparison_words as words
 from pages.shared.folds import fold
-from pages.shared.text import duration, escape
+from pages.shared.text import duration, escape, images
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit
 from unlearn_core.experiment import comparison as core
@@ -18,50 +19,93 @@ from unlearn_core.experiment.views import NO_RATIO
 TPR = METRICS["tpr_at_1_fpr"].label
 # What the trade-off can show upwards, and how it is written at the axis.
 FORGETTING = {
+    "tpr_at_1_fpr": (TPR, f"Attack success ({numbers.short(METRICS['tpr_at_1_fpr'])})"),
     "parts": ("Mean gap of the thirds", "Mean gap to retraining, over thirds"),
-    "tpr_at_1_fpr": (TPR, f"{TPR}, gap to retraining"),
-    "lira_auc": ("Likelihood-ratio attack", "Likelihood-ratio attack's gap to retraining (AUC)"),
-    "attack_auc": ("Confidence attack", "Confidence attack's gap to retraining (AUC)"),
+    "lira_auc": ("Likelihood-ratio attack", "Likelihood-ratio attack (AUC)"),
+    "attack_auc": ("Confidence attack", "Confidence attack (AUC)"),
 }
+# The images on which accuracy is kept or lost, and what they are called in a sentence.
+KEPT = {"test": ("Test images", "Test accuracy"), "retain": ("Kept images", "Accuracy on kept images")}
 
 
 def draw(study, picked: list[str]) -> None:
     """All methods, those picked by name; then the methods at equal retention."""
-    st.subheader("What forgetting cost")
     labels = {name: label for name, (label, _) in FORGETTING.items()}
-    by = address.choice(st.segmented_control, "Forgetting measured by", labels, "forgetting", required=True)
-    points = core.trade_off(study, by)
-    if by == "lira_auc" and not study.spec.models:
-        st.info(NO_RATIO)
-    elif not points["y"].notna().any():
-        st.info(f"{labels[by]}: {audit.attack(study, core.ORIGINAL, 'confidence').found_at(0.01).why}.")
-    else:
-        chart(study, points, picked, by)
+    above = st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        usual = core.default_forgetting(study)
+        by = address.choice(st.selectbox, "Forgetting measured by", labels, "forgetting", default=usual, width=370)
+        names = {name: label for name, (label, _) in KEPT.items()}
+        on = address.choice(st.segmented_control, "Accuracy on", names, "kept", required=True)
+    points = core.trade_off(study, by, on)
+    with above:
+        if by == "lira_auc" and not study.spec.models:
+            st.info(NO_RATIO)
+        elif not points["y"].notna().any():
+            st.info(f"{labels[by]}: {audit.attack(study, core.ORIGINAL, 'confidence').found_at(0.01).why}.")
+        else:
+            points = chart(study, points, picked, by, on)
+    if points["y"].notna().any():
+        below(study, points, picked, by)
+        if not study.spec.models:
+            st.caption(NO_RATIO)
     st.subheader("At equal retention")
     equal_retention.draw(study)
 
 
-def chart(study, points: pd.DataFrame, picked: list[str], by: str) -> None:
-    """The points, who is beaten by whom, and how the chart is read."""
-    out = core.far_out(points["x"]) & (points["kind"] != "reference")
-    title = conclusion(points)
-    theme.show(
-        trade_off_chart.draw(html(title), points[~out], picked, FORGETTING[by][1]),
-        alt=f"{title}. " + "; ".join(place(p) for p in points.itertuples()),
+def chart(study, points: pd.DataFrame, picked: list[str], by: str, on: str) -> pd.DataFrame:
+    """The points, and who is beaten by whom; the points as they are drawn."""
+    if by != "parts":
+        points = points.assign(y=points["success"], y_half=points["success_half"])
+    title, goal = conclusion(points, study.spec.seeds), points.loc[core.RETRAINED, "y"]
+    floor = core.rarest(study) if by == "tpr_at_1_fpr" else 0.0
+    axes = trade_off_chart.Axes(
+        f"{KEPT[on][1]} minus the retrained model's", FORGETTING[by][1], data(study, by, on), goal, floor
     )
-    st.markdown(in_words(points, picked))
+    theme.show(
+        trade_off_chart.draw(html(title), points[~far_out(points)], picked, axes),
+        alt=f"{title}. {axes.about}. " + "; ".join(place(p) for p in points.itertuples()),
+    )
+    return points
+
+
+def far_out(points: pd.DataFrame) -> pd.Series:
+    """Which methods lie so far out that a chart with them shows little else."""
+    return core.far_out(points["x"]) & (points["kind"] != "reference")
+
+
+def below(study, points: pd.DataFrame, picked: list[str], by: str) -> None:
+    """What the chart shows of the methods picked, and how it is read."""
+    st.markdown(in_words(study, points, picked))
+    if (out := far_out(points)).any():
+        st.caption(f"Too far out to be drawn: {'; '.join(escape(place(p)) for p in points[out].itertuples())}.")
+    st.caption(caption(study, by))
     with fold("marks", "Every mark by name") as box:
         if box.open:
             widths = {name: st.column_config.TextColumn(width=260) for name in ("Method", "Beaten by")}
             st.dataframe(marks(points), column_config=widths, hide_index=True, height="content")
-    if out.any():
-        st.caption(f"Too far out to be drawn: {'; '.join(escape(place(p)) for p in points[out].itertuples())}.")
-    st.caption(
-        "Right is more accurate, down is closer to retraining; “Retrained again” is as close as another seed comes. "
-        f"Larger marks took longer. Bars: 95 % intervals over {study.spec.seeds} seeds. The line joins the methods "
-        "that no other beats at both in the mean; these are named, and the methods picked above, for more names than "
-        "that would cover marks. Grey ones lie behind it by no more than the spread of seeds, so they "
-        "are not called worse."
+
+
+def data(study, by: str, on: str) -> str:
+    """What the chart rests on, and how much of it there is."""
+    kept = len(study.target.test_labels) if on == "test" else len(study.target.retain)
+    unseen = f", attacked beside {study.target.unseen.sum():,} test images" * (by in ("tpr_at_1_fpr", "attack_auc"))
+    seeds = study.spec.seeds
+    return (
+        f"{images(len(study.forget))} forgotten{unseen}; accuracy on {kept:,} {'test' if on == 'test' else 'kept'} "
+        f"images; {f'means of {seeds} seeds with 95 % intervals' if seeds > 1 else 'one seed, so no intervals'}"
+    )
+
+
+def caption(study, by: str) -> str:
+    """How the chart is read."""
+    goal = "Down is closer to retraining" if by == "parts" else "The dashed line is what retrained models read: the aim"
+    none = " Where no seed's attack found any, the mark stands at half an image." * (by == "tpr_at_1_fpr")
+    beaten = " Grey ones lie behind it by no more than the spread of seeds." * (study.spec.seeds > 1)
+    return (
+        f"Right is more accurate. {goal}; “Retrained again” is as close as another seed comes.{none} The dotted line "
+        "joins the methods that no other beats at both in the mean; these are named, and those you picked."
+        f"{beaten} Larger marks took longer. {words.YARDSTICK}"
     )
 
 
@@ -72,8 +116,10 @@ def marks(points: pd.DataFrame) -> pd.DataFrame:
         [
             {
                 "Method": p.title,
-                "Test accuracy": numbers.spread(p.x, p.x_half, signed=True),
-                "Gap": numbers.spread(p.y, p.y_half),
+                "Accuracy": numbers.spread(p.x, p.x_half, signed=True),
+                "Forgetting": numbers.spread(p.y, p.y_half),
+                "Seconds a run": duration(p.seconds),
+                "Of retraining, work": f"{p.work:.0%}" if numbers.known(p.work) else "",
                 "Beaten by": p.beaten_by or "",
             }
             for p in lines.itertuples()
@@ -81,28 +127,30 @@ def marks(points: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def conclusion(points: pd.DataFrame) -> str:
-    counts = points["verdict"].value_counts()
+def conclusion(points: pd.DataFrame, seeds: int) -> str:
+    counts, front = points["verdict"].value_counts(), list(points.loc[points["verdict"] == "front", "title"])
     worse, run = int(counts.get("worse", 0)), int((points["kind"] != "reference").sum())
     beaten = f"{worse or 'none'} of {run} methods {'is' if worse < 2 else 'are'} beaten beyond the spread of seeds"
-    front = list(points.loc[points["verdict"] == "front", "title"])
+    if seeds == 1:
+        beaten = "one seed tells nothing of how another would read"
     if len(front) == 1:
         return f"{front[0]} is ahead at both; {beaten}"
     return f"{len(front)} methods trade accuracy for forgetting; {beaten}"
 
 
-def in_words(points: pd.DataFrame, picked: list[str]) -> str:
+def in_words(study, points: pd.DataFrame, picked: list[str]) -> str:
     """What each method picked comes to, one after the other."""
-    said = []
+    said, one = [], study.spec.seeds == 1
     for p in points.loc[picked].itertuples():
         says = {
-            "front": "no method beats it at both",
-            "inside": "behind others, by no more than the spread of seeds",
+            "front": "no method beats it at both" + " for this one seed" * one,
+            "inside": "behind others" + (" for this one seed" if one else ", by no more than the spread of seeds"),
             "worse": f"beaten beyond the spread of seeds by {escape(p.beaten_by or '')}",
             "unknown": "not measurable",
         }[p.verdict]
-        cost = f"test accuracy {numbers.spread(p.x, p.x_half, signed=True)}, gap {numbers.spread(p.y, p.y_half)}"
-        said.append(f"- **{escape(p.title)}**: {says} ({cost}, {duration(p.seconds)} a run)")
+        cost = f"accuracy {numbers.spread(p.x, p.x_half, signed=True)}, forgetting {numbers.spread(p.y, p.y_half)}"
+        work = f", {p.work:.0%} of the work of retraining" if numbers.known(p.work) else ""
+        said.append(f"- **{escape(p.title)}**: {says} ({cost}; {duration(p.seconds)} a run{work})")
     return "\n".join(said)
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from pages.shared import audit_words as words
 from pages.shared import cut_lines, distributions, numbers, roc_chart, theme
 from pages.shared.comparison_words import title_of
+from unlearn_core.attacks.roc import needed
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit
 from unlearn_core.experiment.verdicts import Verdict
@@ -51,7 +52,12 @@ def draw(study, method: str, statistic: str, verdict: Verdict) -> None:
         )
         cut = cut if typed is None else typed
         unseen = st.toggle("Unseen images", value=True, key="unseen", bind="query-params")
-        logs = st.toggle("Logarithmic ROC", key="log", bind="query-params")
+        # The usual axes hang on the study, so the switch away from them has another name where they are others.
+        rare = verdict.audited.can_tell(audit.RARE)
+        if rare:
+            logs = not st.toggle("Linear ROC", key="linear", bind="query-params")
+        else:
+            logs = st.toggle("Logarithmic ROC", key="log", bind="query-params")
     says = words.at_threshold(cut, verdict.audited, verdict.original, verdict.retrained)
     st.markdown(says)
     left, right = st.columns(2)
@@ -64,13 +70,22 @@ def draw(study, method: str, statistic: str, verdict: Verdict) -> None:
         theme.show(*_curves(study, method, verdict, cut, logs))
     seeds = len(verdict.audited.seeds)
     st.caption(
-        f"{len(verdict.audited.rows)} forgotten images and {verdict.audited.unseen} unseen ones "
-        f"({words.unseen(statistic)}) per model; {seeds} model{'s' if seeds > 1 else ''} of each kind. The histograms "
+        f"Unseen images are {words.unseen(statistic)}. The histograms "
         "pool the models, and their outermost bars hold everything beyond. ROC curves are "
         + ("means over seeds with 95 % intervals" if seeds > 1 else "of one model each")
-        + ", drawn to a thousandth of an axis. "
+        + f", drawn to a thousandth of an axis; {axes(verdict, logs)}. "
         + f"AUC: {METRICS['auc'].help[0].lower()}{METRICS['auc'].help[1:]}"
     )
+
+
+def axes(verdict: Verdict, logs: bool) -> str:
+    """Why the axes of the ROC are as they are."""
+    least = needed(audit.RARE)
+    if verdict.audited.can_tell(audit.RARE):
+        why = f"{verdict.audited.unseen:,} unseen images measure false alarms down to {audit.RARE * 100:g} %"
+        return f"logarithmic, for {why}" if logs else f"linear, as you chose, though {why}"
+    why = f"{verdict.audited.unseen:,} unseen images are fewer than the {least:,} that {audit.RARE * 100:g} % needs"
+    return f"logarithmic, as you chose, though {why}" if logs else f"linear, for {why}"
 
 
 def _slid(slider: str, field: str) -> None:
@@ -111,17 +126,25 @@ def _distributions(study, method: str, statistic: str, verdict: Verdict, cut: fl
     names, (edges, shares) = words.models(title_of(study, method)), _histograms(statistic, verdict)
     shown = {role: share for role, share in shares.items() if unseen or role != "unseen"}
     title = f"{words.images(verdict).capitalize()}: {words.says(verdict, statistic)}"
-    fig = distributions.draw(html(title), edges, shown, names, cut, audit.is_ratio(statistic))
-    return fig, f"{title}. Histograms of the score: {', '.join(names[r] for r in shown)}."
+    fig = distributions.draw(html(title), edges, shown, names, cut, audit.is_ratio(statistic), data(verdict))
+    return fig, f"{title}. {data(verdict)}. Histograms of the score: {', '.join(names[r] for r in shown)}."
 
 
 @theme.kept
 def _curves(study, method: str, verdict: Verdict, cut: float, logs: bool) -> tuple:
     """The ROC with the threshold, and what it shows in words."""
     names, models = words.models(title_of(study, method)), _models(verdict)
-    title = f"AUC {verdict.audited.success.value:.2f}, target {verdict.retrained.success.value:.2f}"
+    title = f"AUC {verdict.audited.success.value:.2f} where retraining reads {verdict.retrained.success.value:.2f}"
     said = "; ".join(f"{names[role]} AUC {numbers.interval(m.success)}" for role, m in models.items())
-    return roc_chart.draw(title, models, names, verdict.audited.at(cut), logs), f"{title}. ROC curves: {said}"
+    fig = roc_chart.draw(title, models, names, verdict.audited.at(cut), logs, data(verdict))
+    return fig, f"{title}. {data(verdict)}. ROC curves: {said}"
+
+
+def data(verdict: Verdict) -> str:
+    """On how many images and models both charts rest."""
+    seeds = len(verdict.audited.seeds)
+    models = f"{seeds} models of each kind" if seeds > 1 else "one model of each kind"
+    return f"{len(verdict.audited.rows):,} forgotten, {verdict.audited.unseen:,} unseen images; {models}"
 
 
 def _models(verdict: Verdict) -> dict[str, audit.Attacked]:

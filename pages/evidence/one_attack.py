@@ -85,7 +85,8 @@ def _thirds(study, method: str, statistic: str, verdicts: tuple[Verdict, ...]) -
         f"{group(v.part)}: {numbers.interval(v.audited.success)}, retrained {numbers.interval(v.retrained.success)}"
         for v in verdicts
     ]
-    fig = risk_by_part.draw(html(title), verdicts, words.models(title_of(study, method)))
+    lines, axis = risk_by_part.of_verdicts(verdicts), "Attack success (AUC); target: retrained"
+    fig = risk_by_part.draw(html(title), axis, lines, words.models(title_of(study, method)))
     return fig, f"{title}. AUC on {'; '.join(read)}."
 
 

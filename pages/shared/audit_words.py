@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pages.shared import numbers
+from pages.shared.comparison_words import ONE_SEED
 from pages.shared.text import escape
 from unlearn_core.attacks.roc import FALSE_ALARMS_NEEDED
 from unlearn_core.experiment import audit
@@ -26,6 +27,7 @@ def result(title: str, verdict: Verdict, statistic: str, thirds: Sequence[Verdic
     """What the attack reads before, after and on the target, and what that means. Where all together hide what it finds
     on `thirds`, that comes first."""
     seeds = len(verdict.audited.seeds)
+    one = f" {ONE_SEED}" * (seeds == 1)
     over = f"With {seeds} seeds" if seeds > 1 else "For this one model"
     apart = numbers.spread(verdict.apart.mean, None, signed=True)
     head, tail = f"After **{escape(title)}** the", f"{over} it **{says(verdict, statistic)}**: the difference"
@@ -38,7 +40,7 @@ def result(title: str, verdict: Verdict, statistic: str, thirds: Sequence[Verdic
         f"{numbers.interval(verdict.audited.success)} on the forgotten images, {images(verdict)}; the original reads "
         f"{numbers.interval(verdict.original.success)}. The target is what retrained models read, "
         f"{numbers.interval(verdict.retrained.success)}, which need not be 0.5. {tail} of {apart} is "
-        f"{beside_floor(verdict)}."
+        f"{beside_floor(verdict)}.{one}"
     )
 
 
@@ -121,6 +123,7 @@ def parts(verdicts: list[Verdict], statistic: str) -> str:
     if not off:
         seen = "no third" if not blind else " and ".join(third(v.part) for v in thirds if not v.blind)
         said = f"{seen} {'can' if not blind else 'cannot'} be told from retraining"
+        said += " by one seed, which settles nothing" * (len(verdicts[0].audited.seeds) == 1)
     whole = next((v for v in verdicts if v.part == "all"), None)
     if cancels(verdicts):
         said += "; together one outweighs the other" if whole is not None and whole.side else "; together they cancel"

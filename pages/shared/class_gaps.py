@@ -81,6 +81,8 @@ def standing_out(ours: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
 
 def conclusion(ours: pd.DataFrame, again: pd.DataFrame, on: str) -> str:
     out = standing_out(ours, again)
+    if ours["half_width"].isna().all():
+        return f"{GROUPS[on]}: one seed tells no class from the noise of retraining"
     if out.empty:
         return f"{GROUPS[on]}: no class can be told from the noise of retraining"
     below, above = (int((out["gap"] * side > 0).sum()) for side in (-1, 1))

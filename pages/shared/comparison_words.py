@@ -19,6 +19,15 @@ TWO_TESTS = (
     "interval of its paired difference lies beyond a margin."
 )
 
+# Why a run may have taken longer than retraining did, and yet be the lesser work.
+YARDSTICK = (
+    "Models made side by side share the seconds of their batch, and batches differ in size: seconds say what it took "
+    "here. Beside retraining go by work, the images put through a backward pass."
+)
+
+# Beside whatever one seed reads, for that nothing is found by it is no success.
+ONE_SEED = "One seed tells nothing of how another would read."
+
 
 def title_of(study, method: str) -> str:
     """The name of a method on screen, not yet escaped."""
@@ -64,6 +73,7 @@ def closest(study) -> str:
         f"**{escape(best['title'])}**{beside} came closest to retraining{but}: group ToW "
         f"{numbers.spread(best['mean'], best['half_width'])} over {seeds}, {told[best['distinguishable']]} the "
         f"{numbers.spread(ceiling['mean'], ceiling['half_width'])} of one retrained model against another."
+        f"{f' {ONE_SEED}' * (study.spec.seeds == 1)}"
     )
 
 

@@ -13,14 +13,21 @@ RATIOS = (-1000, -100, -10, -1, 0, 1, 10, 100, 1000)
 
 
 def draw(
-    title: str, edges: np.ndarray, shares: dict[str, np.ndarray], names: dict[str, str], cut: float, ratio: bool
+    title: str,
+    edges: np.ndarray,
+    shares: dict[str, np.ndarray],
+    names: dict[str, str],
+    cut: float,
+    ratio: bool,
+    about: str = "",
 ) -> go.Figure:
     """Outlines of histograms on common edges (bins + 1,), and the threshold `cut` as a line.
 
     `shares` and `names` by role: original, unlearned, retrained, and unseen for the images it compares with. With
-    `ratio` the axis is that of arcsinh: even around 0, powers of ten further out.
+    `ratio` the axis is that of arcsinh: even around 0, powers of ten further out. `about` says on what data it rests.
     """
-    fig = theme.figure(title, "Score (higher = more like a member)", "Share of images", height=400)
+    fig = theme.figure(title, "Score (higher = more like a member)", "Share of images", height=400, about=about)
+    fig.layout.margin.t += 14 * bool(about)  # the word over the threshold stands between the plot and what is said here
     ink, place = fig.layout.font.color, np.arcsinh if ratio else np.asarray
     for role, share in shares.items():
         unseen, name = role == "unseen", escape(names[role])

@@ -8,6 +8,7 @@ import numpy as np
 
 LETTER, LINE = 6.4, 16  # pixels that a letter takes in width, and a line in height, at 12 pixels
 GAP = 4  # pixels between a mark and its label
+CLEAR = 10  # pixels by which another mark has to be further from a label than its own, or a line leads to it
 # How far out a label is tried, in pixels beyond its mark; from the second on a line leads to it.
 STEPS = (0, 12, 24, 40, 60, 84, 112, 144)
 # What a pixel costs beside a pixel of distance: to cover another label is worst, then to cover a mark; to cross a bar
@@ -39,8 +40,8 @@ def size(label: str) -> tuple[float, float]:
 def places(
     marks: np.ndarray, radii: Sequence[float], labels: dict[int, str], bars: np.ndarray, room: tuple[float, float]
 ) -> dict[int, tuple[float, float, bool]]:
-    """The centre of each label relative to its mark, pixels to the right and downwards, and whether it lies so far off
-    that a line has to lead to it.
+    """The centre of each label relative to its mark, pixels to the right and downwards, and whether it lies so far off,
+    or so near to another mark, that a line has to lead to it.
 
     `marks` (n, 2) are the centres of all marks in pixels from the upper left corner, `radii` (n,) their half widths,
     `labels` the texts by the number of the mark, `bars` (m, 4) the boxes (left, top, right, bottom) of what is better
@@ -62,10 +63,11 @@ def places(
         crossed = np.array([shared(line, np.vstack([taken, np.delete(solid, number, axis=0)])).any() for line in lines])
         cost += ACROSS * (crossed & (np.arange(len(cost)) >= len(SIDES)))
         others = np.delete(marks, number, axis=0)
-        nearer = away(boxes, others).min(axis=1, initial=np.inf) < away(boxes, marks[[number]])[:, 0]
+        apart = away(boxes, others).min(axis=1, initial=np.inf) - away(boxes, marks[[number]])[:, 0]
+        nearer = apart < 0
         far = np.repeat(STEPS, len(SIDES)) + np.tile(np.arange(len(SIDES)), len(STEPS)) * 0.1
         best = int(np.argmin(cost + NEARER * nearer + far + out * 1e9))
-        found[number] = (*offsets[best], bool(best >= len(SIDES)))
+        found[number] = (*offsets[best], bool(best >= len(SIDES) or apart[best] < CLEAR))
         taken = np.vstack([taken, boxes[best], *([lines[best]] if best >= len(SIDES) else [])])
     return found
 

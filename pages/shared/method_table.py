@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import downloads, numbers, theme
-from pages.shared.comparison_words import TWO_TESTS
+from pages.shared.comparison_words import ONE_SEED, TWO_TESTS, YARDSTICK
 from pages.shared.folds import fold
 from pages.shared.text import WRAPPED, escape
 from unlearn_core.experiment import comparison as core
@@ -29,10 +29,10 @@ HEADS = {
     "test_disagreement": "Disagree, test",
 }
 COST = {
-    "seconds": ("Seconds", "Seconds per run. Retrained models are trained side by side, so one alone takes longer."),
+    "seconds": ("Seconds", f"Seconds per run. {YARDSTICK}"),
     "share_of_seconds": (
         "Of retraining, time",
-        "Seconds as a share of retraining; it depends on what else the machine did.",
+        "Seconds as a share of retraining's. It depends on how many models shared a batch and on what else ran.",
     ),
     "share_of_work": (
         "Of retraining, work",
@@ -52,12 +52,15 @@ def draw(study) -> None:
         with tab:
             if name == "Cost":
                 _cost(everything.loc[order])
+                st.caption(YARDSTICK)
             else:
                 _measured(everything.loc[order], metrics)
-    st.caption(
+    told = (
         f"Means with 95 % intervals over {study.spec.seeds} seeds. Grey and ≈: with so few seeds not to be told from "
-        f"one retrained model against another. Against itself a retrained model is perfect by definition. {TWO_TESTS}"
+        f"one retrained model against another. {TWO_TESTS}"
     )
+    own = "Against itself a retrained model is perfect by definition."
+    st.caption(f"{ONE_SEED if study.spec.seeds == 1 else told} {own}")
     if not study.spec.models:
         st.caption(NO_RATIO)
     downloads.buttons(everything.reset_index(), f"comparison-{study.key[:8]}")

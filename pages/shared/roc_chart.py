@@ -33,14 +33,19 @@ def seen(curve: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(
-    title: str, attacked: dict[str, Attacked], names: dict[str, str], at: tuple[float, float], logs: bool
+    title: str,
+    attacked: dict[str, Attacked],
+    names: dict[str, str],
+    at: tuple[float, float],
+    logs: bool,
+    about: str = "",
 ) -> go.Figure:
     """One curve per role (original, unlearned, retrained), with bands of 95 % intervals over seeds.
 
     `at` is the point of the unlearned models (share found, share accused) at the chosen threshold; `logs` draws both
-    axes as powers of ten.
+    axes as powers of ten; `about` says on what data.
     """
-    fig = theme.figure(title, "Unseen images wrongly accused", "Forgotten images found", height=400)
+    fig = theme.figure(title, "Unseen images wrongly accused", "Forgotten images found", height=400, about=about)
     ink = fig.layout.font.color
     # On a logarithmic axis zero has no place: it is drawn at half of one image.
     floor = 1 / (2 * max(a.unseen for a in attacked.values())) if logs else 0.0
@@ -90,7 +95,7 @@ def draw(
         rarest = min(1.0, FALSE_ALARMS_NEEDED / max(a.unseen for a in attacked.values()))
         fig.add_vrect(floor, rarest, fillcolor=theme.grey(), opacity=0.18, line_width=0, layer="below")
         fig.add_annotation(  # which wants its places as powers
-            x=np.log10(floor), y=0, yref="paper", xanchor="left", yanchor="bottom", showarrow=False, align="left",
+            x=np.log10(floor), y=1, yref="paper", xanchor="left", yanchor="top", showarrow=False, align="left",
             text=f"fewer than {FALSE_ALARMS_NEEDED} false alarms:<br>not measurable", font={"size": 11},
         )  # fmt: skip
         fig.update_xaxes(type="log", dtick=1)

@@ -64,16 +64,24 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def figure(title: str, x: str, y: str, height: int = 360) -> go.Figure:
-    """An empty chart titled by its conclusion (in as many lines as it needs), with axis titles."""
+def figure(title: str, x: str, y: str, height: int = 360, about: str = "") -> go.Figure:
+    """An empty chart titled by its conclusion (in as many lines as it needs), with axis titles; `about` says below the
+    title on what data, and on how many, it rests.
+    """
     whole = {"break_long_words": False, "break_on_hyphens": False}  # names of methods have hyphens
     lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, LONGEST, **whole)]
-    more = LINE * max(0, len(lines) - 1)
+    more = LINE * (max(0, len(lines) - 1) + bool(about))
     ink, grid = ("#FAFAFA", "#3A3F4B") if is_dark() else ("#101014", "#E3E5E9")
     # Given at once: the same through update_layout takes five times as long.
     return go.Figure(
         layout={
-            "title": {"text": "<br>".join(lines), "font": {"size": 15}, "x": 0, "xanchor": "left"},
+            "title": {
+                "text": "<br>".join(lines),
+                "font": {"size": 14},
+                "x": 0,
+                "xanchor": "left",
+                "subtitle": {"text": about, "font": {"size": 12, "color": grey()}},
+            },
             "height": height + more,
             "margin": {"l": 56, "r": 16, "t": 48 + more, "b": 48},
             "paper_bgcolor": "rgba(0,0,0,0)",

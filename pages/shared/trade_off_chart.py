@@ -1,7 +1,8 @@
-"""What forgetting cost: the test accuracy a method lost against how far its forgetting is from retraining."""
+"""What forgetting cost: the accuracy a method lost against what an attack finds, or how far it is from retraining."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -13,18 +14,43 @@ from pages.shared.text import cut, duration
 
 SMALLEST, LARGEST = 8, 24  # pixels of a mark; the logarithm of the seconds lies between
 # Pixels of the plot at 1280 x 720; on a wider screen marks and labels only move apart.
-ROOM = (748, 336)
+ROOM = (748, 306)
 LONGEST = 40  # letters of a label; the whole name is shown on hovering
 
 
-def draw(title: str, points: pd.DataFrame, picked: list[str], y_axis: str) -> go.Figure:
-    """`points` as unlearn_core.experiment.comparison.trade_off has them; those `picked` and those that no
-    other beats are named beside their marks, the others on hovering.
+@dataclass(frozen=True)
+class Axes:
+    """What the axes are called, and on what data the chart rests. `target` is the height to come to; with a `floor`
+    above 0 the upward axis is one of powers of ten, and lower values, which have no place there, are drawn at it.
+    """
+
+    x: str
+    y: str
+    about: str
+    target: float = 0.0
+    floor: float = 0.0
+
+
+def draw(title: str, points: pd.DataFrame, picked: list[str], axes: Axes) -> go.Figure:
+    """`points` as unlearn_core.experiment.comparison.trade_off has them, `y` being what is drawn; those `picked`
+    and those that no other beats are named beside their marks, the others on hovering.
 
     The retrained model is the target, the second retrained model shows the spread between seeds.
     """
-    fig = theme.figure(title, "Test accuracy minus the retrained model's", y_axis, height=480)
+    fig = theme.figure(title, axes.x, axes.y, height=470, about=axes.about)
+    if axes.floor:
+        low = (points["y"] - points["y_half"].fillna(0)).clip(lower=axes.floor)
+        points = points.assign(y=points["y"].clip(lower=axes.floor), said=points["y"]).assign(
+            down=lambda t: t["y"] - low
+        )
+        fig.update_yaxes(type="log", tickformat=".3~%", dtick="D2")
+    else:
+        points = points.assign(said=points["y"], down=points["y_half"])
     sizes = _sizes(points["seconds"])
+    goal = max(axes.target, axes.floor)
+    if goal:
+        line = {"color": theme.model_colour("retrained"), "width": 1.5, "dash": theme.DASHES["retrained"]}
+        fig.add_hline(goal, line=line, layer="below")
     front = points[points["verdict"] == "front"].sort_values(["x", "y"])
     fig.add_scatter(
         x=front["x"], y=front["y"], mode="lines", name="not beaten at both", hoverinfo="skip",
@@ -44,7 +70,7 @@ def draw(title: str, points: pd.DataFrame, picked: list[str], y_axis: str) -> go
         rows = points[points.index == method]
         name = f"{rows['title'].iloc[0]} (target)" if method == "retrained" else rows["title"].iloc[0]
         _points(fig, rows, name, shape, [theme.model_colour(model)], pd.Series(11.0, points.index))
-    _labels(fig, points, {*picked, *front.index}, sizes, front[["x", "y"]].to_numpy(float))
+    _labels(fig, points, {*picked, *front.index}, sizes, front[["x", "y"]].to_numpy(float), bool(axes.floor))
     return legend.below(fig)
 
 
@@ -64,7 +90,7 @@ def _points(fig, rows: pd.DataFrame, name: str, shape: str, colours: list, sizes
         x=rows["x"],
         y=rows["y"],
         error_x={"array": rows["x_half"], **bars},
-        error_y={"array": rows["y_half"], **bars},
+        error_y={"array": rows["y_half"], "arrayminus": rows["down"], **bars},
         mode="markers",
         marker={
             "symbol": shape,
@@ -78,23 +104,32 @@ def _points(fig, rows: pd.DataFrame, name: str, shape: str, colours: list, sizes
     )
 
 
-def _labels(fig: go.Figure, points: pd.DataFrame, named: set[str], sizes: pd.Series, corners: np.ndarray) -> None:
+def _labels(
+    fig: go.Figure, points: pd.DataFrame, named: set[str], sizes: pd.Series, corners: np.ndarray, logs: bool
+) -> None:
     """The names of some marks, placed so that none covers another and, where there is room, neither an interval
-    nor the line through `corners`; axes that leave them room."""
+    nor the line through `corners`; axes that leave them room. On a logarithmic axis (`logs`) places are powers.
+    """
     points = points[points[["x", "y"]].notna().all(axis=1)]
-    middle, half = points[["x", "y"]].to_numpy(float), points[["x_half", "y_half"]].fillna(0).to_numpy(float)
-    low, high = (middle - half).min(axis=0), (middle + half).max(axis=0)
+    middle = points[["x", "y"]].to_numpy(float)
+    half = points[["x_half", "x_half", "down", "y_half"]].fillna(0).to_numpy(float)
+    starts, ends = middle - half[:, [0, 2]], middle + half[:, [1, 3]]
+    corners = corners.copy()
+    for each in (middle, starts, ends, corners) if logs else ():
+        each[:, 1] = np.log10(each[:, 1])
+    low, high = starts.min(axis=0), ends.max(axis=0)
     pad = np.array([0.04, 0.08]) * np.where(high > low, high - low, 1)
     low, high = low - pad, high + pad
     fig.update_xaxes(range=[low[0], high[0]])
     fig.update_yaxes(range=[low[1], high[1]])
     # In pixels from the upper left corner.
     scale, corner = np.array(ROOM) / (high - low) * [1, -1], np.array([low[0], high[1]])
-    marks, reach, turns = (middle - corner) * scale, np.abs(half * scale), (corners - corner) * scale
-    ends = [np.hstack([marks - reach * way, marks + reach * way]) for way in ([1, 0], [0, 1])]
+    marks, before, after, turns = ((each - corner) * scale for each in (middle, starts, ends, corners))
+    lines = [np.c_[before[:, 0], marks[:, 1], after[:, 0], marks[:, 1]]]
+    lines += [np.c_[marks[:, 0], before[:, 1], marks[:, 0], after[:, 1]]]
     # The line goes up first, then to the right.
-    ends += [np.c_[turns[:-1], turns[:-1, 0], turns[1:, 1]], np.c_[turns[:-1, 0], turns[1:, 1], turns[1:]]]
-    bars = np.vstack([np.c_[np.minimum(e[:, :2], e[:, 2:]) - 1, np.maximum(e[:, :2], e[:, 2:]) + 1] for e in ends])
+    lines += [np.c_[turns[:-1], turns[:-1, 0], turns[1:, 1]], np.c_[turns[:-1, 0], turns[1:, 1], turns[1:]]]
+    bars = np.vstack([np.c_[np.minimum(e[:, :2], e[:, 2:]) - 1, np.maximum(e[:, :2], e[:, 2:]) + 1] for e in lines])
     texts = {i: cut(title, LONGEST) for i, (name, title) in enumerate(points["title"].items()) if name in named}
     radii = sizes[points.index].to_numpy() / 2 + 1
     found = label_places.places(marks, radii, texts, bars, ROOM)
@@ -118,5 +153,5 @@ def _said(row) -> str:
     took = f"<br>{duration(row.seconds)} a run" if numbers.known(row.seconds) else ""
     return (
         f"{escape(row.title)}<br>accuracy {numbers.spread(row.x, row.x_half, signed=True)}"
-        f"<br>gap {numbers.spread(row.y, row.y_half)}{took}"
+        f"<br>{numbers.spread(row.said, row.y_half)} upwards{took}"
     )

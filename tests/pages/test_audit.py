@@ -9,7 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.evidence import before_and_after
+from pages.evidence import before_and_after, retrain_free
 from pages.shared import audit_words, numbers, state
 from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import audit, verdicts
@@ -143,12 +143,25 @@ def test_every_attack_can_be_shown(page, filled_store, statistic):
     assert charts(at)[1]["layout"]["xaxis"]["type"] == "log"
 
 
+def test_a_roc_is_logarithmic_where_rare_false_alarms_can_be_measured_and_says_why(page, filled_store, monkeypatch):
+    at = page(filled_store, attack="confidence")
+    assert "type" not in charts(at)[1]["layout"]["xaxis"] and any("linear, for" in c.value for c in at.caption)
+    monkeypatch.setattr(audit, "RARE", 0.2)  # as if so many were enough
+    at = page(filled_store, attack="confidence")
+    assert charts(at)[1]["layout"]["xaxis"]["type"] == "log"
+    assert any("logarithmic, for" in c.value for c in at.caption)
+    at = page(filled_store, attack="confidence", linear="true")
+    assert "type" not in charts(at)[1]["layout"]["xaxis"]
+    assert any("linear, as you chose" in c.value for c in at.caption)
+
+
 def test_one_seed_is_the_only_one(page, filled_store, study, monkeypatch):
     study.table = study.table[study.table["seed"] == 0]
     study.spec = study.spec.but(seeds=1)
     monkeypatch.setattr(state, "study", lambda: study)
     at = page(filled_store)
     assert "DeLong" in "".join(c.value for c in at.caption)
+    assert at.markdown[0].value.endswith("One seed tells nothing of how another would read.")
 
 
 def test_the_images_at_risk_are_listed_by_row(page, filled_store, study):
@@ -168,6 +181,17 @@ def test_over_unlearning_and_want_of_power_are_warned_of(study):
     assert audit_words.no_power(above) is None
     # High for what is unusual in either direction: low is no sign of forgetting too well.
     assert audit_words.over_unlearned(below, audit.EITHER_DIRECTION) is None
+
+
+def test_that_one_seed_finds_nothing_is_not_called_a_success(study):
+    verdict = verdicts.judge(study, "rum", "confidence", "all", [0])
+    power = {"floor": Estimate(0.01, 0.05, 1), "power": Estimate(0.3, 0.1, 1), "apart": Estimate(0.0, 0.1, 1)}
+    within = replace(verdict, **power)
+    assert "cannot be told from retraining by one seed, which settles nothing" in audit_words.result(
+        "RUM", within, "confidence"
+    )
+    said = audit_words.parts([within, replace(within, part="low")], "confidence")
+    assert said == "No third can be told from retraining by one seed, which settles nothing"
 
 
 @pytest.mark.parametrize(
@@ -236,3 +260,29 @@ def test_a_rate_of_enough_false_alarms_is_the_same_in_the_sentence_and_in_the_ta
 @pytest.mark.parametrize(("share", "text"), [(0.124, "12 of 100"), (0.0, "0 of 100"), (0.001, "fewer than 1 of 100")])
 def test_shares_as_counts(share, text):
     assert audit_words.hundred(share) == text
+
+
+def test_without_retraining_is_called_weaker_and_is_held_against_retrained_models(page, filled_store, study):
+    at = page(filled_store, evidence="free", method="fine-tune")
+    assert at.markdown[0].value.startswith("Without asking a retrained model: after **Fine-tune**")
+    assert at.warning[0].value.startswith("Weaker evidence.") and "70% of the images" in at.warning[0].value
+    target = audit.attack(study, "retrained", "confidence").success
+    said = next(m.value for m in at.markdown if m.value.startswith("**How far off this is here.**"))
+    assert numbers.interval(target) in said
+    names = [trace["name"] for trace in charts(at)[0]["data"]]
+    assert names == ["original", "Fine-tune", "bank, never saw them (95 of 100)"]
+
+
+def test_thirds_come_first_where_they_say_more_without_retraining():
+    sides = {"all": None, "low": 0, "medium": 1, "high": -1}
+    readings = [SimpleNamespace(part=part, side=side) for part, side in sides.items()]
+    said = retrain_free.finding(readings)
+    assert said.startswith("the medium third remembers more than models that never saw them and the high third knows")
+    assert said.endswith("all together it cannot be judged")
+    assert retrain_free.finding(readings[:2]) == "it cannot be judged"
+
+
+def test_without_retraining_and_without_a_bank_nothing_is_judged(page, unbanked_store):
+    at = page(unbanked_store, evidence="free")
+    assert "cannot be judged" in at.markdown[0].value and "No bank of models was trained" in at.warning[0].value
+    assert len(charts(at)[0]["data"]) == 2

@@ -168,8 +168,8 @@ def test_numbers_carry_their_interval(args, shown):
 
 def test_every_view_opens_and_only_the_chosen_one_is_drawn(compare, filled_store):
     heads = {
+        "trade-off": "At equal retention",
         "ranking": "Third by third",
-        "trade-off": "What forgetting cost",
         "predictions": "What the models take the images for",
         "classes": "Class by class",
         "images": "Image by image",
@@ -243,10 +243,46 @@ def test_a_trade_off_names_those_picked_and_those_ahead_and_draws_all(compare, f
     assert named == {"RUM", "Fine-tune", *found.loc[found["verdict"] == "front", "title"]}
     drawn = sum(len(t["x"]) for t in spec["data"] if "markers" in t["mode"])
     assert drawn == len(found) - int((core.far_out(found["x"]) & (found["kind"] != "reference")).sum())
-    assert ("beats it at both" in at.markdown[-2].value) == (found["verdict"][["rum", "fine-tune"]] == "front").any()
+    said = next(m.value for m in at.markdown if m.value.startswith("- **"))
+    assert ("beats it at both" in said) == (found["verdict"][["rum", "fine-tune"]] == "front").any()
     # Few marks have their names beside them; the table has them all.
     marks = next(d.value for d in at.dataframe if list(d.value.columns)[:1] == ["Method"])
     assert sorted(marks["Method"]) == sorted(study.means("tow")["title"])
+
+
+def test_the_trade_off_is_the_first_view_and_its_accuracy_is_in_the_address(compare, open_page, filled_store, study):
+    assert "trade accuracy" in titles(open_page("compare", filled_store))[0]
+    at = compare(filled_store, "trade-off", kept="retain", methods="rum")
+    axis = json.loads(at.get("plotly_chart")[0].proto.spec)["layout"]["xaxis"]["title"]["text"]
+    gap = core.trade_off(study, "parts", "retain").loc["rum", "x"]
+    assert axis.startswith("Accuracy on kept images") and numbers.spread(gap, None, signed=True) in words(at)
+    at.segmented_control(key="address.kept").set_value("test").run()
+    assert not at.exception and at.query_params["kept"] == "test"
+
+
+def test_rare_false_alarms_stand_on_an_axis_of_powers_with_the_aim(compare, filled_store, study, monkeypatch):
+    share = {"original": 0.4, "retrained": 0.01, "retrained-again": 0.02}
+    study.table["tpr_at_1_fpr"] = [share.get(name, 0.0) for name in study.table["method"]]
+    monkeypatch.setattr(state, "study", lambda: study)
+    at = compare(filled_store, "trade-off", methods="rum")
+    assert at.selectbox(key="address.forgetting").value == "tpr_at_1_fpr"
+    spec = json.loads(at.get("plotly_chart")[0].proto.spec)
+    assert spec["layout"]["yaxis"]["type"] == "log" and spec["layout"]["shapes"][0]["y0"] == 0.01
+    low, high = spec["layout"]["yaxis"]["range"]
+    assert low < np.log10(core.rarest(study)) and high > np.log10(0.4)
+    assert "half an image" in words(at) and f"{images(len(study.forget))} forgotten" in str(spec["layout"]["title"])
+
+
+def test_one_seed_names_no_winner_of_the_trade_off(compare, filled_store, study, monkeypatch):
+    study.table, study.spec = study.table[study.table["seed"] == 0], study.spec.but(seeds=1)
+    study.summary["plans_against_best_single"][0] |= {"half_width": None, "n": 1}
+    monkeypatch.setattr(state, "study", lambda: study)
+    at = compare(filled_store, "trade-off", methods="rum,fine-tune")
+    assert "One seed tells nothing" in at.markdown[0].value
+    assert "One seed tells nothing of RUM against" in titles(compare(filled_store, "ranking"))[1]
+    assert "One seed tells nothing" in words(compare(filled_store, "images", methods="rum"))
+    assert "one seed tells no class" in titles(compare(filled_store, "classes", methods="rum"))[0]
+    assert "one seed tells nothing" in titles(at)[0] and "spread of seeds" not in words(at) + titles(at)[0]
 
 
 def test_a_trade_off_that_cannot_be_measured_says_what_is_missing(compare, filled_store):

@@ -86,7 +86,9 @@ def test_audit_leaves_likelihood_ratios_out(open_page, unbanked_store):
     assert not [d for d in at.dataframe if "row" in d.value]
 
 
-@pytest.mark.parametrize("address", [{"metric": "lira_auc"}, {"compare": "trade-off", "forgetting": "lira_auc"}])
+@pytest.mark.parametrize(
+    "address", [{"compare": "ranking", "metric": "lira_auc"}, {"compare": "trade-off", "forgetting": "lira_auc"}]
+)
 def test_compare_says_why_there_is_no_likelihood_ratio(open_page, unbanked_store, address):
     at = open_page("compare", unbanked_store, **address)
     assert [i.value for i in at.info] == [f"The likelihood-ratio attack needs a bank of models, and {NONE}."]

@@ -44,7 +44,7 @@ def test_runs_of_other_seeds_are_not_the_same(same):
 
 
 def test_compare_says_so_where_they_stand_beside_each_other(open_page, same, study, filled_store):
-    at = open_page("compare", same.store.root, study=same.key)
+    at = open_page("compare", same.store.root, study=same.key, compare="ranking")
     said = [m.value for m in at.markdown if "very same runs" in m.value]
     assert len(said) == 1 and "one algorithm with the same settings on every part" in said[0]
     charts = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]

@@ -27,12 +27,14 @@ saved_plans.py plans kept under their names; earlier_plans.py those that ran on 
 recommended.py sets worth a look, with their evidence; map_values.py what images on a map are coloured by
 own_weights.py a model from elsewhere, checked and kept; judged.py one that was unlearned there, among_retrained.py how
 own_images.py  what an own dataset holds; added_images.py takes one in and keeps what was found
-comparison.py  its methods beside each other; measured_groups.py what they are measured on, telling.py what can be told
+comparison.py  its methods beside each other; measured_groups.py what they are measured on, telling.py what can be told,
+               other_runs.py runs of other studies beside them
 predictions.py what models take images for, class by class
 each_image.py  how sure they are of single images
 layers.py      how alike their layers compute
 shared_map.py  where images lie under several models, on one map
-audit.py       attacks on its models; verdicts.py what one comes to, telling.py what they tell
+audit.py       attacks on its models; verdicts.py what one comes to, telling.py what they tell, retrain_free.py what
+               can be said without retrained models
 shown.py       in which study, and beside which method, any result is looked at
 tiers          an audit of one way of forgetting, as deep as is asked
 bundle         a study as one file, out of one store and into another

@@ -40,6 +40,7 @@ from unlearn_core.params import BadValue
 
 # Attacks that score single images, and so have a distribution and a ROC.
 STATISTICS = {name: attack for name, attack in ATTACKS.items() if attack.gives == "scores"}
+RARE = 0.01  # a share of false alarms that is worth axes of its own, powers of ten, where it can be measured
 # This one is high for images that are unusual in either direction, so a high value is no sign of remembering.
 EITHER_DIRECTION = "lira_offline_two_sided"
 

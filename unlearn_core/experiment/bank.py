@@ -179,13 +179,23 @@ def bank_columns(store: Store, bank: Bank, rows: np.ndarray) -> tuple[np.ndarray
     """(M, k) member and phi: what each member of a finished bank says of these k training rows. Parts are read one
     after the other, so that only these columns are ever in memory.
     """
-    result = fulfil(store, bank)
-    trained = int(result.table()["members"].iloc[-1])
-    parts = [part for part in parts_of(bank) if part.first < trained]
-    n = result.arrays()["count"].shape[2]
+    trained, parts = _trained(store, bank)
+    n = fulfil(store, bank).arrays()["count"].shape[2]
     member = [dealt[rows] for dealt in itertools.islice(deal(n, bank.share, bank.seed), trained)]
-    phi = [part.arrays()["phi"][:, rows] for part in fulfil_all(store, parts)]
-    return np.stack(member), np.concatenate(phi)
+    return np.stack(member), np.concatenate([part.arrays()["phi"][:, rows] for part in parts])
+
+
+def bank_test_margins(store: Store, bank: Bank) -> np.ndarray:
+    """(M, n_test) float32 logit-scaled confidence of each member of a finished bank in the label of each test image,
+    which no member saw.
+    """
+    return np.concatenate([part.arrays()["test_phi"] for part in _trained(store, bank)[1]])
+
+
+def _trained(store: Store, bank: Bank) -> tuple[int, list[Result]]:
+    """How many members a finished bank has, and its parts."""
+    trained = int(fulfil(store, bank).table()["members"].iloc[-1])
+    return trained, fulfil_all(store, [part for part in parts_of(bank) if part.first < trained])
 
 
 MAKERS |= {Bank: _bank, BankPart: _part}

@@ -179,27 +179,6 @@ def default_picks(study: OpenStudy) -> list[str]:
 # -- what forgetting cost in accuracy ----------------------------------------------------------------------------------
 
 
-def gaps(study: OpenStudy) -> pd.DataFrame:
-    """Per method its distance to the retrained model of the same seed, and half widths of 95 % intervals over seeds.
-
-    `test` is the difference in test accuracy (negative = worse than retraining); `parts` the mean over the parts of the
-    absolute difference in accuracy; `test_half` and `parts_half` their half widths. The retrained model itself is 0, 0.
-    """
-    test = by_seed(study, "test_accuracy")
-    apart, lines = _apart_on_parts(study), {}
-    for name in dict.fromkeys(study.table["method"]):
-        on_test = over_seeds((test[name] - test[RETRAINED]).tolist())
-        on_parts = over_seeds(apart[name].tolist())
-        lines[name] = {
-            "test": on_test.mean,
-            "test_half": on_test.half_width,
-            "parts": on_parts.mean,
-            "parts_half": on_parts.half_width,
-        }
-    heads = study.table.drop_duplicates("method").set_index("method")[["title", "kind"]]
-    return heads.join(pd.DataFrame.from_dict(lines, orient="index"))
-
-
 def _apart_on_parts(study: OpenStudy) -> pd.DataFrame:
     """Per seed and method the mean over the parts of the distance to retraining in accuracy."""
     parts = [by_seed(study, f"{part}_accuracy") for part in PARTS if len(study.parts[part])]
@@ -234,8 +213,9 @@ def class_gaps(study: OpenStudy, method: str) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).astype(dict.fromkeys(numbers, float))
 
 
-# What forgetting can be measured by in a trade-off, beside "parts".
+# What forgetting can be measured by in a trade-off, beside "parts", and on which images what it cost.
 PRIVACY = ("tpr_at_1_fpr", "lira_auc", "attack_auc")
+KEPT = ("test", "retain")
 
 
 def pareto(costs: np.ndarray) -> np.ndarray:
@@ -250,32 +230,52 @@ def pareto(costs: np.ndarray) -> np.ndarray:
     return known & ~np.array(beaten, bool)
 
 
-def trade_off(study: OpenStudy, by: str = "parts") -> pd.DataFrame:
-    """What forgetting cost in test accuracy, against how far it is from retraining. A line per method.
+def default_forgetting(study: OpenStudy) -> str:
+    """What a trade-off measures forgetting by unless told otherwise: attack success at 1 % false alarms where there are
+    images enough to measure it, else the accuracy on the parts.
+    """
+    return PRIVACY[0] if by_seed(study, PRIVACY[0])[RETRAINED].notna().any() else "parts"
 
-    `title`, `kind`; `x`, test accuracy less the retrained model's of the same seed (above 0 = more accurate); `y`, the
-    mean over seeds of the distance to it: over the parts in accuracy ("parts"), or in one of PRIVACY; `x_half`,
-    `y_half` of their 95 % intervals; `seconds` a run. NaN where not measurable. `verdict` is "reference"; "front" where
-    no other method is better in the mean at both; "worse" where another one is as good in the mean at both and better
-    at one beyond the spread of seeds; "inside" where that cannot be told; "unknown" without values.
+
+def rarest(study: OpenStudy) -> float:
+    """Half of the smallest share above 0 that a mean over seeds of the forgotten images can be, 0 to 1: where a share
+    of none stands on an axis of powers of ten.
+    """
+    return 1 / (2 * len(study.forget) * study.spec.seeds)
+
+
+def trade_off(study: OpenStudy, by: str = "parts", on: str = "test") -> pd.DataFrame:
+    """What forgetting cost in accuracy `on` one of KEPT images, against how far it is from retraining. A line per
+    method.
+
+    `title`, `kind`; `x`, accuracy less the retrained model's of the same seed (above 0 = more accurate); `y`, the
+    mean over seeds of the distance to it: over the parts in accuracy ("parts"), or in one of PRIVACY, of which
+    `success` is the attack's own reading, 0 to 1 (NaN for "parts"); `x_half`, `y_half`, `success_half` of their 95 %
+    intervals; `seconds` a run, and `work`, as in `everything`. NaN where not measurable. `verdict` is "reference";
+    "front" where no other method is better in the mean at both; "worse" where another one is as good in the mean at
+    both and better at one beyond the spread of seeds; "inside" where that cannot be told; "unknown" without values.
     `beaten_by` is the title of one that makes it worse, or None.
     """
     if by not in ("parts", *PRIVACY):
         raise BadValue(f"Forgetting is measured by parts or one of {', '.join(PRIVACY)}, not {by!r}.")
-    frame = gaps(study).rename(columns={"test": "x", "test_half": "x_half", "parts": "y", "parts_half": "y_half"})
-    test = by_seed(study, "test_accuracy")
-    apart = _apart_on_parts(study)
+    if on not in KEPT:
+        raise BadValue(f"Accuracy is measured on one of {', '.join(KEPT)}, not {on!r}.")
+    kept, apart, success = by_seed(study, f"{on}_accuracy"), _apart_on_parts(study), None
+    kept = kept.sub(kept[RETRAINED], axis=0)
     if by != "parts":
-        values = by_seed(study, by)
-        apart = values.sub(values[RETRAINED], axis=0).abs()
-        found = {name: over_seeds(apart[name].tolist()) for name in frame.index}
-        frame["y"] = pd.Series({name: one.mean for name, one in found.items()}, dtype=float)
-        frame["y_half"] = pd.Series({name: one.half_width for name, one in found.items()}, dtype=float)
+        success = by_seed(study, by)
+        apart = success.sub(success[RETRAINED], axis=0).abs()
+    frame = study.table.drop_duplicates("method").set_index("method")[["title", "kind"]]
+    for column, values in (("x", kept), ("y", apart), ("success", success)):
+        found = {name: over_seeds([] if values is None else values[name].tolist()) for name in frame.index}
+        frame[column] = pd.Series({name: one.mean for name, one in found.items()}, dtype=float)
+        frame[f"{column}_half"] = pd.Series({name: one.half_width for name, one in found.items()}, dtype=float)
     frame["seconds"] = study.table.groupby("method", sort=False)["seconds"].mean()
     frame.loc[[RETRAINED, CEILING], "seconds"] = retraining_seconds(study)
+    frame["work"] = pd.Series({name: _work(study, name) for name in frame.index}, dtype=float)
     frame["verdict"], frame["beaten_by"] = "reference", None
     run = frame.index[frame["kind"] != "reference"]
-    costs = np.column_stack([-frame.loc[run, "x"].astype(float), frame.loc[run, "y"].astype(float)])
+    costs = np.column_stack([-frame.loc[run, "x"], frame.loc[run, "y"]])
     front = dict(zip(run, pareto(costs), strict=True))
     for i, name in enumerate(run):
         verdict = "front" if front[name] else "inside"
@@ -284,7 +284,7 @@ def trade_off(study: OpenStudy, by: str = "parts") -> pd.DataFrame:
         elif not front[name]:
             for other in run[(costs <= costs[i]).all(axis=1)]:
                 told = (
-                    side_of_zero(paired_difference(test[other].tolist(), test[name].tolist())) == 1,
+                    side_of_zero(paired_difference(kept[other].tolist(), kept[name].tolist())) == 1,
                     side_of_zero(paired_difference(apart[other].tolist(), apart[name].tolist())) == -1,
                 )
                 if any(told):

@@ -42,7 +42,7 @@ def earlier_plans(study: OpenStudy, rows: np.ndarray) -> list[Earlier]:
     wanted = (study.spec.training, study.spec.bank)
     for result in sorted(study.store.results("Study"), key=lambda result: result.key != study.key):
         spec = result.spec()
-        if not spec.plans or (spec.training, spec.bank) != wanted or not np.array_equal(_forget(result), rows):
+        if not spec.plans or (spec.training, spec.bank) != wanted or not np.array_equal(forgotten(result), rows):
             continue
         for each in _plans(study.store, result):
             found.setdefault(each.ran.but(name=""), each)
@@ -68,7 +68,8 @@ def beside(plan: Plan, earlier: Iterable[Earlier], as_ran: bool) -> tuple[Plan, 
 
 
 @lru_cache(maxsize=1024)  # a store hands out the same result while its files are the same
-def _forget(result: Result) -> np.ndarray:
+def forgotten(result: Result) -> np.ndarray:
+    """(k,) the rows that a finished study forgot, sorted."""
     return result.arrays()["forget"]
 
 

@@ -127,9 +127,13 @@ BLIND = "cannot be judged"
 
 
 def says(verdict: Verdict, statistic: str) -> str:
-    """What one verdict of an attack says of a method or of a third, as the end of a sentence."""
+    """What one verdict of an attack says of a method or of a third, as the end of a sentence. That one seed finds
+    nothing is no success, and must not read like one.
+    """
     if verdict.blind:
         return BLIND
+    if not verdict.side and len(verdict.audited.seeds) == 1:
+        return f"{SAYS[0]} by one seed, which settles nothing"
     return (SAYS_EITHER if statistic == audit.EITHER_DIRECTION else SAYS)[verdict.side]
 
 

@@ -1,0 +1,120 @@
+"""What can be said without any retrained model: weaker evidence, and how far off it is here."""
+
+from __future__ import annotations
+
+from html import escape as html
+
+import streamlit as st
+
+from pages.shared import audit_words as words
+from pages.shared import numbers, risk_by_part, theme
+from pages.shared.comparison_words import ONE_SEED, title_of
+from pages.shared.text import escape, images
+from unlearn_core.experiment import audit
+from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.measured_groups import filled, group
+from unlearn_core.experiment.retrain_free import STATISTIC, Reading, read
+
+SAYS = {
+    1: "remembers more than models that never saw them",
+    -1: "knows them less than models that never saw them: over-unlearned",
+    0: "cannot be told from models that never saw them",
+    None: "cannot be judged",
+}
+
+
+def draw(study, method: str, top) -> None:
+    """`top` is the place for what it comes to."""
+    readings = [read(study, method, part) for part in ("all", *filled(study))]
+    with top:
+        st.markdown(result(study, title_of(study, method), readings))
+        st.warning(why_weaker(study), icon=":material/scale:")
+    theme.show(*chart(study, method, readings))
+    st.caption(caption(study, readings[0]))
+    st.markdown(check(study, readings[0]))
+
+
+def finding(readings: list[Reading]) -> str:
+    """What all images together say, and before it the thirds that say more: hard and easy images blur in one mean."""
+    whole, *thirds = readings
+    off = [f"the {group(each.part)} {SAYS[each.side]}" for each in thirds if each.side and each.side != whole.side]
+    said = SAYS[whole.side]
+    return f"{' and '.join(off)}; all together it {said}" if off else f"it {said}"
+
+
+def result(study, title: str, readings: list[Reading]) -> str:
+    """What the attack reads, beside test images and what a model that never saw the images is expected to read."""
+    whole = readings[0]
+    found, original = (numbers.interval(side.success) for side in (whole.audited, whole.original))
+    one = f" {ONE_SEED}" * (study.spec.seeds == 1)
+    said = (
+        f"Without asking a retrained model: after **{escape(title)}** the confidence attack tells forgotten from test "
+        f"images with AUC {found}; the original reads {original}."
+    )
+    if whole.expected is None:
+        return (
+            f"{said} Like test images would be 0.5, but nothing here says what a model that never saw these images "
+            f"reads, so whether they were forgotten **{SAYS[None]}**.{one}"
+        )
+    never = f"{whole.expected.value:.2f} ({whole.expected.low:.2f} to {whole.expected.high:.2f})"
+    blind = " Where even the original would pass, nothing can be judged." * (whole.side is None)
+    return f"{said} Models of the bank that never saw them read {never}. So **{finding(readings)}**.{blind}{one}"
+
+
+def why_weaker(study) -> str:
+    """Why this is weaker evidence than the other views have."""
+    said = (
+        "Weaker evidence. Test images stand for images never seen, but the forgotten ones may be harder or easier than "
+        "they, so 0.5 is no target; and one rule for all images misses single ones."
+    )
+    if not study.spec.models:
+        return f"{said} No bank of models was trained, so what is hard cannot be told from what was forgotten."
+    return (
+        f"{said} The bank's models say how hard they are, but each learned from {study.spec.bank.share:.0%} of the "
+        "images only and never saw just some of these."
+    )
+
+
+def chart(study, method: str, readings: list[Reading]) -> tuple:
+    """The readings on all images and on each third, and what they show in words."""
+    title = f"{title_of(study, method)}: {finding(readings)}"
+    names = words.models(title_of(study, method)) | {"retrained": "bank, never saw them (95 of 100)"}
+    lines = []
+    for each in readings:
+        found = {"original": each.original.success, "unlearned": each.audited.success}
+        lines.append(
+            risk_by_part.Line(group(each.part), found | ({"retrained": each.expected} if each.expected else {}))
+        )
+    bank = f", {len(readings[0].never)} models of the bank" if readings[0].expected else ""
+    about = (
+        f"{images(len(study.forget))} forgotten, {readings[0].audited.unseen:,} test images of their classes, "
+        f"{study.spec.seeds} seed{'s' * (study.spec.seeds > 1)}{bank}"
+    )
+    fig = risk_by_part.draw(html(title), "Attack success (AUC); 0.5: like test images", lines, names, about)
+    fig.add_vline(0.5, line={"color": fig.layout.font.color, "width": 1, "dash": "dashdot"}, layer="below")
+    said = "; ".join(f"{line.name}: {numbers.interval(line.found['unlearned'])}" for line in lines)
+    return fig, f"{title}. {about}. AUC on {said}"
+
+
+def caption(study, reading: Reading) -> str:
+    """How the chart is read."""
+    bars = "over seeds" if study.spec.seeds > 1 else "over images, of this one model"
+    said = f"Bars: 95 % intervals {bars}."
+    if reading.expected is None:
+        return said
+    return (
+        f"{said} That of the bank: where 95 of 100 further models would read that never saw the images. A verdict asks "
+        "that the whole bar lies outside of it. Each of these models never saw few of the images, so this finds less "
+        "than retrained models do."
+    )
+
+
+def check(study, reading: Reading) -> str:
+    """How far what was expected lies from what this study's retrained models do read."""
+    target = audit.attack(study, core.RETRAINED, STATISTIC, reading.part).success
+    guessed, name = (reading.expected.value, "the bank") if reading.expected else (0.5, "test images alone")
+    apart = numbers.spread(guessed - target.value, None, signed=True)
+    return (
+        "**How far off this is here.** This study has retrained models too. They read "
+        f"{numbers.interval(target)}, where {name} would have you expect {guessed:.2f}: off by {apart}."
+    )

@@ -1,0 +1,83 @@
+"""Runs of other studies beside those of one: the very same references, or a sentence that says why not."""
+
+import shutil
+
+import pytest
+
+from unlearn_core.experiment import OpenStudy, fulfil, other_runs
+from unlearn_core.experiment import comparison as core
+from unlearn_core.forget import AtRandom
+from unlearn_core.params import BadValue, key
+from unlearn_core.store import Store
+from unlearn_core.unlearning import FineTune, NegGradPlus
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory, filled_store, filled_study):
+    """The finished small study in a store with others, and the specs of these by what is unlike in them."""
+    root = shutil.copytree(filled_store, tmp_path_factory.mktemp("together") / "store")
+    like = filled_study.but(plans=(), tuning_seeds=0)
+    specs = {
+        "ways": like.but(name="Other ways", unlearners=(FineTune(epochs=3), NegGradPlus(alpha=0.5))),
+        "seeds": like.but(name="Fewer", unlearners=(FineTune(epochs=2),), seeds=2),
+        "set": like.but(name="Another set", unlearners=(FineTune(epochs=2),), forget=AtRandom(size=20)),
+    }
+    store = Store(root)
+    for spec in specs.values():
+        fulfil(store, spec)
+    return OpenStudy.open(store, key(filled_study)), specs
+
+
+def test_runs_of_another_study_stand_on_the_very_same_references(together):
+    study, specs = together
+    other = next(o for o in other_runs.others(study) if o.key == key(specs["ways"]))
+    assert not other.why and len(other.runs) == 2
+    name = next(name for name in other.runs if name.startswith("neggrad-plus@"))
+    joined, alone = other_runs.with_runs(study, (name,)), OpenStudy.open(study.store, other.key)
+    for reference in ("original", "retrained", "retrained-again"):
+        for seed in range(study.spec.seeds):
+            assert alone.run_result(reference, seed).key == joined.run_result(reference, seed).key
+    for metric in ("group_tow", "lira_auc", "test_accuracy"):
+        here, there = joined.means(metric), alone.means(metric)
+        assert here.loc[name, "mean"] == pytest.approx(there.loc["neggrad-plus", "mean"])
+        assert here.drop(name).equals(study.means(metric))
+    assert core.trade_off(joined).loc[name, "title"] == f"NegGrad+, Other ways #{other.key[:4]}"
+    assert core.owners(joined) == core.owners(study)
+    assert joined is other_runs.with_runs(study, (name,)) and other_runs.with_runs(study, ()) is study
+
+
+def test_what_stands_on_other_models_or_images_is_refused_in_one_sentence(together):
+    study, specs = together
+    told = {o.key: o.why for o in other_runs.others(study)}
+    assert "has 2 seeds and this study 3" in told[key(specs["seeds"])]
+    assert told[key(specs["set"])].endswith("forgets other images.")
+    with pytest.raises(BadValue, match="forgets other images"):
+        other_runs.with_runs(study, (f"fine-tune@{key(specs['set'])[:8]}",))
+    for wrong in ("fine-tune@", "nonsense@" + key(specs["ways"])[:8], "fine-tune@00000000"):
+        with pytest.raises(BadValue, match="no further run"):
+            other_runs.with_runs(study, (wrong,))
+
+
+def test_the_same_runs_are_not_offered_twice(together):
+    study, specs = together
+    again = specs["ways"].but(name="Once more")
+    fulfil(study.store, again)
+    offered = {o.key: o.runs for o in other_runs.others(study)}
+    assert sorted(map(len, (offered[key(specs["ways"])], offered[key(again)]))) == [0, 2]
+    # From the other side there are more seeds than it has, and the first are taken.
+    fewer = OpenStudy.open(study.store, key(specs["seeds"]))
+    name = next(n for o in other_runs.others(fewer) for n in o.runs if n.startswith("neggrad-plus@"))
+    assert sorted(other_runs.with_runs(fewer, (name,)).table["seed"].unique()) == [0, 1]
+
+
+def test_compare_shows_a_run_of_another_study_or_says_why_not(together, open_page):
+    study, specs = together
+    here = {"study": study.key, "compare": "trade-off"}
+    name, bad = f"neggrad-plus@{key(specs['ways'])[:8]}", f"fine-tune@{key(specs['set'])[:8]}"
+    at = open_page("compare", study.store.root, methods=f"rum,{name},{bad}", **here)
+    assert not at.error and sorted(at.multiselect[0].value) == sorted(["rum", name])
+    assert any("**NegGrad+, Other ways" in m.value for m in at.markdown)
+    assert len(at.warning) == 1 and "forgets other images" in at.warning[0].value
+    for view in ("predictions", "classes", "images", "layers", "maps"):
+        at = open_page("compare", study.store.root, methods=f"rum,{name}", **(here | {"compare": view}))
+        assert not at.error and (name in at.multiselect[0].value) == (view not in ("layers", "maps"))

@@ -1,0 +1,103 @@
+"""Runs of other studies beside those of one: where all stands on the very same original and retrained models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from unlearn_core.experiment.earlier_plans import forgotten
+from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.params import BadValue
+from unlearn_core.store import Result, Store
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another finished study of the same images. `runs` pairs what a method of it is called here with its title; where
+    none can stand beside this study's, `why` says so in a sentence.
+    """
+
+    key: str
+    name: str
+    why: str = ""
+    runs: dict[str, str] = field(default_factory=dict)
+
+
+def others(study: OpenStudy) -> list[Other]:
+    """The other finished studies of a study's images, the oldest first. Runs that this study, or an older one of them,
+    has too are left out: so what a run is called does not change when studies are added.
+    """
+    seen, found = set(_runs(study, study.table)), []
+    for result in reversed(list(study.store.results("Study"))):
+        if result.key == study.key or result.spec().training.data != study.spec.training.data:
+            continue
+        name = f"{result.spec().name} #{result.key[:4]}"
+        if why := _refusal(study, result):
+            found.append(Other(result.key, name, f"“{name}” {why}"))
+            continue
+        runs = {}
+        for results, (method, title) in _runs(study, _table(study.store, result)).items():
+            if results not in seen:
+                seen.add(results)
+                runs[f"{method}@{result.key[:8]}"] = f"{title}, {name}"
+        found.append(Other(result.key, name, "", runs))
+    return found
+
+
+def _refusal(study: OpenStudy, result: Result) -> str:
+    """Why the runs of a result cannot stand beside a study's, as the end of a sentence; empty where they can."""
+    spec = result.spec()
+    if spec.training != study.spec.training:
+        return "trains its models in another way, so it has other original and retrained models."
+    if not np.array_equal(forgotten(result), study.forget):
+        return "forgets other images."
+    if spec.bank != study.spec.bank:
+        return "ranks the images by another bank of models, so its thirds and its attacks are others."
+    if spec.seeds < study.spec.seeds:
+        return (
+            f"has {spec.seeds} seed{'s' * (spec.seeds > 1)} and this study {study.spec.seeds}: open that one, and pick "
+            "runs of this one beside it."
+        )
+    return ""
+
+
+def _runs(study: OpenStudy, table: pd.DataFrame) -> dict[tuple, tuple[str, str]]:
+    """The results of each method over this study's seeds -> its name and title; references are none."""
+    run = table[(table["kind"] != "reference") & (table["seed"] < study.spec.seeds)].sort_values("seed", kind="stable")
+    groups = run.groupby("method", sort=False)
+    return {tuple(group["result"]): (name, group["title"].iloc[0]) for name, group in groups}
+
+
+@lru_cache(maxsize=8)  # as many as studies are kept open; it has to stay one and the same, for others keep by it
+def with_runs(study: OpenStudy, wanted: tuple[str, ...]) -> OpenStudy:
+    """The study with the runs of `wanted` (names as in `others`) as further methods, over its own seeds. What it
+    concluded by itself, its summary, stays its own.
+
+    Raises BadValue with the reason where one of them cannot stand beside it.
+    """
+    if not wanted:
+        return study
+    known, tables = others(study), []
+    for name in wanted:
+        method, _, start = name.partition("@")
+        other = next((o for o in known if start and o.key.startswith(start)), None)
+        if other is None or (not other.why and name not in other.runs):
+            raise BadValue(f"There is no further run {name} of these images.")
+        if other.why:
+            raise BadValue(other.why)
+        table = _table(study.store, study.store.open("Study", other.key))
+        own = table[(table["method"] == method) & (table["seed"] < study.spec.seeds)]
+        tables.append(own.assign(method=name, title=other.runs[name]))
+    joined = OpenStudy(study.store, study.result)
+    # Before the study's own and plans last: a control belongs to the plan that it follows.
+    tables.sort(key=lambda table: table["kind"].iloc[0] == "plan")
+    joined.table = pd.concat([*tables, study.table], ignore_index=True)
+    return joined
+
+
+@lru_cache(maxsize=256)  # small tables, and a list of studies is drawn anew with every click
+def _table(store: Store, result: Result) -> pd.DataFrame:
+    return OpenStudy(store, result).table
