@@ -26,12 +26,6 @@ from unlearn_core.rum import Plan
 
 SHOWN = 8  # thumbnails of a part
 ROW = {"horizontal": True, "vertical_alignment": "center", "gap": "small"}
-# The map begins as high as can be, below the bar of 60 pixels at the top, and has the width that Streamlit leaves free
-# beside a page.
-STYLE = """<style>
-[data-testid=stMainBlockContainer] {padding: 3.75rem 2rem}
-[data-testid=stMain] h1 {padding: 0; font-size: 1.75rem}
-</style>"""
 # By what a set stands out from random ones, and what the paper would have one expect; {0} is what scores are called.
 HARD = {
     (): "By the paper neither makes it harder to forget than most random sets.",
@@ -80,7 +74,6 @@ def _choose(study: OpenStudy) -> None:
 
 
 def _map_and_panel(study: OpenStudy) -> None:
-    st.html(STYLE)
     head, sentence, left_right = st.container(**ROW), st.container(), st.columns([2, 1], gap="medium")
     with head:
         st.title("Explore", width="content")

@@ -29,11 +29,11 @@ def draw(study, method: str, top) -> None:
     verdict = judge(study, method, statistic, part, seeds)
     thirds = [judge(study, method, statistic, p, seeds) for p in filled(study)]
     with top:
-        st.markdown(words.result(title_of(study, method), verdict, statistic, thirds))
+        reported = words.in_the_report(telling.told(study, method), bool(telling.others(study, method)))
+        st.markdown(words.result(title_of(study, method), verdict, statistic, thirds), help=reported)
         warnings = [words.over_unlearned(verdict, statistic), words.no_power(verdict)]
         said = (about(study, method) for about in (beside_the_plan, left_as_it_is))
         st.caption(" ".join(filter(None, [sizes(study), *said])))
-        st.caption(words.in_the_report(telling.told(study, method), bool(telling.others(study, method))))
         if promised := words.privacy(study):
             st.markdown(promised)
         if any(warnings):

@@ -18,11 +18,13 @@ from unlearn_core.experiment.views import Listed
 
 __all__ = ["empty_state", "escape", "page", "run", "sidebar"]
 _inside = ContextVar("inside the frame", default=False)
-# Streamlit leaves 96 pixels free above a page, which a screen of 720 cannot spare; and on the light blue that can be
+# Streamlit leaves 96 pixels free above a page and 80 beside it, which a screen of 1280x720 cannot spare: a page begins
+# below the bar of 60 pixels at its top. On the light blue that can be
 # read on a dark ground white letters cannot. Names of sets and jobs in the sidebar take the lines that they need.
 STYLE = """<style>
-[data-testid=stMainBlockContainer] {padding-top: 2.75rem}
-[data-testid=stBottomBlockContainer] {padding-top: 0.5rem; padding-bottom: 1rem}
+[data-testid=stMainBlockContainer] {padding: 3.75rem 2rem}
+[data-testid=stBottomBlockContainer] {padding: 0.5rem 2rem 1rem}
+[data-testid=stMain] h1 {padding: 0 0 0.5rem; font-size: 1.75rem}
 [data-testid=stImage] img {border-radius: 0}
 button[kind=primary] {background: #0072B2; border-color: #0072B2}
 [data-testid=stMultiSelect] :is([data-tag], [data-baseweb=tag]) {background: #0072B2}
@@ -92,7 +94,8 @@ def _study_picker(finished: dict[str, Listed], above) -> None:
     st.selectbox("Study", list(labels), format_func=labels.get, key="study", on_change=_picked)
     study = finished[shown]
     own = ", your own original" if study.given else ""
-    st.caption(f"{escape(study.dataset)}: {images(study.forget)} to forget, {study.seeds} seeds{own}.")
+    seeds = f"{study.seeds} seed{'s' * (study.seeds > 1)}"
+    st.caption(f"{escape(study.dataset)}: {images(study.forget)} to forget, {seeds}{own}.")
     recorded.mark()
 
 
