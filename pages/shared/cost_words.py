@@ -127,6 +127,8 @@ def unsure(store: Store, seconds: float, disk: float = 0.0) -> Expected:
 
 def again(store: Store, study: OpenStudy, asked: Spec) -> tuple[str, Expected | None]:
     """What it takes to ask the models of a study once more: as a sentence, and what its job is told to expect."""
+    if study.data.grey:
+        return "Its images are not here, so its models cannot be asked.", None
     cost = _asking(study.key, key(asked), study, asked)
     if cost is None:
         return "How long this takes is known once one was made here.", None

@@ -43,9 +43,9 @@ def test_what_was_suggested_is_what_the_earlier_study_says(planned):
 
 def test_nothing_was_foretold_of_the_first_study(planned, study, open_page, filled_store):
     assert all(each.before is None for each in foretold(study, "rum"))
-    at = open_page("compare", filled_store)
+    at = open_page("compare", filled_store, compare="ranking")
     assert not any("What was suggested before" in m.value for m in at.markdown)
-    at = open_page("compare", planned.store.root, study=planned.key)
+    at = open_page("compare", planned.store.root, study=planned.key, compare="ranking")
     assert any("What was suggested before" in m.value for m in at.markdown)
     table = next(d.value for d in at.dataframe if "Came to" in d.value)
     assert table.to_dict("records") == [comparison_words.expected(each) for each in foretold(planned, "rum")]

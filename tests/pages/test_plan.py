@@ -721,7 +721,7 @@ def test_a_plan_that_was_edited_stands_beside_the_one_that_ran(plan_page, open_p
     assert list(plans["title"]) == ["RUM", f"RUM #{study.key[:4]}"]
     for seed in range(study.spec.seeds):  # the very runs that were stored
         assert both.run_result(plans.index[1], seed).key == study.run_result("rum", seed).key
-    at = open_page("compare", own_store.root, study=made.key)
+    at = open_page("compare", own_store.root, study=made.key, compare="ranking")
     charts = " ".join(chart.proto.spec for chart in at.get("plotly_chart"))
     assert f"RUM #{study.key[:4]}" in charts and '"RUM"' in charts
 

@@ -133,10 +133,15 @@ def bare(tmp_path_factory, tiny):
     return folder / "store", key(study), folder / "images"
 
 
-@pytest.mark.parametrize("page", ["explore", "plan", "compare", "audit", "report", "guess"])
-def test_without_images_and_weights_every_page_can_be_read(open_page, bare, page):
+COMPARED = ("trade-off", "ranking", "predictions", "classes", "images", "layers", "maps", "numbers")
+EVIDENCE = ("attack", "numbers", "images", "models", "kept", "free", "requests")
+VIEWS = [("compare", {"compare": view}) for view in COMPARED] + [("audit", {"evidence": view}) for view in EVIDENCE]
+
+
+@pytest.mark.parametrize(("page", "view"), [*((p, {}) for p in ("explore", "plan", "report", "guess")), *VIEWS])
+def test_without_images_and_weights_every_page_can_be_read(open_page, bare, page, view):
     store, study, _ = bare
-    at = open_page(page, store, study=study)
+    at = open_page(page, store, study=study, **view)
     assert [e.value for e in (*at.exception, *at.error)] == [] and at.title
     said = "\n".join(c.value for c in at.sidebar.caption).replace("\\", "")
     assert "grey squares stand for them until you add your own copy of them as mine_own." in said
