@@ -7,8 +7,7 @@ from pages.shared import comparison_words as words
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
 
-OWN = "the study's own"
-ANY = "those of other studies too"
+OWN, ANY = "own", "any"  # methods of this study, or those of others too
 # Short name in the address -> what is shown, who draws it, and which methods can be picked for it.
 VIEWS = {
     "trade-off": ("Trade-off", trade_off, ANY),

@@ -18,7 +18,11 @@ def draw() -> None:
     st.markdown(
         "Two images: the model was trained on one of them, and never saw the other. **Which one was it trained on?** "
         "All you get is how sure the model is of each. That is what a membership attack does."
-        + ("" if hardness(study) is None else " Models of the bank that saw neither find both about as hard.")
+        + (
+            ""
+            if hardness(study) is None
+            else " For models of the bank that saw neither, the two are as nearly equally hard as can be."
+        )
     )
     ranked = core.ranked(study, "group_tow")
     names, plans = titles(study, ranked.index), ranked.index[ranked["kind"] == "plan"]

@@ -1,5 +1,7 @@
 """What is under way, waiting, done and stopped, and what the store holds."""
 
+from contextlib import suppress
+
 import streamlit as st
 
 import pages.shared.loaded  # noqa: F401 - the first of ours, see there
@@ -25,7 +27,8 @@ from unlearn_core.experiment.forecast import forget_size
 from unlearn_core.experiment.views import contents
 from unlearn_core.jobs import Job
 from unlearn_core.kinds import kind_of
-from unlearn_core.store import Store
+from unlearn_core.params import BadValue
+from unlearn_core.store import Store, StoreError
 
 PER_PAGE = 10
 MOST_PLANS = 5  # that are spelled out
@@ -150,7 +153,8 @@ def _row(job: Job, unfolded: bool = False) -> None:
                 if told := cost_words.against(job):
                     st.markdown(f":material/schedule: {told[0].upper()}{told[1:]}.")
                 if plans and box.open and job.kind == "Study" and job.state == "done":
-                    _curves(state.opened(job.key))
+                    with suppress(BadValue, StoreError):  # of another version, or gone meanwhile
+                        _curves(state.opened(job.key))
                 progress.stages(job)
 
 

@@ -71,7 +71,7 @@ def _example(kind: str) -> None:
         _ways_in(finished.key, "Open the example", "example.report", kind)
         return
     recorded.example(kind)
-    st.caption("A smaller one that was run earlier, to be looked at.")
+    st.caption("A smaller one that was run earlier, to be looked at: smaller models, fewer algorithms and seeds.")
     if access.button("Run the example", icon=":material/play_arrow:"):
         access.submit(store, study)
         st.rerun()

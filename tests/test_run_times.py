@@ -64,9 +64,11 @@ def test_what_else_ran_then_is_not_part_of_what_runs_take(store):
 
 
 def test_the_share_of_waiting_is_what_the_system_says(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "SCHEDULED", tmp_path / "schedstat")
+    monkeypatch.setattr(machine, "THREADS", tmp_path)
     assert machine.waited() == 0.0
-    (tmp_path / "schedstat").write_text("1000 3000 7\n")
+    for thread, said in {"7": "1000 2000 7\n", "8": "0 1000 1\n", "9": "gone"}.items():
+        (tmp_path / thread).mkdir()
+        (tmp_path / thread / "schedstat").write_text(said)
     assert machine.waited() == 0.75
 
 

@@ -21,7 +21,7 @@ def draw(study, joins: bool) -> tuple[OpenStudy, list[str]]:
     names = titles(study, core.ranked(study, "group_tow").index)
     others = other_runs.others(study) if joins else []
     names |= {name: title for other in others for name, title in other.runs.items()}
-    asked = list(dict.fromkeys(st.query_params.get(ADDRESS, "").split(",")))
+    asked = list(dict.fromkeys(st.query_params.get(ADDRESS, "").split(",")))[:MOST]
     for name in asked if joins else ():
         if "@" in name and name not in names:
             _refuse(study, name)

@@ -76,14 +76,14 @@ def far_out(points: pd.DataFrame) -> pd.Series:
 
 def below(study, points: pd.DataFrame, picked: list[str], by: str) -> None:
     """What the chart shows of the methods picked, and how it is read."""
-    st.markdown(in_words(study, points, picked))
+    st.markdown(in_words(study, points, picked, by))
     if (out := far_out(points)).any():
         st.caption(f"Too far out to be drawn: {'; '.join(escape(place(p)) for p in points[out].itertuples())}.")
-    st.caption(caption(study, by))
+    st.caption(caption(study, by, bool((points["verdict"] == "inside").any())))
     with fold("marks", "Every mark by name") as box:
         if box.open:
             widths = {name: st.column_config.TextColumn(width=260) for name in ("Method", "Beaten by")}
-            st.dataframe(marks(points), column_config=widths, hide_index=True, height="content")
+            st.dataframe(marks(points, by), column_config=widths, hide_index=True, height="content")
 
 
 def data(study, by: str, on: str) -> str:
@@ -97,11 +97,13 @@ def data(study, by: str, on: str) -> str:
     )
 
 
-def caption(study, by: str) -> str:
-    """How the chart is read."""
-    goal = "Down is closer to retraining" if by == "parts" else "The dashed line is what retrained models read: the aim"
+def caption(study, by: str, grey: bool) -> str:
+    """How the chart is read, with `grey` marks in it or without."""
+    goal = "Down is closer to retraining"
+    if by != "parts":
+        goal = "The dashed line is what retrained models read: the nearer to it, from above or below, the better"
     none = " Where no seed's attack found any, the mark stands at half an image." * (by == "tpr_at_1_fpr")
-    beaten = " Grey ones lie behind it by no more than the spread of seeds." * (study.spec.seeds > 1)
+    beaten = " Grey ones lie behind it by no more than the spread of seeds." * (grey and study.spec.seeds > 1)
     return (
         f"Right is more accurate. {goal}; “Retrained again” is as close as another seed comes.{none} The dotted line "
         "joins the methods that no other beats at both in the mean; these are named, and those you picked."
@@ -109,7 +111,7 @@ def caption(study, by: str) -> str:
     )
 
 
-def marks(points: pd.DataFrame) -> pd.DataFrame:
+def marks(points: pd.DataFrame, by: str) -> pd.DataFrame:
     """Every mark with its place, from left to right."""
     lines = points.dropna(subset=["x", "y"]).sort_values("x", kind="stable")
     return pd.DataFrame(
@@ -117,7 +119,7 @@ def marks(points: pd.DataFrame) -> pd.DataFrame:
             {
                 "Method": p.title,
                 "Accuracy": numbers.spread(p.x, p.x_half, signed=True),
-                "Forgetting": numbers.spread(p.y, p.y_half),
+                FORGETTING[by][0]: numbers.spread(p.y, p.y_half),
                 "Seconds a run": duration(p.seconds),
                 "Of retraining, work": f"{p.work:.0%}" if numbers.known(p.work) else "",
                 "Beaten by": p.beaten_by or "",
@@ -138,17 +140,19 @@ def conclusion(points: pd.DataFrame, seeds: int) -> str:
     return f"{len(front)} methods trade accuracy for forgetting; {beaten}"
 
 
-def in_words(study, points: pd.DataFrame, picked: list[str]) -> str:
+def in_words(study, points: pd.DataFrame, picked: list[str], by: str) -> str:
     """What each method picked comes to, one after the other."""
-    said, one = [], study.spec.seeds == 1
+    said, one, what = [], study.spec.seeds == 1, FORGETTING[by][0]
+    what = f"{what[0].lower()}{what[1:]}"
     for p in points.loc[picked].itertuples():
         says = {
             "front": "no method beats it at both" + " for this one seed" * one,
-            "inside": "behind others" + (" for this one seed" if one else ", by no more than the spread of seeds"),
-            "worse": f"beaten beyond the spread of seeds by {escape(p.beaten_by or '')}",
+            "inside": "behind others"
+            + (" for this one seed" if one else ", but at neither beyond the spread of seeds"),
+            "worse": f"{escape(p.beaten_by or '')} is as good at both or better, at one beyond the spread of seeds",
             "unknown": "not measurable",
         }[p.verdict]
-        cost = f"accuracy {numbers.spread(p.x, p.x_half, signed=True)}, forgetting {numbers.spread(p.y, p.y_half)}"
+        cost = f"accuracy {numbers.spread(p.x, p.x_half, signed=True)}, {what} {numbers.spread(p.y, p.y_half)}"
         work = f", {p.work:.0%} of the work of retraining" if numbers.known(p.work) else ""
         said.append(f"- **{escape(p.title)}**: {says} ({cost}; {duration(p.seconds)} a run{work})")
     return "\n".join(said)

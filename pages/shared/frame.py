@@ -124,8 +124,12 @@ def _light() -> None:
 
 
 def empty_state(what: str) -> None:
-    """What a page says while there is no study: one sentence and the one button that changes it."""
-    st.info(f"{what} needs a finished study. The example takes about a minute on two processor cores.")
-    if access.button("Run the example", type="primary"):
+    """What a page says while there is no study: one sentence, and the two buttons that change it."""
+    st.info(
+        f"{what} needs a finished study: open one that was run before, or run the example, about a minute on two "
+        "processor cores."
+    )
+    recorded.example("primary")
+    if access.button("Run the example"):
         access.submit(state.store(), example())
         st.switch_page("pages/runs.py", query_params={})

@@ -72,7 +72,7 @@ def _line(job: Job) -> dict:
     came = outcome(state.store(), job.key) if job.kind == "Study" and job.state == "done" else None
     return {
         "Plan": plan and _picture(plan, theme.is_dark()),
-        "Name": job.title,
+        "Name": f"{job.title} #{job.key[:4]}",
         "Set": size,
         "Status": progress.STATES[job.state][1],
         "Progress": 1.0 if job.state == "done" else job.share and round(job.share, 2),

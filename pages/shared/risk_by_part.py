@@ -37,14 +37,19 @@ def of_verdicts(verdicts: Sequence[Verdict]) -> list[Line]:
 
 
 def draw(title: str, axis: str, lines: Sequence[Line], names: dict[str, str], about: str = "") -> go.Figure:
-    """The attack's success under `axis`, line by line; `names` by role, those that the lines have."""
+    """The attack's success under `axis`, line by line; `names` by role, those that the lines have. A line may lack a
+    role.
+    """
     fig = theme.figure(title, axis, "", height=120 + 46 * len(lines), about=about)
     ink = fig.layout.font.color
-    for role in [role for role in SHAPES if role in lines[0].found]:
-        found = [line.found[role] for line in lines]
+    for role in SHAPES:
+        there = [place for place, line in enumerate(lines) if role in line.found]
+        if not there:
+            continue
+        found = [lines[place].found[role] for place in there]
         fig.add_scatter(
             x=[f.value for f in found],
-            y=list(range(len(lines))),
+            y=there,
             error_x={
                 "array": [f.high - f.value for f in found],
                 "arrayminus": [f.value - f.low for f in found],
@@ -60,7 +65,7 @@ def draw(title: str, axis: str, lines: Sequence[Line], names: dict[str, str], ab
                 "line": {"color": ink, "width": 1},
             },
             name=escape(names[role]),
-            text=[f"{numbers.interval(f)}{line.note}" for f, line in zip(found, lines, strict=True)],
+            text=[f"{numbers.interval(lines[place].found[role])}{lines[place].note}" for place in there],
             hovertemplate=f"{escape(names[role])}: %{{text}}<extra></extra>",
         )
     parts = [line.name for line in lines]

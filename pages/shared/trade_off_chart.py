@@ -61,7 +61,7 @@ def draw(title: str, points: pd.DataFrame, picked: list[str], axes: Axes) -> go.
         rows = points[points["kind"] == kind]
         if len(rows):
             colours = [grey if verdict == "inside" else colour for verdict in rows["verdict"]]
-            _points(fig, rows, name, shape, colours, sizes)
+            _points(fig, rows, name, shape, colours, sizes, axes.y)
     for method, model, shape in (
         ("original", "original", "triangle-up"),
         ("retrained-again", "retrained", "x"),
@@ -69,7 +69,7 @@ def draw(title: str, points: pd.DataFrame, picked: list[str], axes: Axes) -> go.
     ):
         rows = points[points.index == method]
         name = f"{rows['title'].iloc[0]} (target)" if method == "retrained" else rows["title"].iloc[0]
-        _points(fig, rows, name, shape, [theme.model_colour(model)], pd.Series(11.0, points.index))
+        _points(fig, rows, name, shape, [theme.model_colour(model)], pd.Series(11.0, points.index), axes.y)
     _labels(fig, points, {*picked, *front.index}, sizes, front[["x", "y"]].to_numpy(float), bool(axes.floor))
     return legend.below(fig)
 
@@ -82,7 +82,7 @@ def _sizes(seconds: pd.Series) -> pd.Series:
     return (SMALLEST + (LARGEST - SMALLEST) * share).fillna(SMALLEST)
 
 
-def _points(fig, rows: pd.DataFrame, name: str, shape: str, colours: list, sizes: pd.Series) -> None:
+def _points(fig, rows: pd.DataFrame, name: str, shape: str, colours: list, sizes: pd.Series, upwards: str) -> None:
     """Points of one kind, named on hovering."""
     ink = fig.layout.font.color
     bars = {"color": ink, "thickness": 0.8, "width": 0}
@@ -99,7 +99,7 @@ def _points(fig, rows: pd.DataFrame, name: str, shape: str, colours: list, sizes
             "line": {"color": colours if "open" in shape else ink, "width": 1},
         },
         name=name,
-        hovertext=[_said(row) for row in rows.itertuples()],
+        hovertext=[_said(row, upwards) for row in rows.itertuples()],
         hovertemplate="%{hovertext}<extra></extra>",
     )
 
@@ -149,9 +149,9 @@ def _labels(
         )
 
 
-def _said(row) -> str:
+def _said(row, upwards: str) -> str:
     took = f"<br>{duration(row.seconds)} a run" if numbers.known(row.seconds) else ""
     return (
         f"{escape(row.title)}<br>accuracy {numbers.spread(row.x, row.x_half, signed=True)}"
-        f"<br>{numbers.spread(row.said, row.y_half)} upwards{took}"
+        f"<br>{upwards}: {numbers.spread(row.said, row.y_half)}{took}"
     )

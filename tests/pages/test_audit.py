@@ -32,7 +32,7 @@ def charts(at) -> list[dict]:
 
 
 def test_without_a_study_there_is_one_button(page, tmp_path):
-    assert [b.label for b in page(tmp_path / "empty").button] == ["Run the example"]
+    assert [b.label for b in page(tmp_path / "empty").button] == ["Open a recorded run", "Run the example"]
 
 
 def test_the_first_sentence_compares_the_plan_with_the_original_and_the_target(page, filled_store, study):

@@ -47,7 +47,7 @@ def titles(at) -> list[str]:
 
 def test_without_a_study_there_is_one_button(compare, tmp_path):
     at = compare(tmp_path / "empty")
-    assert [b.label for b in at.button] == ["Run the example"]
+    assert [b.label for b in at.button] == ["Open a recorded run", "Run the example"]
 
 
 def test_the_first_sentence_names_the_closest_method_and_the_ceiling(compare, filled_store, study):

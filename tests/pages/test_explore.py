@@ -55,7 +55,7 @@ def choose(at, rule: str, **settings) -> AppTest:
 def test_empty_store(explore, store):
     at = explore(store.root)
     assert "needs a finished study" in at.info[0].value
-    assert [b.label for b in at.button] == ["Run the example"]
+    assert [b.label for b in at.button] == ["Open a recorded run", "Run the example"]
 
 
 HARD_WORDS = {

@@ -10,8 +10,10 @@ from PIL import Image
 from pages.shared import state
 from pages.shared.recorded import EXAMPLE
 from unlearn_core.data import Data, add
-from unlearn_core.experiment import Study, embedded_images, fulfil, recorded_example
+from unlearn_core.experiment import Study, embedded_images, example, fulfil, recorded_example
 from unlearn_core.experiment.bundle import export, import_bundle, recorded
+from unlearn_core.experiment.pace import pace
+from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
 from unlearn_core.store import Store
@@ -63,10 +65,17 @@ def test_the_recorded_example_opens_at_once_on_every_page(open_page, tmp_path):
     assert at.title[0].value == "Explore" and at.query_params["study"] == study
 
 
-def test_the_recorded_example_is_small_and_holds_no_weights():
-    with zipfile.ZipFile(EXAMPLE) as archive:
-        assert not any("weights" in name for name in archive.namelist())
+def test_nothing_that_is_run_rests_on_the_recorded_example(tmp_path):
+    """It is small because it holds no weights, so none of its models may be one that another study asks for."""
     assert EXAMPLE.stat().st_size < 4 << 20
+    store, study = Store(tmp_path / "new"), import_bundle(Store(tmp_path / "new"), EXAMPLE)
+    lacking = [r for kind in store.kinds() for r in store.results(kind) if r.lacks]
+    assert {kind.__name__ for kind in map(type, (r.spec() for r in lacking))} == {"Training", "Run"}
+    widths = {r.spec().width for r in lacking if isinstance(r.spec(), Training)}
+    assert widths == {recorded_example().training.width} and example().training.width not in widths
+    assert study == key(recorded_example())
+    # Nor is it told by its seconds how long work takes here.
+    assert pace(store, example().training, dataset(store, Data())) is None
 
 
 def test_a_viewer_has_no_box_for_a_file(open_page, store, monkeypatch):

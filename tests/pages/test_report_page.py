@@ -20,7 +20,10 @@ def shown(at) -> str:
 
 
 def test_without_a_study_there_is_one_button(open_page, tmp_path):
-    assert [b.label for b in open_page("report", tmp_path / "empty").button] == ["Run the example"]
+    assert [b.label for b in open_page("report", tmp_path / "empty").button] == [
+        "Open a recorded run",
+        "Run the example",
+    ]
 
 
 def test_it_opens_with_one_page_on_the_plan(open_page, filled_store, study):

@@ -13,7 +13,7 @@ import psutil
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # what a container may use: microseconds of CPU in each period, or max
 HALVINGS = "UNLEARN_HALVINGS"  # how often a job's process died without a word before this one
 MOST_HALVINGS = 3
-SCHEDULED = Path("/proc/self/schedstat")  # nanoseconds on a CPU, and waiting for one
+THREADS = Path("/proc/self/task")  # in schedstat of each the nanoseconds on a CPU, and waiting for one
 MINUTE = 60.0
 
 
@@ -47,13 +47,15 @@ def load() -> float:
 
 
 def waited() -> float:
-    """The share of the time in which this process wanted a CPU and others had it, since it began. 0 where the system
-    does not tell; Linux does.
+    """The share of the time in which the threads that this process has wanted a CPU and others had it, since they
+    began. 0 where the system does not tell; Linux does.
     """
-    with suppress(OSError, ValueError):
-        ran, waiting, _ = map(int, SCHEDULED.read_text().split())
-        return waiting / max(1, ran + waiting)
-    return 0.0
+    ran = waited = 0
+    for thread in THREADS.glob("*/schedstat"):
+        with suppress(OSError, ValueError):  # one that has just ended
+            on, off, _ = map(int, thread.read_text().split())
+            ran, waited = ran + on, waited + off
+    return waited / max(1, ran + waited)
 
 
 def still_counted(processes: int, worked: float, since: float) -> float:

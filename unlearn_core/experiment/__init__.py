@@ -37,7 +37,7 @@ audit.py       attacks on its models; verdicts.py what one comes to, telling.py 
                can be said without retrained models
 shown.py       in which study, and beside which method, any result is looked at
 tiers          an audit of one way of forgetting, as deep as is asked
-bundle         a study as one file, out of one store and into another
+bundle         a study as one file, out of one store and into another; recorded.py tells which came so
 guessing.py    a game: which of two images was the model trained on?
 forecast.py    what the next study will cost, from what this one took (run_times.py); asking_cost.py what it takes to
                ask its models again, first_cost.py what a study of other images will cost by its pace (pace.py),

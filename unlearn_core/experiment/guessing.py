@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import logit
@@ -74,6 +75,7 @@ def hardness(study: OpenStudy) -> tuple[np.ndarray, np.ndarray] | None:
     return known["forget"], test
 
 
+@lru_cache(maxsize=16)  # an open study lives as long as its cache
 def won(study: OpenStudy, methods: tuple[str, ...]) -> dict[str, evaluation.Estimate]:
     """How often "the surer one was trained on" is right with each of these methods, 0 to 1 over seeds: with a bank over
     all forget images, each beside the test image of its class that is most nearly as hard, else over all pairs of a
@@ -94,10 +96,13 @@ def won(study: OpenStudy, methods: tuple[str, ...]) -> dict[str, evaluation.Esti
 
 def _most_alike(study: OpenStudy, forget: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Forget rows and, for each, the test image of its class of the nearest hardness; without those that have none."""
-    away = np.abs(test[None] - forget[:, None])
-    away[study.labels[study.forget][:, None] != study.data.test.y.numpy()[None]] = np.nan
-    told = ~np.isnan(away).all(axis=1)
-    return study.forget[told], np.nanargmin(away[told], axis=1)
+    own, partners = study.labels[study.forget], np.full(len(forget), -1)
+    for label in np.unique(own[~np.isnan(forget)]):  # class by class, for all pairs would take much memory
+        asked = np.flatnonzero((own == label) & ~np.isnan(forget))
+        others = np.flatnonzero((study.data.test.y.numpy() == label) & ~np.isnan(test))
+        if len(others):
+            partners[asked] = others[np.abs(test[others] - forget[asked, None]).argmin(axis=1)]
+    return study.forget[partners >= 0], partners[partners >= 0]
 
 
 def _confidences(study: OpenStudy, method: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

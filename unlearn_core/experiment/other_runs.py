@@ -30,7 +30,7 @@ def others(study: OpenStudy) -> list[Other]:
     """The other finished studies of a study's images, the oldest first. Runs that this study, or an older one of them,
     has too are left out: so what a run is called does not change when studies are added.
     """
-    seen, found = set(_runs(study, study.table)), []
+    seen, found = set(_runs(study.store, study.result, study.spec.seeds)), []
     for result in reversed(list(study.store.results("Study"))):
         if result.key == study.key or result.spec().training.data != study.spec.training.data:
             continue
@@ -39,7 +39,7 @@ def others(study: OpenStudy) -> list[Other]:
             found.append(Other(result.key, name, f"“{name}” {why}"))
             continue
         runs = {}
-        for results, (method, title) in _runs(study, _table(study.store, result)).items():
+        for results, (method, title) in _runs(study.store, result, study.spec.seeds).items():
             if results not in seen:
                 seen.add(results)
                 runs[f"{method}@{result.key[:8]}"] = f"{title}, {name}"
@@ -64,9 +64,11 @@ def _refusal(study: OpenStudy, result: Result) -> str:
     return ""
 
 
-def _runs(study: OpenStudy, table: pd.DataFrame) -> dict[tuple, tuple[str, str]]:
-    """The results of each method over this study's seeds -> its name and title; references are none."""
-    run = table[(table["kind"] != "reference") & (table["seed"] < study.spec.seeds)].sort_values("seed", kind="stable")
+@lru_cache(maxsize=256)  # a list of studies is drawn anew with every click
+def _runs(store: Store, result: Result, seeds: int) -> dict[tuple, tuple[str, str]]:
+    """The results of each method over so many seeds -> its name and title; references are none."""
+    table = OpenStudy(store, result).table
+    run = table[(table["kind"] != "reference") & (table["seed"] < seeds)].sort_values("seed", kind="stable")
     groups = run.groupby("method", sort=False)
     return {tuple(group["result"]): (name, group["title"].iloc[0]) for name, group in groups}
 
@@ -88,7 +90,7 @@ def with_runs(study: OpenStudy, wanted: tuple[str, ...]) -> OpenStudy:
             raise BadValue(f"There is no further run {name} of these images.")
         if other.why:
             raise BadValue(other.why)
-        table = _table(study.store, study.store.open("Study", other.key))
+        table = OpenStudy.open(study.store, other.key).table
         own = table[(table["method"] == method) & (table["seed"] < study.spec.seeds)]
         tables.append(own.assign(method=name, title=other.runs[name]))
     joined = OpenStudy(study.store, study.result)
@@ -96,8 +98,3 @@ def with_runs(study: OpenStudy, wanted: tuple[str, ...]) -> OpenStudy:
     tables.sort(key=lambda table: table["kind"].iloc[0] == "plan")
     joined.table = pd.concat([*tables, study.table], ignore_index=True)
     return joined
-
-
-@lru_cache(maxsize=256)  # small tables, and a list of studies is drawn anew with every click
-def _table(store: Store, result: Result) -> pd.DataFrame:
-    return OpenStudy(store, result).table

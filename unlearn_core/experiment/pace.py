@@ -13,6 +13,7 @@ from unlearn_core import engines
 from unlearn_core.data import DATASETS, DataError, Dataset
 from unlearn_core.ensembles import work_per_pass
 from unlearn_core.experiment.asking_cost import LOOK, PASSES_OF_TRAINING, AskingCost
+from unlearn_core.experiment.recorded import recorded
 from unlearn_core.experiment.run_times import UNKNOWN, training_seconds
 from unlearn_core.experiment.trained_models import dataset, trained_together
 from unlearn_core.experiment.views import OpenStudy
@@ -103,6 +104,8 @@ def _kind(training: Training) -> tuple[str, str]:
 def _timed(store: Store, results: Iterable[Result]) -> Iterator[OpenStudy]:
     """Those whose images are here, and whose models were trained here."""
     for result in results:
+        if recorded(store, result.key) is not None:
+            continue
         study = OpenStudy(store, result)
         with suppress(BadValue, DataError, StoreError):
             if study.data and training_seconds(study) > 0:

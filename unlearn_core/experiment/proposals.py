@@ -66,7 +66,7 @@ class Advice:
     those of one model are averaged first. `left` is that of leaving the images as they are and `ceiling` that of a
     second retrained model, both means over the same models. `lead` is suggestion minus rival, on the same images of
     the same models. `seconds` are means of a run. `alike` says whether there were parts within ALIKE; else it is the
-    nearest part of the study itself.
+    nearest part.
     """
 
     unlearner: Unlearner
@@ -127,13 +127,27 @@ def advice(finished: OpenStudy, score: float, without: Sequence[str] = ()) -> Ad
     themselves, the one that gains most ToW over leaving the images as they are, on the same models; or leaving them,
     which costs nothing, where that is as good. `without` names algorithms that do not fit.
 
-    A study speaks where it is one of `voices` and one of its parts is alike: mean scores within ALIKE. Each speaks by
-    its nearest part. Raises BadValue where this study's own set has no part at all.
+    A study speaks where it is one of `voices`, ran an algorithm that fits, and one of its parts is alike: mean scores
+    within ALIKE. Each speaks by its nearest part. Where none does, this study speaks by its own nearest part, or the
+    one with the nearest part of all where this one ran no such algorithm. Raises BadValue where this study's own set
+    has no part at all.
     """
-    speaking = [(study, part) for study, part, apart in _nearest(finished, score) if apart <= ALIKE]
-    alike = bool(speaking)
-    own = [] if speaking else [(voice(finished), _own_part(finished, score))]
-    return _advised(speaking or own, alike, without)
+    able = [each for each in _nearest(finished, score) if _tried(each[0], without)]
+    alike = [(study, part) for study, part, apart in able if apart <= ALIKE]
+    if alike:
+        return _advised(alike, True, without)
+    own = voice(finished), _own_part(finished, score)
+    if able and not _tried(own[0], without):
+        own = min(able, key=lambda each: each[2])[:2]
+    return _advised([own], False, without)
+
+
+def _tried(study: Voice, without: Sequence[str]) -> bool:
+    """Whether a study ran an algorithm by itself that fits: to leave images as they are is measured in every study, and
+    alone it says nothing for itself.
+    """
+    barred = {Original, *(ALGORITHMS[name] for name in without)}
+    return any(type(unlearner) not in barred for unlearner in study.unlearners.values())
 
 
 def _advised(speaking: Sequence[tuple[Voice, str]], alike: bool, without: Sequence[str]) -> Advice:
@@ -215,8 +229,9 @@ def foretold(finished: OpenStudy, method: str) -> tuple[Foretold, ...]:
     made = finished.result.manifest()["created"]
     for step in finished.run_result(method, 0).spec().unlearner.parts:
         near = _nearest(finished, float(scores[parts[step.name]].mean()))
-        earlier = [(s, p) for s, p, apart in near if apart <= ALIKE and s.created < made]
-        before = _advised(earlier, True, tuple(barred[step.name])) if earlier else None
+        misfits = tuple(barred[step.name])
+        earlier = [(s, p) for s, p, apart in near if apart <= ALIKE and s.created < made and _tried(s, misfits)]
+        before = _advised(earlier, True, misfits) if earlier else None
         tows = [tow for tow in finished.part_tow(method, step.name) if tow is not None]
         found.append(Foretold(step.name, step.unlearner, before, evaluation.over_seeds(tows)))
     return tuple(found)

@@ -10,8 +10,9 @@ reading.py    import_bundle(): a file -> a study of a store, once every check is
 placing.py    publish(): the checked study -> its place in the store, whole or not at all
 """
 
-from unlearn_core.experiment.bundle.contents import has_images, recorded
+from unlearn_core.experiment.bundle.contents import has_images
 from unlearn_core.experiment.bundle.reading import import_bundle
 from unlearn_core.experiment.bundle.writing import Exported, export
+from unlearn_core.experiment.recorded import recorded
 
 __all__ = ["Exported", "export", "has_images", "import_bundle", "recorded"]

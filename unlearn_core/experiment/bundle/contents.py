@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from unlearn_core.experiment.tiers.subject import Subject, subject_of_method
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, key, params
 from unlearn_core.proxies import PROXIES
-from unlearn_core.store import KEY, Result, Store, below
+from unlearn_core.store import Result, Store
 from unlearn_core.training import Training
 
 FORMAT = 1
@@ -37,7 +36,6 @@ DATA_FILES = ("about.json", kept.IMAGES)
 ABOUT = ("name", "classes", "fingerprint", "train", "test", "shape")  # what is said of images that stay behind
 LABEL_FILES = ("about.json", kept.LABELS)  # where the images are too large to go along
 LOCK = "import"  # held while a file is looked into, so that a sweep leaves its staging folders alone
-RECORDED = "recorded"  # the note in the folder of a study that came in a file
 
 
 def named(folder: Path) -> str:
@@ -114,16 +112,6 @@ def _training(spec: Spec) -> Training | None:
         return spec
     inside = (getattr(spec, p.name) for p in params(type(spec)))
     return next(filter(None, (_training(each) for each in inside if isinstance(each, Spec))), None)
-
-
-def recorded(store: Store, study_key: str) -> dict | None:
-    """When a study was imported from a file (`imported`, UTC); None for one that was run here."""
-    if not KEY.fullmatch(study_key):
-        return None
-    note = below(store.root, "results", "Study", study_key, f"{RECORDED}.json")
-    if not note.is_file():
-        return None
-    return json.loads(note.read_text())
 
 
 def has_images(store: Store, result: Result) -> bool:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unlearn_core.data import kept
-from unlearn_core.experiment.bundle.contents import LOCK, RECORDED
+from unlearn_core.experiment.bundle.contents import LOCK
 from unlearn_core.experiment.forget_sets import bring_names
+from unlearn_core.experiment.recorded import RECORDED
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.store import Result, Store, below, find_fault, flush, write_whole
 

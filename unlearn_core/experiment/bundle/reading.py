@@ -36,7 +36,6 @@ from unlearn_core.experiment.bundle.contents import (
     FORMAT,
     LABEL_FILES,
     LOCK,
-    RECORDED,
     WEIGHTS,
     belongs,
     named,
@@ -44,6 +43,7 @@ from unlearn_core.experiment.bundle.contents import (
 )
 from unlearn_core.experiment.bundle.placing import publish
 from unlearn_core.experiment.forget_sets import sane_name
+from unlearn_core.experiment.recorded import RECORDED
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.kinds import CARRIED
 from unlearn_core.params import BadValue, build, key

@@ -1,0 +1,19 @@
+"""Studies that came in a file: a note in their folder says so."""
+
+from __future__ import annotations
+
+import json
+
+from unlearn_core.store import KEY, Store, below
+
+RECORDED = "recorded"  # the name of the note
+
+
+def recorded(store: Store, study_key: str) -> dict | None:
+    """When a study was imported from a file (`imported`, UTC); None for one that was run here."""
+    if not KEY.fullmatch(study_key):
+        return None
+    note = below(store.root, "results", "Study", study_key, f"{RECORDED}.json")
+    if not note.is_file():
+        return None
+    return json.loads(note.read_text())
