@@ -32,8 +32,8 @@ def fill(page: Page, label: str, value: str) -> None:
 
 
 def opens(page: Page):
-    """The buttons that open a finished study (the arrow of the study picker is called Open too)."""
-    return page.get_by_test_id("stMain").get_by_role("button", name="Open", exact=True)
+    """The buttons that open a finished study (the arrows of pickers are called Open too)."""
+    return page.get_by_test_id("stMain").get_by_test_id("stButton").get_by_role("button", name="Open", exact=True)
 
 
 def again_until(act, done, tries: int = 4) -> None:
