@@ -7,7 +7,9 @@ from pages.shared import comparison_words as words
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
 
-OWN, ANY = "own", "any"  # methods of this study, or those of others too
+# Methods of this study, or those of others too.
+OWN = "own"
+ANY = "any"
 # Short name in the address -> what is shown, who draws it, and which methods can be picked for it.
 VIEWS = {
     "trade-off": ("Trade-off", trade_off, ANY),

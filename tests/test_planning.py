@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unlearn_core.experiment import OpenStudy, fulfil, studies, voices
+from unlearn_core.experiment import OpenStudy, fulfil, proposals, studies, voices
 from unlearn_core.experiment.attributes import refine
 from unlearn_core.experiment.forecast import added, forecast
 from unlearn_core.experiment.proposals import ALIKE, _over_models, advice, unfit
@@ -202,6 +202,22 @@ def test_what_does_not_fit_is_never_suggested_and_distance_is_told(study):
     assert advice(study, score, (name,)).unlearner in (best.rival, Original())
     far = advice(study, score + 3)
     assert not far.alike and far.unlearner == best.unlearner and far.studies == 1
+
+
+def test_a_study_that_tried_nothing_by_itself_has_no_say(study, monkeypatch):
+    """One that ran a plan alone knows only what leaving the images comes to, which speaks for nothing."""
+    score, own = mean_score(study, "high"), proposals.voice(study)
+    best = advice(study, score)
+    assert best.unlearner != Original()
+    idle = replace(own, key="0" * 32, unlearners={m: u for m, u in own.unlearners.items() if u == Original()})
+    monkeypatch.setattr(proposals, "voices", lambda finished: iter([idle, own]))
+    assert advice(study, score) == best
+    # Where the study itself is the idle one, and no other has a part alike, the nearest part of all speaks.
+    far = replace(own, means={part: mean + 3 for part, mean in own.means.items()})
+    monkeypatch.setattr(proposals, "voices", lambda finished: iter([idle, far]))
+    monkeypatch.setattr(proposals, "voice", lambda finished: idle)
+    found = advice(study, score)
+    assert not found.alike and found.runs == best.runs
 
 
 @pytest.mark.parametrize("order", [PARTS, ("high", "low", "medium")])

@@ -10,7 +10,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.evidence import before_and_after, retrain_free
-from pages.shared import audit_words, numbers, state
+from pages.shared import audit_words, numbers, risk_by_part, state
+from unlearn_core.attacks import Measured
 from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import audit, verdicts
 
@@ -271,6 +272,18 @@ def test_without_retraining_is_called_weaker_and_is_held_against_retrained_model
     assert numbers.interval(target) in said
     names = [trace["name"] for trace in charts(at)[0]["data"]]
     assert names == ["original", "Fine-tune", "bank, never saw them (95 of 100)"]
+
+
+def test_a_line_may_lack_a_model():
+    """A third of few images has no models that never saw them to be held against."""
+    one, other = Measured(0.4, 0.3, 0.5), Measured(0.6, 0.5, 0.7)
+    lines = [
+        risk_by_part.Line("all", {"unlearned": one, "retrained": other}),
+        risk_by_part.Line("high", {"unlearned": other}),
+    ]
+    fig = risk_by_part.draw("Title", "AUC", lines, {"unlearned": "RUM", "retrained": "Never saw them"})
+    drawn = {trace.name: (list(trace.x), list(trace.y)) for trace in fig.data}
+    assert drawn == {"RUM": ([0.4, 0.6], [0, 1]), "Never saw them": ([0.6], [0])}
 
 
 def test_thirds_come_first_where_they_say_more_without_retraining():
