@@ -17,6 +17,7 @@ from unlearn_core.kinds import kind_of
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store
 
+MOST = 200  # jobs in the table, which is drawn anew each second while one is under way
 TEXT, NUMBER = st.column_config.TextColumn, st.column_config.NumberColumn
 COLUMNS = {
     "Plan": st.column_config.ImageColumn(
@@ -46,21 +47,24 @@ def draw(found: list[Job]) -> tuple[list[Job], Job | None]:
     if not fit:
         st.caption("No job fits that.")
         return [], None
-    table = pd.DataFrame([_line(job) for job in fit], columns=list(COLUMNS))
+    drawn = fit[:MOST]
+    if len(drawn) < len(fit):
+        st.caption(f"The newest {MOST:,} of {len(fit):,} jobs; ask for a status or a name to see the others.")
+    table = pd.DataFrame([_line(job) for job in drawn], columns=list(COLUMNS))
     picked = st.dataframe(
         table,
         column_config=COLUMNS,
         column_order=[name for name in COLUMNS if name != "Left" or table["Left"].any()],
         placeholder="",
         hide_index=True,
-        height="content" if len(fit) < 8 else 315,
+        height="content" if len(drawn) < 8 else 315,
         on_select="rerun",
         selection_mode="single-row",
-        key=f"jobs.{hash(tuple(job.key for job in fit))}",  # another list has other rows
+        key=f"jobs.{hash(tuple(job.key for job in drawn))}",  # another list has other rows
         alt="Every job with its plan, set, status, progress, what came of it, and its time beside the estimate.",
     )
-    rows = [row for row in picked.selection.rows if row < len(fit)]
-    return fit, fit[rows[0]] if rows else None
+    rows = [row for row in picked.selection.rows if row < len(drawn)]
+    return fit, drawn[rows[0]] if rows else None
 
 
 def _named(job: Job) -> str:
