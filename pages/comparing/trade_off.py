@@ -135,6 +135,8 @@ def conclusion(points: pd.DataFrame, seeds: int) -> str:
     beaten = f"{worse or 'none'} of {run} methods {'is' if worse < 2 else 'are'} beaten beyond the spread of seeds"
     if seeds == 1:
         beaten = "one seed tells nothing of how another would read"
+    if run == 1:
+        return f"{points.loc[points['kind'] != 'reference', 'title'].iloc[0]} is all that this study ran"
     if len(front) == 1:
         return f"{front[0]} is ahead at both; {beaten}"
     return f"{len(front)} methods trade accuracy for forgetting; {beaten}"

@@ -23,7 +23,7 @@ COLUMNS = {
     "Plan": st.column_config.ImageColumn(
         width=56, help="The first plan, a block a part in the order of forgetting; an empty one is left as it is."
     ),
-    "Name": TEXT(width=150),
+    "Name": TEXT(width=190),
     "Set": NUMBER(format="%,d", width=50, help="Images to forget."),
     "Status": TEXT(width=84),
     "Progress": st.column_config.ProgressColumn(format="percent", width=84, help="Of the stage that it is in."),

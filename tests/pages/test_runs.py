@@ -180,8 +180,9 @@ def test_a_row_says_what_is_forgotten_how_and_how_long_it_may_still_take(runs, s
     with store.lock(f"job-{key(spec)}"):
         said = words(runs(store.root))
     assert "4 images to forget" in said and "unlearning, 25%" in said
-    assert ":blue[□]:orange[■]:violet[■] +1" in said  # low is left as it is
-    assert ":violet[■]:orange[■]:blue[□] **Back**: high: Random-label, then medium: Fine-tune, then low: " in said
+    assert re.search(r"!\[low left, medium, high\]\(data:image/svg\+xml\S+\) \+1", said)  # low is left as it is
+    back = r"!\[high, medium, low left\]\(\S+\) \*\*Back\*\*: high: Random-label, then medium: Fine-tune, then low: "
+    assert re.search(back, said)
     assert "so far, estimated 20 s" in said and "1 min 40 s so far" not in said  # the wait is no work
     assert re.search(r"(\d\.\d s to|up to) (2\d|30) s left", said)
 
