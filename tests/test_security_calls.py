@@ -19,7 +19,7 @@ LOOKS = {
     f"unlearn_core.experiment.{name}"
     for name in (
         "views.OpenStudy", "recommended.doubt", "each_image.nearest_forgotten", "memorized.memorization_of",
-        "embedded_images.embedding_sums", "proxy_scores.proxy_scores", "bundle.writing.export",
+        "embedded_images.embedding_sums", "proxy_scores.proxy_scores", "retrain_free.read", "bundle.writing.export",
     )
 }  # fmt: skip
 
