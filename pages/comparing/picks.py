@@ -36,8 +36,9 @@ def draw(study, joins: bool) -> tuple[OpenStudy, list[str]]:
         key=KEY,
         max_selections=MOST,
         on_change=_changed,
-        help=f"Up to {MOST}, of other studies too where images to forget, recipe, bank and seeds are the same. They "
-        f"are in the address, so a link shows the same methods." + (f" Not offered:{refused}" if refused else ""),
+        help=f"Up to {MOST}, of the {other_runs.NEWEST} newest other studies too where images to forget, recipe, bank "
+        "and seeds are the same. They are in the address, so a link shows the same methods."
+        + (f" Not offered:{refused}" if refused else ""),
     )
     shown = other_runs.with_runs(study, tuple(name for name in picked if "@" in name))
     return shown, [name for name in core.ranked(shown, "group_tow").index if name in picked]

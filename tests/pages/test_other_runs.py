@@ -70,6 +70,14 @@ def test_the_same_runs_are_not_offered_twice(together):
     assert sorted(other_runs.with_runs(fewer, (name,)).table["seed"].unique()) == [0, 1]
 
 
+def test_only_the_newest_studies_are_looked_through(together, monkeypatch):
+    """Many thousand may be in a store, and each click asks."""
+    study, _ = together
+    newest = next(r.key for r in study.store.results("Study") if r.key != study.key)
+    monkeypatch.setattr(other_runs, "NEWEST", 1 + (next(study.store.results("Study")).key == study.key))
+    assert [o.key for o in other_runs.others(study)] == [newest]
+
+
 def test_compare_shows_a_run_of_another_study_or_says_why_not(together, open_page):
     study, specs = together
     here = {"study": study.key, "compare": "trade-off"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from unlearn_core.experiment.earlier_plans import forgotten
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
 from unlearn_core.store import Result, Store
+
+NEWEST = 200  # studies that are looked through; with many more a click would wait for them
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,11 @@ class Other:
 
 
 def others(study: OpenStudy) -> list[Other]:
-    """The other finished studies of a study's images, the oldest first. Runs that this study, or an older one of them,
-    has too are left out: so what a run is called does not change when studies are added.
+    """The other finished studies of a study's images among the NEWEST of the store, the oldest first. Runs that this
+    study, or an older one of them, has too are left out: so what a run is called seldom changes when studies are added.
     """
     seen, found = set(_runs(study.store, study.result, study.spec.seeds)), []
-    for result in reversed(list(study.store.results("Study"))):
+    for result in reversed(list(islice(study.store.results("Study"), NEWEST))):
         if result.key == study.key or result.spec().training.data != study.spec.training.data:
             continue
         name = f"{result.spec().name} #{result.key[:4]}"
