@@ -66,6 +66,13 @@ def test_a_side_is_taken_only_where_the_original_would_not_pass(study, monkeypat
     audit._attacked.cache_clear()
 
 
+def test_the_guess_is_the_banks_or_that_of_test_images():
+    expected = retrain_free.Measured(0.3, 0.2, 0.4)
+    for by, guess in ((expected, 0.3), (None, 0.5)):
+        found = retrain_free.Reading("all", None, None, (), by)
+        assert found.guess == guess and found.off_by(0.25) == pytest.approx(guess - 0.25)
+
+
 def test_without_a_bank_nothing_is_expected_and_nothing_judged(unbanked_store, unbanked_study):
     store = Store(unbanked_store)
     study = OpenStudy.open(store, studies(store)[0].key)

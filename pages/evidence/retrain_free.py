@@ -112,9 +112,9 @@ def caption(study, reading: Reading) -> str:
 def check(study, reading: Reading) -> str:
     """How far what was expected lies from what this study's retrained models do read."""
     target = audit.attack(study, core.RETRAINED, STATISTIC, reading.part).success
-    guessed, name = (reading.expected.value, "the bank") if reading.expected else (0.5, "test images alone")
-    apart = numbers.spread(guessed - target.value, None, signed=True)
+    name = "the bank" if reading.expected else "test images alone"
+    apart = numbers.spread(reading.off_by(target.value), None, signed=True)
     return (
         "**How far off this is here.** This study has retrained models too. They read "
-        f"{numbers.interval(target)}, where {name} would have you expect {guessed:.2f}: off by {apart}."
+        f"{numbers.interval(target)}, where {name} would have you expect {reading.guess:.2f}: off by {apart}."
     )

@@ -38,6 +38,15 @@ class Reading:
     expected: Measured | None
 
     @property
+    def guess(self) -> float:
+        """What a retrained model is expected to read, 0 to 1: the bank's, or 0.5, as for test images, without one."""
+        return self.expected.value if self.expected else 0.5
+
+    def off_by(self, retrained: float) -> float:
+        """How far the guess lies above what retrained models do read, -1 to 1."""
+        return self.guess - retrained
+
+    @property
     def has_power(self) -> bool:
         """Whether the same test tells the original from models that never saw the images."""
         return self.expected is not None and self.original.success.low > self.expected.high
