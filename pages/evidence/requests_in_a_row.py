@@ -8,9 +8,8 @@ from pages.evidence import requests_result
 from pages.shared import access, address, cost_words, progress, recorded, state
 from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
-from unlearn_core.experiment import OpenStudy, Stream
+from unlearn_core.experiment import OpenStudy, Stream, stream
 from unlearn_core.experiment import comparison as core
-from unlearn_core.experiment.stream import deal_requests, finished
 from unlearn_core.experiment.stream_cost import StreamCost, stream_cost
 from unlearn_core.experiment.unlearned_models import refuse
 from unlearn_core.params import BadValue
@@ -36,7 +35,7 @@ def draw(study: OpenStudy, method: str, top) -> None:
     except BadValue as error:
         st.warning(escape(str(error)))
         return
-    found = finished(state.store(), asked)
+    found = stream.finished(state.store(), asked)
     if found is None:
         progress.live("requests", lambda: _offer(study, method, asked))
     else:
@@ -86,18 +85,9 @@ def _asked(study: OpenStudy, method: str) -> tuple[Stream, list[str]]:
     if deal == "parts":
         requests, sets = tuple(pack(rows) for rows in parts.values()), list(parts)
     else:
-        requests = deal_requests(study.forget, count, shuffle)
+        requests = stream.deal_requests(study.forget, count, shuffle)
         sets = [f"set {number}" for number in range(1, count + 1)]
-    stream = Stream(
-        name=f"{title_of(study, method)}, {len(requests)} requests in a row",
-        training=study.spec.training,
-        requests=requests,
-        unlearner=study.run_result(method, 0).spec().unlearner,
-        seeds=seeds,
-        models=study.spec.models,
-        stop_at=study.spec.stop_at,
-    )
-    return stream, sets
+    return stream.asked(study, method, requests, seeds), sets
 
 
 def _offer(study: OpenStudy, method: str, asked: Stream) -> None:

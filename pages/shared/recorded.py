@@ -29,6 +29,7 @@ def mark() -> None:
             f":material/inventory_2: **Recorded study.** It came in a file on {escape(note['imported'][:10])} and was "
             f"not run here: it can be read, and no work is started on it.{_without_images()}"
         )
+        st.page_link("pages/start.py", label="Run the example, or a study of your own", icon=":material/play_arrow:")
 
 
 def _without_images() -> str:

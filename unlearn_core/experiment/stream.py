@@ -27,6 +27,7 @@ from unlearn_core.experiment.memorized import bank_of
 from unlearn_core.experiment.study import AGAIN, FEWEST, short_name
 from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.unlearned_models import Run, refuse, run_all
+from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.rows import check_forget, others, pack, unpack
@@ -149,6 +150,19 @@ class Finished:
             head = {"request": request, "set": number, "kind": kind}
             lines.append(head | vars(over_seeds(group[metric].tolist())))
         return pd.DataFrame(lines)
+
+
+def asked(study: OpenStudy, method: str, requests: tuple[str, ...], seeds: int) -> Stream:
+    """The stream in which one algorithm of a study meets these requests, with the study's bank."""
+    return Stream(
+        name=f"{study.means('group_tow')['title'][method]}, {len(requests)} requests in a row",
+        training=study.spec.training,
+        requests=requests,
+        unlearner=study.run_result(method, 0).spec().unlearner,
+        seeds=seeds,
+        models=study.spec.models,
+        stop_at=study.spec.stop_at,
+    )
 
 
 def finished(store: Store, stream: Stream) -> Finished | None:
