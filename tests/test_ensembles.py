@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import subprocess
+import sys
 import tracemalloc
 from types import SimpleNamespace
 
@@ -11,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
+from torch.utils.flop_counter import FlopCounterMode
 
 from unlearn_core import ensembles, stacking
 from unlearn_core.attacks import lira_online, mean_probability, summarise
@@ -23,7 +26,7 @@ from unlearn_core.experiment import BankPart, fulfil, spread, trained_models
 from unlearn_core.experiment import bank as banks
 from unlearn_core.experiment.trained_models import train_all
 from unlearn_core.memorization import stability
-from unlearn_core.models import new_model
+from unlearn_core.models import MODELS, new_model
 from unlearn_core.params import BadValue, key
 from unlearn_core.progress import Cancelled
 from unlearn_core.store import Store
@@ -109,6 +112,30 @@ def test_the_work_of_a_step_is_counted(digits):
     """Two products a layer, 64 x 256 and 256 x 10, for 32 images; three times for the way back."""
     model = new_model("mlp", digits, 0)
     assert stacking.work_per_step(model, digits.train.x[:32]) == 3 * 2 * 32 * (64 * 256 + 256 * 10)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_work_of_every_model_is_what_torch_counts(name):
+    images = Images(torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64))
+    model = new_model(name, Dataset("zeros", ("a", "b"), images, images, images), 0)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(images.x)
+    assert stacking.work_per_step(model, images.x) == 3 * counter.get_total_flops()
+
+
+def test_asking_what_a_step_takes_does_not_load_a_compiler():
+    """Seconds at the start of every process and at the first opening of a page."""
+    said = """
+import sys, torch
+from unlearn_core import stacking
+from unlearn_core.data import Dataset, Images
+from unlearn_core.models import MODELS, new_model
+images = Images(torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64))
+model = new_model("resnet9", Dataset("zeros", ("a", "b"), images, images, images), 0)
+stacking.work_per_step(model, images.x), stacking.bytes_per_member(model, images.x)
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert not subprocess.run([sys.executable, "-c", said], check=False).returncode
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])

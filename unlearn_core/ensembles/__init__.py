@@ -17,6 +17,7 @@ import psutil
 import torch
 
 from unlearn_core.data import Dataset
+from unlearn_core.dense import layers_of
 from unlearn_core.device import pick_device
 from unlearn_core.engines import machine
 from unlearn_core.ensembles.stacked import train_stacked
@@ -56,6 +57,11 @@ def goes_stacked(training: Training, dataset: Dataset) -> bool:
     steps fill the device, and those go alone; steps with differential privacy are made for one model.
     """
     return not training.noise and training.precision == "float32" and pays(*_one(training, dataset))
+
+
+def goes_dense(training: Training, dataset: Dataset) -> bool:
+    """Whether they do so as products of matrices alone, without torch's optimisers."""
+    return goes_stacked(training, dataset) and layers_of(_one(training, dataset)[0]) is not None
 
 
 def work_per_pass(training: Training, dataset: Dataset) -> float:
@@ -163,6 +169,7 @@ __all__ = [
     "balanced_subsets",
     "bytes_of",
     "deal",
+    "goes_dense",
     "goes_stacked",
     "member_seed",
     "stack_size",

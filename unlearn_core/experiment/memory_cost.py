@@ -9,7 +9,7 @@ from math import prod
 
 from unlearn_core.data import Dataset
 from unlearn_core.device import pick_device
-from unlearn_core.ensembles import bytes_of, goes_stacked
+from unlearn_core.ensembles import bytes_of, goes_dense, goes_stacked
 from unlearn_core.experiment.forecast import peak
 from unlearn_core.experiment.study import Study
 from unlearn_core.experiment.trained_models import trained_together
@@ -20,7 +20,8 @@ from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.stacked import AT_ONCE
 
 SAME, OTHER = 1.25, 1.5  # by what it may be off, by runs of the same model, and of another one
-LIBRARIES = 900.0  # megabytes of a process on a CPU that did a little of everything with small nets, without images
+LIBRARIES = 750.0  # megabytes of a process on a CPU that did a little of everything with small nets, without images
+OPTIMISERS = 150.0  # megabytes of the compiler that torch's optimisers load; stacks of linear layers do without
 MAP = 260.0  # megabytes of the library that lays all images on one plane, for 1,700 and for 6,000 images
 COPIES = 5  # of the weights: themselves, gradients, momentum, the original, the last ones that were finite
 BACK = 1.5  # what a step takes in all, in what it keeps: gradients on their way back and the room of convolutions
@@ -55,8 +56,9 @@ def _of(study: Study, images: Dataset) -> float:
 
 
 def reckoned_megabytes(training: Training, images: Dataset, models: int, unlearners: Iterable[Unlearner] = ()) -> float:
-    """Megabytes of what lies in the memory of one process, without its libraries: the images, and whatever is more, the
-    training of so many models in stacks as they go together, or a run of one of the algorithms, or asking a model.
+    """Megabytes of what lies in the memory of one process, of its libraries only what not every process loads: the
+    images, and whatever is more, the training of so many models in stacks as they go together, or a run of one of the
+    algorithms, or asking a model.
     """
     n, pixels = len(images.train.y), prod(images.train.x.shape[1:])
     weights, kept, largest = bytes_of(training, images)
@@ -73,4 +75,5 @@ def reckoned_megabytes(training: Training, images: Dataset, models: int, unlearn
     asks = ASIDE * largest * ASKED
     splits = pixels * (2 * n + 2 * len(images.validation.y) + len(images.test.y))  # a copy lies as convolutions like it
     floats = 4 * pixels * n if stacked else 0  # what nets of linear layers read
-    return (splits + floats + max(trains, runs, asks)) / 1e6
+    loaded = 0.0 if goes_dense(training, images) else OPTIMISERS
+    return (splits + floats + max(trains, runs, asks)) / 1e6 + loaded
