@@ -101,6 +101,7 @@ def test_fifty_thousand_points(page, alone):
     settle(page)
     said = int(page.get_by_text("inside").inner_text().split()[0])
     assert said > 1000 and sum(frames.up) <= 2000 and sum(frames.down) < 25_000
+    assert page.locator("canvas.over").evaluate(PIXELS) == {}  # the line is gone once the set is there
 
     frames.clear()
     seen = field.evaluate(PIXELS)

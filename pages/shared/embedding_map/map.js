@@ -26,6 +26,9 @@ class Shown {
     this.find = (selector) => root.querySelector(selector);
     this.field = this.find(".field");
     this.over = this.find(".over");
+    // In plain memory, where points are painted anyway: on a busy machine without a graphics card Chromium otherwise went
+    // on showing a line, and points, that were gone.
+    for (const canvas of [this.field, this.over]) canvas.getContext("2d", { willReadFrequently: true });
     this.card = this.find(".card");
     this.by = "memorization";
     this.tool = "lasso";
