@@ -11,6 +11,7 @@ import streamlit as st
 from pages.shared import address, dot_plot, numbers, steps_chart, theme
 from pages.shared import comparison_words as words
 from pages.shared.folds import fold
+from pages.shared.text import WRAPPED
 from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import filled, third
@@ -115,8 +116,13 @@ def what_was_expected(study, plan: str) -> None:
         column_config={
             "Expected": st.column_config.TextColumn(help="ToW of the suggested algorithm alone, from earlier runs."),
             "Came to": st.column_config.TextColumn(help="ToW of the whole plan, with this part as the forget set."),
+            "Is that good": st.column_config.TextColumn(
+                help="Beside the model left as it is and beside a second retrained model, on the same seeds."
+            ),
         },
         hide_index=True,
+        row_height=WRAPPED,
+        height="content",
     )
     st.caption(
         "Closeness to retraining (ToW), part by part. Expected goes by the studies stored before this one that are "

@@ -149,18 +149,24 @@ def plan_verdict(study, found: core.Versus) -> str:
 
 
 def expected(found: Foretold) -> dict[str, str]:
-    """A part of a plan as a line: what was suggested and expected before, what ran, what it came to, and whether that
-    is within the interval of what was expected.
+    """A part of a plan as a line: what earlier runs suggested and read, what ran, what it came to, whether that is
+    within the interval of what they read, and whether it is good news: they may have foretold a failure.
     """
     line = {"Part": found.part, "Suggested before": "nothing", "Expected": "", "It ran": found.ran.title}
-    line |= {"Came to": numbers.estimate(found.achieved), "So": "no earlier runs on such a part"}
+    line |= {"Came to": numbers.estimate(found.achieved), "Against earlier runs": "there are none on such a part"}
+    line["Is that good"] = {
+        1: "yes: closer than doing nothing, not told from retraining again",
+        0: "in part: closer than doing nothing, not as close as retraining again",
+        -1: "no: no closer than doing nothing, and not as close as retraining again",
+        None: "cannot be told from doing nothing, nor from retraining again",
+    }[found.good]
     if (before := found.before) is None:
         return line
     line |= {"Suggested before": before.unlearner.title, "Expected": numbers.estimate(before.tow)}
     if type(before.unlearner) is not type(found.ran):
-        return line | {"So": "another algorithm ran"}
-    held = {1: "closer than expected", -1: "less close than expected", 0: "as expected, within the spread"}
-    return line | {"So": held.get(found.held, "cannot be told from so few seeds")}
+        return line | {"Against earlier runs": "another algorithm ran"}
+    held = {1: "closer than they were", -1: "less close than they were", 0: "as they were, within the spread"}
+    return line | {"Against earlier runs": held.get(found.held, "cannot be told from so few seeds")}
 
 
 def why_group_tow(study) -> str:
