@@ -30,8 +30,9 @@ def draw() -> None:
         frame.empty_state("This page")
         return
     st.markdown(words.closest(study))
-    for found in core.plan_against_best_single(study):
-        st.markdown(words.plan_verdict(study, found))
+    if verdicts := core.plan_against_best_single(study):
+        said = [words.plan_verdict(study, found) for found in verdicts]
+        st.markdown("  \n".join([*said, words.other_plans(study)]))
     if same := words.same_runs(study):
         st.markdown(same)
     for method, count in core.diverged(study).items():

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pages.shared import numbers
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
-from unlearn_core.experiment import measured_groups, telling
+from unlearn_core.experiment import measured_groups, other_runs, telling
 from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.proposals import Foretold
 from unlearn_core.unlearning import ALGORITHMS
@@ -131,21 +131,36 @@ def how_told(study) -> str:
 
 
 def plan_verdict(study, found: core.Versus) -> str:
-    """A plan against the best single algorithm: what the difference shows, and what it does not."""
+    """One plan, step by step, against the best single algorithm: what the difference shows, of this plan alone."""
     plan, rival = (f"**{escape(title_of(study, m))}**" for m in (found.first, found.second))
     by = numbers.estimate(found.difference, signed=True)
-    says = f"{plan} against {rival}, the best single algorithm, on the same seeds: {by} in group ToW"
+    ran = ", then ".join(
+        f"{part.name}: {escape(part.unlearner.title)}" for part in measured_groups.own_parts(study, found.first)
+    )
+    says = f"The plan {plan} ({ran}) against {rival}, the best single algorithm, on the same seeds: {by} in group ToW"
     match core.side_of_zero(found.difference):
         case 1:
-            return f"{says}. {plan} is closer on this forget set, as the authors of RUM report for theirs."
+            return f"{says}. This plan is closer on this forget set, as the authors of RUM report for theirs."
         case -1:
-            return f"{says}. {plan} is further away: the advantage that the authors of RUM report does not show here."
-        case 0:
             return (
-                f"{says}, not distinguishable with {found.difference.n} seeds. The advantage that the authors of RUM "
-                "report does not show here; so few seeds do not rule it out either."
+                f"{says}. This plan is further away; the authors of RUM report an advantage for their plans and sets."
             )
+        case 0:
+            return f"{says}, not distinguishable with {found.difference.n} seeds, which rules out no advantage either."
     return f"{says}; a single seed has no interval, so this decides nothing."
+
+
+def other_plans(study) -> str:
+    """What other plans of the same images read, so that nobody takes one plan for all of RUM."""
+    plans = other_runs.other_plans(study)
+    if plans.empty:
+        return "No plan of another study can stand beside it, so this says nothing of other plans."
+    best, count = plans.iloc[0], len(plans)
+    many = f"{count} other plans of these images are" if count > 1 else "1 other plan of these images is"
+    return (
+        f"{many} stored and can be picked for the trade-off{', the closest' * (count > 1)}: "
+        f"**{escape(best['title'])}**, group ToW {numbers.spread(best['mean'], best['half_width'])}."
+    )
 
 
 def expected(found: Foretold) -> dict[str, str]:
