@@ -178,7 +178,7 @@ def test_every_view_opens_and_only_the_chosen_one_is_drawn(compare, filled_store
         "images": "Image by image",
         "layers": "Layer by layer",
         "maps": "Where the images moved",
-        "numbers": "All numbers",
+        "numbers": "Numbers by method",
     }
     assert [*heads] == views("compare")
     for view, head in heads.items():
