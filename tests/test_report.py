@@ -288,10 +288,10 @@ PARTS = ("low", "medium", "high")
     ],
 )
 def test_forgetting_is_judged_on_both_sides(study, monkeypatch, sides, power, mark, verdict):
-    def reading(_, method, metric, what):
+    def reading(_, method, metric):
         part = metric.removesuffix("_accuracy")
         side = power if method == "original" else dict(zip(PARTS, sides, strict=True)).get(part, 0)
-        return words.Reading(what, "", "", "+0.020 ± 0.030", "0.040", side)
+        return words.Reading(core.COLUMNS[metric].label, "", "", "+0.020 ± 0.030", "0.040", side)
 
     monkeypatch.setattr(words, "_reading", reading)
     said = words._forgotten(study, "rum")
@@ -315,7 +315,7 @@ def test_forgetting_is_judged_on_both_sides(study, monkeypatch, sides, power, ma
 def test_keeping_is_judged_on_one(study, monkeypatch, sides, mark, verdict):
     given = dict(zip(("retain_accuracy", "test_accuracy"), sides, strict=True))
     monkeypatch.setattr(
-        words, "_reading", lambda _, m, metric, what, worse_only: words.Reading(what, "", "", "", "", given[metric])
+        words, "_reading", lambda _, m, metric, worse_only: words.Reading(metric, "", "", "", "", given[metric])
     )
     said = words._kept(study, "rum")
     assert (said.mark, said.verdict) == (mark, verdict)

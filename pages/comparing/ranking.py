@@ -30,7 +30,7 @@ def draw(study, picked: list[str]) -> None:
 
 
 def by_metric(study) -> None:
-    """The methods by one metric, and plain ToW beside it."""
+    """The methods by one metric, and ToW beside it."""
     labels = {name: about.label for name, about in core.COLUMNS.items()}
     metric = address.choice(st.selectbox, "Metric", labels, "metric", width=480)
     about, order = core.COLUMNS[metric], core.ranked(study, metric)
@@ -125,9 +125,9 @@ def what_was_expected(study, plan: str) -> None:
         height="content",
     )
     st.caption(
-        "Closeness to retraining (ToW), part by part. Expected goes by the studies stored before this one that are "
-        "still there, never by this one; a plan runs other parts too, so it may differ from an algorithm alone. Where "
-        "earlier studies forgot these very images, they flatter themselves a little."
+        f"{core.COLUMNS['tow'].label}, with one part as the forget set. Expected goes by the studies stored before "
+        "this one that are still there, never by this one; a plan runs other parts too, so it may differ from an "
+        "algorithm alone. Where earlier studies forgot these very images, they flatter themselves a little."
     )
 
 

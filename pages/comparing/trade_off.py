@@ -19,13 +19,15 @@ from unlearn_core.experiment.views import NO_RATIO
 TPR = METRICS["tpr_at_1_fpr"].label
 # What the trade-off can show upwards, and how it is written at the axis.
 FORGETTING = {
-    "tpr_at_1_fpr": (TPR, f"Attack success ({numbers.short(METRICS['tpr_at_1_fpr'])})"),
+    "tpr_at_1_fpr": (TPR, METRICS["tpr_at_1_fpr"].short),
     "parts": ("Mean gap of the thirds", "Mean gap to retraining, over thirds"),
-    "lira_auc": ("Likelihood-ratio attack", "Likelihood-ratio attack (AUC)"),
-    "attack_auc": ("Confidence attack", "Confidence attack (AUC)"),
+    **{name: (core.COLUMNS[name].label, core.COLUMNS[name].label) for name in ("lira_auc", "attack_auc")},
 }
 # The images on which accuracy is kept or lost, and what they are called in a sentence.
-KEPT = {"test": ("Test images", "Test accuracy"), "retain": ("Kept images", "Accuracy on kept images")}
+KEPT = {
+    "test": ("Test images", METRICS["test_accuracy"].label),
+    "retain": ("Kept images", METRICS["retain_accuracy"].label),
+}
 
 
 def draw(study, picked: list[str]) -> None:

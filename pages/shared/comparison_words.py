@@ -188,9 +188,7 @@ def why_group_tow(study) -> str:
     """Why group ToW is the headline, with the method for which it matters most."""
     tow, group = study.means("tow"), study.means("group_tow")
     name = (tow["mean"] - group["mean"]).drop(core.RETRAINED).astype(float).idxmax()
-    reason = (
-        "Group ToW is the headline because in plain ToW forgetting one third too much and another too little cancels"
-    )
+    reason = "The headline is group ToW because in ToW forgetting one third too much and another too little cancels"
     if tow.loc[name, "mean"] - group.loc[name, "mean"] < 0.0005:
         return f"{reason}; here the two agree."
     return (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import filled, group, third
@@ -102,8 +103,9 @@ def _written(within: float | None) -> str:
     return "not known" if within is None else spread(within)
 
 
-def _reading(study: OpenStudy, method: str, metric: str, what: str, worse_only: bool = False) -> Reading:
-    """A number of Compare beside retraining."""
+def _reading(study: OpenStudy, method: str, metric: str, worse_only: bool = False) -> Reading:
+    """A number of Compare beside retraining, under the name that it has there."""
+    what = core.COLUMNS[metric].label
     means, found = study.means(metric), telling.beside(study, method, metric, worse_only)
     at = [spread(*means.loc[name, ["mean", "half_width"]]) for name in (method, core.RETRAINED)]
     by = estimate(found.apart, signed=True)
@@ -157,9 +159,9 @@ def _is(says: str) -> str:
 
 def closeness(table: pd.DataFrame) -> str:
     """What an audit (its overview) reads for closeness to retraining, in a sentence; empty where it has none."""
-    names = {"group_tow": "group ToW", "tow": "ToW"}
     lines = table.drop_duplicates("metric").set_index("metric")["unlearned"].dropna()
-    read = listed([f"{name} {spread(lines[metric])}" for metric, name in names.items() if metric in lines.index])
+    names = {metric: METRICS[metric].short for metric in ("group_tow", "tow") if metric in lines.index}
+    read = listed([f"{name} {spread(lines[metric])}" for metric, name in names.items()])
     return read and f"The audit below reads {read}, as it compares with a second retrained model; see there."
 
 
@@ -179,9 +181,9 @@ def _open(readings: Sequence[Reading]) -> str:
 
 def _forgotten(study: OpenStudy, method: str) -> Statement:
     question = "Were the images forgotten?"
-    read = {p: _reading(study, method, f"{p}_accuracy", f"Accuracy on the {third(p)}") for p in filled(study)}
+    read = {p: _reading(study, method, f"{p}_accuracy") for p in filled(study)}
     sides = {p: reading.side for p, reading in read.items()}
-    readings = (_reading(study, method, "forget_accuracy", "Accuracy on all forgotten images"), *read.values())
+    readings = (_reading(study, method, "forget_accuracy"), *read.values())
     above, below, left = ([p for p, s in sides.items() if s == way] for way in (1, -1, None))
     rest = f" Of the {_thirds(left)} it cannot be told." if left else ""
     rest += "".join(
@@ -200,7 +202,7 @@ def _forgotten(study: OpenStudy, method: str) -> Statement:
         return Statement(question, "bad", "Too much", says + rest, readings)
     if left:
         return Statement(question, "unknown", "Cannot be told", _open(list(read.values())), readings)
-    blind = [p for p in read if not _reading(study, core.ORIGINAL, f"{p}_accuracy", p).side]
+    blind = [p for p in read if not _reading(study, core.ORIGINAL, f"{p}_accuracy").side]
     if len(blind) == len(read):
         says = "Accuracy says nothing here: the original model does not lie off the retrained ones either."
         return Statement(question, "unknown", "Cannot be told", says, readings)
@@ -222,8 +224,8 @@ def _thirds_are(names: list[str]) -> str:
 
 def _kept(study: OpenStudy, method: str) -> Statement:
     question = "Was the rest kept?"
-    names = {"retain_accuracy": "Accuracy on kept images", "test_accuracy": "Accuracy on test images"}
-    read = {metric: _reading(study, method, metric, what, worse_only=True) for metric, what in names.items()}
+    both = ("retain_accuracy", "test_accuracy")
+    read = {metric: _reading(study, method, metric, worse_only=True) for metric in both}
     readings, sides = tuple(read.values()), {metric: reading.side for metric, reading in read.items()}
     short = {"retain_accuracy": "kept images", "test_accuracy": "test images"}
     worse, better, left = ([short[m] for m, s in sides.items() if s == way] for way in (-1, 1, None))
