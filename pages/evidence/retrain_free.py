@@ -61,18 +61,18 @@ def result(study, title: str, readings: list[Reading]) -> str:
     found, original = (numbers.interval(side.success) for side in (whole.audited, whole.original))
     one = f" {ONE_SEED}" * (study.spec.seeds == 1)
     said = (
-        f"Without asking a retrained model: after **{escape(title)}** the confidence attack tells forgotten from test "
+        "Without asking a retrained model: after it the confidence attack tells forgotten from test "
         f"images with AUC {found}; the original reads {original}."
     )
+    head = f"**{escape(title)}: {finding(readings)}**."
     if whole.expected is None:
         return (
-            f"{said} Like test images would be 0.5, but nothing here says what a model that never saw these images "
-            f"reads: **{NOTHING}**.{one}"
+            f"{head} {said} Like test images would be 0.5, but nothing here says what a model that never saw these "
+            f"images reads.{one}"
         )
     never = f"{whole.expected.value:.2f} ({whole.expected.low:.2f} to {whole.expected.high:.2f})"
     blind = " Where even the original would pass, nothing can be judged." * (None in [each.side for each in readings])
-    found = finding(readings)
-    return f"**{found[0].upper()}{found[1:]}**. {said} Models of the bank that never saw them read {never}.{blind}{one}"
+    return f"{head} {said} Models of the bank that never saw them read {never}.{blind}{one}"
 
 
 def why_weaker(study) -> str:

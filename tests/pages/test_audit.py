@@ -265,7 +265,7 @@ def test_shares_as_counts(share, text):
 
 def test_without_retraining_is_called_weaker_and_is_held_against_retrained_models(page, filled_store, study):
     at = page(filled_store, evidence="free", method="fine-tune")
-    assert "Without asking a retrained model: after **Fine-tune**" in at.markdown[0].value
+    assert at.markdown[0].value.startswith("**Fine-tune: ") and "Without asking a retrained" in at.markdown[0].value
     assert at.warning[0].value.startswith("Weaker evidence.") and "70% of the images" in at.warning[0].value
     target = audit.attack(study, "retrained", "confidence").success
     said = next(m.value for m in at.markdown if m.value.startswith("**How far off this is here.**"))
