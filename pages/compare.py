@@ -1,7 +1,7 @@
 import streamlit as st
 
 import pages.shared.loaded  # noqa: F401 - the first of ours, see there
-from pages.comparing import all_numbers, classes, images, layers, maps, picks, predictions, ranking, trade_off
+from pages.comparing import classes, images, layers, maps, numbers_by_method, picks, predictions, ranking, trade_off
 from pages.shared import address, cost_words, frame, state
 from pages.shared import comparison_words as words
 from pages.shared.text import escape
@@ -19,7 +19,7 @@ VIEWS = {
     "images": ("Single images", images, ANY),
     "layers": ("Layers", layers, OWN),
     "maps": ("Maps", maps, OWN),
-    "numbers": ("All numbers", all_numbers, None),
+    "numbers": ("Numbers by method", numbers_by_method, None),
 }
 
 
@@ -30,8 +30,9 @@ def draw() -> None:
         frame.empty_state("This page")
         return
     st.markdown(words.closest(study))
-    for found in core.plan_against_best_single(study):
-        st.markdown(words.plan_verdict(study, found))
+    if verdicts := core.plan_against_best_single(study):
+        said = [words.plan_verdict(study, found) for found in verdicts]
+        st.markdown("  \n".join([*said, words.other_plans(study)]))
     if same := words.same_runs(study):
         st.markdown(same)
     for method, count in core.diverged(study).items():

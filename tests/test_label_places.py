@@ -82,3 +82,16 @@ def test_no_labels_and_points_that_coincide():
     labels = {0: "one", 1: "two", 2: "three"}
     placed = boxes(marks, labels, label_places.places(marks, [9.0] * 3, labels, NONE, ROOM))
     assert not any(label_places.shared(placed[[i]], np.delete(placed, i, axis=0)).any() for i in range(3))
+
+
+@pytest.mark.parametrize(
+    ("heights", "placed"),
+    [
+        ([1.0, 0.76, 0.27], [1.0, 0.76, 0.27]),  # far enough apart: each at its line
+        ([0.98, 1.0, 0.99], [0.8, 1.0, 0.9]),
+        ([0.0, 0.05], [0.0, 0.1]),  # no room below
+        ([], []),
+    ],
+)
+def test_labels_in_a_column_do_not_overlap(heights, placed):
+    assert label_places.column(heights, 0.1, 0.0) == pytest.approx(placed)

@@ -264,7 +264,7 @@ def test_a_wrecked_model_is_not_kept(study):
     forgotten, kept, _ = words.statements(torn, "rum")
     assert (kept.mark, kept.verdict) == ("unknown", "Cannot be told") and forgotten.mark != "good"
     for reading in kept.readings:
-        assert f"differs by {reading.difference} (margin {reading.margin})" in kept.says
+        assert f"differs by {reading.difference}, where a loss of up to {reading.margin} is allowed" in kept.says
     table.loc[table["method"] == "rum", "retain_accuracy"] = [0.5, 0.51, 0.52]
     said = words.statements(torn, "rum")[1]
     assert (said.mark, said.verdict) == ("bad", "No") and "worse than a retrained model on kept images" in said.says
@@ -288,10 +288,10 @@ PARTS = ("low", "medium", "high")
     ],
 )
 def test_forgetting_is_judged_on_both_sides(study, monkeypatch, sides, power, mark, verdict):
-    def reading(_, method, metric, what):
+    def reading(_, method, metric):
         part = metric.removesuffix("_accuracy")
         side = power if method == "original" else dict(zip(PARTS, sides, strict=True)).get(part, 0)
-        return words.Reading(what, "", "", "+0.020 ± 0.030", "0.040", side)
+        return words.Reading(core.COLUMNS[metric].label, "", "", "+0.020 ± 0.030", "0.040", side)
 
     monkeypatch.setattr(words, "_reading", reading)
     said = words._forgotten(study, "rum")
@@ -315,7 +315,7 @@ def test_forgetting_is_judged_on_both_sides(study, monkeypatch, sides, power, ma
 def test_keeping_is_judged_on_one(study, monkeypatch, sides, mark, verdict):
     given = dict(zip(("retain_accuracy", "test_accuracy"), sides, strict=True))
     monkeypatch.setattr(
-        words, "_reading", lambda _, m, metric, what, worse_only: words.Reading(what, "", "", "", "", given[metric])
+        words, "_reading", lambda _, m, metric, worse_only: words.Reading(metric, "", "", "", "", given[metric])
     )
     said = words._kept(study, "rum")
     assert (said.mark, said.verdict) == (mark, verdict)
@@ -364,6 +364,31 @@ def test_the_margin_is_stated(study, written):
     assert "95 of 100 pairs of retrained models lie apart, but at least 0.010 and at most 0.100" in text
     if "technical" in written.split("<body")[1][:40]:
         assert all(reading.margin in text for s in words.statements(study, "rum") for reading in s.readings)
+
+
+@pytest.mark.parametrize(
+    ("side", "loss_only", "floor", "allowed", "holds"),
+    [
+        (0, False, "", "up to 0.040 either way", "holds"),
+        (1, False, "", "up to 0.040 either way", "does not hold, too high"),
+        (-1, False, "0.020", "up to 0.040 either way", "does not hold, too low"),
+        (0, True, "", "a loss of up to 0.040", "holds"),
+        (1, True, "", "a loss of up to 0.040", "holds, even better"),
+        (-1, True, "", "a loss of up to 0.040", "does not hold, too low"),
+        (None, True, "", "a loss of up to 0.040", "cannot be told"),
+    ],
+)
+def test_a_limit_says_which_way_it_goes_and_whether_it_holds(side, loss_only, floor, allowed, holds):
+    reading = words.Reading("Accuracy", "", "", "+0.010", "0.040", side, floor=floor, loss_only=loss_only)
+    assert (reading.allowed, reading.holds) == (allowed, holds)
+    assert reading.by.endswith(f"noise floor of {floor}" if floor else f"where {allowed} is allowed")
+
+
+def test_what_was_kept_does_not_read_like_a_loss(study, monkeypatch):
+    good = words.Reading("Accuracy", "", "", "0.000 ± 0.000", "0.010", 0, loss_only=True)
+    monkeypatch.setattr(words, "_reading", lambda *_, **__: good)
+    said = words._kept(study, "rum").says
+    assert "worse" not in said and said.count("differs by 0.000 ± 0.000, where a loss of up to 0.010 is allowed") == 2
 
 
 def test_an_icon_never_stands_alone(written):

@@ -321,6 +321,19 @@ def test_who_is_beaten_beyond_the_noise_is_called_worse_and_by_whom(filled_store
     assert found["verdict"]["neggrad-plus"] == "worse" and found["beaten_by"]["neggrad-plus"] == "Fine-tune"
 
 
+def test_who_is_extreme_in_one_thing_alone_is_not_called_unbeaten(filled_store):
+    """One wrecked the model, one left it as it was, and between them stand two of use, each of which pays."""
+    tests = {"random-label": (0.4,) * 3, "neggrad-plus": (0.92,) * 3, "fine-tune": (0.88,) * 3, "rum": (0.9,) * 3}
+    gaps = {"random-label": (0.0,) * 3, "neggrad-plus": (0.29,) * 3, "fine-tune": (0.02,) * 3, "rum": (0.1,) * 3}
+    references = {"original": (0.3,) * 3, "retrained-again": (0.01,) * 3}
+    found = traded(filled_store, tests | dict.fromkeys(references, (0.9,) * 3), gaps | references)
+    assert core.usable(found) == pytest.approx(0.15)
+    assert found["verdict"][list(tests)].tolist() == ["lost", "left", "front", "front"]
+    assert found.loc["fine-tune", ["pays_x", "pays_y"]].tolist() == pytest.approx([0.02, 0.0])
+    assert found.loc["rum", ["pays_x", "pays_y"]].tolist() == pytest.approx([0.0, 0.08])
+    assert found.loc[["random-label", "neggrad-plus"], ["pays_x", "pays_y"]].isna().all(axis=None)
+
+
 def test_an_attack_below_retraining_is_as_far_off_as_one_above(filled_store):
     tests = {"fine-tune": (0.9, 0.9, 0.9), "neggrad-plus": (0.9, 0.9, 0.9)}
     gaps = {"fine-tune": (0.05, 0.05, 0.05), "neggrad-plus": (-0.05, -0.05, -0.05)}
@@ -332,7 +345,7 @@ def test_an_attack_below_retraining_is_as_far_off_as_one_above(filled_store):
 def test_a_trade_off_says_what_is_not_measurable(study):
     found = core.trade_off(study)
     run = found[found["kind"] != "reference"]
-    assert set(run["verdict"]) <= {"front", "inside", "worse"} and (run["verdict"] == "front").any()
+    assert set(run["verdict"]) <= {"front", "left", "lost", "inside", "worse"}
     assert (found.loc[["original", "retrained", "retrained-again"], "verdict"] == "reference").all()
     unknown = core.trade_off(study, "tpr_at_1_fpr")  # too few unseen images
     assert unknown["y"].isna().all() and set(unknown["verdict"]) == {"reference", "unknown"}

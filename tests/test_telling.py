@@ -79,7 +79,7 @@ def test_where_accuracy_shows_nothing_the_attack_beside_it_is_named(study, monke
     planted(monkeypatch, {(own, "all"): 0.3 * side})
     monkeypatch.setattr(
         words, "_reading",
-        lambda _, method, metric, what, **k: words.Reading(what, "", "", "", "", sides.get(metric[:3])),
+        lambda _, method, metric, **k: words.Reading(metric, "", "", "", "", sides.get(metric[:3])),
     )  # fmt: skip
     said = words.statements(study, "rum")[0]
     assert said.verdict == "Cannot be told by accuracy" and telling.SAYS[side] in said.says
@@ -162,10 +162,10 @@ def test_each_limit_has_one_name_on_both_pages(study):
     said = audit_words.floors([told.whole, *told.parts])
     for verdict, reading in zip((told.whole, *told.parts), readings, strict=True):
         name = "all together" if verdict.part == "all" else f"{verdict.part} third"
-        assert reading.limits == f"noise floor {verdict.noise:.3f}, margin {telling.margin_of(verdict):.3f}"
+        assert reading.floor == f"{verdict.noise:.3f}" and reading.margin == f"{telling.margin_of(verdict):.3f}"
         assert f"{name} {verdict.noise:.3f}" in said and f"{name} {reading.margin}" in said
     written = report.write(study, "technical", "rum")
-    assert all(reading.limits in written for reading in readings)
+    assert all(f"{reading.allowed}; noise floor {reading.floor}" in written for reading in readings)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import streamlit as st
 from pages.shared import address, dot_plot, numbers, steps_chart, theme
 from pages.shared import comparison_words as words
 from pages.shared.folds import fold
+from pages.shared.text import WRAPPED
 from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import filled, third
@@ -29,7 +30,7 @@ def draw(study, picked: list[str]) -> None:
 
 
 def by_metric(study) -> None:
-    """The methods by one metric, and plain ToW beside it."""
+    """The methods by one metric, and ToW beside it."""
     labels = {name: about.label for name, about in core.COLUMNS.items()}
     metric = address.choice(st.selectbox, "Metric", labels, "metric", width=480)
     about, order = core.COLUMNS[metric], core.ranked(study, metric)
@@ -115,13 +116,18 @@ def what_was_expected(study, plan: str) -> None:
         column_config={
             "Expected": st.column_config.TextColumn(help="ToW of the suggested algorithm alone, from earlier runs."),
             "Came to": st.column_config.TextColumn(help="ToW of the whole plan, with this part as the forget set."),
+            "Is that good": st.column_config.TextColumn(
+                help="Beside the model left as it is and beside a second retrained model, on the same seeds."
+            ),
         },
         hide_index=True,
+        row_height=WRAPPED,
+        height="content",
     )
     st.caption(
-        "Closeness to retraining (ToW), part by part. Expected goes by the studies stored before this one that are "
-        "still there, never by this one; a plan runs other parts too, so it may differ from an algorithm alone. Where "
-        "earlier studies forgot these very images, they flatter themselves a little."
+        f"{core.COLUMNS['tow'].label}, with one part as the forget set. Expected goes by the studies stored before "
+        "this one that are still there, never by this one; a plan runs other parts too, so it may differ from an "
+        "algorithm alone. Where earlier studies forgot these very images, they flatter themselves a little."
     )
 
 

@@ -19,13 +19,15 @@ from unlearn_core.experiment.views import NO_RATIO
 TPR = METRICS["tpr_at_1_fpr"].label
 # What the trade-off can show upwards, and how it is written at the axis.
 FORGETTING = {
-    "tpr_at_1_fpr": (TPR, f"Attack success ({numbers.short(METRICS['tpr_at_1_fpr'])})"),
+    "tpr_at_1_fpr": (TPR, METRICS["tpr_at_1_fpr"].short),
     "parts": ("Mean gap of the thirds", "Mean gap to retraining, over thirds"),
-    "lira_auc": ("Likelihood-ratio attack", "Likelihood-ratio attack (AUC)"),
-    "attack_auc": ("Confidence attack", "Confidence attack (AUC)"),
+    **{name: (core.COLUMNS[name].label, core.COLUMNS[name].label) for name in ("lira_auc", "attack_auc")},
 }
 # The images on which accuracy is kept or lost, and what they are called in a sentence.
-KEPT = {"test": ("Test images", "Test accuracy"), "retain": ("Kept images", "Accuracy on kept images")}
+KEPT = {
+    "test": ("Test images", METRICS["test_accuracy"].label),
+    "retain": ("Kept images", METRICS["retain_accuracy"].label),
+}
 
 
 def draw(study, picked: list[str]) -> None:
@@ -44,23 +46,29 @@ def draw(study, picked: list[str]) -> None:
         elif not points["y"].notna().any():
             st.info(f"{labels[by]}: {audit.attack(study, core.ORIGINAL, 'confidence').found_at(0.01).why}.")
         else:
-            points = chart(study, points, picked, by, on)
+            limit = core.usable(points)
+            points = chart(study, points, picked, by, on, limit)
     if points["y"].notna().any():
-        below(study, points, picked, by)
+        below(study, points, picked, by, limit)
         if not study.spec.models:
             st.caption(NO_RATIO)
     st.subheader("At equal retention")
     equal_retention.draw(study)
 
 
-def chart(study, points: pd.DataFrame, picked: list[str], by: str, on: str) -> pd.DataFrame:
+def chart(study, points: pd.DataFrame, picked: list[str], by: str, on: str, limit: float) -> pd.DataFrame:
     """The points, and who is beaten by whom; the points as they are drawn."""
     if by != "parts":
         points = points.assign(y=points["success"], y_half=points["success_half"])
     title, goal = conclusion(points, study.spec.seeds), points.loc[core.RETRAINED, "y"]
     floor = core.rarest(study) if by == "tpr_at_1_fpr" else 0.0
     axes = trade_off_chart.Axes(
-        f"{KEPT[on][1]} minus the retrained model's", FORGETTING[by][1], data(study, by, on), goal, floor
+        f"{KEPT[on][1]} minus the retrained model's",
+        FORGETTING[by][1],
+        data(study, by, on),
+        goal,
+        floor,
+        (-core.MOST_LOST, limit),
     )
     theme.show(
         trade_off_chart.draw(html(title), points[~far_out(points)], picked, axes),
@@ -74,9 +82,9 @@ def far_out(points: pd.DataFrame) -> pd.Series:
     return core.far_out(points["x"]) & (points["kind"] != "reference")
 
 
-def below(study, points: pd.DataFrame, picked: list[str], by: str) -> None:
+def below(study, points: pd.DataFrame, picked: list[str], by: str, limit: float) -> None:
     """What the chart shows of the methods picked, and how it is read."""
-    st.markdown(in_words(study, points, picked, by))
+    st.markdown(in_words(study, points, picked, by, limit))
     if (out := far_out(points)).any():
         st.caption(f"Too far out to be drawn: {'; '.join(escape(place(p)) for p in points[out].itertuples())}.")
     st.caption(caption(study, by, bool((points["verdict"] == "inside").any())))
@@ -103,11 +111,13 @@ def caption(study, by: str, grey: bool) -> str:
     if by != "parts":
         goal = "The dashed line is what retrained models read: the nearer to it, from above or below, the better"
     none = " Where no seed's attack found any, the mark stands at half an image." * (by == "tpr_at_1_fpr")
-    beaten = " Grey ones lie behind it by no more than the spread of seeds." * (grey and study.spec.seeds > 1)
+    near = " or lie behind by no more than the spread of seeds" * (grey and study.spec.seeds > 1)
     return (
-        f"Right is more accurate. {goal}; “Retrained again” is as close as another seed comes.{none} The dotted line "
-        "joins the methods that no other beats at both in the mean; these are named, and those you picked."
-        f"{beaten} Larger marks took longer. {words.YARDSTICK}"
+        f"Right is more accurate. {goal}; “Retrained again” is as close as another seed comes.{none} Shaded is what is "
+        f"usable: at most {core.MOST_LOST:.2f} of accuracy lost against retraining and at most half of the original's "
+        "distance to it left. The dotted line joins the methods there that no other beats at both in the mean; these "
+        f"are named, and those you picked. Grey ones are extreme in one thing alone{near}. Larger marks took longer. "
+        f"{words.YARDSTICK}"
     )
 
 
@@ -137,18 +147,30 @@ def conclusion(points: pd.DataFrame, seeds: int) -> str:
         beaten = "one seed tells nothing of how another would read"
     if run == 1:
         return f"{points.loc[points['kind'] != 'reference', 'title'].iloc[0]} is all that this study ran"
+    if not front:
+        return f"No method both forgets and keeps enough to be usable; {beaten}"
     if len(front) == 1:
-        return f"{front[0]} is ahead at both; {beaten}"
-    return f"{len(front)} methods trade accuracy for forgetting; {beaten}"
+        extreme = points["verdict"].isin(["left", "lost"]).any()
+        return f"{front[0]} is ahead {'of all usable methods' if extreme else 'at both'}; {beaten}"
+    return f"{len(front)} usable methods trade accuracy for forgetting; {beaten}"
 
 
-def in_words(study, points: pd.DataFrame, picked: list[str], by: str) -> str:
+def paid(point) -> str:
+    """What a method that no other beats gives away at one thing for the other."""
+    said = [f"{numbers.spread(point.pays_x, None)} less accurate than the most accurate"] * (point.pays_x > 0)
+    said += [f"{numbers.spread(point.pays_y, None)} further from retraining than the closest"] * (point.pays_y > 0)
+    return f", and pays by being {' and '.join(said)} of these" if said else ""
+
+
+def in_words(study, points: pd.DataFrame, picked: list[str], by: str, limit: float) -> str:
     """What each method picked comes to, one after the other."""
     said, one, what = [], study.spec.seeds == 1, FORGETTING[by][0]
     what = f"{what[0].lower()}{what[1:]}"
     for p in points.loc[picked].itertuples():
         says = {
-            "front": "no method beats it at both" + " for this one seed" * one,
+            "front": "usable, and no method beats it at both" + " for this one seed" * one + paid(p),
+            "left": f"extreme in accuracy alone: more than {numbers.spread(limit, None)} from retraining is left",
+            "lost": f"extreme in forgetting alone: it loses more than {core.MOST_LOST:.2f} of accuracy",
             "inside": "behind others"
             + (" for this one seed" if one else ", but at neither beyond the spread of seeds"),
             "worse": f"{escape(p.beaten_by or '')} is as good at both or better, at one beyond the spread of seeds",

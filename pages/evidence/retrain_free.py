@@ -16,11 +16,12 @@ from unlearn_core.experiment.measured_groups import filled, group
 from unlearn_core.experiment.retrain_free import STATISTIC, Reading, read
 
 SAYS = {
-    1: "remembers more than models that never saw them",
-    -1: "knows them less than models that never saw them: over-unlearned",
+    1: "remembers the images more than models that never saw them",
+    -1: "knows the images less than models that never saw them: over-unlearned",
     0: "cannot be told from models that never saw them",
     None: "cannot be judged",
 }
+NOTHING = "nothing can be judged, neither of all together nor of any third"
 
 
 def draw(study, method: str, top) -> None:
@@ -35,11 +36,23 @@ def draw(study, method: str, top) -> None:
 
 
 def finding(readings: list[Reading]) -> str:
-    """What all images together say, and before it the thirds that say more: hard and easy images blur in one mean."""
+    """What can be told, first: findings on thirds that all together hide, for hard and easy images blur in one mean;
+    then what all together say, and of which thirds nothing can be said.
+    """
     whole, *thirds = readings
-    off = [f"the {group(each.part)} {SAYS[each.side]}" for each in thirds if each.side and each.side != whole.side]
-    said = SAYS[whole.side]
-    return f"{' and '.join(off)}; all together it {said}" if off else f"it {said}"
+    each = {side: [reading.part for reading in thirds if reading.side == side] for side in SAYS}
+    told = [side for side in (1, -1, 0) if each[side] and side != whole.side and (side or whole.side is None)]
+    said = [f"on the {_thirds(each[side])} it {SAYS[side]}" for side in told]
+    if whole.side is not None:
+        said.append(f"{'all together ' * bool(told)}it {SAYS[whole.side]}")
+    elif not told:
+        return NOTHING
+    blind = [group("all")] * (whole.side is None) + [_thirds(each[None])] * bool(each[None])
+    return "; ".join(said) + (f" ({' and '.join(blind)}: {SAYS[None]})" if blind else "")
+
+
+def _thirds(parts: list[str]) -> str:
+    return f"{' and '.join(parts)} third{'s' * (len(parts) > 1)}"
 
 
 def result(study, title: str, readings: list[Reading]) -> str:
@@ -48,17 +61,18 @@ def result(study, title: str, readings: list[Reading]) -> str:
     found, original = (numbers.interval(side.success) for side in (whole.audited, whole.original))
     one = f" {ONE_SEED}" * (study.spec.seeds == 1)
     said = (
-        f"Without asking a retrained model: after **{escape(title)}** the confidence attack tells forgotten from test "
+        "Without asking a retrained model: after it the confidence attack tells forgotten from test "
         f"images with AUC {found}; the original reads {original}."
     )
+    head = f"**{escape(title)}: {finding(readings)}**."
     if whole.expected is None:
         return (
-            f"{said} Like test images would be 0.5, but nothing here says what a model that never saw these images "
-            f"reads, so whether they were forgotten **{SAYS[None]}**.{one}"
+            f"{head} {said} Like test images would be 0.5, but nothing here says what a model that never saw these "
+            f"images reads.{one}"
         )
     never = f"{whole.expected.value:.2f} ({whole.expected.low:.2f} to {whole.expected.high:.2f})"
-    blind = " Where even the original would pass, nothing can be judged." * (whole.side is None)
-    return f"{said} Models of the bank that never saw them read {never}. So **{finding(readings)}**.{blind}{one}"
+    blind = " Where even the original would pass, nothing can be judged." * (None in [each.side for each in readings])
+    return f"{head} {said} Models of the bank that never saw them read {never}.{blind}{one}"
 
 
 def why_weaker(study) -> str:

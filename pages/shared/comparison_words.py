@@ -8,7 +8,7 @@ from functools import lru_cache
 from pages.shared import numbers
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
-from unlearn_core.experiment import measured_groups, telling
+from unlearn_core.experiment import measured_groups, other_runs, telling
 from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.proposals import Foretold
 from unlearn_core.unlearning import ALGORITHMS
@@ -131,45 +131,64 @@ def how_told(study) -> str:
 
 
 def plan_verdict(study, found: core.Versus) -> str:
-    """A plan against the best single algorithm: what the difference shows, and what it does not."""
+    """One plan, step by step, against the best single algorithm: what the difference shows, of this plan alone."""
     plan, rival = (f"**{escape(title_of(study, m))}**" for m in (found.first, found.second))
     by = numbers.estimate(found.difference, signed=True)
-    says = f"{plan} against {rival}, the best single algorithm, on the same seeds: {by} in group ToW"
+    ran = ", then ".join(
+        f"{part.name}: {escape(part.unlearner.title)}" for part in measured_groups.own_parts(study, found.first)
+    )
+    says = f"The plan {plan} ({ran}) against {rival}, the best single algorithm, on the same seeds: {by} in group ToW"
     match core.side_of_zero(found.difference):
         case 1:
-            return f"{says}. {plan} is closer on this forget set, as the authors of RUM report for theirs."
+            return f"{says}. This plan is closer on this forget set, as the authors of RUM report for theirs."
         case -1:
-            return f"{says}. {plan} is further away: the advantage that the authors of RUM report does not show here."
-        case 0:
             return (
-                f"{says}, not distinguishable with {found.difference.n} seeds. The advantage that the authors of RUM "
-                "report does not show here; so few seeds do not rule it out either."
+                f"{says}. This plan is further away; the authors of RUM report an advantage for their plans and sets."
             )
+        case 0:
+            return f"{says}, not distinguishable with {found.difference.n} seeds, which rules out no advantage either."
     return f"{says}; a single seed has no interval, so this decides nothing."
 
 
+def other_plans(study) -> str:
+    """What other plans of the same images read, so that nobody takes one plan for all of RUM."""
+    plans = other_runs.other_plans(study)
+    if plans.empty:
+        return "No plan of another study can stand beside it, so this says nothing of other plans."
+    best, count = plans.iloc[0], len(plans)
+    many = f"{count} other plans of these images are" if count > 1 else "1 other plan of these images is"
+    return (
+        f"{many} stored and can be picked for the trade-off{', the closest' * (count > 1)}: "
+        f"**{escape(best['title'])}**, group ToW {numbers.spread(best['mean'], best['half_width'])}."
+    )
+
+
 def expected(found: Foretold) -> dict[str, str]:
-    """A part of a plan as a line: what was suggested and expected before, what ran, what it came to, and whether that
-    is within the interval of what was expected.
+    """A part of a plan as a line: what earlier runs suggested and read, what ran, what it came to, whether that is
+    within the interval of what they read, and whether it is good news: they may have foretold a failure.
     """
     line = {"Part": found.part, "Suggested before": "nothing", "Expected": "", "It ran": found.ran.title}
-    line |= {"Came to": numbers.estimate(found.achieved), "So": "no earlier runs on such a part"}
+    line |= {"Came to": numbers.estimate(found.achieved), "Against earlier runs": "there are none on such a part"}
+    line["Is that good"] = {
+        1: "yes: closer than doing nothing, not told from retraining again",
+        0: "in part: closer than doing nothing, not as close as retraining again",
+        -1: "no: no closer than doing nothing, and not as close as retraining again",
+        None: "cannot be told from doing nothing, nor from retraining again",
+    }[found.good]
     if (before := found.before) is None:
         return line
     line |= {"Suggested before": before.unlearner.title, "Expected": numbers.estimate(before.tow)}
     if type(before.unlearner) is not type(found.ran):
-        return line | {"So": "another algorithm ran"}
-    held = {1: "closer than expected", -1: "less close than expected", 0: "as expected, within the spread"}
-    return line | {"So": held.get(found.held, "cannot be told from so few seeds")}
+        return line | {"Against earlier runs": "another algorithm ran"}
+    held = {1: "closer than they were", -1: "less close than they were", 0: "as they were, within the spread"}
+    return line | {"Against earlier runs": held.get(found.held, "cannot be told from so few seeds")}
 
 
 def why_group_tow(study) -> str:
     """Why group ToW is the headline, with the method for which it matters most."""
     tow, group = study.means("tow"), study.means("group_tow")
     name = (tow["mean"] - group["mean"]).drop(core.RETRAINED).astype(float).idxmax()
-    reason = (
-        "Group ToW is the headline because in plain ToW forgetting one third too much and another too little cancels"
-    )
+    reason = "The headline is group ToW because in ToW forgetting one third too much and another too little cancels"
     if tow.loc[name, "mean"] - group.loc[name, "mean"] < 0.0005:
         return f"{reason}; here the two agree."
     return (

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.shared import access, address, cost_words, dot_plot, numbers, progress, recorded, state, theme
 from pages.shared.text import escape
+from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import EqualRetention, OpenStudy
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment import equal_retention as made
@@ -28,7 +29,7 @@ def draw(study: OpenStudy) -> None:
         _whole(study, table)
 
 
-AXES = {"group_tow": "Closeness to retraining (group ToW)", "forget_accuracy": "Accuracy on forgotten images"}
+AXES = {name: METRICS[name].label for name in ("group_tow", "forget_accuracy")}
 
 
 def _alphas(table: pd.DataFrame, share: str, methods) -> list[pd.Series]:

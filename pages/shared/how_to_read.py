@@ -32,7 +32,7 @@ TEXTS = {
     ),
     "Compare": (
         "The aim is a model retrained without the images, not the lowest accuracy on them: too much forgotten is a "
-        "failure too. Group ToW near 1 is close to retraining; the ceiling is one retrained model against another. "
+        "failure too. A group ToW near 1 is close to retraining; the ceiling is one retrained model against another. "
         "Bars are 95 % intervals over seeds, and a difference inside them decides nothing."
     ),
     "Audit": (

@@ -19,6 +19,7 @@ from unlearn_core.store import Store
 
 MOST = 200  # jobs in the table, which is drawn anew each second while one is under way
 TEXT, NUMBER = st.column_config.TextColumn, st.column_config.NumberColumn
+CLOSENESS, EXPOSURE = (METRICS[name].short for name in ("group_tow", "tpr_at_1_fpr"))
 COLUMNS = {
     "Plan": st.column_config.ImageColumn(
         width=56, help="The first plan, a block a part in the order of forgetting; an empty one is left as it is."
@@ -28,8 +29,8 @@ COLUMNS = {
     "Status": TEXT(width=84),
     "Progress": st.column_config.ProgressColumn(format="percent", width=84, help="Of the stage that it is in."),
     "Left": TEXT(width=110),
-    "Group ToW": TEXT(width=102, help=METRICS["group_tow"].help),
-    "TPR@1%FPR": TEXT(width=106, help=METRICS["tpr_at_1_fpr"].help),
+    CLOSENESS: TEXT(width=102, help=METRICS["group_tow"].help),
+    EXPOSURE: TEXT(width=106, help=METRICS["tpr_at_1_fpr"].help),
     "Estimated": NUMBER(format="%.0f s", width=74, help="Seconds foreseen when it was started."),
     "Took": NUMBER(format="%.0f s", width=54, help="Seconds of work so far, without the time it waited."),
 }
@@ -81,8 +82,8 @@ def _line(job: Job) -> dict:
         "Status": progress.STATES[job.state][1],
         "Progress": 1.0 if job.state == "done" else job.share and round(job.share, 2),
         "Left": progress.left(job),
-        "Group ToW": numbers.estimate(came.closeness) if came else "",
-        "TPR@1%FPR": numbers.estimate(came.exposure) if came else "",
+        CLOSENESS: numbers.estimate(came.closeness) if came else "",
+        EXPOSURE: numbers.estimate(came.exposure) if came else "",
         "Estimated": job.expected and job.expected.seconds,
         "Took": job.worked,
     }

@@ -72,6 +72,20 @@ def places(
     return found
 
 
+def column(heights: Sequence[float], least: float, floor: float) -> list[float]:
+    """Where labels at these heights go in one column so that each is `least` from the next: the highest stays, others
+    give way downwards, and upwards where the column would end below `floor`. In the order given.
+    """
+    order, placed = sorted(range(len(heights)), key=lambda i: -heights[i]), [0.0] * len(heights)
+    above = float("inf")
+    for i in order:
+        above = placed[i] = min(heights[i], above - least)
+    below = floor - least
+    for i in reversed(order):
+        below = placed[i] = max(placed[i], below + least)
+    return placed
+
+
 def _line(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Small boxes along the line from a mark to its label."""
     steps = start + np.linspace(0.2, 1, 12)[:, None] * (end - start)

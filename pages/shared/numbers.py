@@ -17,8 +17,8 @@ def interval(found: Measured) -> str:
 
 
 def short(metric: Metric) -> str:
-    """The abbreviation that a label ends with, or the whole label."""
-    return metric.label.partition("(")[2].rstrip(")") or metric.label
+    """The short one of a metric's two names."""
+    return metric.short
 
 
 def direction(metric: Metric) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from html import escape
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.shared import comparison_words, legend, theme
+from pages.shared import comparison_words, label_places, legend, theme
 from unlearn_core.experiment import OpenStudy, comparison, measured_groups
 from unlearn_core.experiment.measured_groups import third
 
+# Beside the chart the names of the dashed lines stand this far apart, of an axis that begins at LOW.
+LABEL, LOW = 0.06, -0.03
+BROAD = 14  # letters of a line below a step: four steps stand side by side on a narrow screen too
 SHAPES = {"low": "circle", "medium": "square", "high": "diamond"}
 
 
@@ -51,18 +55,22 @@ def _draw(title: str, steps: pd.DataFrame) -> go.Figure:
             hovertemplate=f"{third(part)}: %{{y:.3f}}<extra></extra>",
         )
         fig.add_scatter(
-            x=[0, last + 0.35],
+            x=[0, last + 0.2],
             y=[lines["retrained"].iloc[0]] * 2,
             mode="lines",
             line={"color": colour, "width": 1.5, "dash": theme.DASHES["retrained"]},
             showlegend=False,
             hovertemplate=f"retrained, {third(part)}: %{{y:.3f}}<extra></extra>",
         )
+    goals = steps.drop_duplicates("part").set_index("part")["retrained"]
+    for part, height in zip(goals.index, label_places.column(goals.tolist(), LABEL, LOW), strict=True):
         fig.add_annotation(
-            x=last + 0.35, y=lines["retrained"].iloc[0], xanchor="right", yanchor="bottom",
-            text=f"retrained, {third(part)}", font={"size": 11}, showarrow=False,
+            x=1, xref="paper", xanchor="left", y=height, yanchor="middle", text=f"retrained, {part}",
+            font={"size": 11}, showarrow=False,
         )  # fmt: skip
-    names = steps.drop_duplicates("step")["what"]
-    fig.update_xaxes(tickvals=list(range(last + 1)), ticktext=[escape(n) for n in names], range=[-0.2, last + 0.4])
-    fig.update_yaxes(range=[-0.03, 1.06])
-    return legend.below(fig, 72)
+    names = [textwrap.wrap(name, BROAD) for name in steps.drop_duplicates("step")["what"]]
+    ticks = ["<br>".join(escape(line) for line in lines) for lines in names]
+    fig.update_xaxes(tickvals=list(range(last + 1)), ticktext=ticks, range=[-0.3, last + 0.2], tickangle=0)
+    fig.update_yaxes(range=[LOW, 1.06])
+    legend.below(fig, 44 + 16 * max(map(len, names)))
+    return fig.update_layout(margin={"r": 112})

@@ -22,6 +22,7 @@ LONGEST = 40  # letters of a label; the whole name is shown on hovering
 class Axes:
     """What the axes are called, and on what data the chart rests. `target` is the height to come to; with a `floor`
     above 0 the upward axis is one of powers of ten, and lower values, which have no place there, are drawn at it.
+    `usable` is the least accuracy and the furthest from the target at which a method is called unbeaten.
     """
 
     x: str
@@ -29,6 +30,7 @@ class Axes:
     about: str
     target: float = 0.0
     floor: float = 0.0
+    usable: tuple[float, float] = (0.0, 0.0)
 
 
 def draw(title: str, points: pd.DataFrame, picked: list[str], axes: Axes) -> go.Figure:
@@ -53,14 +55,14 @@ def draw(title: str, points: pd.DataFrame, picked: list[str], axes: Axes) -> go.
         fig.add_hline(goal, line=line, layer="below")
     front = points[points["verdict"] == "front"].sort_values(["x", "y"])
     fig.add_scatter(
-        x=front["x"], y=front["y"], mode="lines", name="not beaten at both", hoverinfo="skip",
+        x=front["x"], y=front["y"], mode="lines", name="usable, unbeaten", hoverinfo="skip",
         line={"shape": "vh", "color": theme.model_colour("unlearned"), "width": 1.5, "dash": "dot"},
     )  # fmt: skip
     grey, colour = theme.grey(), theme.model_colour("unlearned")
     for kind, (shape, name) in dot_plot.KINDS.items():
         rows = points[points["kind"] == kind]
         if len(rows):
-            colours = [grey if verdict == "inside" else colour for verdict in rows["verdict"]]
+            colours = [grey if verdict in ("inside", "left", "lost") else colour for verdict in rows["verdict"]]
             _points(fig, rows, name, shape, colours, sizes, axes.y)
     for method, model, shape in (
         ("original", "original", "triangle-up"),
@@ -71,7 +73,20 @@ def draw(title: str, points: pd.DataFrame, picked: list[str], axes: Axes) -> go.
         name = f"{rows['title'].iloc[0]} (target)" if method == "retrained" else rows["title"].iloc[0]
         _points(fig, rows, name, shape, [theme.model_colour(model)], pd.Series(11.0, points.index), axes.y)
     _labels(fig, points, {*picked, *front.index}, sizes, front[["x", "y"]].to_numpy(float), bool(axes.floor))
+    _usable(fig, axes)
     return legend.below(fig)
+
+
+def _usable(fig: go.Figure, axes: Axes) -> None:
+    """The field of the chart in which a method may be called unbeaten, shaded; where it begins left of the chart or
+    ends above it, it is cut off there."""
+    least, reach = axes.usable
+    low, high = (max(end, axes.floor) if axes.floor else end for end in (axes.target - reach, axes.target + reach))
+    ends = fig.layout.xaxis.range
+    fig.add_shape(
+        type="rect", x0=max(least, ends[0]), x1=ends[1], y0=low, y1=high, layer="below", line={"width": 0},
+        fillcolor=theme.model_colour("retrained"), opacity=0.07,
+    )  # fmt: skip
 
 
 def _sizes(seconds: pd.Series) -> pd.Series:

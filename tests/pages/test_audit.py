@@ -265,7 +265,7 @@ def test_shares_as_counts(share, text):
 
 def test_without_retraining_is_called_weaker_and_is_held_against_retrained_models(page, filled_store, study):
     at = page(filled_store, evidence="free", method="fine-tune")
-    assert at.markdown[0].value.startswith("Without asking a retrained model: after **Fine-tune**")
+    assert at.markdown[0].value.startswith("**Fine-tune: ") and "Without asking a retrained" in at.markdown[0].value
     assert at.warning[0].value.startswith("Weaker evidence.") and "70% of the images" in at.warning[0].value
     target = audit.attack(study, "retrained", "confidence").success
     said = next(m.value for m in at.markdown if m.value.startswith("**How far off this is here.**"))
@@ -286,16 +286,30 @@ def test_a_line_may_lack_a_model():
     assert drawn == {"RUM": ([0.4, 0.6], [0, 1]), "Never saw them": ([0.6], [0])}
 
 
-def test_thirds_come_first_where_they_say_more_without_retraining():
-    sides = {"all": None, "low": 0, "medium": 1, "high": -1}
-    readings = [SimpleNamespace(part=part, side=side) for part, side in sides.items()]
+@pytest.mark.parametrize(
+    ("sides", "starts", "ends"),
+    [
+        ((None, 0, 1, -1), "on the medium third it remembers the images more", "(all together: cannot be judged)"),
+        ((None, None, 0, 0), "on the medium and high thirds it cannot be told", "and low third: cannot be judged)"),
+        ((None, None, 1, None), "on the medium third it remembers", "and low and high thirds: cannot be judged)"),
+        ((0, None, 0, 0), "it cannot be told from", "(low third: cannot be judged)"),
+        ((1, None, 1, 1), "it remembers the images more", "(low third: cannot be judged)"),
+        (
+            (0, 0, 0, 1),
+            "on the high third it remembers the images more",
+            "all together it cannot be told from models that never saw them",
+        ),
+        ((None,) * 4, retrain_free.NOTHING, retrain_free.NOTHING),
+        ((None, None), retrain_free.NOTHING, retrain_free.NOTHING),
+    ],
+)
+def test_what_can_be_told_comes_first_without_retraining(sides, starts, ends):
+    readings = [SimpleNamespace(part=p, side=s) for p, s in zip(("all", "low", "medium", "high"), sides, strict=False)]
     said = retrain_free.finding(readings)
-    assert said.startswith("the medium third remembers more than models that never saw them and the high third knows")
-    assert said.endswith("all together it cannot be judged")
-    assert retrain_free.finding(readings[:2]) == "it cannot be judged"
+    assert said.startswith(starts) and said.endswith(ends)
 
 
 def test_without_retraining_and_without_a_bank_nothing_is_judged(page, unbanked_store):
     at = page(unbanked_store, evidence="free")
-    assert "cannot be judged" in at.markdown[0].value and "No bank of models was trained" in at.warning[0].value
+    assert retrain_free.NOTHING in at.markdown[0].value and "No bank of models was trained" in at.warning[0].value
     assert len(charts(at)[0]["data"]) == 2

@@ -62,7 +62,7 @@ def test_the_first_sentence_names_the_closest_method_and_the_ceiling(compare, fi
     ("values", "says"),
     [
         ((0.1, 0.01), "is closer on this forget set"),
-        ((-0.1, 0.01), "does not show here"),
+        ((-0.1, 0.01), "This plan is further away"),
         ((0.01, 0.1), "not distinguishable with 3 seeds"),
         ((0.1, None), "decides nothing"),
     ],
@@ -71,7 +71,10 @@ def test_the_plan_against_the_best_single_algorithm_in_words(compare, filled_sto
     line = {"plan": "rum", "best_single": "fine-tune", "mean": values[0], "half_width": values[1], "n": 3}
     study.summary["plans_against_best_single"] = [line]
     monkeypatch.setattr(state, "study", lambda: study)
-    assert says in compare(filled_store).markdown[1].value
+    said = compare(filled_store).markdown[1].value
+    assert says in said and "No plan of another study can stand beside it" in said
+    ran = study.run_result("rum", 0).spec().unlearner.parts
+    assert all(f"{part.name}: {part.unlearner.title}" in said for part in ran)
 
 
 def test_another_metric_changes_the_first_chart_and_the_address(compare, filled_store, study):
@@ -175,7 +178,7 @@ def test_every_view_opens_and_only_the_chosen_one_is_drawn(compare, filled_store
         "images": "Image by image",
         "layers": "Layer by layer",
         "maps": "Where the images moved",
-        "numbers": "All numbers",
+        "numbers": "Numbers by method",
     }
     assert [*heads] == views("compare")
     for view, head in heads.items():

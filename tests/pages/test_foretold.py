@@ -13,6 +13,8 @@ from unlearn_core.rum import Plan
 from unlearn_core.store import Store
 from unlearn_core.unlearning import FineTune, RandomLabel
 
+SO = "Against earlier runs"
+
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory, filled_store, filled_study) -> OpenStudy:
@@ -60,10 +62,10 @@ def test_parts_that_are_cut_otherwise_were_not_measured(planned):
 @pytest.mark.parametrize(
     ("came", "half", "held", "says"),
     [
-        ((0.90, 0.01), 0.05, 0, "as expected"),
-        ((0.80, 0.01), 0.05, -1, "less close than expected"),
-        ((0.99, 0.01), 0.05, 1, "closer than expected"),
-        ((0.80, 0.20), 0.05, 0, "as expected"),  # too uncertain itself to be told apart
+        ((0.90, 0.01), 0.05, 0, "as they were"),
+        ((0.80, 0.01), 0.05, -1, "less close than they were"),
+        ((0.99, 0.01), 0.05, 1, "closer than they were"),
+        ((0.80, 0.20), 0.05, 0, "as they were"),  # too uncertain itself to be told apart
         ((0.80, 0.01), None, None, "cannot be told"),
         ((0.80, None), 0.05, None, "cannot be told"),
     ],
@@ -72,6 +74,26 @@ def test_a_line_says_whether_it_held(planned, came, half, held, says):
     each = foretold(planned, "rum")[0]
     before = replace(each.before, unlearner=each.ran, tow=Estimate(0.9, half, 3))
     told = replace(each, before=before, achieved=Estimate(*came, 3))
-    assert told.held == held and comparison_words.expected(told)["So"].startswith(says)
-    assert comparison_words.expected(replace(told, ran=RandomLabel()))["So"] == "another algorithm ran"
-    assert "no earlier runs" in comparison_words.expected(replace(told, before=None))["So"]
+    assert told.held == held and comparison_words.expected(told)[SO].startswith(says)
+    assert comparison_words.expected(replace(told, ran=RandomLabel()))[SO] == "another algorithm ran"
+    assert "there are none" in comparison_words.expected(replace(told, before=None))[SO]
+
+
+@pytest.mark.parametrize(
+    ("over_idle", "over_again", "good", "says"),
+    [
+        ((0.3, 0.1), (-0.01, 0.02), 1, "yes: closer than doing nothing"),
+        ((0.3, 0.1), (-0.2, 0.1), 0, "in part"),
+        ((0.05, 0.1), (-0.4, 0.1), -1, "no: no closer than doing nothing"),
+        ((0.05, 0.1), (-0.05, 0.1), None, "cannot be told"),
+        ((0.3, None), (-0.3, None), None, "cannot be told"),
+    ],
+)
+def test_a_failure_that_was_foretold_is_not_called_good(planned, over_idle, over_again, good, says):
+    each = foretold(planned, "rum")[0]
+    before = replace(each.before, unlearner=each.ran, tow=Estimate(0.4, 0.05, 3))
+    apart = {"over_idle": Estimate(*over_idle, 3), "over_again": Estimate(*over_again, 3)}
+    told = replace(each, before=before, achieved=Estimate(0.4, 0.01, 3), **apart)
+    line = comparison_words.expected(told)
+    assert told.good == good and line[SO].startswith("as they were") and line["Is that good"].startswith(says)
+    assert not any("as expected" in text for text in line.values())

@@ -4,10 +4,12 @@ import shutil
 
 import pytest
 
+from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy, fulfil, other_runs
 from unlearn_core.experiment import comparison as core
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import BadValue, key
+from unlearn_core.rum import Plan
 from unlearn_core.store import Store
 from unlearn_core.unlearning import FineTune, NegGradPlus
 
@@ -44,6 +46,22 @@ def test_runs_of_another_study_stand_on_the_very_same_references(together):
     assert core.trade_off(joined).loc[name, "title"] == f"NegGrad+, Other ways #{other.key[:4]}"
     assert core.owners(joined) == core.owners(study)
     assert joined is other_runs.with_runs(study, (name,)) and other_runs.with_runs(study, ()) is study
+
+
+def test_other_plans_of_the_same_images_are_counted_beside_one(filled_store, filled_study, tmp_path, open_page):
+    """One plan that fell behind is not all that is known of plans."""
+    store = Store(shutil.copytree(filled_store, tmp_path / "store"))
+    study = OpenStudy.open(store, key(filled_study))
+    assert other_runs.other_plans(study).empty
+    plan = Plan(low=FineTune(epochs=2), medium=FineTune(epochs=2), high=NegGradPlus(epochs=2))
+    asked = filled_study.but(name="Planned", plans=(plan,), unlearners=(FineTune(epochs=2),), controls=False)
+    other = OpenStudy.open(store, fulfil(store, asked).key)
+    found = other_runs.other_plans(study)
+    assert list(found["title"]) == [f"{plan.name}, Planned #{other.key[:4]}"]
+    assert found["mean"].iloc[0] == pytest.approx(other.means("group_tow").loc["rum", "mean"])
+    said = open_page("compare", store.root, study=study.key).markdown[1].value
+    assert "1 other plan of these images is stored" in said and escape(found["title"].iloc[0]) in said
+    assert "does not show" not in said
 
 
 def test_what_stands_on_other_models_or_images_is_refused_in_one_sentence(together):

@@ -95,9 +95,9 @@ def test_all_jobs_stand_in_one_table_that_is_narrowed_by_state_and_words(runs, o
     table = jobs_table(runs(own_store.root)).set_index("Name")
     assert list(table.index) == ["Gone", "Lost", filled_study.name]
     line, came = table.loc[filled_study.name], outcome(own_store, key(filled_study))
-    assert line["Group ToW"] == numbers.estimate(came.closeness) and line["TPR@1%FPR"] == "not measurable"
+    assert line["group ToW"] == numbers.estimate(came.closeness) and line["TPR@1%FPR"] == "not measurable"
     assert (line["Status"], line["Progress"], line["Set"]) == ("Done", 1.0, forget_size(filled_study))
-    assert not table.loc["Lost", "Group ToW"] and line["Plan"].startswith("data:image/svg+xml;utf8,%3Csvg")
+    assert not table.loc["Lost", "group ToW"] and line["Plan"].startswith("data:image/svg+xml;utf8,%3Csvg")
     at = runs(own_store.root, states="failed,cancelled")
     assert set(jobs_table(at)["Status"]) == {"Failed", "Cancelled"} and f"**{filled_study.name}**" not in words(at)
     at = runs(own_store.root, find="GON")
@@ -132,7 +132,14 @@ def test_the_details_of_a_finished_study_hold_its_curves(runs, own_store, filled
     at.session_state[f"details.{key(filled_study)}.False"] = True
     at.run()
     (chart,) = at.get("plotly_chart")
-    assert not at.exception and "retraining on the" in chart.proto.spec and "medium part: Fine-tune" in chart.proto.spec
+    layout = json.loads(chart.proto.spec)["layout"]
+    goals = sorted(label["y"] for label in layout["annotations"] if label["text"].startswith("retrained, "))
+    assert len(goals) == 3 and all(np.diff(goals) > 0.059)  # of an axis as high as a few lines
+    assert (
+        not at.exception
+        and "retraining on the" in chart.proto.spec
+        and "medium part:<br>Fine-tune" in layout["xaxis"]["ticktext"]
+    )
 
 
 def test_failure_is_one_sentence_with_details_on_request(runs, store):

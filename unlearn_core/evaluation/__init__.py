@@ -88,6 +88,11 @@ class Metric:
     tier: int
     remembers: Literal[-1, 0, 1] = 0
 
+    @property
+    def short(self) -> str:
+        """The abbreviation that the label ends with, or the whole label: a metric has these two names and no others."""
+        return self.label.partition("(")[2].rstrip(")") or self.label
+
 
 METRICS: dict[str, Metric] = {
     # What the model gets right.

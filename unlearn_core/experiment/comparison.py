@@ -216,6 +216,10 @@ def class_gaps(study: OpenStudy, method: str) -> pd.DataFrame:
 # What forgetting can be measured by in a trade-off, beside "parts", and on which images what it cost.
 PRIVACY = ("tpr_at_1_fpr", "lira_auc", "attack_auc")
 KEPT = ("test", "retain")
+# Who is extreme in one thing is beaten by nobody in both: a model left nearly as it is forgets nothing and keeps all,
+# a wrecked one may look forgotten. So nobody is called unbeaten who lost more accuracy than this against retraining,
+# or left more than this share of the original's distance to it (more than a second retrained model lies off it, too).
+MOST_LOST, MOST_LEFT = 0.05, 0.5
 
 
 def pareto(costs: np.ndarray) -> np.ndarray:
@@ -252,9 +256,11 @@ def trade_off(study: OpenStudy, by: str = "parts", on: str = "test") -> pd.DataF
     mean over seeds of the distance to it: over the parts in accuracy ("parts"), or in one of PRIVACY, of which
     `success` is the attack's own reading, 0 to 1 (NaN for "parts"); `x_half`, `y_half`, `success_half` of their 95 %
     intervals; `seconds` a run, and `work`, as in `everything`. NaN where not measurable. `verdict` is "reference";
-    "front" where no other method is better in the mean at both; "worse" where another one is as good in the mean at
-    both and better at one beyond the spread of seeds; "inside" where that cannot be told; "unknown" without values.
-    `beaten_by` is the title of one that makes it worse, or None.
+    "front" where no other method is better in the mean at both; "lost" or "left" where none is either, but it lies
+    outside the usable range, of accuracy or else of forgetting (`usable`); "worse" where another one is as good in the
+    mean at both and better at one beyond the spread of seeds; "inside" where that cannot be told; "unknown" without
+    values. `beaten_by` is the title of one that makes it worse, or None. Of "front", `pays_x` and `pays_y` are how much
+    less accurate and how much further from retraining it is than the best of them.
     """
     if by not in ("parts", *PRIVACY):
         raise BadValue(f"Forgetting is measured by parts or one of {', '.join(PRIVACY)}, not {by!r}.")
@@ -291,7 +297,17 @@ def trade_off(study: OpenStudy, by: str = "parts", on: str = "test") -> pd.DataF
                     verdict, frame.loc[name, "beaten_by"] = "worse", frame.loc[other, "title"]
                     break
         frame.loc[name, "verdict"] = verdict
+    ahead = frame["verdict"] == "front"
+    frame.loc[ahead & (frame["y"] > usable(frame)), "verdict"] = "left"
+    frame.loc[ahead & (frame["x"] < -MOST_LOST), "verdict"] = "lost"
+    front = frame[frame["verdict"] == "front"]
+    frame["pays_x"], frame["pays_y"] = front["x"].max() - front["x"], front["y"] - front["y"].min()
     return frame
+
+
+def usable(points: pd.DataFrame) -> float:
+    """How far from retraining a method of a `trade_off` may lie and still be called unbeaten."""
+    return max(MOST_LEFT * points.loc[ORIGINAL, "y"], points.loc[CEILING, "y"]) + ROUNDING
 
 
 @lru_cache(maxsize=8)

@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
+from unlearn_core.experiment.comparison import ranked
 from unlearn_core.experiment.earlier_plans import forgotten
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
@@ -19,14 +20,15 @@ NEWEST = 200  # studies that are looked through; with many more a click would wa
 
 @dataclass(frozen=True)
 class Other:
-    """Another finished study of the same images. `runs` pairs what a method of it is called here with its title; where
-    none can stand beside this study's, `why` says so in a sentence.
+    """Another finished study of the same images. `runs` pairs what a method of it is called here with its title, and
+    `plans` are those of them that are plans; where none can stand beside this study's, `why` says so in a sentence.
     """
 
     key: str
     name: str
     why: str = ""
     runs: dict[str, str] = field(default_factory=dict)
+    plans: tuple[str, ...] = ()
 
 
 def others(study: OpenStudy) -> list[Other]:
@@ -41,13 +43,23 @@ def others(study: OpenStudy) -> list[Other]:
         if why := _refusal(study, result):
             found.append(Other(result.key, name, f"“{name}” {why}"))
             continue
-        runs = {}
-        for results, (method, title) in _runs(study.store, result, study.spec.seeds).items():
+        runs, plans = {}, []
+        for results, (method, title, kind) in _runs(study.store, result, study.spec.seeds).items():
             if results not in seen:
                 seen.add(results)
                 runs[f"{method}@{result.key[:8]}"] = f"{title}, {name}"
-        found.append(Other(result.key, name, "", runs))
+                plans += [f"{method}@{result.key[:8]}"] if kind == "plan" else []
+        found.append(Other(result.key, name, "", runs, tuple(plans)))
     return found
+
+
+def other_plans(study: OpenStudy) -> pd.DataFrame:
+    """The plans of other studies that can stand beside a study's, the closest to retraining first: `title`, and `mean`
+    and `half_width` of group ToW over the study's seeds. What one plan did is not what plans do.
+    """
+    names = tuple(name for other in others(study) for name in other.plans)
+    order = ranked(with_runs(study, names), "group_tow")
+    return order.loc[order.index.isin(names), ["title", "mean", "half_width"]]
 
 
 def _refusal(study: OpenStudy, result: Result) -> str:
@@ -68,12 +80,12 @@ def _refusal(study: OpenStudy, result: Result) -> str:
 
 
 @lru_cache(maxsize=256)  # a list of studies is drawn anew with every click
-def _runs(store: Store, result: Result, seeds: int) -> dict[tuple, tuple[str, str]]:
-    """The results of each method over so many seeds -> its name and title; references are none."""
+def _runs(store: Store, result: Result, seeds: int) -> dict[tuple, tuple[str, str, str]]:
+    """The results of each method over so many seeds -> its name, title and kind; references are none."""
     table = OpenStudy(store, result).table
     run = table[(table["kind"] != "reference") & (table["seed"] < seeds)].sort_values("seed", kind="stable")
     groups = run.groupby("method", sort=False)
-    return {tuple(group["result"]): (name, group["title"].iloc[0]) for name, group in groups}
+    return {tuple(group["result"]): (name, *group[["title", "kind"]].iloc[0]) for name, group in groups}
 
 
 @lru_cache(maxsize=8)  # as many as studies are kept open; it has to stay one and the same, for others keep by it

@@ -18,7 +18,8 @@ import numpy as np
 import unlearn_core.experiment.tuning as tuning
 from unlearn_core import evaluation
 from unlearn_core.evaluation import Estimate
-from unlearn_core.experiment.study_table import CEILING
+from unlearn_core.experiment.comparison import side_of_zero
+from unlearn_core.experiment.study_table import CEILING, ORIGINAL
 from unlearn_core.experiment.unlearned_models import Run, request_of
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.experiment.voices import Case, Voice, voice, voices
@@ -190,13 +191,16 @@ def _advised(speaking: Sequence[tuple[Voice, str]], alike: bool, without: Sequen
 class Foretold:
     """A part of a plan that was run: what ran on it, what was suggested before, and the ToW that the whole plan came to
     with this part in the place of the forget set. `before` goes by the studies that were finished before this one and
-    are still stored; None where none of them had a part alike.
+    are still stored; None where none of them had a part alike. `over_idle` and `over_again` are what it came to less
+    the ToW of the model left as it is, and less that of a second retrained model, seed by seed.
     """
 
     part: str
     ran: Unlearner
     before: Advice | None
     achieved: Estimate
+    over_idle: Estimate
+    over_again: Estimate
 
     @property
     def held(self) -> int | None:
@@ -210,6 +214,16 @@ class Foretold:
             return None
         apart = self.achieved.mean - self.before.tow.mean
         return int(np.sign(apart)) if abs(apart) > np.hypot(*spreads) else 0
+
+    @property
+    def good(self) -> int | None:
+        """Whether what it came to is good news: what was expected may have been a failure, and then came as expected.
+        1 where it is closer than leaving the images as they are and not told from a second retrained model, 0 where it
+        is closer than the one and further off than the other, -1 where it is further off and not told from the one;
+        None where it is told from neither.
+        """
+        closer, further = side_of_zero(self.over_idle) == 1, side_of_zero(self.over_again) == -1
+        return closer - further if closer or further else None
 
 
 @lru_cache(maxsize=8)
@@ -232,8 +246,17 @@ def foretold(finished: OpenStudy, method: str) -> tuple[Foretold, ...]:
         misfits = tuple(barred[step.name])
         earlier = [(s, p) for s, p, apart in near if apart <= ALIKE and s.created < made and _tried(s, misfits)]
         before = _advised(earlier, True, misfits) if earlier else None
-        tows = [tow for tow in finished.part_tow(method, step.name) if tow is not None]
-        found.append(Foretold(step.name, step.unlearner, before, evaluation.over_seeds(tows)))
+        own, idle, again = (finished.part_tow(name, step.name) for name in (method, ORIGINAL, CEILING))
+        found.append(
+            Foretold(
+                step.name,
+                step.unlearner,
+                before,
+                evaluation.over_seeds([tow for tow in own if tow is not None]),
+                evaluation.paired_difference(own, idle),
+                evaluation.paired_difference(own, again),
+            )
+        )
     return tuple(found)
 
 

@@ -163,6 +163,8 @@ def _closest(study: OpenStudy, method: str) -> dict:
         None: "with so few seeds they cannot be compared",
     }
     return {
+        "name": METRICS["group_tow"].label,
+        "short": METRICS["group_tow"].short,
         "value": spread(line["mean"], line["half_width"]),
         "ceiling": spread(ceiling["mean"], ceiling["half_width"]),
         "told": told[line["distinguishable"]],

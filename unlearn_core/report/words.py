@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import filled, group, third
@@ -27,7 +28,8 @@ class Reading:
     perfect run), how the method differs from them, and up to what `margin` that counts as no difference. `side` is 0
     where it lies within the margin, 1 or -1 where it lies above or below; None where that cannot be told, because there
     are too few seeds ("not known" as margin), because the interval reaches over the margin's end, or because of what
-    `why` says. `floor` is the noise floor of an attack, which goes by that where it finds something.
+    `why` says. `floor` is the noise floor of an attack, which goes by that where it finds something. Of a number with
+    `loss_only` nothing is too high.
     """
 
     what: str
@@ -38,11 +40,29 @@ class Reading:
     side: int | None
     why: str = ""
     floor: str = ""
+    loss_only: bool = False
 
     @property
-    def limits(self) -> str:
-        """What the difference is held against, by name."""
-        return (f"noise floor {self.floor}, " if self.floor else "") + f"margin {self.margin}"
+    def allowed(self) -> str:
+        """What difference counts as none, and which way. A bare limit beside a difference reads like a second loss."""
+        if self.margin == _written(None):
+            return self.margin
+        return f"a loss of up to {self.margin}" if self.loss_only else f"up to {self.margin} either way"
+
+    @property
+    def holds(self) -> str:
+        """Whether the difference stays within what is allowed, and which way it leaves it."""
+        if self.side is None:
+            return "cannot be told"
+        high = "holds, even better" if self.loss_only else "does not hold, too high"
+        return {0: "holds", 1: high, -1: "does not hold, too low"}[self.side]
+
+    @property
+    def by(self) -> str:
+        """The difference and what is allowed, as the end of a sentence; for a finding of an attack what it exceeds."""
+        if self.floor and self.side:
+            return f"differs by {self.difference}, beyond the noise floor of {self.floor}"
+        return f"differs by {self.difference}, where {self.allowed} is allowed"
 
 
 @dataclass(frozen=True)
@@ -83,11 +103,13 @@ def _written(within: float | None) -> str:
     return "not known" if within is None else spread(within)
 
 
-def _reading(study: OpenStudy, method: str, metric: str, what: str, worse_only: bool = False) -> Reading:
-    """A number of Compare beside retraining."""
+def _reading(study: OpenStudy, method: str, metric: str, worse_only: bool = False) -> Reading:
+    """A number of Compare beside retraining, under the name that it has there."""
+    what = core.COLUMNS[metric].label
     means, found = study.means(metric), telling.beside(study, method, metric, worse_only)
     at = [spread(*means.loc[name, ["mean", "half_width"]]) for name in (method, core.RETRAINED)]
-    return Reading(what, *at, estimate(found.apart, signed=True), _written(found.margin), found.side, found.why)
+    by = estimate(found.apart, signed=True)
+    return Reading(what, *at, by, _written(found.margin), found.side, found.why, loss_only=worse_only)
 
 
 # -- the three statements ----------------------------------------------------------------------------------------------
@@ -137,9 +159,9 @@ def _is(says: str) -> str:
 
 def closeness(table: pd.DataFrame) -> str:
     """What an audit (its overview) reads for closeness to retraining, in a sentence; empty where it has none."""
-    names = {"group_tow": "group ToW", "tow": "ToW"}
     lines = table.drop_duplicates("metric").set_index("metric")["unlearned"].dropna()
-    read = listed([f"{name} {spread(lines[metric])}" for metric, name in names.items() if metric in lines.index])
+    names = {metric: METRICS[metric].short for metric in ("group_tow", "tow") if metric in lines.index}
+    read = listed([f"{name} {spread(lines[metric])}" for metric, name in names.items()])
     return read and f"The audit below reads {read}, as it compares with a second retrained model; see there."
 
 
@@ -151,21 +173,17 @@ def _open(readings: Sequence[Reading]) -> str:
     said = []
     for why in sorted({r.why for r in left}):  # what has no reason of its own first
         own = [r for r in left if r.why == why]
-        each = (f"{r.what.replace('Acc', 'acc', 1)} differs by {r.difference} (margin {r.margin})" for r in own)
-        head = (
-            "Too few images or seeds to judge"
-            if why
-            else "Neither within the margin nor off it with the whole interval"
-        )
+        each = (f"{r.what.replace('Acc', 'acc', 1)} {r.by}" for r in own)
+        head = "Too few images or seeds to judge" if why else "Intervals reach over the end of what is allowed"
         said.append(f"{head}: {'; '.join(each)}{why and f': {why}'}.")
     return " ".join(said)
 
 
 def _forgotten(study: OpenStudy, method: str) -> Statement:
     question = "Were the images forgotten?"
-    read = {p: _reading(study, method, f"{p}_accuracy", f"Accuracy on the {third(p)}") for p in filled(study)}
+    read = {p: _reading(study, method, f"{p}_accuracy") for p in filled(study)}
     sides = {p: reading.side for p, reading in read.items()}
-    readings = (_reading(study, method, "forget_accuracy", "Accuracy on all forgotten images"), *read.values())
+    readings = (_reading(study, method, "forget_accuracy"), *read.values())
     above, below, left = ([p for p, s in sides.items() if s == way] for way in (1, -1, None))
     rest = f" Of the {_thirds(left)} it cannot be told." if left else ""
     rest += "".join(
@@ -184,21 +202,16 @@ def _forgotten(study: OpenStudy, method: str) -> Statement:
         return Statement(question, "bad", "Too much", says + rest, readings)
     if left:
         return Statement(question, "unknown", "Cannot be told", _open(list(read.values())), readings)
-    blind = [p for p in read if not _reading(study, core.ORIGINAL, f"{p}_accuracy", p).side]
+    blind = [p for p in read if not _reading(study, core.ORIGINAL, f"{p}_accuracy").side]
     if len(blind) == len(read):
         says = "Accuracy says nothing here: the original model does not lie off the retrained ones either."
         return Statement(question, "unknown", "Cannot be told", says, readings)
-    sighted = {p: reading.margin for p, reading in read.items() if p not in blind}
-    if not blind:
-        says = f"On each third its accuracy stays within the margin of a retrained model's: {_margins(sighted)}."
-    else:
-        says = f"Its accuracy stays within the margin of a retrained model's: {_margins(sighted)}. Of the "
-        says += f"{_thirds(blind)} that says nothing: the original model does not lie off the retrained ones there."
+    sighted = [f"on the {third(p)} it {reading.by}" for p, reading in read.items() if p not in blind]
+    says = f"Its accuracy is that of a retrained model as far as two of these agree: {'; '.join(sighted)}."
+    if blind:
+        says += f" Of the {_thirds(blind)} that says nothing: the original model does not lie off the retrained ones "
+        says += "there."
     return Statement(question, "good", "Like retraining", says, readings)
-
-
-def _margins(each: dict[str, str]) -> str:
-    return listed([f"{margin} on the {third(name)}" for name, margin in each.items()])
 
 
 def _thirds(names: list[str]) -> str:
@@ -211,19 +224,19 @@ def _thirds_are(names: list[str]) -> str:
 
 def _kept(study: OpenStudy, method: str) -> Statement:
     question = "Was the rest kept?"
-    names = {"retain_accuracy": "Accuracy on kept images", "test_accuracy": "Accuracy on test images"}
-    read = {metric: _reading(study, method, metric, what, worse_only=True) for metric, what in names.items()}
+    both = ("retain_accuracy", "test_accuracy")
+    read = {metric: _reading(study, method, metric, worse_only=True) for metric in both}
     readings, sides = tuple(read.values()), {metric: reading.side for metric, reading in read.items()}
     short = {"retain_accuracy": "kept images", "test_accuracy": "test images"}
     worse, better, left = ([short[m] for m, s in sides.items() if s == way] for way in (-1, 1, None))
     if worse:
-        says = f"It is worse than a retrained model on {listed(worse)}, beyond the margin: forgetting did harm."
+        says = f"It is worse than a retrained model on {listed(worse)}, by more than is allowed: forgetting did harm."
         says += f" Of {listed(left)} it cannot be told." if left else ""
         return Statement(question, "bad", "No", says, readings)
     if left:
         return Statement(question, "unknown", "Cannot be told", _open(readings), readings)
-    within = listed([f"{reading.margin} on {short[metric]}" for metric, reading in read.items()])
-    says = f"It is worse than a retrained model by no more than the margin, if at all: {within}."
+    within = "; ".join(f"on {short[metric]} it {reading.by}" for metric, reading in read.items())
+    says = f"Its accuracy is as high as a retrained model's, as far as two of these agree: {within}."
     if better:
         says += f" On {listed(better)} it is even better."
     return Statement(question, "good", "Yes", says, readings)
@@ -254,11 +267,12 @@ def _attacked(study: OpenStudy, method: str) -> Statement:
     if None in [reading.side for reading in readings]:
         return Statement(question, "unknown", "Cannot be told", _open(readings), readings)
     if telling.place(whole.power, telling.margin_of(whole)) != 1:
-        says = f"{label} finds little more in the original than the margin, so a good reading proves nothing."
+        says = f"{label} finds little more in the original than is allowed, so a good reading proves nothing."
         return Statement(question, "unknown", "Cannot be told", says, readings)
-    says = f"{label} reads within the margin of a retrained model, though it sees the images in the original: "
-    both = [(v, r.margin) for v, r in zip(found, readings, strict=True) if v.has_power]
-    says += listed([f"{m} on {'all together' if v.part == 'all' else f'the {third(v.part)}'}" for v, m in both]) + "."
+    says = f"{label} reads the same as of a retrained model, though it sees the images in the original: "
+    both = [(v, r.by) for v, r in zip(found, readings, strict=True) if v.has_power]
+    says += "; ".join(f"on {'all together' if v.part == 'all' else f'the {third(v.part)}'} it {by}" for v, by in both)
+    says += "."
     if blind := [v.part for v in found if not v.has_power]:
         says += f" On the {_thirds(blind)} it proves nothing: not even the original can be told from retraining there."
     return Statement(question, "good", "No", says, readings)
@@ -296,8 +310,9 @@ def not_claimed(study: OpenStudy, tier: int | None, technical: bool = True) -> l
     spec, seeds = study.spec, study.spec.seeds
     said = [
         "No certificate. These are measurements on trained models; none of them proves that nothing is left.",
-        "Within the margin is not equal: it is how far 95 of 100 pairs of retrained models lie apart, but at least "
-        f"{spread(SMALLEST)} and at most {spread(LARGEST)}. More seeds or a stronger attack may find a difference.",
+        "What is allowed (the margin) is how far 95 of 100 pairs of retrained models lie apart, but at least "
+        f"{spread(SMALLEST)} and at most {spread(LARGEST)}. Within it is not equal: more seeds or a stronger attack "
+        "may find a difference.",
         f"What an attack finds goes by the noise floor, as on the Audit page. {telling.RULE}",
     ]
     if tier is None or tier < 2:

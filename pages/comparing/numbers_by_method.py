@@ -11,7 +11,7 @@ from unlearn_core.experiment import comparison as core
 
 def draw(study, picked: list[str]) -> None:
     """All methods, whatever is picked."""
-    st.subheader("All numbers")
+    st.subheader("Numbers by method")
     method_table.draw(study)
     if len(noted := core.notes(study)):
         said = [f"{escape(n.title)}: {escape(n.note)} {n.mean:.3g}" for n in noted.itertuples()]
