@@ -31,7 +31,8 @@ from unlearn_core import job_work, jobs
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
 from unlearn_core.provenance import provenance
-from unlearn_core.store import Draft, Result, Store, find_fault
+from unlearn_core.result import Draft, Result, find_fault
+from unlearn_core.store import Store
 
 SPECS = tuple(AtRandom(size=size) for size in (100, 200, 300))
 MEMBERS = 6  # results that a job makes on its way

@@ -9,10 +9,11 @@ import pytest
 
 from unlearn_core import jobs
 from unlearn_core.data import Data
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import fulfil
 from unlearn_core.experiment.unlearned_models import refuse
 from unlearn_core.params import BadValue, key
-from unlearn_core.store import StoreError, find_fault
+from unlearn_core.result import find_fault
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune
 

@@ -13,11 +13,13 @@ import pytest
 
 from unlearn_core import engines, job_work, jobs
 from unlearn_core.data import Data
+from unlearn_core.disk import StoreError, write_whole
 from unlearn_core.engines import machine
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment import BankPart, Map, Run, fulfil
 from unlearn_core.params import BadValue, key, plain
-from unlearn_core.store import Store, StoreError, find_fault, write_whole
+from unlearn_core.result import find_fault
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune, NegGrad
 

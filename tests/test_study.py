@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from unlearn_core.data import Data
+from unlearn_core.disk import StoreError
 from unlearn_core.ensembles import balanced_subsets
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment import (
@@ -39,7 +40,7 @@ from unlearn_core.params import BadValue, build, key, plain
 from unlearn_core.progress import Cancelled
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import PARTS, Plan, Rum
-from unlearn_core.store import Store, StoreError
+from unlearn_core.store import Store
 from unlearn_core.training import Training, embed, predict
 from unlearn_core.unlearning import FineTune, NegGrad, RandomLabel, Retrain
 from unlearn_core.unlearning.ends.original import Original

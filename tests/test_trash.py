@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from unlearn_core import jobs, params, removal, room, trash
 from unlearn_core.cli import app
 from unlearn_core.data import Data
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import LayerCka, OpenStudy, Study, forget_sets, fulfil, studies
 from unlearn_core.experiment.bundle import export, import_bundle, reading
 from unlearn_core.experiment.bundle.contents import needed
@@ -27,9 +28,10 @@ from unlearn_core.experiment.views import contents
 from unlearn_core.forget import AtRandom, Picked
 from unlearn_core.kinds import HOLDS, KINDS, STAYS, Kind, Place
 from unlearn_core.params import BadValue, key, param, plain
+from unlearn_core.result import find_fault
 from unlearn_core.rows import pack
 from unlearn_core.rum import Plan
-from unlearn_core.store import Store, StoreError, find_fault
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune
 

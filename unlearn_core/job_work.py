@@ -16,10 +16,11 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from unlearn_core import jobs, room
+from unlearn_core.disk import StoreError, plainly, write_whole
 from unlearn_core.engines import EngineError, machine
 from unlearn_core.job import STARTS
 from unlearn_core.params import BadValue, build
-from unlearn_core.store import Store, StoreError, plainly, write_whole
+from unlearn_core.store import Store
 
 WRITE_EVERY = 0.2  # seconds between two writes of progress
 YIELDS = 0.25  # seconds that one who let another go first waits until it asks again

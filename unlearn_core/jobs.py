@@ -27,11 +27,13 @@ import psutil
 from filelock import Timeout
 
 from unlearn_core import engines, room, trash
+from unlearn_core.disk import StoreError, free_megabytes, plainly, write_whole
 from unlearn_core.engines import machine
 from unlearn_core.hindsight import corrected
 from unlearn_core.job import ACTIVE, STARTS, Expected, Job
 from unlearn_core.params import BadValue, Spec, build, key, plain
-from unlearn_core.store import KEY, Store, StoreError, find_fault, free_megabytes, plainly, write_whole
+from unlearn_core.result import KEY, find_fault
+from unlearn_core.store import Store
 
 STARTING = 30.0  # seconds a new process may take until it holds its lock
 GRACE = 10.0  # seconds that one whose tasks are jobs of a cluster has to take them back

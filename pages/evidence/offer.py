@@ -13,7 +13,7 @@ from unlearn_core.experiment.tiers.cost import Cost, cost
 from unlearn_core.experiment.tiers.subject import Subject, subject_of_method
 from unlearn_core.jobs import Expected
 from unlearn_core.params import BadValue
-from unlearn_core.store import Result
+from unlearn_core.result import Result
 
 
 def obtain(study, method: str, least: int, shows: str) -> Result | None:

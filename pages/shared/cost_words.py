@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.shared.text import duration, escape
 from unlearn_core import engines, jobs
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.asking_cost import AskingCost, asking_cost
 from unlearn_core.experiment.first_cost import FirstCost
@@ -17,7 +18,7 @@ from unlearn_core.experiment.run_times import UNKNOWN
 from unlearn_core.experiment.search_cost import SearchCost
 from unlearn_core.jobs import Expected, Job
 from unlearn_core.params import Spec, key
-from unlearn_core.store import Store, StoreError
+from unlearn_core.store import Store
 
 WITH = "its start and what else runs here now included"  # what the seconds hold
 STUDY = "Study"  # how a study like a finished one is foreseen

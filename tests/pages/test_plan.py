@@ -26,6 +26,7 @@ from pages.shared import (
 )
 from pages.shared.text import escape
 from unlearn_core import jobs
+from unlearn_core.disk import StoreError
 from unlearn_core.engines import machine
 from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy, PlanSearch, fulfil
@@ -38,7 +39,7 @@ from unlearn_core.jobs import Expected, Job
 from unlearn_core.params import BadValue, build, canonical, key, plain
 from unlearn_core.progress import Cancelled
 from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan
-from unlearn_core.store import Store, StoreError
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGradPlus, Original, RandomLabel, SalUn, Scrub
 

@@ -15,8 +15,9 @@ from unlearn_core.experiment.tuning import Tuning, chosen
 from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec
+from unlearn_core.result import Result
 from unlearn_core.rows import MOST, pack, unpack
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 

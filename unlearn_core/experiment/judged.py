@@ -22,8 +22,9 @@ from unlearn_core.experiment.trained_models import SPLITS, all_logits, dataset, 
 from unlearn_core.models import FIXED_WIDTH, MODELS
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
+from unlearn_core.result import Draft, Result
 from unlearn_core.rows import check_forget, pack, unpack
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 
 KINDS = {"given": "Your model", "retrained": "Retrained", "original": "Original"}

@@ -30,8 +30,9 @@ from unlearn_core.experiment.trained_models import all_logits, check_finite, dat
 from unlearn_core.experiment.unlearned_models import Run, refuse, unlearn
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
+from unlearn_core.result import Draft, Result
 from unlearn_core.rows import others, pack
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 from unlearn_core.unlearning.ends.original import Original

@@ -23,7 +23,8 @@ from unlearn_core.experiment.memorized import Unbanked, bank_of
 from unlearn_core.experiment.proxy_scores import is_ready, proxy_scores
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell, silent
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 
 LANDSCAPE = 300_000  # seeds from here on are those of a landscape's models

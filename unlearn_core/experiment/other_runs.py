@@ -12,7 +12,8 @@ import pandas as pd
 from unlearn_core.experiment.earlier_plans import forgotten
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
-from unlearn_core.store import Result, Store
+from unlearn_core.result import Result
+from unlearn_core.store import Store
 
 NEWEST = 200  # studies that are looked through; with many more a click would wait for them
 

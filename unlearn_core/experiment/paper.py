@@ -30,9 +30,10 @@ from unlearn_core.experiment.views import OpenStudy, studies
 from unlearn_core.forget import AtRandom, ByEntanglement, ByMemorization, ForgetSet, OfClass, Picked
 from unlearn_core.params import Spec
 from unlearn_core.progress import Tell, silent
+from unlearn_core.result import Result
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan, same_everywhere
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 from unlearn_core.unlearning.distil.scrubbing import Scrubbing

@@ -32,9 +32,10 @@ from unlearn_core.experiment.unlearned_models import Run, run_all
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.params import BadValue, Spec, build, canonical, param, plain, spec
 from unlearn_core.progress import Tell, silent
+from unlearn_core.result import Result
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Part, Plan, Rum
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.original import Original

@@ -29,9 +29,10 @@ from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.unlearned_models import Run, refuse, run_all
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
+from unlearn_core.result import Draft, Result
 from unlearn_core.rows import check_forget, others, pack, unpack
 from unlearn_core.rum import Part, Rum
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 

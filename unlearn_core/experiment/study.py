@@ -36,9 +36,10 @@ from unlearn_core.memorization import Memorization
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.privacy import for_a_group
 from unlearn_core.progress import Tell
+from unlearn_core.result import Result
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan, Rum, same_everywhere, shuffled, vanilla
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training, promise, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 

@@ -31,9 +31,10 @@ from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
+from unlearn_core.result import Result
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import PARTS, Plan
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.retrain import Retrain

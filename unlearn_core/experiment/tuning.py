@@ -24,8 +24,9 @@ from unlearn_core.experiment.unlearned_models import Run, unlearn
 from unlearn_core.forget import ByMemorization, Known
 from unlearn_core.params import Spec, param, params, spec
 from unlearn_core.progress import Tell, silent
+from unlearn_core.result import Result
 from unlearn_core.rows import pack
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 

@@ -22,7 +22,8 @@ from unlearn_core.experiment.tiers.per_example import FEWEST, Observed, PerExamp
 from unlearn_core.experiment.tiers.subject import Subject, check, models
 from unlearn_core.params import BadField, BadValue, Spec, param, params, spec
 from unlearn_core.progress import Tell
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 
 # The columns of a line, some of which only some measurements fill.
 NO_LINES = pd.DataFrame(columns=["metric", "on", "by", "kind", "seed", "value", "why", "unit", "low", "high", "bound"])

@@ -23,7 +23,8 @@ from unlearn_core.models import new_model
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.probes.perturbed import perturb
 from unlearn_core.progress import Tell
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 from unlearn_core.training import predict
 
 # Models that never learned anything, for ZRF: one alone would move it.

@@ -17,8 +17,9 @@ from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.unlearned_models import Run, refuse
 from unlearn_core.params import BadField, Spec, param, spec
 from unlearn_core.progress import Tell
+from unlearn_core.result import Draft, Result
 from unlearn_core.rows import unpack
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 
 # Seeds of shadow models begin here; those of studies lie below.
