@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from unlearn_core import engines, jobs
+from unlearn_core import engines, job_forecast, jobs
 from unlearn_core.engines import machine
 from unlearn_core.hindsight import ENOUGH, LAST, corrected
 from unlearn_core.job import Expected, Job
@@ -55,14 +55,14 @@ def test_the_newest_are_asked():
 def test_a_correction_lies_on_the_whole_estimate(store, monkeypatch):
     """Also on the start of the process and what else runs, which earlier jobs had too."""
     monkeypatch.setattr(machine, "load", lambda: 0.0)
-    before = jobs.foreseen(store, GUESS)
+    before = job_forecast.foreseen(store, GUESS)
     monkeypatch.setattr(jobs, "listing", lambda store: [took(12.0, before)] * 3)
-    after = jobs.foreseen(store, GUESS)
+    after = job_forecast.foreseen(store, GUESS)
     assert before.seconds == 24.0 and after == replace(
         before, seconds=12.0, fastest=12.0, slowest=12.0, factor=0.5, jobs=3
     )
     nothing = Expected(0.0, 0.0, 0.0, how="Study")
-    assert jobs.foreseen(store, nothing) == nothing
+    assert job_forecast.foreseen(store, nothing) == nothing
 
 
 def test_jobs_that_have_just_ended_are_not_in_the_way(store, monkeypatch):
@@ -73,7 +73,7 @@ def test_jobs_that_have_just_ended_are_not_in_the_way(store, monkeypatch):
     monkeypatch.setattr(machine, "load", lambda: 2.0)
     long = replace(took(3600.0, None), submitted=10_000.0 - 3600)
     monkeypatch.setattr(jobs, "listing", lambda store: [long])
-    assert jobs.foreseen(store, GUESS, 2).slowest == 48.0
+    assert job_forecast.foreseen(store, GUESS, 2).slowest == 48.0
     monkeypatch.setattr(jobs, "listing", lambda store: [replace(long, submitted=0.0)])
-    assert jobs.foreseen(store, GUESS, 2).slowest == pytest.approx(96.0)
+    assert job_forecast.foreseen(store, GUESS, 2).slowest == pytest.approx(96.0)
     assert machine.still_counted(2, 60.0, 60.0) == pytest.approx(2 * (math.exp(-1) - math.exp(-2)))

@@ -205,6 +205,7 @@ JOINS = {
     "experiment/saved_plans.py": {"f'{hashlib.sha256(name.strip().casefold().encode()).hexdigest()[:32]}.json'"},
     "experiment/soundness.py": {"kind", "key", "name", "f'{name}.lock'"},  # folders and locks of the store
     "experiment/views.py": {"kind"},  # folders of the store
+    "job_process.py": {"job", "name"},  # keys, constants
     "job_work.py": {"job", "f'card-{card}.lock' if (card := machine.card()) else 'machine.lock'"},  # keys, and a number
     "jobs.py": {"job", "name", "stale", "about['spec']['spec']", "spec['spec']"},  # keys, constants, kinds of specs
     # Keys that were found, folders of the store, entries and places of the trash.

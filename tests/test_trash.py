@@ -26,6 +26,7 @@ from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.experiment.views import contents
 from unlearn_core.forget import AtRandom, Picked
+from unlearn_core.job import Expected
 from unlearn_core.kinds import HOLDS, KINDS, STAYS, Kind, Place
 from unlearn_core.params import BadValue, key, param, plain
 from unlearn_core.result import find_fault
@@ -546,7 +547,7 @@ def test_a_job_that_would_go_beyond_the_limit_is_not_begun(store, monkeypatch):
     three(store)
     monkeypatch.setenv(room.LIMIT, "0.5")
     with pytest.raises(StoreError, match=r"This needs about 1\.0 GB more, and the store may take 500 MB"):
-        jobs.submit(store, AtRandom(size=10), jobs.Expected(1.0, 1.0, 1.0, megabytes=1000.0))
+        jobs.submit(store, AtRandom(size=10), Expected(1.0, 1.0, 1.0, megabytes=1000.0))
     monkeypatch.setenv(room.LIMIT, "0.000001")
     with pytest.raises(StoreError, match=r"^The store may take less than 0\.1 MB"):
         jobs.submit(store, AtRandom(size=10))

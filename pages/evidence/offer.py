@@ -7,11 +7,11 @@ import streamlit as st
 from pages.shared import access, address, cost_words, progress, recorded, state
 from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
-from unlearn_core import engines, jobs
+from unlearn_core import engines, job_forecast
 from unlearn_core.experiment.tiers import TIERS, Audit, deepest
 from unlearn_core.experiment.tiers.cost import Cost, cost
 from unlearn_core.experiment.tiers.subject import Subject, subject_of_method
-from unlearn_core.jobs import Expected
+from unlearn_core.job import Expected
 from unlearn_core.params import BadValue
 from unlearn_core.result import Result
 
@@ -82,7 +82,7 @@ def _foreseen(expected: Cost) -> Expected | None:
     """What its job is told to expect; None where a part is not known, which would make what is left look shorter."""
     if expected.ahead is None:
         return None
-    return jobs.foreseen(
+    return job_forecast.foreseen(
         state.store(), Expected(*expected.ahead, megabytes=expected.megabytes or 0.0), engines.at_once()
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.shared.text import duration, escape
-from unlearn_core import engines, jobs
+from unlearn_core import engines, job_forecast, jobs
 from unlearn_core.disk import StoreError
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.asking_cost import AskingCost, asking_cost
@@ -16,7 +16,7 @@ from unlearn_core.experiment.forecast import Forecast, beyond, peak
 from unlearn_core.experiment.landscape_cost import LandscapeCost
 from unlearn_core.experiment.run_times import UNKNOWN
 from unlearn_core.experiment.search_cost import SearchCost
-from unlearn_core.jobs import Expected, Job
+from unlearn_core.job import Expected, Job
 from unlearn_core.params import Spec, key
 from unlearn_core.store import Store
 
@@ -48,7 +48,7 @@ def short(store: Store, f: Forecast) -> str:
 
 def queue(store: Store) -> str:
     """The jobs that go first, as a sentence after another; empty where there are none."""
-    count, wait = jobs.before(store)
+    count, wait = job_forecast.before(store)
     if not count:
         return ""
     who = "1 job" if count == 1 else f"{count} jobs"
@@ -98,7 +98,7 @@ def memory_of(f: LandscapeCost | SearchCost) -> str:
 def expected(store: Store, f: Forecast, how: str = STUDY) -> Expected:
     """What a job is told to expect of itself, as the machine is now; `how` it was foreseen: see `hindsight`."""
     work = Expected(f.seconds, f.fastest, f.slowest, f.megabytes, f.memory, how)
-    return jobs.foreseen(store, work, f.at_once, f.device)
+    return job_forecast.foreseen(store, work, f.at_once, f.device)
 
 
 def first(store: Store, f: FirstCost) -> str:
@@ -117,13 +117,13 @@ def about(store: Store, f: LandscapeCost | SearchCost | FirstCost | AskingCost, 
     """What a landscape, a search or a first study may take, or asking models once more."""
     work = Expected(f.seconds, f.seconds / f.factor, f.seconds * f.factor, how=how or type(f).__name__)
     work = replace(work, megabytes=getattr(f, "megabytes", 0.0), memory=getattr(f, "memory", 0.0))
-    return jobs.foreseen(store, work, getattr(f, "at_once", 1), getattr(f, "device", "cpu"))
+    return job_forecast.foreseen(store, work, getattr(f, "at_once", 1), getattr(f, "device", "cpu"))
 
 
 def unsure(store: Store, seconds: float, disk: float = 0.0) -> Expected:
     """The same of work of which no spread is known, that takes so many megabytes of disk."""
     work = Expected(seconds, seconds / UNKNOWN, seconds * UNKNOWN, disk)
-    return jobs.foreseen(store, work, engines.at_once())
+    return job_forecast.foreseen(store, work, engines.at_once())
 
 
 def again(store: Store, study: OpenStudy, asked: Spec) -> tuple[str, Expected | None]:

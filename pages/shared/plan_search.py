@@ -31,7 +31,7 @@ from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy, PlanSearch
 from unlearn_core.experiment.search import begun, ranked, so_far, trials_of
 from unlearn_core.experiment.search_cost import SearchCost, search_cost
-from unlearn_core.jobs import Job
+from unlearn_core.job import Job
 from unlearn_core.params import BadValue, build, canonical, key
 from unlearn_core.rum import Plan
 from unlearn_core.unlearning import ALGORITHMS

@@ -35,7 +35,7 @@ from unlearn_core.experiment.proposals import Advice, advice
 from unlearn_core.experiment.saved_plans import saved
 from unlearn_core.experiment.search import so_far
 from unlearn_core.forget import Picked
-from unlearn_core.jobs import Expected, Job
+from unlearn_core.job import Expected, Job
 from unlearn_core.params import BadValue, build, canonical, key, plain
 from unlearn_core.progress import Cancelled
 from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan

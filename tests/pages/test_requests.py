@@ -16,7 +16,7 @@ from unlearn_core.experiment import OpenStudy, Stream, fulfil, studies
 from unlearn_core.experiment.forecast import size_of
 from unlearn_core.experiment.stream import Finished, deal_requests, finished
 from unlearn_core.experiment.stream_cost import stream_cost
-from unlearn_core.jobs import Job
+from unlearn_core.job import Job
 from unlearn_core.params import key
 from unlearn_core.rows import unpack
 from unlearn_core.store import Store
