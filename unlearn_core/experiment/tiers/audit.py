@@ -122,7 +122,7 @@ def _audit(store: Store, wanted: Audit, tell: Tell) -> Result:
         many = fulfil(store, wanted.distribution, _named(tell, "many models"))
         numbers.append(many.table())
         tables["many_models"] = many.table("images")
-    together = pd.concat([NO_LINES, *numbers], ignore_index=True).fillna({"why": "", "by": "", "unit": "seeds"})
+    together = in_one(numbers)
     compared = overview(together)
 
     def make(draft: Draft) -> None:
@@ -133,6 +133,14 @@ def _audit(store: Store, wanted: Audit, tell: Tell) -> Result:
         draft.json("summary", summary(wanted, compared, len(target.forget)))
 
     return store.remember(wanted, make, device=numerics)
+
+
+def in_one(numbers: list[pd.DataFrame]) -> pd.DataFrame:
+    """The lines of several measurements as one table with every column of a line, all of objects: of other types, what
+    a column comes to that some of them lack differs between versions of pandas.
+    """
+    frames = [each.astype(object) for each in (NO_LINES, *numbers)]
+    return pd.concat(frames, ignore_index=True).fillna({"why": "", "by": "", "unit": "seeds"})
 
 
 def _named(tell: Tell, stage: str) -> Tell:
