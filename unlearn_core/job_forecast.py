@@ -28,8 +28,7 @@ def foreseen(store: Store, alone: Expected, workers: int = 1, device: str = "cpu
     found = jobs.listing(store)
     others = machine.load() - _own_load(found)
     slow = machine.crowded(workers, others) if device == "cpu" else 1.0
-    starts = [spent for job in found for name, spent in job.stages if name == STARTS and job.stage != STARTS]
-    start = min(starts, default=START) * (2 if workers > 1 else 1)  # the quickest: others were on a busy machine
+    start = _start(found, workers)
     now = replace(
         alone,
         seconds=(alone.seconds + start) * (1 + slow) / 2,
@@ -37,6 +36,25 @@ def foreseen(store: Store, alone: Expected, workers: int = 1, device: str = "cpu
         slowest=(alone.slowest + start) * slow,
     )
     return corrected(now, found)
+
+
+def beyond(store: Store, whole: Expected, part: Expected, workers: int = 1, device: str = "cpu") -> float:
+    """Seconds that the job of a `whole` work may take more than that of a `part` of it: of those that the whole is
+    foreseen to take, the share that the rest of its work has. Both as the work alone may take, by the same rule.
+
+    Two forecasts are no measure of it, for each may be corrected by other jobs, or have another start.
+    """
+    told = foreseen(store, whole, workers, device).seconds
+    if not part.seconds:  # the job of the rest has a start of its own
+        return told
+    start = _start(jobs.listing(store), workers)
+    return told * (whole.seconds - part.seconds) / (whole.seconds + start)
+
+
+def _start(found: list[Job], workers: int) -> float:
+    """The seconds that the process of a job, and its workers where there are several, take to start."""
+    starts = [spent for job in found for name, spent in job.stages if name == STARTS and job.stage != STARTS]
+    return min(starts, default=START) * (2 if workers > 1 else 1)  # the quickest: others were on a busy machine
 
 
 def _own_load(found: list[Job]) -> float:

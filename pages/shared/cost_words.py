@@ -71,8 +71,8 @@ def added(f: Forecast) -> str:
 
 
 def baselines(store: Store, whole: Forecast, plan: Forecast) -> str:
-    """What a study costs beyond its plan alone, as a sentence; seconds as both are told."""
-    seconds = expected(store, whole).seconds - expected(store, plan).seconds
+    """What a study costs beyond its plan alone, as a sentence; seconds as the study is told."""
+    seconds = job_forecast.beyond(store, _work(whole), _work(plan), whole.at_once, whole.device)
     more = added(replace(beyond(whole, plan), seconds=seconds)).replace("adds", "add", 1)
     return f"The baselines {more}.{_guessed(whole) if whole.guessed != plan.guessed else ''}"
 
@@ -97,8 +97,12 @@ def memory_of(f: LandscapeCost | SearchCost) -> str:
 
 def expected(store: Store, f: Forecast, how: str = STUDY) -> Expected:
     """What a job is told to expect of itself, as the machine is now; `how` it was foreseen: see `hindsight`."""
-    work = Expected(f.seconds, f.fastest, f.slowest, f.megabytes, f.memory, how)
-    return job_forecast.foreseen(store, work, f.at_once, f.device)
+    return job_forecast.foreseen(store, _work(f, how), f.at_once, f.device)
+
+
+def _work(f: Forecast, how: str = STUDY) -> Expected:
+    """The work of a job alone."""
+    return Expected(f.seconds, f.fastest, f.slowest, f.megabytes, f.memory, how)
 
 
 def first(store: Store, f: FirstCost) -> str:
@@ -120,9 +124,9 @@ def about(store: Store, f: LandscapeCost | SearchCost | FirstCost | AskingCost, 
     return job_forecast.foreseen(store, work, getattr(f, "at_once", 1), getattr(f, "device", "cpu"))
 
 
-def unsure(store: Store, seconds: float, disk: float = 0.0) -> Expected:
+def unsure(store: Store, how: str, seconds: float, disk: float = 0.0) -> Expected:
     """The same of work of which no spread is known, that takes so many megabytes of disk."""
-    work = Expected(seconds, seconds / UNKNOWN, seconds * UNKNOWN, disk)
+    work = Expected(seconds, seconds / UNKNOWN, seconds * UNKNOWN, disk, how=how)
     return job_forecast.foreseen(store, work, engines.at_once())
 
 
@@ -143,9 +147,9 @@ def _asking(study: str, asked: str, _study: OpenStudy, _asked: Spec) -> AskingCo
     return asking_cost(_study, _asked)
 
 
-def roughly(store: Store, seconds: float) -> str:
+def roughly(store: Store, how: str, seconds: float) -> str:
     """How long work takes of which no spread is known, inside a sentence."""
-    return inside(unsure(store, seconds))
+    return inside(unsure(store, how, seconds))
 
 
 def inside(e: Expected) -> str:

@@ -142,7 +142,7 @@ def test_requests_take_their_cost_along(page, study, foreseen, monkeypatch):
     at = page(method="fine-tune", streams="4")
     next(b for b in at.button if b.label == BUTTON).click().run()
     found = stream_cost(study, "fine-tune", asked(study, "fine-tune", "Fine-tune", seeds=4))
-    assert foreseen == [cost_words.unsure(study.store, found.seconds, found.megabytes)]
+    assert foreseen == [cost_words.unsure(study.store, "Stream", found.seconds, found.megabytes)]
     assert foreseen[0].seconds > found.seconds and foreseen[0].megabytes == found.megabytes
 
 
