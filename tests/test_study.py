@@ -31,9 +31,10 @@ from unlearn_core.experiment import (
     unlearned_models,
 )
 from unlearn_core.experiment.bank import parts_of
-from unlearn_core.experiment.study import AGAIN, REFERENCES, methods
+from unlearn_core.experiment.model_seeds import AGAIN, TUNING
+from unlearn_core.experiment.study import REFERENCES, methods
 from unlearn_core.experiment.trained_models import train_all
-from unlearn_core.experiment.tuning import FACTORS, TUNING, chosen, settings
+from unlearn_core.experiment.tuning import FACTORS, chosen, settings
 from unlearn_core.experiment.unlearned_models import run_all
 from unlearn_core.forget import AtRandom, ByMemorization, OfClass
 from unlearn_core.params import BadValue, build, key, plain

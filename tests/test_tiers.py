@@ -10,7 +10,7 @@ from audit_story import SIZES, stored
 
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy, fulfil
-from unlearn_core.experiment.study import AGAIN
+from unlearn_core.experiment.model_seeds import AGAIN, SHADOWS
 from unlearn_core.experiment.tiers import TIERS, Audit, Distribution, PerExample, Subject, deepest
 from unlearn_core.experiment.tiers.audit import NO_LINES, in_one
 from unlearn_core.experiment.tiers.cost import Cost, cost, needed
@@ -134,7 +134,7 @@ def test_each_tier_asks_for_the_models_of_those_before(story):
 def test_shadows_leave_out_the_images_that_are_out_and_forget_those_that_are_to_be(story):
     dealt, n = design(story.store, story.wanted.per_example), 630
     assert np.array_equal(dealt.rows[0], unpack(story.subject.forget, n))
-    found = {run.training.seed: run for r in story.store.results("Run") if (run := r.spec()).seed >= 300_000}
+    found = {run.training.seed: run for r in story.store.results("Run") if (run := r.spec()).seed >= SHADOWS}
     assert len(found) == 18
     for roles, wanted in zip(dealt.roles, dealt.runs(story.subject), strict=True):
         run = found[wanted.training.seed]

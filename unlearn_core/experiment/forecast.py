@@ -8,8 +8,9 @@ from functools import lru_cache
 import numpy as np
 
 from unlearn_core import engines
+from unlearn_core.experiment.model_seeds import AGAIN
 from unlearn_core.experiment.run_times import never_run, run_seconds, spread, training_seconds, trial_seconds
-from unlearn_core.experiment.study import AGAIN, Study, methods, searches
+from unlearn_core.experiment.study import Study, methods, searches
 from unlearn_core.experiment.trained_models import trained_together
 from unlearn_core.experiment.tuning import Tuning, chosen
 from unlearn_core.experiment.unlearned_models import Run

@@ -24,7 +24,8 @@ from unlearn_core.experiment.bank import bank_columns
 from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.measures import Shadows, Target
 from unlearn_core.experiment.memorized import bank_of
-from unlearn_core.experiment.study import AGAIN, FEWEST, short_name
+from unlearn_core.experiment.model_seeds import AGAIN
+from unlearn_core.experiment.study import FEWEST, short_name
 from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.unlearned_models import Run, refuse, run_all
 from unlearn_core.params import BadField, BadValue, Spec, param, spec

@@ -11,7 +11,7 @@ import numpy as np
 
 from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED
 from unlearn_core.experiment.measures import Target
-from unlearn_core.experiment.study import AGAIN
+from unlearn_core.experiment.model_seeds import AGAIN
 from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.unlearned_models import Run, refuse, run_groups
 from unlearn_core.experiment.views import OpenStudy
