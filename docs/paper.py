@@ -9,31 +9,21 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
-
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
-from paper_cost import FULL, full_cost, rates  # noqa: E402
-from paper_figures import BY_LEVEL, figures, whole_stream  # noqa: E402
-from paper_notes import NOTES  # noqa: E402
+from paper_cost import rates  # noqa: E402
+from paper_figures import figures  # noqa: E402
+from paper_findings import finding, onion, over_unlearning  # noqa: E402
 from paper_numbers import numbers  # noqa: E402
-from paper_tables import legend, scores, set_table  # noqa: E402
+from paper_scales import COMMAND, full, setting, work  # noqa: E402
+from paper_tables import legend, tables  # noqa: E402
 from tables import table  # noqa: E402
 
-from unlearn_core.evaluation.seeds import stands_out  # noqa: E402
-from unlearn_core.experiment.paper import OWN_COPY, SCALES, STUDIES  # noqa: E402
 from unlearn_core.experiment.paper_trends import FINDINGS, VERDICTS  # noqa: E402
-from unlearn_core.experiment.study_table import CEILING  # noqa: E402
-from unlearn_core.rum import PARTS  # noqa: E402
 from unlearn_core.store import Store  # noqa: E402
-from unlearn_core.words import duration, spread  # noqa: E402
 
 FIGURES = ROOT / "docs" / "paper"
-COMMAND = """```sh
-python -m unlearn_core study paper --dataset CIFAR-10 --scale {} --store ./paper-store
-```"""
-
 HEAD = """# The paper on real images
 
 What "What makes unlearning hard and what to do about it" (Zhao et al. 2024) and those who follow it find, looked for
@@ -109,12 +99,6 @@ NOT_SHOWN = """- By report entanglement makes forgetting harder on four pairs of
   for all parts is run here with parts by memorization alone, which [is shown](#attack-refined)."""
 
 
-def tables(found: dict, scale: str = "") -> list[str]:
-    """Every study's table, and that of cheaper scores where it was run."""
-    each = [set_table(name, found["sets"].get(name), scale) for name in STUDIES]
-    return each + ([scores(found, scale)] if "scores" in found else [])
-
-
 def overview(small: dict) -> str:
     """How many lines of each finding got which verdict."""
     said_by = {finding.name: finding.said_by for finding in FINDINGS}
@@ -130,197 +114,6 @@ def overview(small: dict) -> str:
 
 def of(trend: dict) -> str:
     return str(len(trend["lines"])) if trend["lines"] else "not run"
-
-
-def setting(found: dict) -> str:
-    s = found["setting"]
-    t, a, m, i = s["training"], s["accuracy"], s["memorization"], s["influence"]
-    width = f" of width {t['width']}" if t["width"] else ""
-    edge = " **That is the edge of what was tried, so a better step may lie beyond.**" if i["at_edge"] else ""
-    return (
-        f"{s['train']:,} training, {s['validation']:,} validation and {s['test']:,} test images of "
-        f"{s['dataset'].removesuffix(OWN_COPY)}, stratified; {t['model']}{width}, {t['epochs']} epochs, "
-        f"learning rate {t['lr']:g}, batches of {t['batch']}, {t['precision']}, no augmentation. {s['seeds']} original "
-        "models and twice as many retrained ones for each forget set. An algorithm unlearns for "
-        f"{' or '.join(map(str, s['epochs']))} epochs, RUM for as many on each part. The originals get "
-        f"{_share(a['retain'])} of the kept images and {_share(a['test'])} of the test images right: these models see "
-        f"{s['train'] / FULL:.0%} of the images that the paper trains on, and what does not generalize is memorized. "
-        f"{NARROW if width else ''}\n\n"
-        f"Memorization comes from a bank of {s['models']} models, which fit {s['fitted']:.1%} of their images; between "
-        f"its halves the scores correlate by {s['stability']['pearson']:.2f} (Pearson), which means a reliability of "
-        f"{s['stability']['reliability']:.2f}, and agree on {s['stability']['overlap']:.0%} of the most memorized "
-        f"tenth. The median image scores {m['median']:.2f}. {m['at_highest']:,} images share the highest score and "
-        f"{m['at_zero']:,} score exactly 0, as so few models can tell them apart no further: among these the most and "
-        "the least memorized are chosen by row number.\n\n"
-        "Learning rates were chosen by group ToW on the mixed set itself, on one other original model and with "
-        "validation images for test images; for one class, on another class. The length of influence's step was chosen "
-        f"once, on the mixed set, for every set: {i['alpha']:g}, of {i['tried'][0]:g} to {i['tried'][1]:g}.{edge} The "
-        "sets of one level run at what was chosen on the mixed set, so a difference between levels is also one between "
-        "settings that suit and settings that do not."
-    )
-
-
-NARROW = (
-    "The net is narrow so that the whole study, bank included, takes an hour and a half on two processor cores, and "
-    "wide enough to fit its images: what is not fitted is not memorized."
-)
-
-
-def _share(found: dict) -> str:
-    return f"{found['mean']:.1%}"
-
-
-def finding(trend: dict, small: dict) -> str:
-    head = f'<a id="{trend["name"]}"></a>\n\n### {trend["title"]}'
-    if not trend["lines"]:
-        return f"{head}\n\nNot run."
-    shown = f"difference with its interval, line by line: {trend['measured']}"
-    if trend["name"] in BY_LEVEL:
-        shown = f"ToW of every algorithm on the sets of low, medium and high {trend['name']}"
-    picture = f"![{shown}](paper/{trend['name']}.svg)"
-    note = NOTES[trend["name"]](small) if trend["name"] in NOTES else ""
-    return f"{head}\n\n{picture}\n\n{sentence(trend)}{note}"
-
-
-def sentence(trend: dict) -> str:
-    """What is measured, and for every verdict the lines with their numbers."""
-    said = [f"Measured: {trend['measured']}."]
-    for verdict in VERDICTS:
-        lines = [name for name, v in trend["verdicts"].items() if v == verdict]
-        if lines:
-            each = ", ".join(f"{name} {difference(trend['lines'][name])}" for name in lines)
-            said.append(f"{SAYS[verdict]}: {each}.")
-    return " ".join(said)
-
-
-SAYS = {
-    "reproduced": "**Reproduced**",
-    "within noise": "**Within noise**",
-    "not reproduced": "**Not reproduced**, the other way round",
-    "no interval": "One number without an interval",
-    "not measured": "Not measurable",
-}
-
-
-def difference(line: dict) -> str:
-    return spread(line["mean"], line["half_width"], signed=True)
-
-
-def over_unlearning(mix: dict) -> str:
-    """Which algorithm forgets which third of the mixed set too much, beyond its interval and retraining's noise."""
-    found, noise = {-1: [], 1: []}, [mix["methods"][CEILING][f"{part}_gap"] for part in PARTS]
-    for method in mix["methods"].values():
-        gaps = [method[f"{part}_gap"] for part in PARTS]
-        beyond = stands_out(*_columns(gaps), *_columns(noise))
-        for part, gap, told in zip(PARTS, gaps, beyond, strict=True):
-            if told and method["kind"] == "single":
-                found[-1 if gap["mean"] < 0 else 1].append(f"{method['title']} the {part} third by {difference(gap)}")
-    listed = {side: "; ".join(lines) or "none" for side, lines in found.items()}
-    mean, half_width = _columns(noise)
-    floor = np.max(abs(mean) + half_width)  # NaN where one of them has no interval
-    least = "" if np.isnan(floor) else f" and beyond the {floor:.3f} by which two retrained models may differ"
-    return (
-        "### Over-unlearning\n\n![Accuracy on each third of the mixed set less that of the retrained model, for every "
-        "algorithm](paper/over-unlearning.svg)\n\n"
-        "Accuracy on each third of the mixed set less that of the retrained model: below 0 an image is known worse "
-        "than by a model that never saw it, which shows what was forgotten. Over-unlearned, beyond the spread of seeds"
-        f"{least}: {listed[-1]}. Not forgotten enough: {listed[1]}."
-    )
-
-
-def _columns(found: list[dict]) -> tuple[np.ndarray, np.ndarray]:
-    """Means and half widths."""
-    mean, half_width = np.array([(one["mean"], one["half_width"]) for one in found], np.float64).T
-    return mean, half_width
-
-
-def onion(requests: dict) -> str:
-    counts, summary = whole_stream(requests), requests["summary"]
-    own, again, beyond = (counts[n] for n in ("unlearned", "retrained", "beyond-retraining"))
-    drifts = [line for line in requests["drift"] if line["drifts"]]
-    moved = (
-        "No set that was forgotten earlier moved beyond the noise floor while later ones were forgotten."
-        if not drifts
-        else "Sets forgotten earlier that moved while later ones were forgotten: "
-        + "; ".join(f"set {x['set']} by {spread(x['drift'], x['half_width'], signed=True)}" for x in drifts)
-        + "."
-    )
-    kept = {kind: [_share(requests["kept"][c][kind]) for c in requests["kept"]] for kind in ("unlearned", "retrained")}
-    return (
-        "### The privacy onion\n\n![Median change of the log-likelihood ratio of kept images, request by request]"
-        "(paper/onion.svg)\n\n"
-        f"The {sum(summary['images']):,} most memorized images are forgotten in {len(summary['images'])} requests by "
-        f"`{summary['unlearner']}`, over {requests['kept']['retain_accuracy']['unlearned']['n']} seeds. After the last "
-        f"one the unlearned models get {kept['unlearned'][0]} of the kept and {kept['unlearned'][1]} of the test "
-        f"images right, retrained ones {kept['retrained'][0]} and {kept['retrained'][1]}: its learning rate was chosen "
-        f"for one request, and damage adds up. Of {own['tested']:,} images that nobody asked to forget, "
-        f"{own['exposed']:,} are found newly exposed to the likelihood-ratio attack after unlearning and "
-        f"{again['exposed']:,} after retraining; {beyond['exposed']:,} rise by more than under retraining (false "
-        "discovery rate 5 %; with so few seeds only a rise far beyond its spread can be found, and none in models that "
-        "know all images worse). Where the log-likelihood ratio is above 0, an image looks trained on; its median "
-        f"change is {spread(own['median_rise'], signed=True)} under unlearning and "
-        f"{spread(again['median_rise'], signed=True)} under retraining. {moved} Source: Carlini et al. 2022, who "
-        "remove the most exposed images and retrain."
-    )
-
-
-STAGES = {
-    "Training": "original and retrained models",
-    "BankPart": "parts of the bank, several models each",
-    "Tuning": "choosing learning rates",
-    "PlanTrial": "plans and single algorithms tried in the search, with the steps that plans share counted for each",
-    "Run": "unlearning",
-    "Embedding": "embeddings",
-    "Map": "map",
-    "Curvature": "curvature of the loss, a cheaper score",
-    "Holdout": "retraining on validation images, a cheaper score",
-}
-
-
-def work(found: dict, cost: dict) -> str:
-    done, made = found["work"], found["setting"]["made"]
-    rows = [(STAGES[k], f"{v['results']:,}", f"{v['seconds']:,.0f}") for k, v in done["kinds"].items()]
-    versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
-    stated = table(("stage", "results", "seconds of one process"), rows)
-    return (
-        f"{made['device_name']}, {made['threads']} thread a process; the machine where this page was written runs "
-        f"{cost['processes']} processes. {duration(done['wall'])} from the first result to the last, pauses included. "
-        f"{versions}."
-        f"\n\n{stated}\n\n"
-        "The same command again recomputes nothing."
-    )
-
-
-def full(small: dict, cost: dict) -> str:
-    at = SCALES["full"]
-    return (
-        f"All images, ResNet-18 by the paper's recipe but in half precision, forget sets of {at.size:,}, a bank of "
-        f"{at.models} models (the published code has 400).\n\n{COMMAND.format('full')}\n\n"
-        + (full_results(small["full"], cost) if "full" in small else estimated(small, cost))
-        + "\n\nEntanglement of the paper's three sets, as a summary gives it: 310, 1,077 and 1,612 on CIFAR-10 "
-        "(ResNet-18), 964, 2,831 and 3,877 on CIFAR-100 (ResNet-50). It grows with the size of a set and the width of "
-        "a net, so those of the small study are not to be compared with them."
-    )
-
-
-def full_results(found: dict, cost: dict) -> str:
-    """What a study at full scale shows: its setting, every finding in a sentence, its tables, and what it took."""
-    findings = [f"**{t['title']}.** {sentence(t) if t['lines'] else 'Not run.'}" for t in found["trends"]]
-    return "\n\n".join([setting(found), *findings, legend(found), *tables(found, "full scale, "), work(found, cost)])
-
-
-def estimated(small: dict, cost: dict) -> str:
-    """What a study at full scale would take."""
-    seconds = full_cost(small["work"]["kinds"], small["setting"], cost)
-    rows = [(STAGES[kind], f"{s / 3600:,.0f}") for kind, s in seconds.items()]
-    return (
-        "Not run: it wants a GPU. Estimated from what was measured: the seconds of the small study, times how many "
-        f"more images each stage goes through, times how much longer an image takes. One process trains "
-        f"{cost['small']:,.0f} images a second with the small study's net and {cost['full']:,.1f} with ResNet-18 at "
-        f"this recipe, so the whole takes about {sum(seconds.values()) / 3600 / 24:,.0f} days of one such process. "
-        "On a GPU it is shorter by as much as that trains more images a second.\n\n"
-        + table(("stage", "hours of one process, estimated"), rows)
-    )
 
 
 DIFFERS = [

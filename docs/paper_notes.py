@@ -12,6 +12,11 @@ def pm(found: dict, signed: bool = False) -> str:
     return spread(found["mean"], found["half_width"], signed)
 
 
+def share(found: dict) -> str:
+    """A mean over seeds as a percentage."""
+    return f"{found['mean']:.1%}"
+
+
 def level_note(small: dict) -> str:
     """What else is different between the levels of entanglement; nothing where one of them is missing."""
     if not all(f"entanglement {level}" in small["sets"] for level in PARTS):

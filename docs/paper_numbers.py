@@ -20,8 +20,9 @@ from unlearn_core.experiment.stream import opened as opened_stream
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED
 from unlearn_core.memorization import stability
 from unlearn_core.params import build
+from unlearn_core.result import Result
 from unlearn_core.rum import PARTS
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning.perturb.woodfisher import WoodFisher
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from paper_notes import pm
 from tables import table
 
+from unlearn_core.experiment.paper import STUDIES
 from unlearn_core.experiment.study_table import CEILING, RETRAINED
 from unlearn_core.words import spread
 
@@ -16,6 +17,12 @@ def legend(found: dict) -> str:
         "retrained model. Seconds are those of one process beside another one; at this size some methods take longer "
         "than retraining, so only closeness is judged."
     )
+
+
+def tables(found: dict, scale: str = "") -> list[str]:
+    """Every study's table, and that of cheaper scores where it was run."""
+    each = [set_table(name, found["sets"].get(name), scale) for name in STUDIES]
+    return each + ([scores(found, scale)] if "scores" in found else [])
 
 
 def set_table(name: str, one: dict | None, scale: str = "") -> str:

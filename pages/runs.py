@@ -22,13 +22,14 @@ from pages.shared import (
 from pages.shared.folds import fold
 from pages.shared.text import ago, duration, escape, images
 from unlearn_core import jobs, room, trash
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import OpenStudy, comparison
 from unlearn_core.experiment.forecast import forget_size
 from unlearn_core.experiment.views import contents
-from unlearn_core.jobs import Job
+from unlearn_core.job import Job
 from unlearn_core.kinds import kind_of
 from unlearn_core.params import BadValue
-from unlearn_core.store import Store, StoreError
+from unlearn_core.store import Store
 
 PER_PAGE = 10
 MOST_PLANS = 5  # that are spelled out

@@ -29,10 +29,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from unlearn_core import job_work, jobs, trash
+from unlearn_core.disk import StoreError, plainly
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
 from unlearn_core.provenance import provenance
-from unlearn_core.store import Draft, Result, Store, StoreError, find_fault, plainly
+from unlearn_core.result import Draft, Result, find_fault
+from unlearn_core.store import Store
 
 HOWS = ("error", "full", "kill")
 WATCHED = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "fsync"}

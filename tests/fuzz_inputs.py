@@ -34,16 +34,18 @@ from unlearn_core import data as datasets
 from unlearn_core import jobs
 from unlearn_core.cli.options import read_spec
 from unlearn_core.data import Data, decode
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import Study, embedded_images, fulfil
 from unlearn_core.experiment.bundle import export, import_bundle
 from unlearn_core.experiment.own_weights import keep
 from unlearn_core.forget import AtRandom
 from unlearn_core.models import new_model
 from unlearn_core.params import BadValue, Spec, build, canonical, key, plain
+from unlearn_core.result import find_fault
 from unlearn_core.row_files import read_ids
 from unlearn_core.rows import check_forget, unpack
 from unlearn_core.rum import Plan
-from unlearn_core.store import Store, StoreError, find_fault
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune, SalUn
 

@@ -27,11 +27,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from unlearn_core import job_work, jobs
+from unlearn_core import job_process, job_work, jobs
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
 from unlearn_core.provenance import provenance
-from unlearn_core.store import Draft, Result, Store, find_fault
+from unlearn_core.result import Draft, Result, find_fault
+from unlearn_core.store import Store
 
 SPECS = tuple(AtRandom(size=size) for size in (100, 200, 300))
 MEMBERS = 6  # results that a job makes on its way
@@ -61,7 +62,7 @@ def start(store: Store, job: str) -> None:
         with suppress(BaseException):
             job_work.work(str(store.root), job)
         os._exit(0)
-    jobs.write_worker(store, job, pid)
+    job_process.write_worker(store, job, pid)
 
 
 class JobLife(RuleBasedStateMachine):
@@ -98,12 +99,12 @@ class JobLife(RuleBasedStateMachine):
 
     @rule(spec=st.sampled_from(SPECS))
     def kill(self, spec):
-        process = jobs._worker(self.store, key(spec)) if key(spec) in self.there else None
+        process = job_process.worker(self.store, key(spec)) if key(spec) in self.there else None
         if process is not None:
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
                 counted["killed"] += 1
-            jobs._until_gone(self.store, key(spec), [process])
+            job_process.until_gone(self.store, key(spec), [process])
 
     @rule(spec=st.sampled_from(SPECS))
     def remove(self, spec):
@@ -160,9 +161,9 @@ class JobLife(RuleBasedStateMachine):
     @invariant()
     def no_lock_is_without_an_owner(self):
         for spec in SPECS:
-            if jobs._worker(self.store, key(spec)) is None:
+            if job_process.worker(self.store, key(spec)) is None:
                 # Its process may have begun, or ended, between the two looks.
-                assert not self.store.is_locked(f"job-{key(spec)}") or jobs._worker(self.store, key(spec)), spec
+                assert not self.store.is_locked(f"job-{key(spec)}") or job_process.worker(self.store, key(spec)), spec
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

@@ -21,9 +21,10 @@ import time
 
 import numpy as np
 
+from unlearn_core.disk import StoreError
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
-from unlearn_core.store import Store, StoreError
+from unlearn_core.store import Store
 
 SIZE = 20_000
 

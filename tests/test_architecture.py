@@ -41,7 +41,8 @@ GROUPS = [folder for folder in sorted((CORE / "unlearning").iterdir()) if (folde
 WRAP = ("wrappers", "condensed")
 ALGORITHM_FILES = {cls.__module__ for cls in ALGORITHMS.values()}
 # Where results are kept, and where the store is opened, read and written.
-MAY_USE_STORE = {"store", "trash", "experiment", "jobs", "job_work", "removal", "cli", "data"}
+MAY_USE_STORE = {"result", "store", "trash", "experiment", "removal", "cli"}
+MAY_USE_STORE |= {"jobs", "job_process", "job_forecast", "job_work"}
 
 
 def imports(file):
@@ -119,16 +120,8 @@ def test_the_core_has_no_screen(file):
 
 @core_files
 def test_only_some_know_the_store(file):
-    if "unlearn_core.store" in imports(file):
+    if imports(file) & {"unlearn_core.store", "unlearn_core.result"}:
         assert place(file) in MAY_USE_STORE
-        if place(file) == "data":  # datasets have a folder of their own; they borrow its errors and its care
-            names = [
-                alias.name
-                for node in ast.walk(ast.parse(file.read_text()))
-                if isinstance(node, ast.ImportFrom) and node.module == "unlearn_core.store"
-                for alias in node.names
-            ]
-            assert "Store" not in names
 
 
 @pytest.mark.parametrize("folder", ["attacks", "evaluation"])

@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.numpy import save
 
 from unlearn_core.data import Data, add, kept
+from unlearn_core.disk import StoreError, digest_of
 from unlearn_core.experiment import (
     Audit,
     EqualRetention,
@@ -50,9 +51,10 @@ from unlearn_core.forget import AtRandom
 from unlearn_core.kinds import CARRIED
 from unlearn_core.params import BadValue, key, params
 from unlearn_core.proxies import PROXIES
+from unlearn_core.result import Result, find_fault
 from unlearn_core.rows import pack
 from unlearn_core.rum import Rum
-from unlearn_core.store import Result, Store, StoreError, digest_of, find_fault
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune
 

@@ -25,6 +25,7 @@ from unlearn_core.cli.lists import IN_STORE, REGISTRIES
 from unlearn_core.cli.options import RECIPE
 from unlearn_core.experiment import OpenStudy, Study, proposals
 from unlearn_core.forget import FORGET_SETS
+from unlearn_core.job import ACTIVE
 from unlearn_core.params import build, key, params, plain
 from unlearn_core.rows import unpack
 from unlearn_core.rum import Plan
@@ -497,7 +498,7 @@ def test_a_job_is_started_followed_cancelled_resumed_and_removed(tmp_path):
     long = result("jobs", "start", file, *store)["key"]
     assert "under way" in refusal("jobs", "remove", long, *store)
     assert result("jobs", "cancel", long, *store)["state"] == "cancelled"
-    assert result("jobs", "resume", long, *store)["state"] in jobs.ACTIVE
+    assert result("jobs", "resume", long, *store)["state"] in ACTIVE
     assert result("jobs", "cancel", long, *store)["state"] == "cancelled"
     assert [j["key"] for j in result("jobs", "list", "--json", *store)] == [long, job]
     assert "cancelled" in run("jobs", "list", *store).stdout

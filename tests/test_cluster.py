@@ -14,11 +14,12 @@ import pytest
 from engine_tasks import fail, make_marked
 from test_engines import QUICK, SLOW, contents, parts
 
+from unlearn_core.disk import StoreError
 from unlearn_core.engines import EngineError, engine
 from unlearn_core.engines.slurm import Slurm
 from unlearn_core.experiment.spread import fulfil_all, make
 from unlearn_core.params import key, plain
-from unlearn_core.store import Store, StoreError
+from unlearn_core.store import Store
 
 pytestmark = pytest.mark.cluster
 

@@ -13,6 +13,7 @@ import pytest
 from engine_tasks import Particular, describe, die, fail, halves, meet, sleep, threads, until
 
 from unlearn_core.data import Data
+from unlearn_core.disk import StoreError
 from unlearn_core.engines import Engine, EngineError, engine, machine
 from unlearn_core.engines.base import RESTARTS, portable
 from unlearn_core.engines.here import Here
@@ -22,7 +23,8 @@ from unlearn_core.experiment import BankPart
 from unlearn_core.experiment.spread import fulfil_all, make
 from unlearn_core.params import BadField, BadValue, plain
 from unlearn_core.progress import Cancelled
-from unlearn_core.store import Store, StoreError, find_fault
+from unlearn_core.result import find_fault
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 
 ROOT = Path(__file__).parents[1]

@@ -9,10 +9,12 @@ import pytest
 
 from unlearn_core import jobs
 from unlearn_core.data import Data
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import fulfil
 from unlearn_core.experiment.unlearned_models import refuse
+from unlearn_core.job import Expected
 from unlearn_core.params import BadValue, key
-from unlearn_core.store import StoreError, find_fault
+from unlearn_core.result import find_fault
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune
 
@@ -78,7 +80,7 @@ def test_images_that_were_left_out_cannot_be_forgotten(store):
 def test_a_job_that_has_no_room_is_not_begun(store, monkeypatch):
     monkeypatch.setattr(jobs, "free_megabytes", lambda root: 10.0)
     with pytest.raises(StoreError, match="This needs about 1,000 MB, and 10 MB are left on the disk of the store"):
-        jobs.submit(store, QUICK, jobs.Expected(1.0, 1.0, 1.0, megabytes=1000.0))
+        jobs.submit(store, QUICK, Expected(1.0, 1.0, 1.0, megabytes=1000.0))
     assert jobs.listing(store) == []
 
 

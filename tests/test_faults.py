@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from engine_tasks import make_on_a_failing_disk
 
+from unlearn_core.disk import StoreError
 from unlearn_core.engines.local import Local
-from unlearn_core.store import Store, StoreError, find_fault
+from unlearn_core.result import find_fault
+from unlearn_core.store import Store
 
 TESTS = Path(__file__).parent
 # Scenario -> how many points it has at least: fewer would say that the hook no longer sees what happens.

@@ -7,10 +7,11 @@ import threading
 import numpy as np
 import pytest
 
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import OpenStudy, forget_sets, studies
 from unlearn_core.experiment.forget_sets import FILE, LONGEST, KeptSet
 from unlearn_core.params import BadValue
-from unlearn_core.store import Store, StoreError
+from unlearn_core.store import Store
 
 ROWS = np.array([2, 4, 6, 7, 8, 9])
 

@@ -11,7 +11,8 @@ from unlearn_core import __version__, jobs
 from unlearn_core.experiment import OpenStudy, Study, fulfil, saved_plans, studies
 from unlearn_core.experiment.forget_sets import listed
 from unlearn_core.experiment.outdated import outdated
-from unlearn_core.store import Store, find_fault
+from unlearn_core.result import find_fault
+from unlearn_core.store import Store
 
 RELEASED = sorted(FOLDER.glob("*.zip"))
 

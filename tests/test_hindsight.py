@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from unlearn_core import engines, jobs
+from unlearn_core import engines, job_forecast, jobs
 from unlearn_core.engines import machine
 from unlearn_core.hindsight import ENOUGH, LAST, corrected
 from unlearn_core.job import Expected, Job
@@ -52,17 +52,40 @@ def test_the_newest_are_asked():
     assert corrected(GUESS, [took(10.0)] * LAST + [took(100.0)] * 100).factor == 0.5
 
 
+def test_jobs_of_like_size_are_asked_first():
+    small, large = replace(GUESS, seconds=20.0 / 4.1), replace(GUESS, seconds=80.0)
+    others = [took(50.0, small), took(50.0, replace(small, how="Stream"))]
+    assert corrected(GUESS, [*others, took(40.0, large)]).factor == 0.5  # four times as large is like enough
+    assert corrected(GUESS, [*others * LAST, took(40.0, large)]).jobs == 1  # however many newer ones there are
+    assert corrected(GUESS, others).factor == pytest.approx(10.25)  # better than nothing
+    # What was foreseen is meant without its correction: 160 seconds were told, but 20 foreseen.
+    told = replace(GUESS, seconds=160.0, factor=8.0, jobs=3)
+    assert corrected(GUESS, [took(50.0, small), took(30.0, told)]).factor == 1.5
+
+
 def test_a_correction_lies_on_the_whole_estimate(store, monkeypatch):
     """Also on the start of the process and what else runs, which earlier jobs had too."""
     monkeypatch.setattr(machine, "load", lambda: 0.0)
-    before = jobs.foreseen(store, GUESS)
+    before = job_forecast.foreseen(store, GUESS)
     monkeypatch.setattr(jobs, "listing", lambda store: [took(12.0, before)] * 3)
-    after = jobs.foreseen(store, GUESS)
+    after = job_forecast.foreseen(store, GUESS)
     assert before.seconds == 24.0 and after == replace(
         before, seconds=12.0, fastest=12.0, slowest=12.0, factor=0.5, jobs=3
     )
     nothing = Expected(0.0, 0.0, 0.0, how="Study")
-    assert jobs.foreseen(store, nothing) == nothing
+    assert job_forecast.foreseen(store, nothing) == nothing
+
+
+def test_what_a_whole_takes_beyond_a_part_is_a_share_of_the_whole(store, monkeypatch):
+    """Of a job that runs, not the difference of two forecasts that other jobs may have corrected."""
+    monkeypatch.setattr(machine, "load", lambda: 0.0)
+    part, nothing = replace(GUESS, seconds=8.0), replace(GUESS, seconds=0.0, fastest=0.0, slowest=0.0)
+    assert job_forecast.beyond(store, GUESS, part) == pytest.approx(12.0)  # 24 less 12, with a start of 4 each
+    assert job_forecast.beyond(store, GUESS, nothing) == 24.0 and job_forecast.beyond(store, GUESS, GUESS) == 0.0
+    halved = [took(12.0, replace(GUESS, seconds=24.0))] * 3 + [took(100.0, replace(GUESS, seconds=5.0))] * 20
+    monkeypatch.setattr(jobs, "listing", lambda store: halved)
+    assert job_forecast.beyond(store, GUESS, part) == pytest.approx(6.0)
+    assert job_forecast.foreseen(store, part).factor == 20.0  # which would make the part take longer than the whole
 
 
 def test_jobs_that_have_just_ended_are_not_in_the_way(store, monkeypatch):
@@ -73,7 +96,7 @@ def test_jobs_that_have_just_ended_are_not_in_the_way(store, monkeypatch):
     monkeypatch.setattr(machine, "load", lambda: 2.0)
     long = replace(took(3600.0, None), submitted=10_000.0 - 3600)
     monkeypatch.setattr(jobs, "listing", lambda store: [long])
-    assert jobs.foreseen(store, GUESS, 2).slowest == 48.0
+    assert job_forecast.foreseen(store, GUESS, 2).slowest == 48.0
     monkeypatch.setattr(jobs, "listing", lambda store: [replace(long, submitted=0.0)])
-    assert jobs.foreseen(store, GUESS, 2).slowest == pytest.approx(96.0)
+    assert job_forecast.foreseen(store, GUESS, 2).slowest == pytest.approx(96.0)
     assert machine.still_counted(2, 60.0, 60.0) == pytest.approx(2 * (math.exp(-1) - math.exp(-2)))

@@ -11,13 +11,16 @@ from itertools import count
 import psutil
 import pytest
 
-from unlearn_core import engines, job_work, jobs
+from unlearn_core import engines, job_forecast, job_process, job_work, jobs
 from unlearn_core.data import Data
+from unlearn_core.disk import StoreError, write_whole
 from unlearn_core.engines import machine
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment import BankPart, Map, Run, fulfil
+from unlearn_core.job import Expected
 from unlearn_core.params import BadValue, key, plain
-from unlearn_core.store import Store, StoreError, find_fault, write_whole
+from unlearn_core.result import find_fault
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune, NegGrad
 
@@ -81,32 +84,32 @@ def test_a_job_makes_its_result_and_says_how_far_it_is(store):
 def test_an_estimate_holds_the_start_and_what_else_the_machine_does(store, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     monkeypatch.setattr(machine, "load", lambda: 0.0)
-    work = jobs.Expected(20.0, 10.0, 40.0, 1.5)
-    assert jobs.foreseen(store, work) == jobs.Expected(24.0, 14.0, 44.0, 1.5)
-    assert jobs.foreseen(store, work, 4) == jobs.Expected(28.0, 18.0, 48.0, 1.5)  # its workers start after it
-    nothing = jobs.Expected(0.0, 0.0, 0.0)
-    assert jobs.foreseen(store, nothing) == nothing
+    work = Expected(20.0, 10.0, 40.0, 1.5)
+    assert job_forecast.foreseen(store, work) == Expected(24.0, 14.0, 44.0, 1.5)
+    assert job_forecast.foreseen(store, work, 4) == Expected(28.0, 18.0, 48.0, 1.5)  # its workers start after it
+    nothing = Expected(0.0, 0.0, 0.0)
+    assert job_forecast.foreseen(store, nothing) == nothing
     monkeypatch.setattr(machine, "load", lambda: 3.0)
-    assert jobs.foreseen(store, work) == jobs.Expected(24.0, 14.0, 44.0, 1.5)  # a CPU is free for it
+    assert job_forecast.foreseen(store, work) == Expected(24.0, 14.0, 44.0, 1.5)  # a CPU is free for it
     monkeypatch.setattr(machine, "load", lambda: 8.0)
     # Twelve on four CPUs: three times as long if the others stay, half-way where nobody knows.
-    assert jobs.foreseen(store, work, 4) == jobs.Expected(56.0, 18.0, 144.0, 1.5)
-    assert jobs.foreseen(store, work, 4, "cuda") == jobs.Expected(28.0, 18.0, 48.0, 1.5)
+    assert job_forecast.foreseen(store, work, 4) == Expected(56.0, 18.0, 144.0, 1.5)
+    assert job_forecast.foreseen(store, work, 4, "cuda") == Expected(28.0, 18.0, 48.0, 1.5)
     other = jobs.Job("1" * 32, "Study", "S", "running", 0.0, 9.0, (("starting", 2.0), ("data", 1.0)), 1, 1, "", "")
     slower = replace(other, state="done", stages=(("starting", 9.0), ("data", 1.0)))  # on a busy machine
     monkeypatch.setattr(jobs, "listing", lambda store: [slower, other])
     monkeypatch.setattr(engines, "at_once", lambda: 8)
     # The CPUs are taken by a job that will be done by then, and it said how long a start takes.
-    assert jobs.foreseen(store, work) == jobs.Expected(22.0, 12.0, 42.0, 1.5)
-    assert jobs.before(store) == (1, None)
+    assert job_forecast.foreseen(store, work) == Expected(22.0, 12.0, 42.0, 1.5)
+    assert job_forecast.before(store) == (1, None)
 
 
 def test_what_was_expected_stays_with_the_job_through_its_attempts(store):
-    job = jobs.submit(store, LONG, jobs.Expected(60.0, 30.0, 90.0, 1.5))
+    job = jobs.submit(store, LONG, Expected(60.0, 30.0, 90.0, 1.5))
     wait(store, job, lambda job: job.worked)
-    jobs.submit(store, LONG, jobs.Expected(1.0, 1.0, 1.0))  # joined: what was said first stands
+    jobs.submit(store, LONG, Expected(1.0, 1.0, 1.0))  # joined: what was said first stands
     stopped = jobs.cancel(store, job)
-    assert stopped.expected == jobs.Expected(60.0, 30.0, 90.0, 1.5)
+    assert stopped.expected == Expected(60.0, 30.0, 90.0, 1.5)
     assert 0 < stopped.worked < stopped.seconds
     jobs.resume(store, job)
     again = wait(store, job, lambda job: job.worked)
@@ -326,9 +329,9 @@ def test_jobs_of_any_store_take_turns_on_one_device(store, stores, tmp_path, mon
 
 def test_only_jobs_of_one_card_go_before(store, monkeypatch):
     with store.lock(f"job-{record(store, QUICK)}"):
-        assert jobs.before(store)[0] == 1
+        assert job_forecast.before(store)[0] == 1
         monkeypatch.setenv("UNLEARN_DEVICE", "cuda:1")
-        assert jobs.before(store)[0] == 0
+        assert job_forecast.before(store)[0] == 0
 
 
 def test_a_job_is_starting_while_somebody_starts_it(store, monkeypatch):
@@ -344,7 +347,7 @@ def test_a_job_is_starting_while_somebody_starts_it(store, monkeypatch):
 def test_a_job_that_ends_while_it_is_looked_at_is_not_called_interrupted(store, monkeypatch):
     job = record(store, QUICK)
     monkeypatch.setattr(jobs, "STARTING", 1000.0)
-    monkeypatch.setattr(jobs, "_worker", lambda store, job: jobs.end(store, job, "failed", "It failed."))
+    monkeypatch.setattr(job_process, "worker", lambda store, job: jobs.end(store, job, "failed", "It failed."))
     assert jobs.find(store, job).message == "It failed."
 
 
@@ -355,7 +358,7 @@ def test_a_job_is_cancelled_while_somebody_starts_it(store, monkeypatch):
         begun.set()
         time.sleep(0.3)
         processes.append(subprocess.Popen(["sleep", "60"]))
-        jobs.write_worker(store, job, processes[0].pid)
+        job_process.write_worker(store, job, processes[0].pid)
 
     monkeypatch.setattr(jobs, "_start", start)
     somebody = threading.Thread(target=jobs.submit, args=(store, QUICK))
@@ -373,7 +376,7 @@ def test_what_is_started_again_while_it_is_cancelled_goes_on(store, monkeypatch)
 
     def start(store, job):
         begun.append(subprocess.Popen(["sleep", "60"]))
-        jobs.write_worker(store, job, begun[-1].pid)
+        job_process.write_worker(store, job, begun[-1].pid)
 
     def gone(*about):
         waited(*about)
@@ -382,8 +385,8 @@ def test_what_is_started_again_while_it_is_cancelled_goes_on(store, monkeypatch)
 
     monkeypatch.setattr(jobs, "_start", start)
     start(store, job)
-    waited = jobs._until_gone
-    monkeypatch.setattr(jobs, "_until_gone", gone)
+    waited = job_process.until_gone
+    monkeypatch.setattr(job_process, "until_gone", gone)
     with pytest.raises(StoreError, match=jobs.STARTED_AGAIN):
         jobs.cancel(store, job)
     try:

@@ -22,7 +22,6 @@ from unlearn_core.experiment.landscape import (
 from unlearn_core.experiment.landscape_cost import landscape_cost
 from unlearn_core.experiment.landscape_sets import (
     ATTRIBUTES,
-    LANDSCAPE,
     MOST,
     TOGETHER,
     LandscapeSets,
@@ -30,6 +29,7 @@ from unlearn_core.experiment.landscape_sets import (
     draw,
     facts_of,
 )
+from unlearn_core.experiment.model_seeds import LANDSCAPE
 from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Cancelled

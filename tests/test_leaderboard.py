@@ -11,10 +11,11 @@ from unlearn_core.experiment import embedded_images, unlearned_models
 from unlearn_core.experiment import leaderboard as board
 from unlearn_core.experiment.attributes import known
 from unlearn_core.experiment.measures import Validation
+from unlearn_core.experiment.model_seeds import TUNING
 from unlearn_core.experiment.rehearsal import fault, rehearse
 from unlearn_core.experiment.study import Study
 from unlearn_core.experiment.trained_models import dataset
-from unlearn_core.experiment.tuning import TUNING, grid, tuning_set
+from unlearn_core.experiment.tuning import grid, tuning_set
 from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.forget import AtRandom, ByMemorization, OfClass
 from unlearn_core.params import BadValue

@@ -39,7 +39,7 @@ def test_it_says_what_compare_says(study):
 def test_without_a_plan_it_is_the_algorithm_that_came_closest(study, monkeypatch):
     singles = study.table[study.table["kind"] == "single"]
     best = singles.groupby("method")["group_tow"].mean().idxmax()
-    monkeypatch.setattr("unlearn_core.store.Result.table", lambda *_: study.table[study.table["kind"] != "plan"])
+    monkeypatch.setattr("unlearn_core.result.Result.table", lambda *_: study.table[study.table["kind"] != "plan"])
     outcome.__globals__["_outcome"].cache_clear()
     found = outcome(study.store, study.key)
     outcome.__globals__["_outcome"].cache_clear()

@@ -17,8 +17,8 @@ from unlearn_core.data import Data
 from unlearn_core.experiment import fulfil
 from unlearn_core.experiment.among_retrained import FEWEST, closeness_to, furthest, outside
 from unlearn_core.experiment.judged import Judged, ask, judgements
+from unlearn_core.experiment.model_seeds import AGAIN
 from unlearn_core.experiment.own_weights import BadWeights, keep
-from unlearn_core.experiment.study import AGAIN
 from unlearn_core.experiment.trained_models import load_model
 from unlearn_core.params import BadValue, build, key, plain
 from unlearn_core.store import Store

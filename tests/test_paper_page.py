@@ -279,8 +279,8 @@ def test_the_length_of_influences_step_at_the_edge_is_told(docs, alpha, at_edge)
     assert told == {"alpha": alpha, "tried": [0.01, 10.0], "at_edge": at_edge}
     found = json.loads((DOCS / "paper.json").read_text())
     found["setting"]["influence"] = told
-    assert ("**That is the edge of what was tried" in docs("paper").setting(found)) == at_edge
-    assert f"for every set: {alpha:g}, of 0.01 to 10." in docs("paper").setting(found)
+    assert ("**That is the edge of what was tried" in docs("paper_scales").setting(found)) == at_edge
+    assert f"for every set: {alpha:g}, of 0.01 to 10." in docs("paper_scales").setting(found)
 
 
 def test_full_scale_costs_what_goes_through_times_how_long_it_takes(docs):
@@ -359,7 +359,7 @@ def test_how_far_the_other_low_set_is_another_is_told(docs):
 
 
 def test_full_scale_is_told_where_it_was_run(docs):
-    small, page = json.loads((DOCS / "paper.json").read_text()), docs("paper")
+    small, page = json.loads((DOCS / "paper.json").read_text()), docs("paper_scales")
     cost = {"small": 1000.0, "full": 10.0, "processes": 2}
     assert "Not run: it wants a GPU" in page.full(small, cost) and "in half precision" in page.full(small, cost)
     both = page.full(small | {"full": small}, cost)
@@ -383,15 +383,15 @@ def mix(title="SalUn", gap=(-0.3, 0.1), again=(0.05, 0.1), half_known=True):
 
 
 def test_over_unlearning_is_told_only_beyond_what_two_retrained_models_differ_by(docs):
-    said = docs("paper").over_unlearning(mix())
+    over_unlearning = docs("paper_findings").over_unlearning
+    said = over_unlearning(mix())
     assert "beyond the 0.150 by which two" in said
     assert "differ: SalUn the low third by −0.300 ± 0.100; " in said and said.endswith("Not forgotten enough: none.")
-    assert "Over-unlearned, beyond the spread of seeds and beyond the 0.400" in (
-        docs("paper").over_unlearning(mix(again=(-0.3, 0.1)))
-    )
-    assert "differ: none." in docs("paper").over_unlearning(mix(again=(-0.3, 0.1)))  # as far as retraining itself
-    assert "differ: none." in docs("paper").over_unlearning(mix(gap=(-0.3, 0.31)))  # its own interval holds 0
-    assert docs("paper").over_unlearning(mix(gap=(0.3, 0.1))).endswith("enough: " + thirds("+0.300 ± 0.100") + ".")
+    far = over_unlearning(mix(again=(-0.3, 0.1)))
+    assert "Over-unlearned, beyond the spread of seeds and beyond the 0.400" in far
+    assert "differ: none." in far  # as far as retraining itself
+    assert "differ: none." in over_unlearning(mix(gap=(-0.3, 0.31)))  # its own interval holds 0
+    assert over_unlearning(mix(gap=(0.3, 0.1))).endswith("enough: " + thirds("+0.300 ± 0.100") + ".")
 
 
 def thirds(by):
@@ -399,7 +399,7 @@ def thirds(by):
 
 
 def test_one_seed_has_no_interval_and_nothing_is_said_beyond_it(docs):
-    said = docs("paper").over_unlearning(mix(half_known=False))
+    said = docs("paper_findings").over_unlearning(mix(half_known=False))
     assert said.endswith("Over-unlearned, beyond the spread of seeds: none. Not forgotten enough: none.")
 
 

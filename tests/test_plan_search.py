@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from unlearn_core.cli import app
 from unlearn_core.experiment import OpenStudy, Run, fulfil, spread
 from unlearn_core.experiment.forecast import peak
+from unlearn_core.experiment.model_seeds import TUNING
 from unlearn_core.experiment.search import (
     BestSoFar,
     PlanSearch,
@@ -26,7 +27,6 @@ from unlearn_core.experiment.search_cost import search_cost
 from unlearn_core.experiment.shown import study_of
 from unlearn_core.experiment.side_by_side import unlearn_plans
 from unlearn_core.experiment.trained_models import train_all
-from unlearn_core.experiment.tuning import TUNING
 from unlearn_core.experiment.unlearned_models import run_all, unlearn
 from unlearn_core.params import BadValue, build, key, plain
 from unlearn_core.progress import Cancelled

@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 from unlearn_core import jobs, removal, trash
 from unlearn_core.cli import app
 from unlearn_core.data import Data, own
+from unlearn_core.disk import StoreError, write_whole
 from unlearn_core.experiment import fulfil
 from unlearn_core.experiment.added_images import added, ask
 from unlearn_core.experiment.unfinished import Unfinished
 from unlearn_core.params import key, plain
-from unlearn_core.store import StoreError, find_fault, write_whole
+from unlearn_core.result import find_fault
 from unlearn_core.training import Training
 
 

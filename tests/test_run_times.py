@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from unlearn_core.engines import machine
-from unlearn_core.experiment.run_times import never_run, run_seconds
+from unlearn_core.experiment import run_times
+from unlearn_core.experiment.run_times import never_run, run_seconds, trial_seconds
 from unlearn_core.rum import Part, Rum
 from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, Original, SalUn
@@ -87,3 +88,17 @@ def test_only_runs_of_one_algorithm_say_how_long_it_takes():
     assert expected(mixed, FineTune(epochs=2)) == 4.0 and never_run(mixed, [FineTune()]) == {FineTune}
     left = Finished((plan(Original(), Original(), FineTune(epochs=2)), 6.0), (SalUn(epochs=2), 400.0))
     assert expected(left, FineTune(epochs=2)) == 6.0
+
+
+def test_a_trial_takes_what_trials_of_its_algorithm_took(monkeypatch):
+    """In a search more runs go side by side than in a method, so each takes less."""
+    search = SimpleNamespace(unlearners=(SalUn(epochs=2), SalUn(epochs=2, lr=0.5)), seeds=(0, 1))
+    finished = Finished((SalUn(epochs=2), 40.0), (FineTune(epochs=2), 8.0))
+    finished.forget, finished.store = None, SimpleNamespace(find=lambda asked: asked.result)
+    monkeypatch.setattr(run_times, "searches", lambda *_: {SalUn(): search})
+    search.result = SimpleNamespace(undisturbed=lambda: 4.0)
+    assert trial_seconds(finished, SalUn(epochs=3)) == pytest.approx([1.5, 0.75, 3.0])  # 8 epochs took 4 seconds
+    assert trial_seconds(finished, FineTune(epochs=2)) == pytest.approx(run_seconds(finished, FineTune(epochs=2)))
+    again = Finished((SalUn(epochs=2), 40.0))
+    again.forget, again.store, search.result = None, finished.store, None  # it was removed
+    assert trial_seconds(again, SalUn(epochs=2))[0] == 40.0

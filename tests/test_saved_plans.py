@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment.saved_plans import FOLDER, remove, save, saved
 from unlearn_core.params import plain
 from unlearn_core.rum import Plan
-from unlearn_core.store import StoreError
 from unlearn_core.training import Training
 from unlearn_core.unlearning import SalUn
 

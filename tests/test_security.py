@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from unlearn_core import jobs, report
 from unlearn_core.data.own import place_of
+from unlearn_core.disk import StoreError, below
 from unlearn_core.experiment import OpenStudy, fulfil
 from unlearn_core.experiment.bundle import export, recorded
 from unlearn_core.params import BadValue
-from unlearn_core.store import Store, StoreError, below
+from unlearn_core.store import Store
 
 ROOT = Path(__file__).parents[1]
 SAID = (ROOT / "SECURITY.md").read_text()
@@ -204,17 +205,17 @@ JOINS = {
     "experiment/saved_plans.py": {"f'{hashlib.sha256(name.strip().casefold().encode()).hexdigest()[:32]}.json'"},
     "experiment/soundness.py": {"kind", "key", "name", "f'{name}.lock'"},  # folders and locks of the store
     "experiment/views.py": {"kind"},  # folders of the store
+    "job_process.py": {"job", "name"},  # keys, constants
     "job_work.py": {"job", "f'card-{card}.lock' if (card := machine.card()) else 'machine.lock'"},  # keys, and a number
     "jobs.py": {"job", "name", "stale", "about['spec']['spec']", "spec['spec']"},  # keys, constants, kinds of specs
     # Keys that were found, folders of the store, entries and places of the trash.
     "removal.py": {
         "job.key", "kind", "place", "found.id", "trash.FOLDER", "place.replace('/', '.')",
     },
+    "result.py": {"name", "f'{name}.json'", "f'{name}.parquet'", "f'{name}.safetensors'"},  # constants, manifests
     "room.py": {"name"},  # what a folder lists, and constants
-    "store.py": {
-        "name", "kind", "k", "result_key", "key(spec)",  # constants, manifests, identifiers, keys that KEY has checked
-        "f'{name}.json'", "f'{name}.parquet'", "f'{name}.safetensors'", "f'{key(spec)}.{uuid.uuid4().hex[:8]}@{HOST}'",
-    },
+    # Constants, manifests, identifiers, keys that KEY has checked.
+    "store.py": {"name", "kind", "k", "result_key", "key(spec)", "f'{key(spec)}.{uuid.uuid4().hex[:8]}@{HOST}'"},
     "trash.py": {"name", "entry.id", "other.id", "place"},  # folders of the store, places that THING has checked
 }  # fmt: skip
 FOLDERS = re.compile(r"(?:^|[.(])(?:root|folder|place|path|home|target|parent|aside)(?: / .*)?$")

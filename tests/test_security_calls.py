@@ -12,7 +12,7 @@ ACTS = {"write_text", "write_bytes", "mkdir", "unlink", "rmdir", "rmtree", "touc
 ACTS |= {"remember", "sweep", "fulfil", "write_whole", "Popen", "copytree", "copyfile"}
 MOVES = {"os.rename", "os.replace", "os.remove", "os.truncate", "shutil.move"}
 # Classes of the store are judged by the act (`remember`, `sweep`), not by their constructor.
-STORE = {f"unlearn_core.store.{name}" for name in ("Store", "Draft", "Result")}
+STORE = {"unlearn_core.store.Store", "unlearn_core.result.Draft", "unlearn_core.result.Result"}
 # These ask for what a finished study rests on, which is found, and made once more only where it was damaged; and the
 # file of a study is written in a folder of its own, and the store only read.
 LOOKS = {

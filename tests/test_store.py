@@ -17,10 +17,13 @@ import pandas as pd
 import pytest
 
 from unlearn_core import __version__, params, provenance
+from unlearn_core import result as result_module
 from unlearn_core import store as store_module
+from unlearn_core.disk import StoreError, digest_of, write_whole
 from unlearn_core.forget import AtRandom, OfClass, Picked
 from unlearn_core.params import BadValue, Spec, key, param, spec
-from unlearn_core.store import HOST, Result, Store, StoreError, digest_of, find_fault, write_whole
+from unlearn_core.result import Result, find_fault
+from unlearn_core.store import HOST, Store
 
 ROOT = Path(__file__).parents[1]
 SPEC = AtRandom(size=3)
@@ -415,14 +418,15 @@ def test_what_was_made_good_between_the_look_and_the_move_stays(store, monkeypat
             Store(store.root).remember(SPEC, make)
         return found
 
-    monkeypatch.setattr(store_module, "find_fault", late)
+    for module in (store_module, result_module):
+        monkeypatch.setattr(module, "find_fault", late)
     found = store.find(SPEC)
     assert looks[0] and found and (found.arrays()["x"] == X).all()
     assert len(list((store.root / "quarantine").iterdir())) == 1  # the damaged one, and not the whole one
 
 
 def test_damage_that_somebody_is_at_work_on_is_left_to_them(store, monkeypatch):
-    monkeypatch.setattr(store_module, "LOOK_AGAIN", 0.1)
+    monkeypatch.setattr(result_module, "LOOK_AGAIN", 0.1)
     folder = store.remember(SPEC, make).folder
     longer(folder)
     with store.lock(key(SPEC)):

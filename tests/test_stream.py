@@ -12,8 +12,8 @@ from unlearn_core.cli import app
 from unlearn_core.cli.stream import sentences
 from unlearn_core.data import Data
 from unlearn_core.experiment import OpenStudy, Run, Stream, fulfil
+from unlearn_core.experiment.model_seeds import AGAIN
 from unlearn_core.experiment.stream import KINDS, METRICS, RISES, _Measured, _onion, deal_requests, finished
-from unlearn_core.experiment.study import AGAIN
 from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.params import BadField, BadValue, build, plain
 from unlearn_core.rows import pack, unpack

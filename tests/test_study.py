@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from unlearn_core.data import Data
+from unlearn_core.disk import StoreError
 from unlearn_core.ensembles import balanced_subsets
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment import (
@@ -30,16 +31,17 @@ from unlearn_core.experiment import (
     unlearned_models,
 )
 from unlearn_core.experiment.bank import parts_of
-from unlearn_core.experiment.study import AGAIN, REFERENCES, methods
+from unlearn_core.experiment.model_seeds import AGAIN, TUNING
+from unlearn_core.experiment.study import REFERENCES, methods
 from unlearn_core.experiment.trained_models import train_all
-from unlearn_core.experiment.tuning import FACTORS, TUNING, chosen, settings
+from unlearn_core.experiment.tuning import FACTORS, chosen, settings
 from unlearn_core.experiment.unlearned_models import run_all
 from unlearn_core.forget import AtRandom, ByMemorization, OfClass
 from unlearn_core.params import BadValue, build, key, plain
 from unlearn_core.progress import Cancelled
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import PARTS, Plan, Rum
-from unlearn_core.store import Store, StoreError
+from unlearn_core.store import Store
 from unlearn_core.training import Training, embed, predict
 from unlearn_core.unlearning import FineTune, NegGrad, RandomLabel, Retrain
 from unlearn_core.unlearning.ends.original import Original

@@ -1,5 +1,6 @@
 """An audit in tiers on a small finished study: what it makes, what it says, and how it goes on after a stop."""
 
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -9,12 +10,14 @@ from audit_story import SIZES, stored
 
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy, fulfil
-from unlearn_core.experiment.study import AGAIN
+from unlearn_core.experiment.model_seeds import AGAIN, SHADOWS
 from unlearn_core.experiment.tiers import TIERS, Audit, Distribution, PerExample, Subject, deepest
+from unlearn_core.experiment.tiers.audit import NO_LINES, in_one
 from unlearn_core.experiment.tiers.cost import Cost, cost, needed
 from unlearn_core.experiment.tiers.instant import Instant, Relearned
 from unlearn_core.experiment.tiers.inversion import Inversion, deletions
 from unlearn_core.experiment.tiers.others import nearness
+from unlearn_core.experiment.tiers.overview import overview
 from unlearn_core.experiment.tiers.per_example import FEWEST, Observed, design
 from unlearn_core.experiment.tiers.single_images import each_image, lines
 from unlearn_core.experiment.tiers.subject import KINDS, subject_of_method, subject_of_run
@@ -53,6 +56,23 @@ def by_tier(story, deep):
     """The audits of all tiers, the lower ones from what the deepest left."""
     lower = [fulfil(story.store, story.wanted.but(tier=tier)) for tier in range(3)]
     return [*lower, deep]
+
+
+def test_lines_of_unlike_measurements_come_together_without_a_warning():
+    """Some have no column that others have, or one that is empty, about which versions of pandas differ."""
+    plain = [{"metric": "forget_accuracy", "on": "forget", "by": "", "value": 0.5, "why": ""}]
+    bounded = [{"metric": "relearn_time", "on": "forget", "by": "", "value": 0.5, "why": "", "bound": 1, "low": None}]
+    frames = [
+        pd.DataFrame([line | {"kind": kind, "seed": seed} for line in lines for kind in KINDS for seed in (0, 1)])
+        for lines in (plain, bounded)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        together = in_one(frames)
+        said = overview(together)
+    assert list(together.columns) == list(NO_LINES.columns) and set(together["unit"]) == {"seeds"}
+    assert len(together) == sum(map(len, frames)) and together["bound"].isna().sum() == len(frames[0])
+    assert said.set_index("metric")["side"].isna().to_dict() == {"forget_accuracy": False, "relearn_time": True}
 
 
 # -- what is made ------------------------------------------------------------------------------------------------------
@@ -114,7 +134,7 @@ def test_each_tier_asks_for_the_models_of_those_before(story):
 def test_shadows_leave_out_the_images_that_are_out_and_forget_those_that_are_to_be(story):
     dealt, n = design(story.store, story.wanted.per_example), 630
     assert np.array_equal(dealt.rows[0], unpack(story.subject.forget, n))
-    found = {run.training.seed: run for r in story.store.results("Run") if (run := r.spec()).seed >= 300_000}
+    found = {run.training.seed: run for r in story.store.results("Run") if (run := r.spec()).seed >= SHADOWS}
     assert len(found) == 18
     for roles, wanted in zip(dealt.roles, dealt.runs(story.subject), strict=True):
         run = found[wanted.training.seed]

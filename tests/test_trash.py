@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from unlearn_core import jobs, params, removal, room, trash
 from unlearn_core.cli import app
 from unlearn_core.data import Data
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import LayerCka, OpenStudy, Study, forget_sets, fulfil, studies
 from unlearn_core.experiment.bundle import export, import_bundle, reading
 from unlearn_core.experiment.bundle.contents import needed
@@ -25,11 +26,13 @@ from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.experiment.views import contents
 from unlearn_core.forget import AtRandom, Picked
+from unlearn_core.job import Expected
 from unlearn_core.kinds import HOLDS, KINDS, STAYS, Kind, Place
 from unlearn_core.params import BadValue, key, param, plain
+from unlearn_core.result import find_fault
 from unlearn_core.rows import pack
 from unlearn_core.rum import Plan
-from unlearn_core.store import Store, StoreError, find_fault
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune
 
@@ -544,7 +547,7 @@ def test_a_job_that_would_go_beyond_the_limit_is_not_begun(store, monkeypatch):
     three(store)
     monkeypatch.setenv(room.LIMIT, "0.5")
     with pytest.raises(StoreError, match=r"This needs about 1\.0 GB more, and the store may take 500 MB"):
-        jobs.submit(store, AtRandom(size=10), jobs.Expected(1.0, 1.0, 1.0, megabytes=1000.0))
+        jobs.submit(store, AtRandom(size=10), Expected(1.0, 1.0, 1.0, megabytes=1000.0))
     monkeypatch.setenv(room.LIMIT, "0.000001")
     with pytest.raises(StoreError, match=r"^The store may take less than 0\.1 MB"):
         jobs.submit(store, AtRandom(size=10))

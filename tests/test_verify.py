@@ -19,6 +19,7 @@ from unlearn_core import device
 from unlearn_core.cli import app
 from unlearn_core.data import Data
 from unlearn_core.device import pick_device, processor, with_threads
+from unlearn_core.disk import StoreError, digest_of
 from unlearn_core.ensembles import Bank, at_least
 from unlearn_core.experiment import (
     Audit,
@@ -54,8 +55,9 @@ from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.trained_models import train_all
 from unlearn_core.forget import AtRandom, ByMemorization
 from unlearn_core.params import BadValue, key
+from unlearn_core.result import find_fault
 from unlearn_core.rum import Plan
-from unlearn_core.store import Store, StoreError, digest_of, find_fault
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune, NegGrad
 
@@ -533,7 +535,7 @@ def test_a_store_that_cannot_be_mended_says_so(store, monkeypatch):
 
     monkeypatch.setattr("unlearn_core.store.os.rename", refuse)
     monkeypatch.setattr("unlearn_core.store.shutil.rmtree", refuse)
-    monkeypatch.setattr("unlearn_core.store.Store.lock", refuse)  # whose file is made there too
+    monkeypatch.setattr("unlearn_core.disk.lock", refuse)  # whose file is made there too
     done = command("--store", store.root, "--mend")
     assert done.exit_code == 1 and "cannot be written to" in done.stderr and snapshot(store.root) == before
 

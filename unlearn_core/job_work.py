@@ -16,10 +16,12 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from unlearn_core import jobs, room
+from unlearn_core.disk import StoreError, plainly, write_whole
 from unlearn_core.engines import EngineError, machine
 from unlearn_core.job import STARTS
+from unlearn_core.job_process import shares_card, write_worker
 from unlearn_core.params import BadValue, build
-from unlearn_core.store import Store, StoreError, plainly, write_whole
+from unlearn_core.store import Store
 
 WRITE_EVERY = 0.2  # seconds between two writes of progress
 YIELDS = 0.25  # seconds that one who let another go first waits until it asks again
@@ -62,7 +64,7 @@ def work(root: str, job: str) -> None:
     try:
         # Whoever looks whether the job runs holds its lock for a moment, so once is not enough.
         with plainly(store.root), store.lock(f"job-{job}").acquire(timeout=1):
-            jobs.write_worker(store, job, os.getpid())
+            write_worker(store, job, os.getpid())
             with _turn(store, job):
                 with suppress(OSError):
                     store.sweep()
@@ -122,7 +124,7 @@ def _another_goes_first(store: Store, job: str) -> bool:
     for folder in (store.root / "jobs").iterdir():
         if folder.name != job and not (folder / "outcome.json").exists():  # most of the others have ended
             other = jobs.get(store, folder.name)
-            waits = other is not None and other.state in ("starting", "queued") and jobs.shares_card(store, other.key)
+            waits = other is not None and other.state in ("starting", "queued") and shares_card(store, other.key)
             if waits and (other.submitted, other.key) < (mine.submitted, mine.key):
                 return True
     return False

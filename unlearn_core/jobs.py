@@ -19,23 +19,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import psutil
-from filelock import Timeout
-
-from unlearn_core import engines, room, trash
+from unlearn_core import job_process, room, trash
+from unlearn_core.disk import StoreError, free_megabytes, plainly, write_whole
 from unlearn_core.engines import machine
-from unlearn_core.hindsight import corrected
-from unlearn_core.job import ACTIVE, STARTS, Expected, Job
+from unlearn_core.job import ACTIVE, Expected, Job
+from unlearn_core.job_process import read_record
 from unlearn_core.params import BadValue, Spec, build, key, plain
-from unlearn_core.store import KEY, Store, StoreError, find_fault, free_megabytes, plainly, write_whole
+from unlearn_core.result import KEY, find_fault
+from unlearn_core.store import Store
 
 STARTING = 30.0  # seconds a new process may take until it holds its lock
 GRACE = 10.0  # seconds that one whose tasks are jobs of a cluster has to take them back
-START = 4.0  # seconds that it takes, until jobs of this store have said
 WAITING = "Waiting until another job on this machine is finished."
 STARTED_AGAIN = "Somebody started this job again meanwhile: it goes on."
 GONE = "Its result was damaged and set aside, or removed; starting it again makes it anew."
@@ -49,54 +46,6 @@ def submit(store: Store, spec: Spec, expected: Expected | None = None, by: str =
     """
     about = {"by": by} | ({"expected": vars(expected)} if expected else {})
     return _begin(store, key(spec), plain(spec), about, expected.megabytes if expected else 0.0)
-
-
-def foreseen(store: Store, alone: Expected, workers: int = 1, device: str = "cpu") -> Expected:
-    """What a job may take from when it has the machine, where its work alone may take `alone` with so many `workers`,
-    corrected by what jobs that were foreseen in the same way took.
-
-    To the work comes the start of its process, and of its workers where there are several; both are slower where
-    other programs have the CPUs now. They may stop or stay: the least goes by an idle machine, the most by one as busy
-    as now, the likely by the middle. Nothing to do takes nothing.
-    """
-    if not alone.slowest:
-        return alone
-    found = listing(store)
-    others = machine.load() - _own_load(found)
-    slow = machine.crowded(workers, others) if device == "cpu" else 1.0
-    starts = [spent for job in found for name, spent in job.stages if name == STARTS and job.stage != STARTS]
-    start = min(starts, default=START) * (2 if workers > 1 else 1)  # the quickest: others were on a busy machine
-    now = replace(
-        alone,
-        seconds=(alone.seconds + start) * (1 + slow) / 2,
-        fastest=alone.fastest + start,
-        slowest=(alone.slowest + start) * slow,
-    )
-    return corrected(now, found)
-
-
-def _own_load(found: list[Job]) -> float:
-    """What the load of the last minute holds of jobs of this store. They take turns, so none is in the way of a new
-    one: neither that which runs, nor those that have just ended.
-    """
-    now, most = time.time(), engines.at_once()
-    ended = ((job.worked, now - job.submitted - job.seconds) for job in found if job.worked and not job.active)
-    running = most if any(job.state == "running" for job in found) else 0
-    return running + sum(machine.still_counted(most, worked, since) for worked, since in ended)
-
-
-def before(store: Store) -> tuple[int, tuple[float, float] | None]:
-    """How many jobs of its card go before one that is submitted now, for they take turns, and how many seconds they
-    may take, least and most; None where that is not known of all of them.
-    """
-    waits = []
-    for other in listing(store):
-        if other.active and shares_card(store, other.key):
-            e = other.expected
-            waits.append(other.left if other.state == "running" else None if e is None else (e.fastest, e.slowest))
-    if not waits or None in waits:
-        return len(waits), None
-    return len(waits), (sum(least for least, _ in waits), sum(most for _, most in waits))
 
 
 def asked(store: Store, job: str) -> Spec | None:
@@ -175,7 +124,7 @@ def _start(store: Store, job: str) -> None:
             env=os.environ | {machine.HALVINGS: str(read_record(store, job, "job.json").get("died", 0))},
             cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
         )
-    write_worker(store, job, process.pid)
+    job_process.write_worker(store, job, process.pid)
 
 
 def _process(command: list[str], **about) -> subprocess.Popen:
@@ -183,40 +132,6 @@ def _process(command: list[str], **about) -> subprocess.Popen:
         return subprocess.Popen(command, **about)  # noqa: S603
     except OSError as error:
         raise StoreError(f"The process for this job cannot be started: {error.strerror}.") from error
-
-
-def write_worker(store: Store, job: str, pid: int) -> None:
-    """Write down which process does the work of a job."""
-    # The time of birth tells this process from a later one with the same number. A process that is not written down is
-    # at work all the same, and it writes this again itself.
-    with suppress(psutil.NoSuchProcess, OSError):
-        born = psutil.Process(pid).create_time()
-        about = {"pid": pid, "born": born, "host": platform.node(), "engine": os.environ.get("UNLEARN_ENGINE", "")}
-        about |= {"card": machine.card()}
-        write_whole(store.root / "jobs" / job / "worker.json", json.dumps(about))
-
-
-def shares_card(store: Store, job: str) -> bool:
-    """Whether a job has the card, or the machine, that jobs of this process are given: then they take turns."""
-    return read_record(store, job, "worker.json").get("card", "") == machine.card()
-
-
-def _worker(store: Store, job: str) -> psutil.Process | None:
-    about = read_record(store, job, "worker.json")
-    with suppress(psutil.Error, KeyError):
-        process = psutil.Process(about["pid"])
-        if abs(process.create_time() - about["born"]) < 1 and process.status() != psutil.STATUS_ZOMBIE:
-            return process
-    return None
-
-
-def read_record(store: Store, job: str, name: str) -> dict:
-    """A file in the folder of a job, {} where it is not there or damaged."""
-    try:
-        found = json.loads((store.root / "jobs" / job / name).read_text())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def find(store: Store, job: str, *, held: bool = False) -> Job:
@@ -319,7 +234,7 @@ def _state(
 
 def _starts(store: Store, job: str, held: bool) -> bool:
     # The process is written down before whoever starts it lets go of their lock, so it is looked for afterwards.
-    return (not held and store.is_locked(f"submit-{job}")) or _worker(store, job) is not None
+    return (not held and store.is_locked(f"submit-{job}")) or job_process.worker(store, job) is not None
 
 
 def listing(store: Store) -> list[Job]:
@@ -356,69 +271,22 @@ def cancel(store: Store, job: str) -> Job:
     """
     if find(store, job).active:
         worker = read_record(store, job, "worker.json")
-        if _worker(store, job) is None:  # it may be just being started
+        if job_process.worker(store, job) is None:  # it may be just being started
             with plainly(store.root), store.lock(f"submit-{job}"):
                 worker = read_record(store, job, "worker.json")
         if (host := worker.get("host", platform.node())) != platform.node():
             raise StoreError(f"This job runs on the machine {host}: cancel it there.")
-        if (process := _worker(store, job)) is not None:
-            _stop(store, job, process, GRACE if worker.get("engine") == "slurm" else 0.0)
+        if (process := job_process.worker(store, job)) is not None:
+            job_process.stop(store, job, process, GRACE if worker.get("engine") == "slurm" else 0.0)
         with plainly(store.root), store.lock(f"submit-{job}"):
             # The job may have ended between the look and the kill; what it said then stands.
             if not read_record(store, job, "outcome.json"):
-                if not _same(worker, read_record(store, job, "worker.json")):
+                if not job_process.same(worker, read_record(store, job, "worker.json")):
                     raise StoreError(STARTED_AGAIN)
-                if _held(store, job) if process is None else _alive(process):
+                if job_process.held(store, job) if process is None else job_process.alive(process):
                     raise StoreError("This job could not be stopped: it goes on.")
                 end(store, job, "cancelled", "Cancelled. What was finished is kept.")
     return find(store, job)
-
-
-def _stop(store: Store, job: str, process: psutil.Process, grace: float) -> None:
-    """Kill a process and all that it started. Within so many seconds of grace it can end by itself."""
-    family = [process]
-    with suppress(psutil.Error):
-        family += process.children(recursive=True)
-    if grace:
-        with suppress(psutil.NoSuchProcess):
-            process.terminate()
-        psutil.wait_procs([process], timeout=grace)
-    for member in family:
-        with suppress(psutil.NoSuchProcess):
-            member.kill()
-    _until_gone(store, job, family)
-
-
-def _held(store: Store, job: str) -> bool:
-    """Whether a process still has the lock of this job; one that has just ended frees it a moment later."""
-    try:
-        with store.lock(f"job-{job}").acquire(timeout=1):
-            return False
-    except Timeout:
-        return True
-
-
-def _same(worker: dict, other: dict) -> bool:
-    """Whether two looks at worker.json saw one process; it writes itself down after whoever started it did."""
-    born, again = worker.get("born", 0.0), other.get("born", 0.0)
-    return worker.get("pid") == other.get("pid") and abs(born - again) < 1
-
-
-def _until_gone(store: Store, job: str, family: list[psutil.Process]) -> None:
-    """Wait, at most two seconds, until these processes are dead and the kernel has freed their lock.
-
-    A process that only its parent has not buried yet is dead; but its threads can hold the lock a moment longer.
-    """
-    until = time.monotonic() + 2
-    while time.monotonic() < until and (any(map(_alive, family)) or store.is_locked(f"job-{job}")):
-        time.sleep(0.02)
-
-
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def forget_job(store: Store, job: str, by: str = "local") -> None:

@@ -22,16 +22,16 @@ from pathlib import Path
 from unlearn_core import jobs, room, trash
 from unlearn_core.data import kept
 from unlearn_core.data.own import place_of
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment.forget_sets import give_back
+from unlearn_core.experiment.model_seeds import OF_THE_TRAINING
 from unlearn_core.job import Job
 from unlearn_core.kinds import HOLDS, KINDS, STAYS, kind_of
+from unlearn_core.result import KEY, Result
 from unlearn_core.rows import MOST, pack, unpack
-from unlearn_core.store import KEY, Result, Store, StoreError
+from unlearn_core.store import Store
 from unlearn_core.trash import Entry
 
-# Seeds of models that only choose settings, and of shadow models and those of a landscape: they and what was run on
-# them belong to a training, whatever they were kept from.
-OF_THE_TRAINING = range(100_000, 200_000), range(300_000, 400_000)
 # Where a kind that this version does not know may say its images to forget.
 GUESSES = ("subject.forget", "search.forget", "forget")
 

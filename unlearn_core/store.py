@@ -1,8 +1,8 @@
 """Results on disk, addressed by the spec that made them.
 
-    ROOT/results/<Kind>/<key>/   spec.json, arrays and weights (safetensors), tables (parquet), manifest.json
-    ROOT/staging/                results being written; ROOT/locks/  one lock a result; ROOT/quarantine/  damaged
-    results; ROOT/unfinished/    trainings to go on with
+    ROOT/results/<Kind>/<key>/   whole results (result.py)     ROOT/staging/      results being written
+    ROOT/locks/                  one lock a result             ROOT/quarantine/   damaged results
+    ROOT/unfinished/             trainings to go on with
 
 A result appears whole or not at all: it is written in staging, flushed, the manifest last, and renamed into place.
 Another value is another spec is another key, so nothing is ever invalidated. There is no pickle anywhere.
@@ -11,8 +11,6 @@ Another value is another spec is another key, so nothing is ever invalidated. Th
 from __future__ import annotations
 
 import errno
-import fcntl
-import hashlib
 import json
 import os
 import platform
@@ -21,28 +19,22 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import platformdirs
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
-from unlearn_core import room
-from unlearn_core.params import BadValue, Spec, build, canonical, key, plain
+from unlearn_core import disk, room
+from unlearn_core.disk import StoreError, below, flush, plainly, write_whole
+from unlearn_core.params import BadValue, Spec, key, plain
 from unlearn_core.provenance import provenance
+from unlearn_core.result import KEY, Draft, Result, checksums, find_fault, set_aside
 
 LAYOUT = 1
-KEY = re.compile(r"[0-9a-f]{32}")
-PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # no separator, no "..", nothing hidden
 HOST = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())[:40]
 ABROAD = 24 * 3600.0  # seconds in which another machine writes its next file into a folder of staging
 FORSAKEN = 30 * 24 * 3600.0  # seconds after which nobody is taken to come back to a training
-LOOK_AGAIN = 1.0  # seconds that whoever finds a damaged result waits for its lock
 
 
 def default_root() -> Path:
@@ -53,164 +45,6 @@ def default_root() -> Path:
 def is_store(folder: Path) -> bool:
     """Whether somebody has begun a store there."""
     return (folder.expanduser() / "layout.json").is_file()
-
-
-def below(root: str | Path, *names: str) -> Path:
-    """The path of these names below a folder: the one way from what a person or a file named to a place on the disk.
-
-    Raises BadValue where one of them is no plain name, so that it leads nowhere else. Links that somebody laid in the
-    folder itself are followed: it is theirs.
-    """
-    for name in names:
-        if not isinstance(name, str) or not PLAIN.fullmatch(name):
-            raise BadValue(f"{str(name)[:40]!r} is not a name that a file or a folder can have here.")
-    return Path(root, *names)
-
-
-class StoreError(RuntimeError):
-    """The store cannot do what was asked; the message is one sentence fit for the screen."""
-
-
-# What the system says where a process, not the file, is at fault: no reason to set a result aside.
-NOT_OF_A_RESULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.ESTALE}
-# What the system says of a disk, whatever file it says it of: full, over quota, broken, read-only, gone.
-OF_A_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS, errno.ESTALE}
-
-
-@contextmanager
-def plainly(root: Path) -> Iterator[None]:
-    """Whatever the disk refuses inside becomes one sentence, whatever file the disk says it of. Raises StoreError; what
-    else goes wrong with files of other folders passes.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            said = f"The disk is full: {free_megabytes(root):.0f} MB are left in the store."
-        elif error.errno in OF_A_DISK or str(error.filename).startswith(str(root)):
-            said = f"The store cannot be written to: {error.strerror}."
-        else:
-            raise
-        raise StoreError(said) from error
-
-
-class Result:
-    """One whole result folder, read-only. Whoever reads it when it was removed or set aside meanwhile is told so by a
-    StoreError.
-    """
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self._spec: Spec | None = None
-
-    @property
-    def key(self) -> str:
-        return self.folder.name
-
-    def manifest(self) -> dict:
-        """Versions, seconds, device and checksums: where the result came from, not what it is."""
-        with self._there():
-            return json.loads((self.folder / "manifest.json").read_text())
-
-    def undisturbed(self) -> float:
-        """The seconds of its manifest without those in which other programs had the CPU: what runs when a job is
-        foreseen is reckoned with then. A GPU is not shared out like that, and earlier versions did not say.
-        """
-        about = self.manifest()
-        return about["seconds"] * (1 - about.get("waited", 0.0) * (about.get("device") == "cpu"))
-
-    def spec(self) -> Spec:
-        """What made it. Raises BadValue where this version of the program cannot read it, or would make it anew: then
-        whatever is asked of the spec would be of another result.
-        """
-        if self._spec is None:
-            with self._there():
-                spec = build(json.loads((self.folder / "spec.json").read_text()))
-            if not isinstance(spec, Spec) or key(spec) != self.key:
-                raise BadValue(
-                    f"{self.folder.parent.name} {self.key[:8]} cannot be read: another version of the program made it, "
-                    "and this version keeps its settings under another key."
-                )
-            self._spec = spec
-        return self._spec
-
-    @property
-    def lacks(self) -> tuple[str, ...]:
-        """Files that were left out when the result came here in a file, to save room."""
-        return tuple(self.manifest().get("lacks", ()))
-
-    def arrays(self, name: str = "arrays") -> dict[str, np.ndarray]:
-        try:
-            with self._there(), self._as_written():
-                return load_file(self.folder / f"{name}.safetensors")
-        except FileNotFoundError as error:
-            if f"{name}.safetensors" not in self.lacks:
-                raise
-            raise StoreError(
-                f"{self.folder.parent.name} {self.key[:8]} came in a file without its {name}, so nothing can be made "
-                "from it. Work on its study in another store, where it is made anew."
-            ) from error
-
-    def table(self, name: str = "table") -> pd.DataFrame:
-        with self._there(), self._as_written():
-            return pd.read_parquet(self.folder / f"{name}.parquet")
-
-    def json(self, name: str) -> dict:
-        with self._there(), self._as_written():
-            return json.loads((self.folder / f"{name}.json").read_text())
-
-    @contextmanager
-    def _there(self) -> Iterator[None]:
-        """A file that the result never had is another matter than a result that is gone."""
-        try:
-            yield
-        except FileNotFoundError as error:
-            if self.folder.is_dir():
-                raise
-            raise StoreError(
-                f"{self.folder.parent.name} {self.key[:8]} was removed or set aside while it was needed: start again, "
-                "and it is made anew; the rest is kept."
-            ) from error
-
-    @contextmanager
-    def _as_written(self) -> Iterator[None]:
-        """What cannot be read because its bytes are others than were written is set aside, and made anew when it is
-        asked for again.
-        """
-        try:
-            yield
-        except FileNotFoundError:
-            raise
-        except (ValueError, NotImplementedError, SafetensorError, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:  # the system's, not that of a reader of files
-                raise
-            if find_fault(self.folder, deep=True) is None:
-                raise
-            aside = self.folder.parents[1].name == "results" and Store(self.folder.parents[2]).set_aside(
-                self.folder, partial(find_fault, deep=True)
-            )
-            done = "was found damaged and is set aside: start again, and it is made anew" if aside else "is damaged"
-            raise StoreError(f"{self.folder.parent.name} {self.key[:8]} {done}; the rest is kept.") from error
-
-
-class Draft:
-    """A result being written; becomes visible only when it is whole."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.seconds: float | None = None  # set where the work was done before the draft was begun
-
-    def arrays(self, name: str = "arrays", **arrays: np.ndarray) -> None:
-        # safetensors writes the buffer as it lies in memory, so a transposed view must be copied first.
-        whole = save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
-        # Not save_file: the file it makes can be read by its owner only, and its errors hide the system's.
-        (self.folder / f"{name}.safetensors").write_bytes(whole)
-
-    def table(self, frame: pd.DataFrame, name: str = "table") -> None:
-        frame.to_parquet(self.folder / f"{name}.parquet")
-
-    def json(self, name: str, data: dict) -> None:
-        (self.folder / f"{name}.json").write_text(json.dumps(data, indent=1, allow_nan=False))
 
 
 class Store:
@@ -287,35 +121,9 @@ class Store:
         return self.root / "results" / type(spec).__name__ / key(spec)
 
     def _open(self, place: Path, held: bool = False) -> Result | None:
-        if not place.is_dir() or (find_fault(place) is not None and not self.set_aside(place, held=held)):
+        if not place.is_dir() or (find_fault(place) is not None and not set_aside(self.root, place, held=held)):
             return None
         return Result(place) if place.is_dir() else None
-
-    def set_aside(
-        self,
-        place: Path,
-        look: Callable[[Path], str | None] | None = None,
-        *,
-        lock: str | None = None,
-        held: bool = False,
-    ) -> bool:
-        """Move a damaged folder to quarantine with a note of what is wrong with it: of what `look` says once nobody
-        else can write there, for somebody may have made it good since. Its `lock` is that of its name unless told;
-        `held`: the caller has it, or nobody can. Returns whether nothing damaged is there now: a store that cannot be
-        written to cannot be tidied, whoever has the lock may be about to do it, and somebody may have been faster.
-        """
-        target = self.root / "quarantine" / f"{place.name}.{uuid.uuid4().hex[:8]}"
-        # Waited for in vain, it is left: whoever asks may have another lock, for which the holder of this one waits.
-        with (
-            suppress(OSError, Timeout),
-            nullcontext() if held else self.lock(lock or place.name).acquire(timeout=LOOK_AGAIN),
-        ):
-            if (fault := (look or find_fault)(place)) is None:
-                return True
-            os.rename(place, target)
-            if not target.is_symlink():  # which leads into another store, and that stays as it is
-                write_whole(target / "fault.txt", fault)
-        return not place.exists()
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -334,23 +142,11 @@ class Store:
 
     def lock(self, name: str) -> FileLock:
         """A lock that the kernel frees when its holder dies."""
-        return FileLock(below(self.root, "locks", f"{name}.lock"))
+        return disk.lock(self.root, name)
 
     def is_locked(self, name: str) -> bool:
-        """Whether a living process holds this lock. Nothing is written, so that a store on a full disk and one that may
-        only be read can be looked at, and two who look at once do not see each other.
-        """
-        try:
-            handle = os.open(self.lock(name).lock_file, os.O_RDONLY)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # what FileLock takes, shared with others who look
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(handle)
-        return False
+        """Whether a living process holds this lock. Nothing is written to find out."""
+        return disk.is_locked(self.root, name)
 
     def _make(self, spec: Spec, make: Callable[[Draft], None], device: str | Callable[[], dict]) -> Result:
         place, staging = self._place(spec), self.root / "staging" / f"{key(spec)}.{uuid.uuid4().hex[:8]}@{HOST}"
@@ -440,74 +236,3 @@ def _readable(result: Result) -> bool:
     except (BadValue, StoreError):  # made by another version of the program, or gone meanwhile
         return False
     return True
-
-
-def find_fault(place: Path, *, deep: bool = False) -> str | None:
-    """What is wrong with a result folder, or None. Sizes always; the checksums of all files when `deep`. Raises
-    StoreError where this process may not look, or cannot for want of memory or of open files.
-    """
-    try:
-        files = json.loads((place / "manifest.json").read_text())["files"]
-        spec = json.loads((place / "spec.json").read_text())
-        text = json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        if hashlib.sha256(text.encode()).hexdigest()[:32] != place.name:
-            return "spec.json does not belong to this key"
-        for name, (size, digest) in files.items():
-            if (place / name).stat().st_size != size:
-                return f"{name} has another size than when it was written"
-            if deep and digest_of(place / name) != digest:
-                return f"{name} has other content than when it was written"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if getattr(error, "errno", None) in NOT_OF_A_RESULT:
-            raise StoreError(f"The store cannot be read: {error.strerror}.") from error
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-def checksums(folder: Path) -> dict[str, tuple[int, str]]:
-    return {p.name: (p.stat().st_size, digest_of(p)) for p in sorted(folder.iterdir())}
-
-
-def digest_of(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_whole(file: Path, content: str | bytes) -> None:
-    """Replace a file so that a reader sees the old content or the new one, never a part."""
-    aside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        aside.write_bytes(content.encode() if isinstance(content, str) else content)
-        flush(aside)
-        os.replace(aside, file)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def flush(path: Path) -> None:
-    """Ask the kernel to put a file or a folder on the disk now."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def free_megabytes(root: Path) -> float:
-    return shutil.disk_usage(root).free / 1e6
-
-
-__all__ = [
-    "BadValue",
-    "Draft",
-    "Result",
-    "Store",
-    "StoreError",
-    "below",
-    "canonical",
-    "default_root",
-    "find_fault",
-    "key",
-    "plainly",
-    "write_whole",
-]

@@ -24,7 +24,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from unlearn_core import room
-from unlearn_core.store import KEY, Store, StoreError, below, find_fault, flush, plainly, write_whole
+from unlearn_core.disk import StoreError, below, flush, plainly, write_whole
+from unlearn_core.result import KEY, find_fault, set_aside
+from unlearn_core.store import Store
 
 FOLDER = "trash"
 RECORD = "record.json"
@@ -247,7 +249,7 @@ def _bring_back(store: Store, place: str, folder: Path) -> bool:
     target = store.root / place
     with suppress(Timeout), _lock(store, place).acquire(timeout=0):
         if place.startswith("results/") and target.is_dir() and find_fault(target) is not None:
-            store.set_aside(target, held=True)
+            set_aside(store.root, target, held=True)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             os.rename(_inside(folder, place), target)

@@ -9,10 +9,10 @@ import streamlit as st
 from pages.shared import access, address, forget_builder
 from pages.shared.text import ago, escape, images
 from unlearn_core import trash
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import OpenStudy, forget_sets
 from unlearn_core.experiment.forget_sets import LONGEST, Named
 from unlearn_core.params import BadValue
-from unlearn_core.store import StoreError
 
 TAKEN = "sets.taken"  # in the session: the set whose name was taken away last, for undo
 NEW = "sets.new"

@@ -7,13 +7,13 @@ import streamlit as st
 from pages.shared import access, address, cost_words, progress, recorded, state
 from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
-from unlearn_core import engines, jobs
+from unlearn_core import engines, job_forecast
 from unlearn_core.experiment.tiers import TIERS, Audit, deepest
 from unlearn_core.experiment.tiers.cost import Cost, cost
 from unlearn_core.experiment.tiers.subject import Subject, subject_of_method
-from unlearn_core.jobs import Expected
+from unlearn_core.job import Expected
 from unlearn_core.params import BadValue
-from unlearn_core.store import Result
+from unlearn_core.result import Result
 
 
 def obtain(study, method: str, least: int, shows: str) -> Result | None:
@@ -82,9 +82,8 @@ def _foreseen(expected: Cost) -> Expected | None:
     """What its job is told to expect; None where a part is not known, which would make what is left look shorter."""
     if expected.ahead is None:
         return None
-    return jobs.foreseen(
-        state.store(), Expected(*expected.ahead, megabytes=expected.megabytes or 0.0), engines.at_once()
-    )
+    work = Expected(*expected.ahead, megabytes=expected.megabytes or 0.0, how="Audit")
+    return job_forecast.foreseen(state.store(), work, engines.at_once())
 
 
 def in_words(expected: Cost) -> str:
@@ -93,7 +92,7 @@ def in_words(expected: Cost) -> str:
     said += f", {expected.reused} are there already" if expected.reused else ""
     if expected.seconds is None:
         return f"{said}. How long that takes is not known yet: no such model was made here before."
-    taken = f"{cost_words.roughly(state.store(), expected.seconds)}, and {expected.megabytes:.0f} MB of disk"
+    taken = f"{cost_words.roughly(state.store(), 'Audit', expected.seconds)}, and {expected.megabytes:.0f} MB of disk"
     if not expected.unknown:
         return f"{said}: {taken}."
     if (foreseen := _foreseen(expected)) is not None:

@@ -98,7 +98,7 @@ def _offer(study: OpenStudy, method: str, asked: Stream) -> None:
     st.markdown(in_words(found, asked))
     if recorded.start("Run these requests", type="primary", icon=":material/playlist_play:"):
         known = found.seconds is not None
-        foreseen = cost_words.unsure(state.store(), found.seconds, found.megabytes) if known else None
+        foreseen = cost_words.unsure(state.store(), "Stream", found.seconds, found.megabytes) if known else None
         access.submit(state.store(), asked, foreseen)
         st.rerun()
 
@@ -111,7 +111,6 @@ def in_words(found: StreamCost, asked: Stream) -> str:
     )
     if found.seconds is None:
         return f"{said}How long that takes is not known: no such model was timed here."
-    return (
-        f"{said}By what this study's models took: {cost_words.roughly(state.store(), found.seconds)}, then the "
-        f"measuring; {cost_words.megabytes(found.megabytes)} of disk."
-    )
+    taken = cost_words.roughly(state.store(), "Stream", found.seconds)
+    disk = cost_words.megabytes(found.megabytes)
+    return f"{said}By what this study's models took: {taken}, then the measuring; {disk} of disk."

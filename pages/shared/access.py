@@ -31,7 +31,7 @@ from streamlit.errors import StreamlitSecretNotFoundError
 
 from pages.shared.text import escape
 from unlearn_core import jobs
-from unlearn_core.jobs import Expected
+from unlearn_core.job import Expected
 from unlearn_core.params import BadValue, Spec
 from unlearn_core.store import Store
 

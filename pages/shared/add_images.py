@@ -10,11 +10,11 @@ import streamlit as st
 from pages.shared import access, address, folds, progress, removal, state
 from pages.shared.text import duration, escape
 from unlearn_core import jobs
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment.added_images import added, ask
 from unlearn_core.experiment.own_images import Overview
-from unlearn_core.jobs import Job
+from unlearn_core.job import STARTS, Job
 from unlearn_core.params import BadValue
-from unlearn_core.store import StoreError
 
 LINES = 10  # classes that are seen without scrolling
 SOME = 20  # files that are named
@@ -88,7 +88,7 @@ def _jobs() -> None:
             st.markdown(f"{progress.status(job)} **{escape(job.title)}** · {duration(job.seconds)}{escape(waits)}")
             progress.stages(job)
             if job.active:
-                begins = "Starting takes a few seconds. " if job.stage in ("", jobs.STARTS) else ""
+                begins = "Starting takes a few seconds. " if job.stage in ("", STARTS) else ""
                 st.caption(f"{begins}It goes on when this page is closed, and everybody sees it on Runs.")
             else:
                 progress.words(job)

@@ -7,11 +7,11 @@ import streamlit as st
 
 from pages.shared import access, address
 from pages.shared.text import escape
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import OpenStudy, forget_sets
 from unlearn_core.forget import ForgetSet, Picked
 from unlearn_core.params import BadValue
 from unlearn_core.rows import check_forget, others, pack, unpack
-from unlearn_core.store import StoreError
 
 ADDRESS = 1500  # characters; longer sets are kept in the store, because browsers and mail programs cut long links
 STEPS = 30  # changes that can be undone

@@ -7,7 +7,8 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.shared.text import duration, escape
-from unlearn_core import engines, jobs
+from unlearn_core import engines, job_forecast, jobs
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.asking_cost import AskingCost, asking_cost
 from unlearn_core.experiment.first_cost import FirstCost
@@ -15,9 +16,9 @@ from unlearn_core.experiment.forecast import Forecast, beyond, peak
 from unlearn_core.experiment.landscape_cost import LandscapeCost
 from unlearn_core.experiment.run_times import UNKNOWN
 from unlearn_core.experiment.search_cost import SearchCost
-from unlearn_core.jobs import Expected, Job
+from unlearn_core.job import Expected, Job
 from unlearn_core.params import Spec, key
-from unlearn_core.store import Store, StoreError
+from unlearn_core.store import Store
 
 WITH = "its start and what else runs here now included"  # what the seconds hold
 STUDY = "Study"  # how a study like a finished one is foreseen
@@ -47,7 +48,7 @@ def short(store: Store, f: Forecast) -> str:
 
 def queue(store: Store) -> str:
     """The jobs that go first, as a sentence after another; empty where there are none."""
-    count, wait = jobs.before(store)
+    count, wait = job_forecast.before(store)
     if not count:
         return ""
     who = "1 job" if count == 1 else f"{count} jobs"
@@ -70,8 +71,8 @@ def added(f: Forecast) -> str:
 
 
 def baselines(store: Store, whole: Forecast, plan: Forecast) -> str:
-    """What a study costs beyond its plan alone, as a sentence; seconds as both are told."""
-    seconds = expected(store, whole).seconds - expected(store, plan).seconds
+    """What a study costs beyond its plan alone, as a sentence; seconds as the study is told."""
+    seconds = job_forecast.beyond(store, _work(whole), _work(plan), whole.at_once, whole.device)
     more = added(replace(beyond(whole, plan), seconds=seconds)).replace("adds", "add", 1)
     return f"The baselines {more}.{_guessed(whole) if whole.guessed != plan.guessed else ''}"
 
@@ -96,8 +97,12 @@ def memory_of(f: LandscapeCost | SearchCost) -> str:
 
 def expected(store: Store, f: Forecast, how: str = STUDY) -> Expected:
     """What a job is told to expect of itself, as the machine is now; `how` it was foreseen: see `hindsight`."""
-    work = Expected(f.seconds, f.fastest, f.slowest, f.megabytes, f.memory, how)
-    return jobs.foreseen(store, work, f.at_once, f.device)
+    return job_forecast.foreseen(store, _work(f, how), f.at_once, f.device)
+
+
+def _work(f: Forecast, how: str = STUDY) -> Expected:
+    """The work of a job alone."""
+    return Expected(f.seconds, f.fastest, f.slowest, f.megabytes, f.memory, how)
 
 
 def first(store: Store, f: FirstCost) -> str:
@@ -116,13 +121,13 @@ def about(store: Store, f: LandscapeCost | SearchCost | FirstCost | AskingCost, 
     """What a landscape, a search or a first study may take, or asking models once more."""
     work = Expected(f.seconds, f.seconds / f.factor, f.seconds * f.factor, how=how or type(f).__name__)
     work = replace(work, megabytes=getattr(f, "megabytes", 0.0), memory=getattr(f, "memory", 0.0))
-    return jobs.foreseen(store, work, getattr(f, "at_once", 1), getattr(f, "device", "cpu"))
+    return job_forecast.foreseen(store, work, getattr(f, "at_once", 1), getattr(f, "device", "cpu"))
 
 
-def unsure(store: Store, seconds: float, disk: float = 0.0) -> Expected:
+def unsure(store: Store, how: str, seconds: float, disk: float = 0.0) -> Expected:
     """The same of work of which no spread is known, that takes so many megabytes of disk."""
-    work = Expected(seconds, seconds / UNKNOWN, seconds * UNKNOWN, disk)
-    return jobs.foreseen(store, work, engines.at_once())
+    work = Expected(seconds, seconds / UNKNOWN, seconds * UNKNOWN, disk, how=how)
+    return job_forecast.foreseen(store, work, engines.at_once())
 
 
 def again(store: Store, study: OpenStudy, asked: Spec) -> tuple[str, Expected | None]:
@@ -142,9 +147,9 @@ def _asking(study: str, asked: str, _study: OpenStudy, _asked: Spec) -> AskingCo
     return asking_cost(_study, _asked)
 
 
-def roughly(store: Store, seconds: float) -> str:
+def roughly(store: Store, how: str, seconds: float) -> str:
     """How long work takes of which no spread is known, inside a sentence."""
-    return inside(unsure(store, seconds))
+    return inside(unsure(store, how, seconds))
 
 
 def inside(e: Expected) -> str:

@@ -12,7 +12,7 @@ from unlearn_core import jobs
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment.forecast import forget_size
 from unlearn_core.experiment.outcome import outcome
-from unlearn_core.jobs import Job
+from unlearn_core.job import Job
 from unlearn_core.kinds import kind_of
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store

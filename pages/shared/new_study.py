@@ -10,6 +10,7 @@ from pages.shared import access, add_images, algorithms, cost_words, own_origina
 from pages.shared.forms import form
 from pages.shared.text import escape
 from unlearn_core.data import DATASETS, Data, own
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import OpenStudy, Study
 from unlearn_core.experiment.first_cost import FirstCost, first_cost
 from unlearn_core.experiment.forecast import Forecast, forecast, like
@@ -20,7 +21,6 @@ from unlearn_core.job import Expected
 from unlearn_core.models import MODELS
 from unlearn_core.params import BadValue, key
 from unlearn_core.privacy import for_a_group
-from unlearn_core.store import StoreError
 from unlearn_core.training import Training, promise, recipe
 from unlearn_core.unlearning import ALGORITHMS
 

@@ -25,7 +25,7 @@ def draw() -> None:
     for each in found:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{escape(each.spec.name)}** #{each.key[:4]}")
-            foreseen = cost_words.unsure(store, each.seconds) if each.seconds else None
+            foreseen = cost_words.unsure(store, "Outdated", each.seconds) if each.seconds else None
             if access.button("Measure again", key=f"outdated.{each.key}"):
                 access.submit(store, each.spec, foreseen)
                 st.rerun()

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.shared.text import escape
+from unlearn_core.disk import StoreError
 from unlearn_core.params import BadValue
-from unlearn_core.store import StoreError
 
 log = logging.getLogger(__name__)
 

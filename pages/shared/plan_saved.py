@@ -8,11 +8,11 @@ import streamlit as st
 
 from pages.shared import access, address, folds, plan_editor, plan_file, plan_glyph, plan_words, state
 from pages.shared.text import escape
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.saved_plans import remove, save, saved
 from unlearn_core.params import BadValue
 from unlearn_core.rum import Plan
-from unlearn_core.store import StoreError
 
 PER_PAGE = 8
 SAID = "plan.saved.said"

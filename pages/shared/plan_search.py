@@ -26,14 +26,14 @@ from pages.shared.folds import fold
 from pages.shared.forms import form
 from pages.shared.text import escape
 from unlearn_core import jobs
+from unlearn_core.disk import StoreError
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy, PlanSearch
 from unlearn_core.experiment.search import begun, ranked, so_far, trials_of
 from unlearn_core.experiment.search_cost import SearchCost, search_cost
-from unlearn_core.jobs import Job
+from unlearn_core.job import Job
 from unlearn_core.params import BadValue, build, canonical, key
 from unlearn_core.rum import Plan
-from unlearn_core.store import StoreError
 from unlearn_core.unlearning import ALGORITHMS
 
 # A search tries plans by the hundred, with what every model has at hand.

@@ -10,7 +10,7 @@ from pages.shared import access, show_result, state
 from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import duration, escape
 from unlearn_core import jobs
-from unlearn_core.jobs import Job
+from unlearn_core.job import Job
 from unlearn_core.kinds import kind_of
 from unlearn_core.params import Spec, key
 

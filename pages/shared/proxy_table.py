@@ -52,10 +52,10 @@ def _offer(study: OpenStudy) -> None:
     work += [f"runs this study's first plan with its parts cut by each score ({runs} runs)"] if runs else []
     st.markdown(
         f"The whole comparison {' and '.join(work) or 'puts all scores together'}: "
-        f"{cost_words.roughly(state.store(), seconds)}.{cost_words.queue(state.store())}"
+        f"{cost_words.roughly(state.store(), 'ProxyTable', seconds)}.{cost_words.queue(state.store())}"
     )
     if recorded.start("Compare all scores", icon=":material/play_arrow:"):
-        access.submit(state.store(), asked, cost_words.unsure(state.store(), seconds))
+        access.submit(state.store(), asked, cost_words.unsure(state.store(), "ProxyTable", seconds))
         st.switch_page("pages/runs.py", query_params={"study": study.key})
 
 

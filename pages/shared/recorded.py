@@ -8,10 +8,10 @@ import streamlit as st
 
 from pages.shared import access, state
 from pages.shared.text import escape
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import recorded_example
 from unlearn_core.experiment.bundle import has_images, import_bundle, recorded
 from unlearn_core.params import BadValue, key
-from unlearn_core.store import StoreError
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "recorded.zip"
 READ_ONLY = "This study came in a file, so no work is started on it here."

@@ -9,11 +9,11 @@ import streamlit as st
 from pages.shared import access, address, came_of, folds, state
 from pages.shared.text import ago, escape
 from unlearn_core import jobs, removal, trash
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import studies
 from unlearn_core.params import BadValue
 from unlearn_core.removal import Leaving
 from unlearn_core.room import in_words
-from unlearn_core.store import StoreError
 from unlearn_core.trash import Entry
 
 PER_PAGE = 8

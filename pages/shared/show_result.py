@@ -8,7 +8,7 @@ from pages.shared import chosen_set, folds, state
 from unlearn_core.experiment import AddedImages, OpenStudy
 from unlearn_core.experiment.shown import method_of, study_of
 from unlearn_core.forget import Picked
-from unlearn_core.jobs import Job
+from unlearn_core.job import Job
 from unlearn_core.kinds import KINDS
 from unlearn_core.params import Spec
 from unlearn_core.rows import unpack

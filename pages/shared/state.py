@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.shared.text import escape
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment import OpenStudy, studies
 from unlearn_core.experiment.bundle import has_images
-from unlearn_core.store import Store, StoreError, default_root
+from unlearn_core.store import Store, default_root
 
 
 @st.cache_resource

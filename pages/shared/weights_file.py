@@ -10,9 +10,9 @@ import streamlit as st
 
 from pages.shared import access
 from pages.shared.text import escape
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment.own_weights import BadWeights
 from unlearn_core.params import BadValue
-from unlearn_core.store import StoreError
 
 SOME = 20  # faults that are listed
 Taken = TypeVar("Taken")

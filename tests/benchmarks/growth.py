@@ -35,7 +35,8 @@ from unlearn_core.experiment import Study, fulfil  # noqa: E402
 from unlearn_core.experiment.added_images import once  # noqa: E402
 from unlearn_core.forget import AtRandom  # noqa: E402
 from unlearn_core.progress import silent  # noqa: E402
-from unlearn_core.store import Result, Store  # noqa: E402
+from unlearn_core.result import Result  # noqa: E402
+from unlearn_core.store import Store  # noqa: E402
 from unlearn_core.training import recipe  # noqa: E402
 from unlearn_core.unlearning import FineTune  # noqa: E402
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import painted, settle
-from unlearn_core import jobs
+from unlearn_core import job_process, jobs
 from unlearn_core.experiment import OpenStudy, studies
 from unlearn_core.store import Store
 
@@ -145,7 +145,7 @@ def test_a_job_outlives_the_server_and_a_killed_worker_is_offered_again(page, se
     server.start()
     page.goto(f"{server.url}/runs")
     expect(page.get_by_test_id("stMain").get_by_text("Running").first).to_be_visible(timeout=60_000)
-    jobs._worker(store, job).kill()
+    job_process.worker(store, job).kill()
     expect(page.get_by_test_id("stMain").get_by_text("Interrupted").first).to_be_visible(timeout=20_000)
     expect(page.get_by_text("stopped without a word; what was finished is kept")).to_be_visible()
     page.get_by_role("button", name="Resume").click()

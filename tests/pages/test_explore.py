@@ -308,7 +308,7 @@ def test_scores_that_cost_nothing_are_ranked_at_once(explore, filled_store, stud
 def test_a_comparison_takes_its_cost_along(explore, filled_store, study, foreseen, monkeypatch):
     monkeypatch.setattr(machine, "load", lambda: 0.0)
     button(explore(filled_store), "Compare all scores").click().run()
-    assert foreseen == [cost_words.unsure(study.store, cheaper.cost(study)[1])]
+    assert foreseen == [cost_words.unsure(study.store, "ProxyTable", cheaper.cost(study)[1])]
 
 
 def test_a_comparison_under_way_is_not_offered_again(explore, filled_store, study, monkeypatch):

@@ -3,7 +3,7 @@
 import pytest
 
 from pages.shared import cost_words
-from unlearn_core import jobs
+from unlearn_core import job_forecast, jobs
 from unlearn_core.engines import machine
 from unlearn_core.experiment.bundle.contents import needed
 from unlearn_core.experiment.first_cost import first_cost
@@ -43,7 +43,7 @@ def test_a_study_like_a_finished_one_has_a_cost_and_takes_it_along(open_page, fi
     ((asked, expected),) = sent
     assert asked.bank == spec.bank  # the same images, training and bank
     found = forecast(study, asked)
-    start = jobs.START  # of one process, on a machine that does nothing else
+    start = job_forecast.START  # of one process, on a machine that does nothing else
     assert found.runs > 0 and expected.megabytes == found.megabytes
     assert (expected.seconds, expected.slowest) == (found.seconds + start, found.slowest + start)
 

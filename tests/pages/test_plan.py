@@ -26,6 +26,7 @@ from pages.shared import (
 )
 from pages.shared.text import escape
 from unlearn_core import jobs
+from unlearn_core.disk import StoreError
 from unlearn_core.engines import machine
 from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy, PlanSearch, fulfil
@@ -34,11 +35,11 @@ from unlearn_core.experiment.proposals import Advice, advice
 from unlearn_core.experiment.saved_plans import saved
 from unlearn_core.experiment.search import so_far
 from unlearn_core.forget import Picked
-from unlearn_core.jobs import Expected, Job
+from unlearn_core.job import Expected, Job
 from unlearn_core.params import BadValue, build, canonical, key, plain
 from unlearn_core.progress import Cancelled
 from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan
-from unlearn_core.store import Store, StoreError
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGradPlus, Original, RandomLabel, SalUn, Scrub
 
@@ -622,7 +623,7 @@ def test_each_baseline_is_one_click_with_its_cost(plan_page, filled_store, study
 
 
 def test_work_of_which_no_spread_is_known_has_a_wide_range(store, alone):
-    assert cost_words.roughly(store, 20.0).startswith("about **24 s** (14 s to 44 s), its start")
+    assert cost_words.roughly(store, "Audit", 20.0).startswith("about **24 s** (14 s to 44 s), its start")
 
 
 def test_room_is_said_with_its_kind_and_its_processes(store, alone):

@@ -16,7 +16,7 @@ from unlearn_core.experiment import OpenStudy, Stream, fulfil, studies
 from unlearn_core.experiment.forecast import size_of
 from unlearn_core.experiment.stream import Finished, deal_requests, finished
 from unlearn_core.experiment.stream_cost import stream_cost
-from unlearn_core.jobs import Job
+from unlearn_core.job import Job
 from unlearn_core.params import key
 from unlearn_core.rows import unpack
 from unlearn_core.store import Store
@@ -142,7 +142,7 @@ def test_requests_take_their_cost_along(page, study, foreseen, monkeypatch):
     at = page(method="fine-tune", streams="4")
     next(b for b in at.button if b.label == BUTTON).click().run()
     found = stream_cost(study, "fine-tune", asked(study, "fine-tune", "Fine-tune", seeds=4))
-    assert foreseen == [cost_words.unsure(study.store, found.seconds, found.megabytes)]
+    assert foreseen == [cost_words.unsure(study.store, "Stream", found.seconds, found.megabytes)]
     assert foreseen[0].seconds > found.seconds and foreseen[0].megabytes == found.megabytes
 
 

@@ -23,7 +23,7 @@ from unlearn_core.experiment.outcome import outcome
 from unlearn_core.experiment.try_everything import fitting
 from unlearn_core.experiment.views import contents
 from unlearn_core.forget import OfClass, Picked
-from unlearn_core.jobs import Expected
+from unlearn_core.job import Expected
 from unlearn_core.kinds import KINDS
 from unlearn_core.params import key, plain
 from unlearn_core.rum import Plan

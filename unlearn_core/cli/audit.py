@@ -75,7 +75,7 @@ def _subject(root, source: str | None, method: str | None):
     """What is audited and what it is called."""
     from unlearn_core.experiment.tiers.subject import subject_of_method, subject_of_run
     from unlearn_core.experiment.unlearned_models import Run
-    from unlearn_core.store import KEY
+    from unlearn_core.result import KEY
 
     if source is not None and KEY.fullmatch(source) and root.kind_of(source) == Run.__name__:
         if method is not None:

@@ -166,7 +166,7 @@ def evaluate(
     from unlearn_core.experiment.bank import bank_columns
     from unlearn_core.experiment.door import fulfil
     from unlearn_core.experiment.measures import Shadows, Target, measure
-    from unlearn_core.experiment.study import AGAIN
+    from unlearn_core.experiment.model_seeds import AGAIN
     from unlearn_core.experiment.trained_models import dataset, train_all
     from unlearn_core.rows import unpack
 

@@ -19,7 +19,8 @@ from unlearn_core.params import BadField, BadValue, Spec
 from unlearn_core.progress import Cancelled, Tell, until
 
 if TYPE_CHECKING:
-    from unlearn_core.store import Result, Store
+    from unlearn_core.result import Result
+    from unlearn_core.store import Store
 
 SAY_EVERY = 10.0  # seconds between two lines of progress where no bar can be drawn
 GOES_ON = "What was finished is kept, and the same command goes on from there."
@@ -79,9 +80,9 @@ class Commands(TyperGroup):
 
 
 def _failure(error: Exception) -> Failure:
+    from unlearn_core.disk import StoreError
     from unlearn_core.engines import EngineError
     from unlearn_core.job_work import plain_sentence
-    from unlearn_core.store import StoreError
 
     if isinstance(error, (BadValue, StoreError, EngineError)):
         return Failure(str(error), 2)

@@ -26,8 +26,8 @@ def report(
 ) -> None:
     """One HTML file that needs nothing else: what was asked and done, whether it worked, and what is not claimed."""
     from unlearn_core import report as reports
+    from unlearn_core.disk import StoreError
     from unlearn_core.params import BadValue
-    from unlearn_core.store import StoreError
 
     found = open_study(store, study)
     if out is None:

@@ -43,7 +43,7 @@ def tune(
 
 def _search(store, source: str):
     from unlearn_core.experiment import PlanSearch
-    from unlearn_core.store import KEY
+    from unlearn_core.result import KEY
 
     if source == "example":
         return PlanSearch(models=64, rates=(0.3, 1.0, 3.0))

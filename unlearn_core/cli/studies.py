@@ -88,7 +88,7 @@ def _with_weights(store, training, weights: Path):
 
 def _study(store, source: str):
     from unlearn_core.experiment import Study, example
-    from unlearn_core.store import KEY
+    from unlearn_core.result import KEY
 
     if source == "example":
         return example()

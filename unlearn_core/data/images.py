@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from unlearn_core.disk import StoreError
 from unlearn_core.params import BadValue
-from unlearn_core.store import StoreError
 
 
 class DataError(StoreError):

@@ -19,8 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from unlearn_core.data.images import DataError, Images, Source, fingerprint
+from unlearn_core.disk import flush
 from unlearn_core.params import BadValue
-from unlearn_core.store import flush
 
 IMAGES, LABELS = "images.safetensors", "labels.safetensors"
 

@@ -16,9 +16,9 @@ from unlearn_core.data.images import DataError, Images, Source
 from unlearn_core.data.items import check_classes
 from unlearn_core.data.sources import find, listing
 from unlearn_core.data.splits import stratified
+from unlearn_core.disk import below
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
-from unlearn_core.store import below
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 

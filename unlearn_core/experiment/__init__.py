@@ -8,7 +8,8 @@ proxies        cheaper scores: proxy_scores.py makes them, proxy_table.py says w
 memorized.py   how memorized the images are: by a bank of models, or without one
 attributes.py  what is known of the training images before anything is unlearned
 measures.py    an unlearned model against its retrained reference
-tuning.py      choosing learning rates, on models that are not reported
+tuning.py      choosing learning rates, on models that are not reported; model_seeds.py where the seeds of each kind of
+               model begin
 search         the best plan: voices.py what stored studies say, proposals.py what to try, trials.py tries it,
                side_by_side.py many at once, search.py confirms the best, search_cost.py says what that will take
 study.py       one forget set, many ways to forget it, over seeds; outcome.py what came of it in two numbers;

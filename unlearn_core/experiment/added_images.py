@@ -19,7 +19,8 @@ from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.own_images import Overview, overview, reasons_of
 from unlearn_core.params import BadValue, Spec, key, param, spec
 from unlearn_core.progress import Tell
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 
 
 @spec

@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from unlearn_core.device import with_threads
+from unlearn_core.disk import StoreError, below
 from unlearn_core.ensembles import at_least
 from unlearn_core.experiment.differences import TOLERANCE, compare
 from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
-from unlearn_core.store import KEY, Result, Store, StoreError, below, find_fault
+from unlearn_core.result import KEY, Result, find_fault
+from unlearn_core.store import Store
 
 # Kinds of results that nothing computes, and why.
 GIVEN = {

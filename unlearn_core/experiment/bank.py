@@ -24,7 +24,8 @@ from unlearn_core.experiment.trained_models import a_share, check_finite, datase
 from unlearn_core.memorization import Memorization, Stability, memorization, stability
 from unlearn_core.params import Spec, key, param, spec
 from unlearn_core.progress import Tell, silent
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 from unlearn_core.training import Trained, Training, predict
 
 PART = 8  # members of a bank that are kept together; a worker that is killed loses the parts of the stack it was at

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from unlearn_core.store import Result
+from unlearn_core.result import Result
 
 # Where only rounding differs, numbers differ by at most this share of the largest among them; of answers that are yes
 # or no, or counts, at most this share differ. Measured on a CPU: nets for digits trained alone and in stacks of 1 to

@@ -25,7 +25,7 @@ from unlearn_core.experiment.landscape_sets import ATTRIBUTES
 from unlearn_core.experiment.law import FACTORS
 from unlearn_core.experiment.reach import Reach, features
 from unlearn_core.params import BadValue
-from unlearn_core.store import Result
+from unlearn_core.result import Result
 
 # What is foretold, and the range that it cannot leave.
 TARGETS = {"tow": (0.0, 1.0), "auc_gap": (-1.0, 1.0)}

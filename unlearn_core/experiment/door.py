@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from unlearn_core.engines import engine
 from unlearn_core.params import Spec
 from unlearn_core.progress import Tell, silent
-from unlearn_core.store import Result, Store
+from unlearn_core.result import Result
+from unlearn_core.store import Store
 
 MAKERS: dict[type[Spec], Callable[[Store, Spec, Tell], Result]] = {}
 # Kinds that many of are made faster together than one after the other.

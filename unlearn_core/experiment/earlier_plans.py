@@ -9,8 +9,9 @@ from functools import lru_cache
 import numpy as np
 
 from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.result import Result
 from unlearn_core.rum import PARTS, Plan
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 
 NEWEST = 100  # plans that are offered; a longer list is no choice
 

@@ -11,7 +11,8 @@ from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.trained_models import dataset, load_model
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 from unlearn_core.training import Training, embed
 
 

@@ -21,7 +21,8 @@ from unlearn_core.experiment.unlearned_models import request_of
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 from unlearn_core.unlearning.wrappers.uwc import UWC
 
 RETENTIONS = (0.9, 0.95, 0.98, 0.99, 1.0)

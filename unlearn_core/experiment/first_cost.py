@@ -5,8 +5,10 @@ more work its own models are.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from unlearn_core import engines
 from unlearn_core.data import Dataset
@@ -14,7 +16,7 @@ from unlearn_core.ensembles import work_per_pass
 from unlearn_core.experiment.bank import PART, BankPart
 from unlearn_core.experiment.memory_cost import study_memory
 from unlearn_core.experiment.pace import pace
-from unlearn_core.experiment.run_times import run_seconds, training_seconds
+from unlearn_core.experiment.run_times import run_seconds, training_seconds, trial_seconds
 from unlearn_core.experiment.spread import worth
 from unlearn_core.experiment.study import Study
 from unlearn_core.experiment.trained_models import dataset
@@ -61,9 +63,9 @@ def first_cost(store: Store, study: Study) -> FirstCost | None:
         return None
     finished, same, a_training = found.finished, found.same, found.training
 
-    def run(unlearner: Unlearner) -> float:
+    def run(unlearner: Unlearner, seconds: Callable[[OpenStudy, Unlearner], np.ndarray] = run_seconds) -> float:
         if same:
-            return found.a_pass * run_seconds(finished, unlearner)[0]
+            return found.a_pass * seconds(finished, unlearner)[0]
         if isinstance(unlearner, Original):
             return 0.0
         return a_training if isinstance(unlearner, Retrain) else getattr(unlearner, "epochs", 1) * found.epoch
@@ -79,7 +81,7 @@ def first_cost(store: Store, study: Study) -> FirstCost | None:
     # A method's runs and an algorithm's trials are a worker's task each.
     seconds = a_training * trainings / models + a_member * study.models / bank
     seconds += study.seeds * sum(run(u) for way in runs for u in way) / _processes(len(runs))
-    seconds += study.tuning_seeds * sum(run(u) for u in trials) / _processes(len(tried))
+    seconds += study.tuning_seeds * sum(run(u, trial_seconds) for u in trials) / _processes(len(tried))
     memory, memory_factor, device = study_memory(finished, study, images)
     return FirstCost(
         models=study.models,

@@ -8,15 +8,17 @@ from functools import lru_cache
 import numpy as np
 
 from unlearn_core import engines
-from unlearn_core.experiment.run_times import never_run, run_seconds, spread, training_seconds
-from unlearn_core.experiment.study import AGAIN, Study, methods, searches
+from unlearn_core.experiment.model_seeds import AGAIN
+from unlearn_core.experiment.run_times import never_run, run_seconds, spread, training_seconds, trial_seconds
+from unlearn_core.experiment.study import Study, methods, searches
 from unlearn_core.experiment.trained_models import trained_together
 from unlearn_core.experiment.tuning import Tuning, chosen
 from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec
+from unlearn_core.result import Result
 from unlearn_core.rows import MOST, pack, unpack
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 
@@ -78,7 +80,7 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
     trials = [u for search in grid.values() for u in search.unlearners for _ in search.seeds]
     new_trials = [u for given, s in grid.items() if tuned[given] is None for u in s.unlearners for _ in s.seeds]
 
-    work = [run_seconds(finished, run.unlearner) for run in new_runs] + [run_seconds(finished, u) for u in new_trials]
+    work = [run_seconds(finished, run.unlearner) for run in new_runs] + [trial_seconds(finished, u) for u in new_trials]
     # A method's runs and an algorithm's trials are a worker's task each; of models, as many as train together are.
     tasks = len(new_runs) // study.seeds + sum(result is None for result in tuned.values())
     expected, fastest, slowest = np.sum([np.zeros(3), *work], axis=0) / min(engines.at_once(), max(1, tasks))

@@ -18,13 +18,15 @@ import pandas as pd
 
 from unlearn_core import trash
 from unlearn_core.data import Data
+from unlearn_core.disk import StoreError, write_whole
 from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.set_numbers import quick_facts
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, key, param, spec
 from unlearn_core.progress import Tell
+from unlearn_core.result import Result
 from unlearn_core.rows import check_forget, pack, unpack
-from unlearn_core.store import Result, Store, StoreError, write_whole
+from unlearn_core.store import Store
 
 LONGEST = 60  # characters of a name
 NAME = "Name of a set"  # in the trash

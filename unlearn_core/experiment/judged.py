@@ -16,14 +16,15 @@ from unlearn_core.device import numerics
 from unlearn_core.experiment.among_retrained import Placed, closeness_to, furthest, of_each, outside
 from unlearn_core.experiment.door import MAKERS
 from unlearn_core.experiment.measures import Target, measure
+from unlearn_core.experiment.model_seeds import AGAIN
 from unlearn_core.experiment.own_weights import GONE, OwnWeights, keep
-from unlearn_core.experiment.study import AGAIN
 from unlearn_core.experiment.trained_models import SPLITS, all_logits, dataset, load_model, train_all
 from unlearn_core.models import FIXED_WIDTH, MODELS
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
+from unlearn_core.result import Draft, Result
 from unlearn_core.rows import check_forget, pack, unpack
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 
 KINDS = {"given": "Your model", "retrained": "Retrained", "original": "Original"}

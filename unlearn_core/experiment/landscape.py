@@ -21,23 +21,24 @@ from unlearn_core.device import numerics
 from unlearn_core.engines import engine
 from unlearn_core.ensembles import Bank, train_members
 from unlearn_core.experiment.door import MAKERS, fulfil
-from unlearn_core.experiment.landscape_sets import LANDSCAPE, TOGETHER, LandscapeSets, seen
+from unlearn_core.experiment.landscape_sets import TOGETHER, LandscapeSets, seen
 from unlearn_core.experiment.measures import Target
 from unlearn_core.experiment.memorized import Unbanked, bank_of
+from unlearn_core.experiment.model_seeds import LANDSCAPE, LANDSCAPE_AGAIN
 from unlearn_core.experiment.spread import fulfil_all
 from unlearn_core.experiment.study import FEWEST
 from unlearn_core.experiment.trained_models import all_logits, check_finite, dataset, train_all
 from unlearn_core.experiment.unlearned_models import Run, refuse, unlearn
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
+from unlearn_core.result import Draft, Result
 from unlearn_core.rows import others, pack
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
 
-AGAIN = 350_000  # and from here on those of its second retrained models
 PREVIEW = 48  # sets: a block of each size
 # About 0.1 s a set of digits and more: these are run where they are asked for.
 SLOW = (
@@ -164,7 +165,7 @@ def _part(store: Store, part: LandscapePart, tell: Tell) -> Result:
 def _references(part: LandscapePart, images: Dataset, judged: _Judge, rows, seeds, tell: Tell):
     """A line for each set: what its retrained model says, and, as again_..., a second one of another seed."""
     keep = [others(r, len(images.train.y)) for r in rows]
-    numbers = [int(s) for s in seeds] + [int(s) - LANDSCAPE + AGAIN for s in seeds]
+    numbers = [int(s) for s in seeds] + [int(s) - LANDSCAPE + LANDSCAPE_AGAIN for s in seeds]
     lines, seconds = [], 0.0
     for i, trained in enumerate(train_members(part.sets.training, images, keep * 2, numbers, tell)):
         check_finite(trained)

@@ -20,13 +20,14 @@ from unlearn_core.experiment.attributes import known
 from unlearn_core.experiment.door import MAKERS
 from unlearn_core.experiment.embedded_images import Embedding
 from unlearn_core.experiment.memorized import Unbanked, bank_of
+from unlearn_core.experiment.model_seeds import LANDSCAPE
 from unlearn_core.experiment.proxy_scores import is_ready, proxy_scores
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell, silent
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 
-LANDSCAPE = 300_000  # seeds from here on are those of a landscape's models
 TOGETHER = 16  # sets of a block: all of one size, so that they go side by side
 MOST = 0.9  # of a class that a set may take
 # What is said of a set, as a table and a page call it.

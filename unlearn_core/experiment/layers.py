@@ -25,7 +25,8 @@ from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.models import Classifier
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 from unlearn_core.training import embed
 
 GROUPS = ("forget", "test")

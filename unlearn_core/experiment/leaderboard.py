@@ -16,9 +16,10 @@ from unlearn_core.evaluation import values_of
 from unlearn_core.experiment.attributes import known, target
 from unlearn_core.experiment.audit import attack
 from unlearn_core.experiment.door import fulfil
+from unlearn_core.experiment.model_seeds import TUNING
 from unlearn_core.experiment.spread import fulfil_all
 from unlearn_core.experiment.study import Study, short_name
-from unlearn_core.experiment.tuning import TUNING, Tuning, chosen, grid
+from unlearn_core.experiment.tuning import Tuning, chosen, grid
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import AtRandom, ForgetSet, Mislabelled, OfClass
 from unlearn_core.params import plain

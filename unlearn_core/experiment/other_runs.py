@@ -13,7 +13,8 @@ from unlearn_core.experiment.comparison import ranked
 from unlearn_core.experiment.earlier_plans import forgotten
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
-from unlearn_core.store import Result, Store
+from unlearn_core.result import Result
+from unlearn_core.store import Store
 
 NEWEST = 200  # studies that are looked through; with many more a click would wait for them
 

@@ -7,9 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from unlearn_core.attacks.roc import needed
+from unlearn_core.disk import StoreError
 from unlearn_core.evaluation import Estimate, over_seeds
 from unlearn_core.experiment.study_table import CEILING, RETRAINED, best_single
-from unlearn_core.store import Result, Store, StoreError
+from unlearn_core.result import Result
+from unlearn_core.store import Store
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from unlearn_core.experiment.study import Study
 from unlearn_core.params import BadValue, build, renewed
-from unlearn_core.store import Result, Store
+from unlearn_core.result import Result
+from unlearn_core.store import Store
 
 MEASURING = ("data", "forget set", "evaluation")  # the stages that are gone through again where all models are there
 

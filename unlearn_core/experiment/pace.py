@@ -11,6 +11,7 @@ from itertools import islice
 
 from unlearn_core import engines
 from unlearn_core.data import DATASETS, DataError, Dataset
+from unlearn_core.disk import StoreError
 from unlearn_core.ensembles import work_per_pass
 from unlearn_core.experiment.asking_cost import LOOK, PASSES_OF_TRAINING, AskingCost
 from unlearn_core.experiment.recorded import recorded
@@ -18,7 +19,8 @@ from unlearn_core.experiment.run_times import UNKNOWN, training_seconds
 from unlearn_core.experiment.trained_models import dataset, trained_together
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
-from unlearn_core.store import Result, Store, StoreError
+from unlearn_core.result import Result
+from unlearn_core.store import Store
 from unlearn_core.training import Training, steps_of
 
 # By what the seconds may be off where the models are others than those of the study gone by: nets for digits made

@@ -19,7 +19,7 @@ from unlearn_core.experiment.proxy_table import EXACT
 from unlearn_core.experiment.study import short_name
 from unlearn_core.experiment.study_table import CEILING, RETRAINED
 from unlearn_core.experiment.views import OpenStudy
-from unlearn_core.store import Result
+from unlearn_core.result import Result
 
 RELABELLING = ("random-label", "salun")
 CLOSENESS = "tow"  # as the paper measures it; a study's own group ToW is beside it in the tables

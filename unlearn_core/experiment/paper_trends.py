@@ -17,7 +17,8 @@ from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment.comparison import side_of_zero
 from unlearn_core.experiment.paper import STUDIES
 from unlearn_core.experiment.views import OpenStudy
-from unlearn_core.store import Result, Store
+from unlearn_core.result import Result
+from unlearn_core.store import Store
 
 VERDICTS = ("reproduced", "within noise", "not reproduced", "no interval", "not measured")
 

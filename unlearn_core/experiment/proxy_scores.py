@@ -15,7 +15,8 @@ from unlearn_core.experiment.trained_models import dataset, load_model, training
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.proxies import PROXIES, from_trajectory, loss_curvature, retrain_on, symmetric_kl
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 from unlearn_core.training import Training, predict, train
 
 

@@ -24,9 +24,10 @@ from unlearn_core.memorization import top_overlap
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell
 from unlearn_core.proxies import PROXIES
+from unlearn_core.result import Draft, Result
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.store import Store
 
 EXACT = "memorization"
 LEVEL = 0.95

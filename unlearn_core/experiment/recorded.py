@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
-from unlearn_core.store import KEY, Store, below
+from unlearn_core.disk import below
+from unlearn_core.result import KEY
+from unlearn_core.store import Store
 
 RECORDED = "recorded"  # the name of the note
 

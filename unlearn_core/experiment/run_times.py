@@ -1,4 +1,6 @@
-"""How long models take, by what a finished study took: one run of an algorithm, one training, and how far both vary."""
+"""How long models take, by what a finished study took: one run of an algorithm, one trial of a learning rate, one
+training, and how far they vary.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import stdtrit
 
+from unlearn_core.experiment.study import searches
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.rum import Rum
 from unlearn_core.unlearning import Unlearner
@@ -37,6 +40,16 @@ def run_seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
         middle = np.median(seen)
         total += _length(step) * np.array([middle, min(*seen, middle / factor), max(*seen, middle * factor)])
     return total
+
+
+def trial_seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
+    """(3,) seconds of one run that only chooses a learning rate, as `run_seconds` has them: by the study's own search
+    for this algorithm, where more runs go side by side than in a method, and a small net's step takes many hardly
+    longer than few. As any other run where the study searched for none.
+    """
+    if not (seen := _tried(finished).get(type(unlearner))):
+        return run_seconds(finished, unlearner)
+    return _length(unlearner) * seen * np.array([1.0, 1 / spread(finished), spread(finished)])
 
 
 def never_run(finished: OpenStudy, unlearners: Iterable[Unlearner]) -> set[type[Unlearner]]:
@@ -98,6 +111,17 @@ def _measured(finished: OpenStudy) -> dict[type, list[float]]:
     for step, length, seconds in _alone(finished):
         found[type(step)].append(seconds / length)
     return dict(found)
+
+
+@lru_cache(maxsize=8)
+def _tried(finished: OpenStudy) -> dict[type, float]:
+    """Seconds of one trial of each algorithm whose learning rate the study chose: for an epoch, or for all of a run."""
+    found = {}
+    for search in searches(finished.store, finished.spec, finished.forget).values():
+        if (result := finished.store.find(search)) is not None:
+            length = sum(map(_length, search.unlearners)) * len(search.seeds)
+            found[type(search.unlearners[0])] = result.undisturbed() / length
+    return found
 
 
 def _others(finished: OpenStudy, step: Unlearner) -> list[float]:

@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from unlearn_core import trash
+from unlearn_core.disk import StoreError, write_whole
 from unlearn_core.params import BadValue, build, plain
 from unlearn_core.rum import Plan
-from unlearn_core.store import Store, StoreError, write_whole
+from unlearn_core.store import Store
 
 FOLDER = "plans"
 

@@ -23,18 +23,20 @@ from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, refine, target
 from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.measures import measure
+from unlearn_core.experiment.model_seeds import AGAIN, TUNING
 from unlearn_core.experiment.proposals import Space, settings
-from unlearn_core.experiment.study import AGAIN, SINGLES
+from unlearn_core.experiment.study import SINGLES
 from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.trials import PlanTrial, try_all
-from unlearn_core.experiment.tuning import TUNING, within
+from unlearn_core.experiment.tuning import within
 from unlearn_core.experiment.unlearned_models import Run, run_all
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.params import BadValue, Spec, build, canonical, param, plain, spec
 from unlearn_core.progress import Tell, silent
+from unlearn_core.result import Result
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Part, Plan, Rum
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.original import Original

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from unlearn_core.experiment.forecast import peak
+from unlearn_core.experiment.model_seeds import AGAIN, TUNING
 from unlearn_core.experiment.run_times import run_seconds, spread, training_seconds
 from unlearn_core.experiment.search import PlanSearch, trials_of
-from unlearn_core.experiment.study import AGAIN
-from unlearn_core.experiment.tuning import TUNING
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
 from unlearn_core.rows import pack

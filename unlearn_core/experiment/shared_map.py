@@ -26,7 +26,8 @@ from unlearn_core.experiment.trained_models import load_model
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 from unlearn_core.training import embed
 
 # An image moved where it moved further than this share of the kept images do by retraining.

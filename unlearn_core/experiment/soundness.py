@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from unlearn_core.disk import StoreError
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
-from unlearn_core.store import KEY, Result, Store, StoreError, find_fault
+from unlearn_core.result import KEY, Result, find_fault, set_aside
+from unlearn_core.store import Store
 
 
 @dataclass
@@ -83,10 +85,10 @@ def look(store: Store, *, deep: bool = False, mend: bool = False, tell: Tell = s
     found.staging = [folder.name for folder in store.abandoned()]
     if mend:
         again = partial(_fault, deep=deep)
-        gone = [store.set_aside(store.root / "results" / kind / key, again) for kind, key, _ in found.damaged]
+        gone = [set_aside(store.root, store.root / "results" / kind / key, again) for kind, key, _ in found.damaged]
         for name, _ in found.jobs:  # a folder that no job can have has no lock either
             lock, held = f"submit-{name}", not KEY.fullmatch(name)
-            gone.append(store.set_aside(store.root / "jobs" / name, _job_fault, lock=lock, held=held))
+            gone.append(set_aside(store.root, store.root / "jobs" / name, _job_fault, lock=lock, held=held))
         found.mended = all(gone)
         with suppress(OSError):
             store.sweep()

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from unlearn_core.device import pick_device
+from unlearn_core.disk import StoreError
 from unlearn_core.engines import engine
 from unlearn_core.params import Spec, build, plain
 from unlearn_core.progress import Tell, silent
-from unlearn_core.store import Result, Store, StoreError, is_store
+from unlearn_core.result import Result
+from unlearn_core.store import Store, is_store
 
 # Operations that take about as long as a worker takes to start. CPU: nets for digits, stacked, make 5e10 a second, and
 # a worker starts in about four. GPU: reckoned from its speed, not measured.

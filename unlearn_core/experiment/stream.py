@@ -24,15 +24,17 @@ from unlearn_core.experiment.bank import bank_columns
 from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.measures import Shadows, Target
 from unlearn_core.experiment.memorized import bank_of
-from unlearn_core.experiment.study import AGAIN, FEWEST, short_name
+from unlearn_core.experiment.model_seeds import AGAIN
+from unlearn_core.experiment.study import FEWEST, short_name
 from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.unlearned_models import Run, refuse, run_all
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
+from unlearn_core.result import Draft, Result
 from unlearn_core.rows import check_forget, others, pack, unpack
 from unlearn_core.rum import Part, Rum
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 

@@ -27,6 +27,7 @@ from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.embedded_images import Map, embedding_sums
 from unlearn_core.experiment.measures import Shadows, Target, measure
 from unlearn_core.experiment.memorized import Unbanked, bank_of, memorization_of
+from unlearn_core.experiment.model_seeds import AGAIN
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, REFERENCES, RETRAINED, best_single
 from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.tuning import Tuning, best_settings, settings, tunings
@@ -36,14 +37,13 @@ from unlearn_core.memorization import Memorization
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.privacy import for_a_group
 from unlearn_core.progress import Tell
+from unlearn_core.result import Result
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan, Rum, same_everywhere, shuffled, vanilla
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training, promise, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 
-# Second retrained models have seeds from here on; reported ones are 0, 1, ..., those for tuning lie between.
-AGAIN = 200_000
 FEWEST = 10  # models of a bank
 # What a study runs unless told otherwise: the algorithms of the paper that go down a loss.
 PAPER = ("fine-tune", "l1-sparse", "neggrad", "neggrad-plus", "random-label", "salun", "scrub")

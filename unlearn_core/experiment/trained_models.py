@@ -22,8 +22,9 @@ from unlearn_core.experiment.unfinished import Unfinished
 from unlearn_core.models import Classifier, Ensemble, new_model, voters
 from unlearn_core.params import BadValue, key
 from unlearn_core.progress import Tell, silent
+from unlearn_core.result import Draft, Result
 from unlearn_core.rows import others, unpack
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Outputs, Trained, Training, predict
 
 SPLITS = ("train", "validation", "test")

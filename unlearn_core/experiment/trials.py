@@ -15,8 +15,9 @@ from unlearn_core.experiment.trained_models import all_logits, dataset, train_al
 from unlearn_core.experiment.unlearned_models import Run, work_of
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell, silent
+from unlearn_core.result import Result
 from unlearn_core.rum import Rum
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 
 

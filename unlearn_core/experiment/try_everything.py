@@ -22,8 +22,9 @@ from unlearn_core.experiment.forecast import Forecast, forecast
 from unlearn_core.experiment.landscape import can_run, usual
 from unlearn_core.experiment.measures import Target, measure
 from unlearn_core.experiment.memorized import Unbanked, bank_of
+from unlearn_core.experiment.model_seeds import AGAIN
 from unlearn_core.experiment.spread import fulfil_all
-from unlearn_core.experiment.study import AGAIN, FEWEST, Study
+from unlearn_core.experiment.study import FEWEST, Study
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, REFERENCES, RETRAINED
 from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.unlearned_models import Run, refuse, run_all
@@ -31,9 +32,10 @@ from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.progress import Tell
+from unlearn_core.result import Result
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import PARTS, Plan
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training, recipe
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.retrain import Retrain

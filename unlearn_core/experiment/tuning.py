@@ -18,18 +18,19 @@ from unlearn_core.experiment.attributes import known, target
 from unlearn_core.experiment.door import MAKERS
 from unlearn_core.experiment.measures import Validation
 from unlearn_core.experiment.memorized import Unbanked
+from unlearn_core.experiment.model_seeds import TUNING
 from unlearn_core.experiment.spread import fulfil_all
 from unlearn_core.experiment.trained_models import all_logits, dataset, train_all
 from unlearn_core.experiment.unlearned_models import Run, unlearn
 from unlearn_core.forget import ByMemorization, Known
 from unlearn_core.params import Spec, param, params, spec
 from unlearn_core.progress import Tell, silent
+from unlearn_core.result import Result
 from unlearn_core.rows import pack
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 
-TUNING = 100_000  # seeds from here on are those of models that only choose
 # Defaults suit small nets, so larger ones are looked for further down.
 FACTORS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 

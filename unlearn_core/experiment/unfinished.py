@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from unlearn_core.store import below, write_whole
+from unlearn_core.disk import below, write_whole
 
 HEAD = 64  # bytes
 

@@ -25,9 +25,10 @@ from unlearn_core.experiment.trained_models import (
 from unlearn_core.models import Classifier
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell, each_of, silent
+from unlearn_core.result import Draft, Result
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import Rum, unlearn_many
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training, learning_rate, steps_of, train
 from unlearn_core.unlearning import Original, Request, Unlearned, Unlearner
 from unlearn_core.unlearning.request import Batch, Fresh, History

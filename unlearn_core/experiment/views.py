@@ -32,8 +32,9 @@ from unlearn_core.forget import Known
 from unlearn_core.memorization import Memorization
 from unlearn_core.params import BadValue
 from unlearn_core.proxies import PROXIES
+from unlearn_core.result import KEY, Result
 from unlearn_core.rum import PARTS, Plan
-from unlearn_core.store import KEY, Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 

@@ -14,8 +14,9 @@ import numpy as np
 from unlearn_core.evaluation import tow
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED
 from unlearn_core.experiment.views import OpenStudy
+from unlearn_core.result import Result
 from unlearn_core.rows import pack
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.original import Original
 

@@ -26,7 +26,8 @@ from unlearn_core.experiment.tiers.subject import Subject, subject_of_method
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, key, params
 from unlearn_core.proxies import PROXIES
-from unlearn_core.store import Result, Store
+from unlearn_core.result import Result
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 
 FORMAT = 1

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unlearn_core.data import kept
+from unlearn_core.disk import below, flush, write_whole
 from unlearn_core.experiment.bundle.contents import LOCK
 from unlearn_core.experiment.forget_sets import bring_names
 from unlearn_core.experiment.recorded import RECORDED
 from unlearn_core.experiment.views import OpenStudy
-from unlearn_core.store import Result, Store, below, find_fault, flush, write_whole
+from unlearn_core.result import Result, find_fault, set_aside
+from unlearn_core.store import Store
 
 
 def publish(store: Store, staged: Store, study: OpenStudy, sheet: dict) -> None:
@@ -65,7 +67,7 @@ def _place(store: Store, folder: Path) -> Callable[[], None] | None:
 
     with store.lock(folder.name):
         if target.is_dir() and find_fault(target) is not None:
-            store.set_aside(target, held=True)
+            set_aside(store.root, target, held=True)
         there = target.is_dir()
         if there and find_fault(target) is None and set(Result(target).lacks) <= set(Result(folder).lacks):
             return None

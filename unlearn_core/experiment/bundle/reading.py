@@ -30,6 +30,7 @@ from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.images import DataError
 from unlearn_core.data.own import NAME, place_of
 from unlearn_core.data.parquet import TooLarge, batches
+from unlearn_core.disk import StoreError, below, digest_of
 from unlearn_core.experiment.bundle.contents import (
     ABOUT,
     DATA_FILES,
@@ -47,7 +48,8 @@ from unlearn_core.experiment.recorded import RECORDED
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.kinds import CARRIED
 from unlearn_core.params import BadValue, build, key
-from unlearn_core.store import KEY, Result, Store, StoreError, below, digest_of, find_fault
+from unlearn_core.result import KEY, Result, find_fault
+from unlearn_core.store import Store
 
 MOST_BYTES = 8 << 30  # of all files together, unpacked
 MOST_FILES = 100_000

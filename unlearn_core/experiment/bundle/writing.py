@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.own import place_of
+from unlearn_core.disk import StoreError, flush
 from unlearn_core.experiment.bundle.contents import (
     ABOUT,
     DATA_FILES,
@@ -28,7 +29,8 @@ from unlearn_core.experiment.bundle.contents import (
 from unlearn_core.experiment.forget_sets import names_of
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
-from unlearn_core.store import Result, Store, StoreError, find_fault, flush
+from unlearn_core.result import Result, find_fault
+from unlearn_core.store import Store
 
 IMAGES_BYTES = 64 << 20  # a person's own images go along up to this size
 

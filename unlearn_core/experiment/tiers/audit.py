@@ -22,7 +22,8 @@ from unlearn_core.experiment.tiers.per_example import FEWEST, Observed, PerExamp
 from unlearn_core.experiment.tiers.subject import Subject, check, models
 from unlearn_core.params import BadField, BadValue, Spec, param, params, spec
 from unlearn_core.progress import Tell
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 
 # The columns of a line, some of which only some measurements fill.
 NO_LINES = pd.DataFrame(columns=["metric", "on", "by", "kind", "seed", "value", "why", "unit", "low", "high", "bound"])
@@ -121,7 +122,7 @@ def _audit(store: Store, wanted: Audit, tell: Tell) -> Result:
         many = fulfil(store, wanted.distribution, _named(tell, "many models"))
         numbers.append(many.table())
         tables["many_models"] = many.table("images")
-    together = pd.concat([NO_LINES, *numbers], ignore_index=True).fillna({"why": "", "by": "", "unit": "seeds"})
+    together = in_one(numbers)
     compared = overview(together)
 
     def make(draft: Draft) -> None:
@@ -132,6 +133,14 @@ def _audit(store: Store, wanted: Audit, tell: Tell) -> Result:
         draft.json("summary", summary(wanted, compared, len(target.forget)))
 
     return store.remember(wanted, make, device=numerics)
+
+
+def in_one(numbers: list[pd.DataFrame]) -> pd.DataFrame:
+    """The lines of several measurements as one table with every column of a line, all of objects: of other types, what
+    a column comes to that some of them lack differs between versions of pandas.
+    """
+    frames = [each.astype(object) for each in (NO_LINES, *numbers)]
+    return pd.concat(frames, ignore_index=True).fillna({"why": "", "by": "", "unit": "seeds"})
 
 
 def _named(tell: Tell, stage: str) -> Tell:

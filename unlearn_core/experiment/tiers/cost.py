@@ -17,7 +17,8 @@ from unlearn_core.experiment.tiers.subject import GROUP, Subject
 from unlearn_core.experiment.trained_models import dataset, trained_together
 from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.params import BadValue
-from unlearn_core.store import Result, Store
+from unlearn_core.result import Result
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 
 # What a first measurement takes, in epochs of unlearning one model, by audits of the nets for digits: of one seed, of

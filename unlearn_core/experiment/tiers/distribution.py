@@ -18,7 +18,8 @@ from unlearn_core.experiment.tiers.subject import KINDS, Subject, check, models
 from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.progress import Tell
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 
 # Split -> margins (N, n) of its images under N models.
 Said = dict[str, np.ndarray]

@@ -15,6 +15,7 @@ from unlearn_core.data import Images
 from unlearn_core.device import numerics
 from unlearn_core.experiment.door import MAKERS
 from unlearn_core.experiment.measures import Target
+from unlearn_core.experiment.model_seeds import UNTRAINED
 from unlearn_core.experiment.tiers.from_models import Inner
 from unlearn_core.experiment.tiers.from_outputs import Seen
 from unlearn_core.experiment.tiers.subject import JUDGE, KINDS, Subject, check, models
@@ -23,12 +24,12 @@ from unlearn_core.models import new_model
 from unlearn_core.params import Spec, param, spec
 from unlearn_core.probes.perturbed import perturb
 from unlearn_core.progress import Tell
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.result import Draft, Result
+from unlearn_core.store import Store
 from unlearn_core.training import predict
 
 # Models that never learned anything, for ZRF: one alone would move it.
-UNTRAINED = 5
-UNTRAINED_SEED = 400_000
+BLANK = 5
 
 
 @spec
@@ -102,7 +103,7 @@ def untrained(store: Store, subject: Subject, rows: np.ndarray) -> np.ndarray:
     """(R, k, K) probabilities of R models with fresh weights for these training rows."""
     images, training = dataset(store, subject.training.data), subject.training
     asked = Images(images.train.x[rows], images.train.y[rows])
-    fresh = (new_model(training.model, images, UNTRAINED_SEED + i, training.width) for i in range(UNTRAINED))
+    fresh = (new_model(training.model, images, UNTRAINED + i, training.width) for i in range(BLANK))
     return np.stack([probabilities(predict(model, asked).logits) for model in fresh])
 
 

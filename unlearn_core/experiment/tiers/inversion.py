@@ -22,9 +22,10 @@ from unlearn_core.models import Classifier
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.probes import inversion as probe
 from unlearn_core.progress import Tell
+from unlearn_core.result import Draft, Result
 from unlearn_core.rows import others, pack, unpack
 from unlearn_core.rum import Rum
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.store import Store
 from unlearn_core.unlearning import Unlearner
 
 # Deletions whose image is reconstructed, in so many steps, and the images it is looked for among.

@@ -165,7 +165,7 @@ def _firm(side: int | None, kinds: dict[str, pd.DataFrame]) -> int | None:
         int(b) * sign
         for kind, sign in (("unlearned", 1), ("retrained", -1))
         if kind in kinds and "bound" in kinds[kind]
-        for b in kinds[kind]["bound"].fillna(0)
+        for b in kinds[kind]["bound"].dropna()
         if b
     ]
     return side if all(bound == side for bound in bounds) else None

@@ -11,18 +11,18 @@ import numpy as np
 from unlearn_core.attacks.signals import margin
 from unlearn_core.device import numerics
 from unlearn_core.experiment.door import MAKERS, fulfil
+from unlearn_core.experiment.model_seeds import SHADOWS
 from unlearn_core.experiment.tiers.subject import Subject, check, runs
 from unlearn_core.experiment.tiers.thirds import BLOCK, Role, asked, deal_roles, left_out, to_forget, triples
 from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.unlearned_models import Run, refuse
 from unlearn_core.params import BadField, Spec, param, spec
 from unlearn_core.progress import Tell
+from unlearn_core.result import Draft, Result
 from unlearn_core.rows import unpack
-from unlearn_core.store import Draft, Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 
-# Seeds of shadow models begin here; those of studies lie below.
-SHADOWS = 300_000
 # The ceiling sets half of the blocks against the other half, and judging needs three of each.
 FEWEST = 18
 

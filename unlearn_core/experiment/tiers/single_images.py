@@ -13,7 +13,8 @@ from unlearn_core.attacks.u_lira import p_member, u_lira
 from unlearn_core.experiment.tiers.overview import BLOCKS
 from unlearn_core.experiment.tiers.per_example import Observed
 from unlearn_core.experiment.tiers.subject import JUDGE, KINDS, Subject
-from unlearn_core.store import Result, Store
+from unlearn_core.result import Result
+from unlearn_core.store import Store
 
 ATTACKERS = {"per example": per_example, "population": population}
 

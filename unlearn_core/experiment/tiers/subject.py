@@ -11,14 +11,15 @@ import numpy as np
 
 from unlearn_core.experiment.comparison import CEILING, ORIGINAL, RETRAINED
 from unlearn_core.experiment.measures import Target
-from unlearn_core.experiment.study import AGAIN
+from unlearn_core.experiment.model_seeds import AGAIN
 from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.unlearned_models import Run, refuse, run_groups
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.progress import Tell, silent
+from unlearn_core.result import Result
 from unlearn_core.rows import check_forget, pack, unpack
-from unlearn_core.store import Result, Store
+from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.original import Original
