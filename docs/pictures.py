@@ -1,4 +1,4 @@
-"""Take the pictures of the documents, every page at 1280x720: `python docs/pictures.py STORE`."""
+"""Take the pictures of the documents, every page at 1280x720, light and dark: `python docs/pictures.py STORE`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from itertools import product
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"start": ""} | {name: name for name in ("explore", "plan", "runs", "compare", "audit", "report")}
+FOLDER = ROOT / "docs" / "pictures"
+PAGES = {"start": ""} | {name: name for name in ("explore", "plan", "runs", "compare", "audit", "report", "guess")}
 
 
 def main(store: str) -> None:
@@ -41,12 +43,13 @@ def photograph(url: str) -> None:
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
-        for name, path in PAGES.items():
-            page = browser.new_page(viewport={"width": 1280, "height": 720})
+        for theme, (name, path) in product(("light", "dark"), PAGES.items()):
+            page = browser.new_page(viewport={"width": 1280, "height": 720}, color_scheme=theme)
             page.goto(f"{url}/{path}")
             page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=120_000)
             page.wait_for_timeout(3000)
-            file = ROOT / "docs" / f"{name}.png"
+            file = FOLDER / theme / f"{name}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=file)
             page.close()
             # A palette of 128 colours halves the file and cannot be told apart.
