@@ -1,5 +1,6 @@
 """The main ways through the app, as a person goes them."""
 
+import re
 import time
 from contextlib import suppress
 
@@ -70,6 +71,15 @@ def test_a_deep_link_on_a_fresh_server_goes_through_the_frame(page, serve, copie
         expect(page.get_by_test_id("stSidebarNav")).to_be_visible()
         expect(page.get_by_test_id("stSidebar").get_by_text("Study", exact=True)).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_start_has_a_name_too(page, serve, copied):
+    server = serve(copied)
+    page.goto(f"{server.url}/start?among=same")
+    expect(page.get_by_role("heading", level=1)).to_have_text(PAGES[""])
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page).to_have_url(re.compile(rf"{server.url}/\?among=same"))
+    expect(page.get_by_test_id("stSidebarNavLink").filter(has_text="Start")).to_have_count(1)
 
 
 def test_a_study_from_start_to_audit(page, serve, tmp_path):
