@@ -144,7 +144,7 @@ def test_a_whole_class(explore, filled_store, study):
     at.selectbox(key="address.class").select("7").run()
     button(at, "Use these").click().run()
     assert np.array_equal(in_hand(at, study), np.flatnonzero(study.labels == 7))
-    assert "All of class 7 is in the set: a model retrained without it never saw the class." in at.warning[0].value
+    assert "**All of class 7** is in your set: a retrained model never saw the class" in at.warning[0].value
 
 
 def test_nearly_everything_is_not_called_easy(explore, filled_store, study):
@@ -153,7 +153,7 @@ def test_nearly_everything_is_not_called_easy(explore, filled_store, study):
     said = at.markdown[0].value
     assert f"**Only 20 images of {n:,} would be kept**" in said
     assert "easier" not in said and "neither makes it harder" not in said and "hard to forget" not in said
-    assert f"Most of each of the {len(study.classes)} classes is in the set" in at.warning[0].value
+    assert f"Most of each of the {len(study.classes)} classes" in "".join(each.value for each in at.warning)
     assert "would be kept" not in explore(filled_store, forget=f"0-{n // 2 - 1}").markdown[0].value
 
 
@@ -192,11 +192,19 @@ def test_bars_say_how_many_of_all_images_of_a_class_are_in_the_set(study):
 
 def test_classes_that_are_not_named_are_counted():
     names = tuple("abcdefg")
-    assert "classes a, b, c, d, e and 2 more are in the set" in panel.lost(names, 10)
-    assert panel.lost(names[:5], 10).startswith("Most of the classes a, b, c, d, e are in the set")
-    assert panel.lost(names[:1], 10, 0) == (
-        "All of class a is in the set: a model retrained without it never saw the class."
-    )
+    assert "classes a, b, c, d, e and 2 more" in panel.lost(names, (), 10)[0]
+    assert panel.lost(names[:5], (), 10)[0].startswith("**Most of classes a, b, c, d, e** is")
+    assert panel.lost((), (), 10) == []
+
+
+def test_all_of_a_class_and_most_of_another_are_told_apart(explore, filled_store, study):
+    whole, half = (np.flatnonzero(study.labels == label) for label in (0, 1))
+    chosen = np.union1d(whole, half[: len(half) // 2 + 1])
+    facts = study.about(chosen)
+    assert facts.lost == study.classes[:2] and facts.gone == study.classes[:1]
+    said = [warning.value for warning in explore(filled_store, forget=pack(chosen)).warning]
+    assert len(said) == 2 and f"All of class {study.classes[0]}*" in said[0] and "never saw" in said[0]
+    assert f"Most of class {study.classes[1]}*" in said[1] and "hardly knows" in said[1]
 
 
 def test_row_numbers_by_hand_and_from_a_file(explore, filled_store, study):
