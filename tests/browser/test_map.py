@@ -113,6 +113,24 @@ def test_fifty_thousand_points(page, alone):
     assert float(page.locator("[data-painted]").get_attribute("data-painted")) < 500
 
 
+@pytest.mark.parametrize("n", [1500, 50_000])
+def test_lines_around_crosses_hide_no_colour(page, alone, n):
+    """In a set that lies close together most of what is drawn of it is its colour."""
+    page.goto(f"{alone}/?n={n}")
+    expect(page.get_by_text("100 inside")).to_be_visible()
+    painted(page)
+    page.get_by_role("button", name="Memorization").click()
+    lasso(page, (0.5, 0.1), (0.7, 0.1), (0.7, 0.5), (0.5, 0.5))
+    expect(page.get_by_text("100 inside")).to_have_count(0)
+    settle(page)
+    page.get_by_role("button", name="Memorization").click()
+    page.wait_for_timeout(300)
+    seen = page.locator("canvas.field").evaluate(PIXELS)
+    line, gap = "16,16,20,255", "250,250,250,255"
+    filled = sum(count for colour, count in seen.items() if colour.endswith(",255") and colour not in (line, gap))
+    assert 0 < seen[line] < filled, (seen[line], filled)
+
+
 def test_fingers(chromium, alone):
     """One finger draws, two move and zoom."""
     context = chromium.new_context(viewport={"width": 1280, "height": 720}, has_touch=True)
