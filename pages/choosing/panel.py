@@ -26,8 +26,10 @@ CENTERS = {
 }
 
 
-def draw(study: OpenStudy, chosen: np.ndarray) -> None:
-    """The set in numbers, beside the study's own and random ones."""
+def draw(study: OpenStudy, chosen: np.ndarray):  # noqa: ANN201 - Streamlit does not name the type
+    """The set in numbers, beside the study's own and random ones. Returns a place above the numbers, in view of a hand
+    on the map.
+    """
     st.subheader(f"Your set: {images(len(chosen))}")
     with st.container(horizontal=True, gap="xsmall"):
         if st.button("Plan with this set", type="primary", icon=":material/account_tree:"):
@@ -37,6 +39,7 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> None:
                 step.__name__.capitalize(), type="tertiary", icon=f":material/{step.__name__}:",
                 disabled=not can(study), on_click=step, args=(study,),
             )  # fmt: skip
+    above = st.container()
     # The share of the random reference is the same from either centre; only the score itself changes.
     said, own = describe(study, chosen), describe(study, study.forget)
     facts, same = said.facts, chosen_set.is_own(study, chosen)
@@ -51,6 +54,7 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> None:
         st.warning(warning)
     brush.draw(study, chosen)
     _classes(study, facts)
+    return above
 
 
 def lost(names: tuple[str, ...], gone: tuple[str, ...], classes: int) -> list[str]:
