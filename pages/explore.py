@@ -56,15 +56,22 @@ def draw() -> None:
             "not kept in the store. It stays in hand for this visit."
         )
     set_images.draw(study)
-    with st.container(border=True):
-        st.subheader("Change the set", anchor=recommended_sets.CHANGE)
-        tabs = {"By a rule": forget_builder, "Saved sets": saved_sets}
-        shown = st.tabs(list(tabs), key="change", bind="query-params", on_change="rerun")
-        for tab, part in zip(shown, tabs.values(), strict=True):
-            if tab.open:
-                with tab:
-                    part.draw(study, chosen)
+    st.subheader("Change the set", anchor=recommended_sets.CHANGE)
+    # What a widget holds goes up with each line on the map, so those of this part wait until somebody wants them.
+    asked = st.session_state.setdefault("change.asked", not st.query_params.keys().isdisjoint({"change", "rule"}))
+    with fold("change", "A rule, row numbers, a file or a saved set", ":material/edit:", expanded=asked) as change:
+        if change.open:
+            _change(study, chosen)
     _memorization(study, chosen)
+
+
+def _change(study: OpenStudy, chosen: np.ndarray) -> None:
+    tabs = {"By a rule": forget_builder, "Saved sets": saved_sets}
+    shown = st.tabs(list(tabs), key="change", bind="query-params", on_change="rerun")
+    for tab, part in zip(shown, tabs.values(), strict=True):
+        if tab.open:
+            with tab:
+                part.draw(study, chosen)
 
 
 @st.fragment(key="choose")

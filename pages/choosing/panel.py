@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.choosing import beside_random, brush
-from pages.shared import chosen_set, forget_builder, state, theme
+from pages.shared import address, chosen_set, forget_builder, state, theme
 from pages.shared.folds import fold
 from pages.shared.text import cut, escape, images
 from unlearn_core.entanglement import RANDOM_SETS
@@ -87,10 +87,11 @@ def _named(names: tuple[str, ...]) -> str:
 
 def score(study: OpenStudy, chosen: np.ndarray) -> str:
     """About the entanglement of the set, folded away. Returns where it is measured from."""
-    with fold("score", "About the entanglement score"):
-        center = st.radio(
-            "Distances are measured from", list(CENTERS), format_func=CENTERS.get, key="center", bind="query-params"
-        )
+    with fold("score", "About the entanglement score") as about:
+        if not about.open:
+            named = st.query_params.get("center", st.session_state.get("address.center"))
+            return named if named in CENTERS else next(iter(CENTERS))
+        center = address.choice(st.radio, "Distances are measured from", CENTERS, "center")
         said = describe(study, chosen, center)
         st.caption(
             f"Of {RANDOM_SETS} random sets of {images(len(chosen))}, "

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, answers, painted, settle
+from tests.browser.conftest import ROOT, answers, other_ways, painted, settle
 from unlearn_core.experiment import OpenStudy, studies
 from unlearn_core.store import Store
 
@@ -293,6 +293,22 @@ def test_the_lasso_on_explore(page, look, filled_store):
     expect(heading).to_have_text(fewer)
 
 
+def test_a_lasso_sends_little_whatever_is_in_the_address(page, look):
+    """All of the address, and what every widget holds, goes up with the line and with what follows it."""
+    frames = Frames(page)
+    page.goto(f"{look}/explore")
+    painted(page)
+    size = page.get_by_role("heading", name=re.compile("^Your set:"))
+    for corners in (((0.1, 0.1), (0.6, 0.1), (0.6, 0.9), (0.1, 0.9)), ((0.3, 0.05), (0.95, 0.05), (0.95, 0.9))):
+        settle(page)
+        before = size.inner_text()
+        frames.clear()
+        lasso(page, *corners)
+        expect(size).not_to_have_text(before)
+        page.wait_for_timeout(1500)  # longer than the rest of the page takes to follow
+        assert "forget=" in page.url and sum(frames.up) <= 2000
+
+
 def test_no_step_is_lost(page, look):
     page.goto(f"{look}/explore?forget=2,4,6-9")
     painted(page)
@@ -354,6 +370,7 @@ def test_the_colour_that_goes_by_the_set_follows_when_it_is_asked_for(page, look
     expect(usual).to_have_attribute("aria-pressed", "true")
     page.go_forward()
     expect(page.locator(".map .legend")).to_have_text(said, use_inner_text=True)
+    other_ways(page)
     page.get_by_role("button", name=re.compile("^Invert")).click()
     expect(page.locator(".map .legend")).not_to_have_text(said, use_inner_text=True)
     page.goto(page.url)  # and a link brings it back

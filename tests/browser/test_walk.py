@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import painted, settle
+from tests.browser.conftest import other_ways, painted, settle
 from unlearn_core import jobs
 from unlearn_core.experiment import OpenStudy, studies
 from unlearn_core.store import Store
@@ -103,6 +103,7 @@ def test_a_study_from_start_to_audit(page, serve, tmp_path):
     expect(page.get_by_role("heading", level=1)).to_have_text("Explore")
     expect(page.get_by_text("24 images").first).to_be_visible()
     settle(page)
+    other_ways(page)
     pick(page, "Rule", "Random")
     fill(page, "Size", "18")
     page.get_by_role("button", name="Use these 18 as the set").click()

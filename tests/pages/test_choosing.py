@@ -16,7 +16,7 @@ from pages.shared.text import escape
 from unlearn_core.experiment import recommended
 from unlearn_core.experiment.beside_random import among_same_classes, margin_agrees
 from unlearn_core.experiment.set_numbers import brushed, describe, neighbours, ordered
-from unlearn_core.rows import pack, unpack
+from unlearn_core.rows import pack
 from unlearn_core.words import hundredths
 
 
@@ -25,7 +25,7 @@ def words(at) -> str:
 
 
 def in_hand(at, study) -> np.ndarray:
-    return unpack(at.query_params["forget"], len(study.labels)) if "forget" in at.query_params else study.forget
+    return chosen_set.named(at.query_params["forget"], study) if "forget" in at.query_params else study.forget
 
 
 def heads(at) -> list[dict]:
