@@ -89,6 +89,8 @@ def test_a_link_brings_back_the_place_on_the_map(page, elsewhere, look):
     frames = Frames(page)
     page.goto(f"{look}/explore")
     painted(page)
+    other_ways(page)
+    page.locator("canvas.field").scroll_into_view_if_needed()
     steps = page.evaluate("history.length")
     frames.clear()
     zoomed(page, 4)
@@ -105,7 +107,6 @@ def test_a_link_brings_back_the_place_on_the_map(page, elsewhere, look):
         painted(other)
         assert stands(other) == pytest.approx(place, rel=0.01) and other.url == at
 
-    other_ways(page)
     page.get_by_role("button", name=re.compile("^Invert")).click()
     page.wait_for_url(re.compile("forget="))
     settle(page)
