@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 import pages.shared.loaded  # noqa: F401 - the first of ours, see there
-from pages.choosing import panel, recommended_sets, saved_sets, set_images
+from pages.choosing import near_images, panel, recommended_sets, saved_sets, set_images
 from pages.shared import (
     chosen_set,
     embedding_map,
@@ -56,15 +56,22 @@ def draw() -> None:
             "not kept in the store. It stays in hand for this visit."
         )
     set_images.draw(study)
-    with st.container(border=True):
-        st.subheader("Change the set", anchor=recommended_sets.CHANGE)
-        tabs = {"By a rule": forget_builder, "Saved sets": saved_sets}
-        shown = st.tabs(list(tabs), key="change", bind="query-params", on_change="rerun")
-        for tab, part in zip(shown, tabs.values(), strict=True):
-            if tab.open:
-                with tab:
-                    part.draw(study, chosen)
+    st.subheader("Change the set", anchor=recommended_sets.CHANGE)
+    # What a widget holds goes up with each line on the map, so those of this part wait until somebody wants them.
+    asked = st.session_state.setdefault("change.asked", not st.query_params.keys().isdisjoint({"change", "rule"}))
+    with fold("change", "A rule, row numbers, a file or a saved set", ":material/edit:", expanded=asked) as change:
+        if change.open:
+            _change(study, chosen)
     _memorization(study, chosen)
+
+
+def _change(study: OpenStudy, chosen: np.ndarray) -> None:
+    tabs = {"By a rule": forget_builder, "Saved sets": saved_sets}
+    shown = st.tabs(list(tabs), key="change", bind="query-params", on_change="rerun")
+    for tab, part in zip(shown, tabs.values(), strict=True):
+        if tab.open:
+            with tab:
+                part.draw(study, chosen)
 
 
 @st.fragment(key="choose")
@@ -92,9 +99,11 @@ def _map_and_panel(study: OpenStudy) -> None:
     with left_right[1]:
         if said:  # beside the hand: what stands below the map may lie below the screen
             st.warning(escape(said))
-        panel.draw(study, chosen)
+        near = panel.draw(study, chosen)
     with sentence:
         _sentence(study, chosen, describe(study, chosen, center))
+    with near:
+        near_images.beside_map(study, chosen)
 
 
 def _sentence(study: OpenStudy, chosen: np.ndarray, said: SetNumbers) -> None:
@@ -125,7 +134,7 @@ def _map(study: OpenStudy, kind: str) -> str:
         st.caption(f"Fitted on {few:,} of {everything:,} images, drawn evenly; the others were placed on that map.")
     st.caption(
         "Draw around points and they become your set; with Shift they are added, with Alt taken out. Click a point to "
-        "see its neighbours below. The wheel zooms, space moves.",
+        "see its neighbours. The wheel zooms, space moves.",
         help="Where few points are left you see their images. With keys, arrows move the map under a cross and Enter "
         "sets corners there. Ctrl+Z and Ctrl+Y undo and redo. UMAP shows neighbourhoods; distances between far groups "
         "mean little. PCA shows the two directions of largest spread.",

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.choosing import beside_random, brush
-from pages.shared import chosen_set, forget_builder, state, theme
+from pages.shared import address, chosen_set, forget_builder, state, theme
 from pages.shared.folds import fold
 from pages.shared.text import cut, escape, images
 from unlearn_core.entanglement import RANDOM_SETS
@@ -26,8 +26,10 @@ CENTERS = {
 }
 
 
-def draw(study: OpenStudy, chosen: np.ndarray) -> None:
-    """The set in numbers, beside the study's own and random ones."""
+def draw(study: OpenStudy, chosen: np.ndarray):  # noqa: ANN201 - Streamlit does not name the type
+    """The set in numbers, beside the study's own and random ones. Returns a place above the numbers, in view of a hand
+    on the map.
+    """
     st.subheader(f"Your set: {images(len(chosen))}")
     with st.container(horizontal=True, gap="xsmall"):
         if st.button("Plan with this set", type="primary", icon=":material/account_tree:"):
@@ -37,6 +39,7 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> None:
                 step.__name__.capitalize(), type="tertiary", icon=f":material/{step.__name__}:",
                 disabled=not can(study), on_click=step, args=(study,),
             )  # fmt: skip
+    above = st.container()
     # The share of the random reference is the same from either centre; only the score itself changes.
     said, own = describe(study, chosen), describe(study, study.forget)
     facts, same = said.facts, chosen_set.is_own(study, chosen)
@@ -47,31 +50,48 @@ def draw(study: OpenStudy, chosen: np.ndarray) -> None:
             f"Grey: difference to the study's own set of {images(own.facts.images)}; {images(shared)} "
             f"{'is' if shared == 1 else 'are'} in both."
         )
-    if facts.lost:
-        left = facts.of_class - facts.per_class
-        st.warning(lost(facts.lost, len(study.classes), sum(left[study.classes.index(name)] for name in facts.lost)))
+    for warning in lost(facts.lost, facts.gone, len(study.classes)):
+        st.warning(warning)
     brush.draw(study, chosen)
     _classes(study, facts)
+    return above
 
 
-def lost(names: tuple[str, ...], classes: int, left: int = 1) -> str:
-    """Of which classes most images are in the set, or all where none are `left`, and what that means."""
-    if len(names) == classes > 1:
-        return f"Most of each of the {classes:,} classes is in the set: a model retrained without it hardly knows any."
+def lost(names: tuple[str, ...], gone: tuple[str, ...], classes: int) -> list[str]:
+    """A sentence on the classes of which all images are in the set, and one on those of which most are: to forget a
+    class and to forget images of it are different things.
+    """
+    most, said = tuple(name for name in names if name not in gone), []
+    if gone:
+        them = "the class" if len(gone) == 1 else "them"
+        said.append(
+            f"**All of {_named(gone)}** is in your set: a retrained model never saw {them}, and a model that forgot "
+            f"should not know {them} either."
+        )
+    if len(most) == classes > 1:
+        said.append(f"**Most of each of the {classes:,} classes** is in your set: a retrained model hardly knows any.")
+    elif most:
+        them = ("the class", "it") if len(most) == 1 else ("them", "them")
+        said.append(
+            f"**Most of {_named(most)}** is in your set: a retrained model hardly knows {them[0]}, so expect errors on "
+            f"the images of {them[1]} that you keep."
+        )
+    return said
+
+
+def _named(names: tuple[str, ...]) -> str:
     listed = ", ".join(escape(name) for name in names[:NAMED])
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    share, seen = ("Most", "hardly knows") if left else ("All", "never saw")
-    if len(names) == 1:
-        return f"{share} of class {listed} is in the set: a model retrained without it {seen} the class."
-    return f"{share} of the classes {listed}{more} are in the set: a model retrained without it {seen} them."
+    return f"{'class' if len(names) == 1 else 'classes'} {listed}{more}"
 
 
 def score(study: OpenStudy, chosen: np.ndarray) -> str:
     """About the entanglement of the set, folded away. Returns where it is measured from."""
-    with fold("score", "About the entanglement score"):
-        center = st.radio(
-            "Distances are measured from", list(CENTERS), format_func=CENTERS.get, key="center", bind="query-params"
-        )
+    with fold("score", "About the entanglement score") as about:
+        if not about.open:
+            named = st.query_params.get("center", st.session_state.get("address.center"))
+            return named if named in CENTERS else next(iter(CENTERS))
+        center = address.choice(st.radio, "Distances are measured from", CENTERS, "center")
         said = describe(study, chosen, center)
         st.caption(
             f"Of {RANDOM_SETS} random sets of {images(len(chosen))}, "

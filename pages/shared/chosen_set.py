@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import streamlit as st
 
 from pages.shared import access, address
 from pages.shared.text import escape
+from unlearn_core import row_code
 from unlearn_core.disk import StoreError
 from unlearn_core.experiment import OpenStudy, forget_sets
 from unlearn_core.forget import ForgetSet, Picked
@@ -14,6 +17,7 @@ from unlearn_core.params import BadValue
 from unlearn_core.rows import check_forget, others, pack, unpack
 
 ADDRESS = 1500  # characters; longer sets are kept in the store, because browsers and mail programs cut long links
+PLAIN = 32  # characters up to which rows are named in the address as a person would name them
 STEPS = 30  # changes that can be undone
 MODES = {"replace": lambda old, new: new, "add": np.union1d, "subtract": np.setdiff1d}
 
@@ -30,7 +34,7 @@ def rows(study: OpenStudy, settled: bool = True) -> np.ndarray:
     chosen = _rows(bits, study)
     wanted = {}
     if not is_own(study, chosen):
-        text = _short(chosen)
+        text = _short(bits)
         wanted = {"forget": text} if text else {"set": _kept(study, bits, chosen, settled)}
     for name in ("forget", "set"):
         if not wanted.get(name):
@@ -50,6 +54,12 @@ def shown(study_key: str) -> tuple[int, str, bool] | None:
     if not held or not history or held["bits"] != history["sets"][history["at"]]:
         return None
     return held["shown"]
+
+
+def named(text: str, study: OpenStudy) -> np.ndarray:
+    """The rows that the address names by this text. Raises BadValue where they are none, or all."""
+    n = len(study.labels)
+    return check_forget(row_code.decode(text, n) if row_code.is_code(text) else unpack(text, n), n)
 
 
 def is_own(study: OpenStudy, chosen: np.ndarray) -> bool:
@@ -166,10 +176,7 @@ def _from_address(study: OpenStudy) -> list[np.ndarray]:
     if not kept and not text:
         return []
     try:
-        if kept:
-            chosen = forget_sets.rows_of(study, kept)
-        else:
-            chosen = check_forget(unpack(text, len(study.labels)), len(study.labels))
+        chosen = forget_sets.rows_of(study, kept) if kept else named(text, study)
         return [] if is_own(study, chosen) else [chosen]
     except BadValue as error:
         st.warning(f"The forget set of the address cannot be used: {escape(str(error))} The study's own is shown.")
@@ -196,13 +203,20 @@ def _kept(study: OpenStudy, bits: bytes, chosen: np.ndarray, settled: bool) -> s
     return kept
 
 
-def _short(chosen: np.ndarray) -> str:
-    """The rows as text where it is short enough for an address, "" otherwise."""
-    # A run takes two characters or more: a long set is told by its runs, without spelling it out.
-    if 2 * (1 + np.count_nonzero(np.diff(chosen) != 1)) > ADDRESS + 1:
+@lru_cache(maxsize=64)
+def _short(bits: bytes) -> str:
+    """The rows of these bits as an address names them, "" where that is too long: all of it goes up with each click.
+    A few are told as a person would, the others by their code.
+    """
+    chosen = np.flatnonzero(np.unpackbits(np.frombuffer(bits, np.uint8)))
+    if np.count_nonzero(np.diff(chosen) != 1) < PLAIN // 4:
+        text = pack(chosen)
+        if len(text) + 2 * text.count(",") <= PLAIN:  # an address takes three characters for a comma
+            return text
+    if row_code.least(chosen) > ADDRESS:
         return ""
-    text = pack(chosen)
-    return text if len(text) <= ADDRESS else ""
+    code = row_code.encode(chosen)
+    return code if len(code) <= ADDRESS else ""
 
 
 def _bits(chosen: np.ndarray, study: OpenStudy) -> bytes:

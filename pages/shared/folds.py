@@ -7,7 +7,7 @@ import streamlit as st
 NAMES = (
     "stability", "proxies", "forecast", "everything", "search", "saved", "low", "medium", "high", "course", "beside",
     "steps", "attack", "at-risk", "images", "studies", "trash", "score", "tuned", "layers", "cells", "classes", "worst",
-    "forgotten", "exposed", "kinds", "judge", "marks",
+    "forgotten", "exposed", "kinds", "judge", "marks", "change",
 )  # fmt: skip
 
 

@@ -57,6 +57,11 @@ def go(page: str) -> None:
     st.switch_page(page, query_params=kept)
 
 
+def to_start() -> None:
+    """Go to Start with all that the address says."""
+    st.switch_page("pages/start.py", query_params=st.query_params.to_dict())
+
+
 def show_study(key: str) -> None:
     """Make this the study on screen."""
     st.query_params["study"] = key

@@ -19,7 +19,6 @@ LIFTED = {"original": "#B8B8B8", "retrained": "#56B4E9", "high": "#C58AE8"}
 CLASSES = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
-SEQUENTIAL = "Cividis"
 # Tools that stand over the end of a title and do what dragging and a double click do.
 TOOLS = ("zoom", "pan", "zoomIn", "zoomOut", "autoScale")
 LONGEST = 108  # letters of a title in one line: what is right of them is for the tools

@@ -140,6 +140,13 @@ def look(looked_at):
     assert "Traceback" not in looked_at.log.read_text(), looked_at.log.read_text()
 
 
+def other_ways(page: Page) -> None:
+    """Open the part of Explore with the ways to change the set that are not on the map."""
+    page.get_by_text("A rule, row numbers, a file or a saved set").click()
+    expect(page.get_by_role("button", name="Invert")).to_be_visible()
+    settle(page)
+
+
 def settle(page: Page) -> None:
     """Wait until the script of the page has run to its end and stays there."""
     page.wait_for_selector("[data-testid=stApp]")

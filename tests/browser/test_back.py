@@ -5,6 +5,7 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import other_ways
 from tests.browser.test_walk import pick, settle
 
 
@@ -18,6 +19,7 @@ def test_back_undoes_a_change_of_the_set(page, server):
     size = page.get_by_role("heading", name="Your set:")
     expect(size).to_have_text("Your set: 30 images")
     settle(page)
+    other_ways(page)
     page.get_by_role("button", name="Invert").click()
     expect(size).not_to_have_text("Your set: 30 images")
     settle(page)

@@ -57,7 +57,9 @@ def test_brush_cross_and_click(page, look, filled_store):
     )
     corner = field.bounding_box()
     page.mouse.click(corner["x"] + place[0], corner["y"] + place[1])
-    expect(page.get_by_role("heading", name=re.compile("^Why it is entangled"))).to_be_visible()
+    near = page.locator(".st-key-near-map")
+    expect(near.get_by_text("Nearest images you keep")).to_be_in_viewport(ratio=1)
+    expect(near.get_by_role("img").first).to_be_in_viewport(ratio=1)
     page.wait_for_url(re.compile(r"near=\d+"))
     expect(heading).to_have_text(re.compile(f"{expected - 1:,} image"))
     page.get_by_role("button", name=re.compile("which kept images lie nearest")).nth(1).click()
@@ -65,6 +67,9 @@ def test_brush_cross_and_click(page, look, filled_store):
         page.get_by_role("button", name=re.compile("which kept images lie nearest")).nth(1).get_attribute("aria-label")
     )
     expect(page.get_by_text(re.compile(rf"nearest to row {re.search(r'[0-9]+', row)[0]} \("))).to_be_visible()
+    expect(near).to_have_count(0)  # one image is asked about at a time
+    page.locator(".st-key-near-grid").get_by_role("button", name="Close").click()
+    expect(page.get_by_text("Nearest images you keep")).to_have_count(0)
 
 
 def drag(page, field, start: float, end: float) -> None:

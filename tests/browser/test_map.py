@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, answers, painted, settle
+from tests.browser.conftest import ROOT, answers, other_ways, painted, settle
 from unlearn_core.experiment import OpenStudy, studies
 from unlearn_core.store import Store
 
@@ -112,6 +112,24 @@ def test_fifty_thousand_points(page, alone):
     assert field.evaluate(PIXELS) != seen and FORGET in seen and FORGET not in field.evaluate(PIXELS)
     assert sum(frames.up) == sum(frames.down) == 0
     assert float(page.locator("[data-painted]").get_attribute("data-painted")) < 500
+
+
+@pytest.mark.parametrize("n", [1500, 50_000])
+def test_lines_around_crosses_hide_no_colour(page, alone, n):
+    """In a set that lies close together most of what is drawn of it is its colour."""
+    page.goto(f"{alone}/?n={n}")
+    expect(page.get_by_text("100 inside")).to_be_visible()
+    painted(page)
+    page.get_by_role("button", name="Memorization").click()
+    lasso(page, (0.5, 0.1), (0.7, 0.1), (0.7, 0.5), (0.5, 0.5))
+    expect(page.get_by_text("100 inside")).to_have_count(0)
+    settle(page)
+    page.get_by_role("button", name="Memorization").click()
+    page.wait_for_timeout(300)
+    seen = page.locator("canvas.field").evaluate(PIXELS)
+    line, gap = "16,16,20,255", "250,250,250,255"
+    filled = sum(count for colour, count in seen.items() if colour.endswith(",255") and colour not in (line, gap))
+    assert 0 < seen[line] < filled, (seen[line], filled)
 
 
 def test_fingers(chromium, alone):
@@ -276,6 +294,22 @@ def test_the_lasso_on_explore(page, look, filled_store):
     expect(heading).to_have_text(fewer)
 
 
+def test_a_lasso_sends_little_whatever_is_in_the_address(page, look):
+    """All of the address, and what every widget holds, goes up with the line and with what follows it."""
+    frames = Frames(page)
+    page.goto(f"{look}/explore")
+    painted(page)
+    size = page.get_by_role("heading", name=re.compile("^Your set:"))
+    for corners in (((0.1, 0.1), (0.6, 0.1), (0.6, 0.9), (0.1, 0.9)), ((0.3, 0.05), (0.95, 0.05), (0.95, 0.9))):
+        settle(page)
+        before = size.inner_text()
+        frames.clear()
+        lasso(page, *corners)
+        expect(size).not_to_have_text(before)
+        page.wait_for_timeout(1500)  # longer than the rest of the page takes to follow
+        assert "forget=" in page.url and sum(frames.up) <= 2000
+
+
 def test_no_step_is_lost(page, look):
     page.goto(f"{look}/explore?forget=2,4,6-9")
     painted(page)
@@ -337,6 +371,7 @@ def test_the_colour_that_goes_by_the_set_follows_when_it_is_asked_for(page, look
     expect(usual).to_have_attribute("aria-pressed", "true")
     page.go_forward()
     expect(page.locator(".map .legend")).to_have_text(said, use_inner_text=True)
+    other_ways(page)
     page.get_by_role("button", name=re.compile("^Invert")).click()
     expect(page.locator(".map .legend")).not_to_have_text(said, use_inner_text=True)
     page.goto(page.url)  # and a link brings it back

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import painted, settle
+from tests.browser.conftest import other_ways, painted, settle
 from tests.browser.test_map import Frames
 from tests.browser.test_walk import pick
 
@@ -35,6 +35,7 @@ def test_a_link_brings_back_the_view(page, elsewhere, look):
     page.get_by_role("button", name="Class", exact=True).click()
     page.wait_for_url(re.compile("colour=class"))
     page.locator("canvas.field").press("Control+z")  # the keyboard belongs to the map, and there is nothing to undo
+    other_ways(page)
     page.get_by_role("button", name=re.compile("^Invert")).click()
     page.wait_for_url(re.compile("forget="))
     settle(page)
@@ -88,6 +89,8 @@ def test_a_link_brings_back_the_place_on_the_map(page, elsewhere, look):
     frames = Frames(page)
     page.goto(f"{look}/explore")
     painted(page)
+    other_ways(page)
+    page.locator("canvas.field").scroll_into_view_if_needed()
     steps = page.evaluate("history.length")
     frames.clear()
     zoomed(page, 4)
@@ -148,6 +151,7 @@ def test_a_link_brings_back_every_setting(page, elsewhere, look):
 
     page.goto(f"{look}/explore?page=2")
     settle(page)
+    other_ways(page)
     pick(page, "Rule", "Random")
     page.wait_for_url(re.compile("rule=random"))
     settle(page)

@@ -1,5 +1,6 @@
 """The main ways through the app, as a person goes them."""
 
+import re
 import time
 from contextlib import suppress
 
@@ -7,7 +8,7 @@ import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import painted, settle
+from tests.browser.conftest import other_ways, painted, settle
 from unlearn_core import job_process, jobs
 from unlearn_core.experiment import OpenStudy, studies
 from unlearn_core.store import Store
@@ -72,6 +73,15 @@ def test_a_deep_link_on_a_fresh_server_goes_through_the_frame(page, serve, copie
         expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_start_has_a_name_too(page, serve, copied):
+    server = serve(copied)
+    page.goto(f"{server.url}/start?among=same")
+    expect(page.get_by_role("heading", level=1)).to_have_text(PAGES[""])
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page).to_have_url(re.compile(rf"{server.url}/\?among=same"))
+    expect(page.get_by_test_id("stSidebarNavLink").filter(has_text="Start")).to_have_count(1)
+
+
 def test_a_study_from_start_to_audit(page, serve, tmp_path):
     """Set up a small study and run it; build another forget set; plan; run; look at the attacks before and after."""
     store = tmp_path / "store"
@@ -93,6 +103,7 @@ def test_a_study_from_start_to_audit(page, serve, tmp_path):
     expect(page.get_by_role("heading", level=1)).to_have_text("Explore")
     expect(page.get_by_text("24 images").first).to_be_visible()
     settle(page)
+    other_ways(page)
     pick(page, "Rule", "Random")
     fill(page, "Size", "18")
     page.get_by_role("button", name="Use these 18 as the set").click()

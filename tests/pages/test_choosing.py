@@ -16,7 +16,7 @@ from pages.shared.text import escape
 from unlearn_core.experiment import recommended
 from unlearn_core.experiment.beside_random import among_same_classes, margin_agrees
 from unlearn_core.experiment.set_numbers import brushed, describe, neighbours, ordered
-from unlearn_core.rows import pack, unpack
+from unlearn_core.rows import pack
 from unlearn_core.words import hundredths
 
 
@@ -25,7 +25,7 @@ def words(at) -> str:
 
 
 def in_hand(at, study) -> np.ndarray:
-    return unpack(at.query_params["forget"], len(study.labels)) if "forget" in at.query_params else study.forget
+    return chosen_set.named(at.query_params["forget"], study) if "forget" in at.query_params else study.forget
 
 
 def heads(at) -> list[dict]:
@@ -170,7 +170,7 @@ def test_neighbours_of_the_image_in_the_address(open_page, filled_store, study):
 @pytest.mark.parametrize("near", ["", "x", "-1", "9" * 30, "1.5"])
 def test_an_address_that_names_no_image_asks_nothing(open_page, filled_store, near):
     at = open_page("explore", filled_store, near=near)
-    assert not [s for s in at.subheader if "entangled" in s.value] and not at.error
+    assert "Nearest images you keep" not in words(at) and not at.error
 
 
 def test_a_held_out_image_has_nothing_to_forget(open_page, filled_store, study):

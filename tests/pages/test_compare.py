@@ -15,13 +15,12 @@ from streamlit.testing.v1 import AppTest
 
 from pages.comparing import images as each
 from pages.comparing import maps
-from pages.shared import class_gaps, comparison_words, downloads, numbers, state
+from pages.shared import chosen_set, class_gaps, comparison_words, downloads, numbers, state
 from pages.shared.text import images
 from tests.views import views
 from unlearn_core.evaluation import METRICS, Estimate
 from unlearn_core.experiment import LayerCka, OpenStudy, each_image, fulfil, predictions, shared_map
 from unlearn_core.experiment import comparison as core
-from unlearn_core.rows import unpack
 from unlearn_core.store import Store
 
 
@@ -347,7 +346,7 @@ def test_selected_images_become_the_forget_set(compare, filled_store, study, mon
     assert not at.exception
     assert at.main.get("page_link")[-2].proto.label == f"Your set: {count} images"
     at.switch_page("pages/explore.py").run()
-    assert set(rows) <= set(unpack(at.query_params["forget"], len(study.labels)))
+    assert set(rows) <= set(chosen_set.named(at.query_params["forget"], study))
 
 
 # -- layer by layer ----------------------------------------------------------------------------------------------------

@@ -11,14 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from pages.choosing import panel
 from pages.shared import chosen_set, cost_words, memorization_chart, plan_file, proxy_table, thumbnails
-from unlearn_core import jobs
+from unlearn_core import jobs, row_code
 from unlearn_core.engines import machine
 from unlearn_core.experiment import OpenStudy, ProxyTable, fulfil
 from unlearn_core.experiment import proxy_table as cheaper
 from unlearn_core.experiment.set_numbers import describe
 from unlearn_core.params import key
 from unlearn_core.proxies import PROXIES
-from unlearn_core.rows import pack, unpack
+from unlearn_core.rows import pack
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store
 
@@ -39,7 +39,7 @@ def button(at, begins: str):
 
 def in_hand(at, study: OpenStudy) -> np.ndarray:
     """The rows that a link to the page as it stands would bring back."""
-    return unpack(at.query_params["forget"], len(study.labels)) if "forget" in at.query_params else study.forget
+    return chosen_set.named(at.query_params["forget"], study) if "forget" in at.query_params else study.forget
 
 
 def choose(at, rule: str, **settings) -> AppTest:
@@ -75,7 +75,7 @@ def test_the_sentence_says_why_the_set_is_hard(explore, filled_store, study):
     assert HARD_WORDS[percentiles] in said and f"**{study.memorization.scores[study.forget].mean():.2f}**" in said
     assert f"score {es.score:.0f}," in at.markdown[0].help and "mean of all training images" in at.markdown[0].help
 
-    at.radio(key="center").set_value("midpoint").run()
+    at.radio(key="address.center").set_value("midpoint").run()
     other = study.sums.describe(study.forget, "midpoint")
     assert f"score {other.score:.0f}," in at.markdown[0].help and "midpoint" in at.markdown[0].help
     assert other.share_of_random == pytest.approx(es.share_of_random)  # as the page says: the same from either centre
@@ -144,7 +144,7 @@ def test_a_whole_class(explore, filled_store, study):
     at.selectbox(key="address.class").select("7").run()
     button(at, "Use these").click().run()
     assert np.array_equal(in_hand(at, study), np.flatnonzero(study.labels == 7))
-    assert "All of class 7 is in the set: a model retrained without it never saw the class." in at.warning[0].value
+    assert "**All of class 7** is in your set: a retrained model never saw the class" in at.warning[0].value
 
 
 def test_nearly_everything_is_not_called_easy(explore, filled_store, study):
@@ -153,7 +153,7 @@ def test_nearly_everything_is_not_called_easy(explore, filled_store, study):
     said = at.markdown[0].value
     assert f"**Only 20 images of {n:,} would be kept**" in said
     assert "easier" not in said and "neither makes it harder" not in said and "hard to forget" not in said
-    assert f"Most of each of the {len(study.classes)} classes is in the set" in at.warning[0].value
+    assert f"Most of each of the {len(study.classes)} classes" in "".join(each.value for each in at.warning)
     assert "would be kept" not in explore(filled_store, forget=f"0-{n // 2 - 1}").markdown[0].value
 
 
@@ -192,11 +192,19 @@ def test_bars_say_how_many_of_all_images_of_a_class_are_in_the_set(study):
 
 def test_classes_that_are_not_named_are_counted():
     names = tuple("abcdefg")
-    assert "classes a, b, c, d, e and 2 more are in the set" in panel.lost(names, 10)
-    assert panel.lost(names[:5], 10).startswith("Most of the classes a, b, c, d, e are in the set")
-    assert panel.lost(names[:1], 10, 0) == (
-        "All of class a is in the set: a model retrained without it never saw the class."
-    )
+    assert "classes a, b, c, d, e and 2 more" in panel.lost(names, (), 10)[0]
+    assert panel.lost(names[:5], (), 10)[0].startswith("**Most of classes a, b, c, d, e** is")
+    assert panel.lost((), (), 10) == []
+
+
+def test_all_of_a_class_and_most_of_another_are_told_apart(explore, filled_store, study):
+    whole, half = (np.flatnonzero(study.labels == label) for label in (0, 1))
+    chosen = np.union1d(whole, half[: len(half) // 2 + 1])
+    facts = study.about(chosen)
+    assert facts.lost == study.classes[:2] and facts.gone == study.classes[:1]
+    said = [warning.value for warning in explore(filled_store, forget=pack(chosen)).warning]
+    assert len(said) == 2 and f"All of class {study.classes[0]}*" in said[0] and "never saw" in said[0]
+    assert f"Most of class {study.classes[1]}*" in said[1] and "hardly knows" in said[1]
 
 
 def test_row_numbers_by_hand_and_from_a_file(explore, filled_store, study):
@@ -229,8 +237,27 @@ def test_a_link_brings_the_set_back_and_a_bad_one_says_so(explore, filled_store,
     assert at.subheader[0].value == f"Your set: {len(study.forget)} images"
 
 
+def test_a_few_rows_are_named_plainly_and_many_by_their_code(explore, filled_store, study):
+    for many, marked in ((5, False), (60, True)):
+        at = choose(explore(filled_store), "random", size=many)
+        button(at, f"Use these {many}").click().run()
+        text = at.query_params["forget"]
+        assert row_code.is_code(text) == marked and len(text) <= 60
+        again = explore(filled_store, forget=text)
+        assert again.subheader[0].value == f"Your set: {many} images" and not again.warning
+    at = explore(filled_store, forget=pack(in_hand(at, study)))  # as links were before there was a code
+    assert at.subheader[0].value == "Your set: 60 images" and at.query_params["forget"] == text
+
+
+@pytest.mark.parametrize("text", ["~", "~AAAA", "~zzz=", "~" + "A" * 5000, "~_____w", "~x y"])
+def test_a_damaged_code_in_the_address_is_one_sentence(explore, filled_store, study, text):
+    at = explore(filled_store, forget=text)
+    assert "cannot be used: " in at.warning[0].value and len(at.warning[0].value) < 200
+    assert at.subheader[0].value == f"Your set: {len(study.forget)} images"
+
+
 def test_a_long_set_stays_out_of_the_address(explore, filled_store, monkeypatch):
-    monkeypatch.setattr(chosen_set, "ADDRESS", 40)
+    monkeypatch.setattr(chosen_set, "ADDRESS", 20)
     at = choose(explore(filled_store), "random", size=50)
     button(at, "Use these 50").click().run()
     assert at.subheader[0].value == "Your set: 50 images" and "forget" not in at.query_params
@@ -266,11 +293,11 @@ def test_a_mosaic_shows_each_image_enlarged_without_blur():
     assert isinstance(grey, Image.Image) and grey.convert("RGB").getpixel((3, 3)) == (7, 7, 7)
 
 
-def test_the_set_in_the_address_is_spelled_as_everywhere(explore, filled_store, study):
+def test_the_set_in_the_address_is_the_one_in_hand(explore, filled_store, study):
     at = choose(explore(filled_store), "memorization", level="high", size=12)
     button(at, "Use these 12").click().run()
     top = np.lexsort((np.arange(len(study.labels)), -study.memorization.scores))[:12]
-    assert at.query_params["forget"] == pack(top)
+    assert np.array_equal(in_hand(at, study), np.sort(top))
 
 
 # -- cheaper scores ----------------------------------------------------------------------------------------------------

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pages.shared import embedding_map
+from pages.shared import chosen_set, embedding_map
 from pages.shared.embedding_map import blob, card, strokes, thumbs
 from unlearn_core.experiment.map_values import MapValues, map_values
 from unlearn_core.experiment.set_numbers import ordered
-from unlearn_core.rows import unpack
 
 ALL = [[-40_000, -40_000], [40_000, -40_000], [40_000, 40_000], [-40_000, 40_000]]
 
@@ -48,7 +47,7 @@ def around(places: np.ndarray, row: int, half: int = 1500) -> list:
 
 
 def in_hand(at, study) -> np.ndarray:
-    return unpack(at.query_params["forget"], len(study.labels)) if "forget" in at.query_params else study.forget
+    return chosen_set.named(at.query_params["forget"], study) if "forget" in at.query_params else study.forget
 
 
 def test_every_point_goes_down_by_its_row_in_ten_bytes(study):

@@ -120,7 +120,8 @@ class SetFacts:
     """What can be said of a forget set before it is forgotten. `per_class` (K,) counts its images of each class, and
     `of_class` (K,) all training images of it; `memorization` is their mean score, `memorization_error` the mean
     standard error of one of these scores, None without a bank. `lost` names the classes that lose more than half of
-    their images: the score of an image says what it alone changes, so it foretells nothing for them.
+    their images: the score of an image says what it alone changes, so it foretells nothing for them. `gone` names those
+    among them that lose all.
     """
 
     images: int
@@ -129,6 +130,7 @@ class SetFacts:
     memorization: float
     memorization_error: float | None
     lost: tuple[str, ...]
+    gone: tuple[str, ...]
     entanglement: Entanglement
 
     @property
@@ -359,6 +361,7 @@ class OpenStudy:
             memorization=float(self.memorization.scores[rows].mean()),
             memorization_error=float(error[rows].mean()) if error is not None else None,
             lost=tuple(self.classes[c] for c in np.flatnonzero(2 * per_class > of_all)),
+            gone=tuple(self.classes[c] for c in np.flatnonzero((per_class == of_all) & (of_all > 0))),
             entanglement=self.sums.describe(rows, center, quick=quick),
         )
 

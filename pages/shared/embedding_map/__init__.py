@@ -9,6 +9,7 @@ but the points travel on wires that the map in the browser listens to.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -93,9 +94,9 @@ def rest(study: OpenStudy, drawn: int) -> None:
         st.rerun()
 
 
-def picks() -> None:
-    """Hear which image is clicked on: its number goes into the address as `near`. Draw it where that is shown."""
-    _send("pick", {}, on_pick_change=_picked)
+def picks(heard: Callable[[object], None]) -> None:
+    """Hear which image is clicked on: `heard` is told what the browser says. Draw it where that is shown."""
+    _send("pick", {}, on_pick_change=lambda: heard(st.session_state["map.pick"].pick))
 
 
 @st.fragment(key="map.place")
@@ -137,12 +138,6 @@ def _looked() -> None:
 
 def _wanted() -> None:
     st.session_state["map.wanted"] = st.session_state["map.thumbs"].want
-
-
-def _picked() -> None:
-    near = st.session_state["map.pick"].pick
-    if isinstance(near, int) and not isinstance(near, bool):
-        st.query_params["near"] = str(near)
 
 
 def _coloured() -> None:

@@ -6,9 +6,8 @@ import json
 
 import numpy as np
 import streamlit as st
-from plotly.colors import get_colorscale
 
-from pages.shared import theme
+from pages.shared import sequential, theme
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.map_values import MapValues, map_values
 
@@ -115,12 +114,9 @@ def _aligned(column: np.ndarray) -> bytes:
 
 def _colours(dark: bool) -> dict:
     roles = {role: colour for role, (colour, _) in theme.ROLES.items()}
-    scale = [colour for _, colour in get_colorscale(theme.SEQUENTIAL)]
-    # From what is near the ground to what stands out from it, without the end that the ground swallows.
-    scale = scale[2:] if dark else scale[-3:0:-1]
     # Lines around what is in the set, which so stands out from points of any colour.
     ink, ground = ("#FAFAFA", "#101014") if dark else ("#101014", "#FAFAFA")
     return {
-        "roles": roles, "classes": list(theme.CLASSES), "scale": scale, "wrong": theme.MODELS["unlearned"],
-        "ink": ink, "ground": ground,
+        "roles": roles, "classes": list(theme.CLASSES), "scale": sequential.ramp(dark),
+        "wrong": theme.MODELS["unlearned"], "ink": ink, "ground": ground,
     }  # fmt: skip

@@ -41,7 +41,7 @@ function rising(values) {
 const channels = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 const word = ([r, g, b], alpha = 255) => ((alpha << 24) | (b << 16) | (g << 8) | r) >>> 0;
 const FADED = word([138, 143, 152], 51); // a fifth
-const UNKNOWN = word([138, 143, 152], 150);
+const UNKNOWN = word([138, 143, 152]);
 
 function ramp(stops) {
   const known = stops.map(channels);
@@ -72,8 +72,11 @@ function colouring(points, by) {
 // -- shapes: offsets from the middle, each whole or half, so that edges look smooth ------------------------------------
 
 // Pixels around a cross: a line that stands out from the ground, and one like the ground, which keeps that line apart
-// from dark points on a light ground and from light ones on a dark.
-const EDGES = { cross: 0, edge: 1, gap: 2 };
+// from dark points on a light ground and from light ones on a dark. Thin, so that the colour is most of the cross.
+const EDGES = { cross: 0, edge: 0.7, gap: 1.4 };
+
+// The radius of a dot: less the more points there are.
+const radius = (points) => Math.min(2.4, Math.max(1.1, 2.4 * (1800 / points) ** 0.25));
 
 function stamp(shape, radius, edge = 0) {
   const reach = Math.ceil(radius * (shape === "cross" ? 1.5 : 1) + 1 + edge);
@@ -83,9 +86,9 @@ function stamp(shape, radius, edge = 0) {
       const r = Math.hypot(dx, dy);
       let cover;
       if (shape === "ring") cover = 1 - Math.abs(r - radius);
-      else if (shape === "cross") cover = r > radius * 1.5 + edge ? 0 : radius / 2.4 + 0.6 + edge - Math.abs(Math.abs(dx) - Math.abs(dy)) / 1.4;
+      else if (shape === "cross") cover = r > radius * 1.5 + edge ? 0 : radius / 4 + 0.8 + edge - Math.abs(Math.abs(dx) - Math.abs(dy)) / 1.4;
       else cover = radius + 0.5 - r;
-      if (cover > 0.25) offsets.push([dx, dy, cover >= 0.7]);
+      if (cover > 0.25) offsets.push([dx, dy, cover >= (shape === "ring" ? 0.5 : 0.7)]); // a ring has no inside to be seen by
     }
   }
   return { reach, offsets };
@@ -98,10 +101,10 @@ function paint(context, points, view, by, faded) {
   const image = context.createImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
   const ratio = view.ratio;
-  const small = points.all > 20000 ? 1.1 : points.all > 3000 ? 1.6 : 2.4;
+  const small = radius(points.all);
   const grown = Math.min(2, Math.max(1, Math.sqrt(view.scale / view.fitted)));
   const shapes = Object.fromEntries(
-    [["dot", small], ["ring", small * 1.1], ["cross", small * 1.4], ["edge", small * 1.4], ["gap", small * 1.4]].map(([name, radius]) => {
+    [["dot", small], ["ring", small * 1.1], ["cross", small * 1.15], ["edge", small * 1.15], ["gap", small * 1.15]].map(([name, radius]) => {
       const { reach, offsets } = stamp(name in EDGES ? "cross" : name, radius * grown * ratio, (EDGES[name] ?? 0) * ratio);
       return [name, { reach, steps: Int32Array.from(offsets, ([dx, dy]) => dy * width + dx), whole: Uint8Array.from(offsets, (o) => o[2]) }];
     }),
@@ -126,13 +129,10 @@ function paint(context, points, view, by, faded) {
   for (let i = points.train; i < points.all; i++) put(i, shapes.ring, faded ? FADED : shade ? shade(i) : heldOut);
   for (const i of points.order) if (!points.forget[i]) put(i, shapes.dot, faded ? FADED : shade ? shade(i) : stays);
   const [ink, ground] = [points.colours.ink, points.colours.ground].map((hex) => word(channels(hex)));
-  for (const i of points.order) {
-    if (!points.forget[i]) continue;
-    if (shade) {
-      put(i, shapes.gap, ground);
-      put(i, shapes.edge, ink);
-    }
-    put(i, shapes.cross, shade ? shade(i) : leaves);
+  // Lines around all crosses first, so that where crosses are many they surround them and hide no colour.
+  const layers = shade ? [["gap", () => ground], ["edge", () => ink], ["cross", shade]] : [["cross", () => leaves]];
+  for (const [shape, colour] of layers) {
+    for (const i of points.order) if (points.forget[i]) put(i, shapes[shape], colour(i));
   }
   context.putImageData(image, 0, 0);
 }
