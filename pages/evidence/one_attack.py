@@ -7,7 +7,7 @@ from html import escape as html
 import pandas as pd
 import streamlit as st
 
-from pages.evidence import before_and_after, images_at_risk
+from pages.evidence import before_and_after, images_at_risk, single_images
 from pages.shared import address, numbers, risk_by_part, theme
 from pages.shared import audit_words as words
 from pages.shared.comparison_words import title_of
@@ -31,6 +31,8 @@ def draw(study, method: str, top) -> None:
     with top:
         reported = words.in_the_report(telling.told(study, method), bool(telling.others(study, method)))
         st.markdown(words.result(title_of(study, method), verdict, statistic, thirds), help=reported)
+        if stronger := single_images.told(study, method):
+            st.markdown(f"{stronger} That attack is shown under *Single images*.")
         warnings = [words.over_unlearned(verdict, statistic), words.no_power(verdict)]
         said = (about(study, method) for about in (beside_the_plan, left_as_it_is))
         st.caption(" ".join(filter(None, [sizes(study), *said])))

@@ -6,11 +6,13 @@ import pandas as pd
 import streamlit as st
 
 from pages.evidence import offer, one_image
-from pages.shared import legend, numbers, theme, thumbnails
+from pages.shared import legend, numbers, state, theme, thumbnails
 from pages.shared.comparison_words import title_of
 from pages.shared.folds import fold
 from pages.shared.text import escape
 from unlearn_core.experiment.measured_groups import third
+from unlearn_core.experiment.tiers import deepest
+from unlearn_core.experiment.tiers.subject import subject_of_method
 
 MOST = 24
 SHOWS = (
@@ -41,8 +43,7 @@ def draw(study, method: str, top) -> None:
     if asked["unlearned"].isna().all():
         st.info(escape(asked["why"].iloc[0]))
         return
-    images = found.table("images")
-    lines = table[table["metric"].isin(QUESTIONS) & (table["on"] == "forget")].set_index(["metric", "by"])
+    images, lines = found.table("images"), _lines(table)
     with top:
         st.markdown(in_words(title_of(study, method), lines))
     attackers_chart(lines)
@@ -61,6 +62,19 @@ def draw(study, method: str, top) -> None:
     exposed(study, images)
     deletions(table)
     one_image.draw(study, found, images)
+
+
+def _lines(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["metric"].isin(QUESTIONS) & (table["on"] == "forget")].set_index(["metric", "by"])
+
+
+def told(study, method: str) -> str:
+    """What they give away where shadow models were trained, in words; else "". Nothing is offered."""
+    found = deepest(state.store(), subject_of_method(study, method))
+    if found is None or found.spec().tier < 2:
+        return ""
+    lines = _lines(found.table())
+    return "" if lines["unlearned"].isna().all() else in_words(title_of(study, method), lines)
 
 
 def in_words(title: str, lines: pd.DataFrame) -> str:

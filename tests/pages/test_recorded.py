@@ -173,6 +173,15 @@ def test_every_view_of_the_recorded_example_has_something_to_show(open_page, shi
     assert not at.exception and not at.error and recorded_page.READ_ONLY not in captions(at)
 
 
+def test_the_first_view_of_the_audit_says_what_shadow_models_found(open_page, shipped):
+    said = {}
+    for method in ("rum", "salun"):  # audited with shadow models, and not
+        at = open_page("audit", shipped, study=key(recorded_example()), method=method)
+        said[method] = "\n".join(m.value for m in at.markdown)
+    assert "For an attacker with shadow models, what **RUM** leaves" in said["rum"]
+    assert "shadow models" not in said["salun"]
+
+
 def test_images_that_are_added_are_seen_at_once(open_page, bare, tmp_path):
     own = shutil.copytree(bare[0], tmp_path / "own")
     at = open_page("explore", own, study=bare[1])
