@@ -18,20 +18,21 @@ from unlearn_core.rum import Plan
 from unlearn_core.store import Store
 
 MOST = 200  # jobs in the table, which is drawn anew each second while one is under way
+SHORT = 144  # pixels of a name while a job is under way, when there is a column more
 TEXT, NUMBER = st.column_config.TextColumn, st.column_config.NumberColumn
 COLUMNS = {
     "Plan": st.column_config.ImageColumn(
-        width=56, help="The first plan, a block a part in the order of forgetting; an empty one is left as it is."
+        width=52, help="The first plan, a block a part in the order of forgetting; an empty one is left as it is."
     ),
     "Name": TEXT(width=190),
-    "Set": NUMBER(format="%,d", width=50, help="Images to forget."),
-    "Status": TEXT(width=84),
-    "Progress": st.column_config.ProgressColumn(format="percent", width=84, help="Of the stage that it is in."),
-    "Left": TEXT(width=110),
-    "Group ToW": TEXT(width=102, help=METRICS["group_tow"].help),
-    "TPR@1%FPR": TEXT(width=106, help=METRICS["tpr_at_1_fpr"].help),
+    "Set": NUMBER(format="%,d", width=48, help="Images to forget."),
+    "Status": TEXT(width=80),
+    "Progress": st.column_config.ProgressColumn(format="percent", width=76, help="Of the stage that it is in."),
+    "Left": TEXT(width=136, help="At most, by the estimate, or for the stage that it is in."),
+    "Group ToW": TEXT(width=98, help=METRICS["group_tow"].help),
+    "TPR@1%FPR": TEXT(width=104, help=METRICS["tpr_at_1_fpr"].help),
     "Estimated": NUMBER(format="%.0f s", width=74, help="Seconds foreseen when it was started."),
-    "Took": NUMBER(format="%.0f s", width=54, help="Seconds of work so far, without the time it waited."),
+    "Took": NUMBER(format="%.0f s", width=64, help="Seconds of work so far, without the time it waited."),
 }
 
 
@@ -51,10 +52,11 @@ def draw(found: list[Job]) -> tuple[list[Job], Job | None]:
     if len(drawn) < len(fit):
         st.caption(f"The newest {MOST:,} of {len(fit):,} jobs; ask for a status or a name to see the others.")
     table = pd.DataFrame([_line(job) for job in drawn], columns=list(COLUMNS))
+    under_way = table["Left"].any()
     picked = st.dataframe(
         table,
-        column_config=COLUMNS,
-        column_order=[name for name in COLUMNS if name != "Left" or table["Left"].any()],
+        column_config=COLUMNS | ({"Name": TEXT(width=SHORT)} if under_way else {}),
+        column_order=[name for name in COLUMNS if name != "Left" or under_way],
         placeholder="",
         hide_index=True,
         height="content" if len(drawn) < 8 else 315,
@@ -80,7 +82,7 @@ def _line(job: Job) -> dict:
         "Set": size,
         "Status": progress.STATES[job.state][1],
         "Progress": 1.0 if job.state == "done" else job.share and round(job.share, 2),
-        "Left": progress.left(job),
+        "Left": progress.at_most(job),
         "Group ToW": numbers.estimate(came.closeness) if came else "",
         "TPR@1%FPR": numbers.estimate(came.exposure) if came else "",
         "Estimated": job.expected and job.expected.seconds,
