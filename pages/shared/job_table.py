@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import pandas as pd
 import streamlit as st
@@ -37,7 +37,9 @@ COLUMNS = {
 
 
 def draw(found: list[Job]) -> tuple[list[Job], Job | None]:
-    """The jobs that fit what is asked for, and of these the one whose row is picked. One job needs no table."""
+    """The jobs that fit what is asked for, and of these the one whose row is picked, which is in the address. One job
+    needs no table.
+    """
     if len(found) < 2:
         return found, None
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -53,6 +55,11 @@ def draw(found: list[Job]) -> tuple[list[Job], Job | None]:
         st.caption(f"The newest {MOST:,} of {len(fit):,} jobs; ask for a status or a name to see the others.")
     table = pd.DataFrame([_line(job) for job in drawn], columns=list(COLUMNS))
     under_way = table["Left"].any()
+    keys = [job.key for job in drawn]
+    named = st.query_params.get("job")
+    if address.went_back():  # to another row than the one that the table remembers
+        st.session_state["jobs.back"] = st.session_state.get("jobs.back", 0) + 1
+    place = f"jobs.{hash(tuple(keys))}.{st.session_state.get('jobs.back', 0)}"  # another list has other rows
     picked = st.dataframe(
         table,
         column_config=COLUMNS | ({"Name": TEXT(width=SHORT)} if under_way else {}),
@@ -60,13 +67,19 @@ def draw(found: list[Job]) -> tuple[list[Job], Job | None]:
         placeholder="",
         hide_index=True,
         height="content" if len(drawn) < 8 else 315,
-        on_select="rerun",
+        on_select=partial(_picked, place, keys),
         selection_mode="single-row",
-        key=f"jobs.{hash(tuple(job.key for job in drawn))}",  # another list has other rows
+        selection_default={"selection": {"rows": [keys.index(named)]}} if named in keys else None,
+        key=place,
         alt="Every job with its plan, set, status, progress, what came of it, and its time beside the estimate.",
     )
     rows = [row for row in picked.selection.rows if row < len(drawn)]
     return fit, drawn[rows[0]] if rows else None
+
+
+def _picked(place: str, keys: list[str]) -> None:
+    rows = [row for row in st.session_state[place].selection.rows if row < len(keys)]
+    address.put("job", keys[rows[0]] if rows else None)
 
 
 def _named(job: Job) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from pages.shared import folds, job_table, numbers, progress
 from unlearn_core import jobs
@@ -60,6 +61,18 @@ def words(at) -> str:
 def test_empty_store(runs, store):
     at = runs(store.root)
     assert "Nothing was run yet." in words(at)
+
+
+def test_an_empty_store_offers_the_example_here_too(runs, store, submitted):
+    at = runs(store.root)
+    assert [b.label for b in at.button if b.proto.type == "primary"] == ["Open a recorded run"]
+    next(b for b in at.button if b.label == "Run the example").click().run()
+    assert not at.exception and submitted == [example()] and at.title[0].value == "Runs"
+
+
+def test_a_first_job_under_way_is_no_empty_page(runs, store):
+    add_job(store, "First", outcome=ended("failed", "It stopped."))
+    assert not [b for b in runs(store.root).button if b.label == "Run the example"]
 
 
 def test_results_without_jobs_are_no_empty_record(runs, filled_store):
@@ -115,6 +128,32 @@ def test_a_job_under_way_stands_in_the_table_too(runs, store):
         assert at.button(key=f"cancel.{job}")  # whatever the table is narrowed to
         line = jobs_table(runs(store.root)).set_index("Name").loc["Long"]
     assert (line["Status"], line["Progress"], line["Left"]) == ("Running", 0.25, "this stage 12 s")
+
+
+def test_the_job_picked_in_the_table_is_in_the_address(runs, store):
+    """A link opens its details, and without a word where it names none of them."""
+    first, _ = (add_job(store, name, n, outcome=ended("cancelled", "Cancelled.")) for n, name in ((1, "A"), (2, "B")))
+    said = words(runs(store.root, job=first))
+    assert "**A**" in said and "**B**" not in said
+    for nobody in ("0" * 32, "x", ""):
+        assert "**A**" in (said := words(runs(store.root, job=nobody))) and "**B**" in said
+
+
+def test_picking_a_job_and_letting_it_go_changes_the_address():
+    def pick():
+        from types import SimpleNamespace
+
+        import streamlit as st
+
+        from pages.shared import job_table
+
+        for rows in ([1], [7], [0], []):
+            st.session_state["table"] = SimpleNamespace(selection=SimpleNamespace(rows=rows))
+            job_table._picked("table", ["a", "b"])
+            st.text(st.query_params.get("job", "none"))
+
+    at = AppTest.from_function(pick).run()
+    assert not at.exception and [t.value for t in at.text] == ["b", "none", "a", "none"]
 
 
 def test_all_columns_fit_into_a_small_window_while_a_job_runs():

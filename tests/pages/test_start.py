@@ -261,3 +261,12 @@ def test_sidebar_keeps_the_study_over_a_change_of_page_and_warns_of_an_unknown_o
     at.switch_page("pages/runs.py").run()
     assert not at.exception and not at.warning
     assert at.query_params["study"] == key(filled_study)
+
+
+def test_three_cards_say_what_can_be_done(app, store, filled_store):
+    """And a newcomer finds each: in an empty store what leads to a report is said."""
+    for root in (store.root, filled_store):
+        at = app(root)
+        assert sorted(s.value for s in at.subheader) == ["Build a forget set", "Explore an example", "Open a report"]
+    assert button(at, "Open its report") and "draw it on the map of **Explore**" in words(at)
+    assert "There is none yet: open the example first." in words(app(store.root))
