@@ -25,8 +25,8 @@ def draw() -> None:
     with columns[2].container(border=True, height="stretch"):
         st.subheader("Build a forget set")
         st.markdown(
-            "Of a finished study: draw it on the map of **Explore**. Or set up a study of your own: images, a model, what "
-            "it should forget and the algorithms to try; a RUM plan runs beside them."
+            "Of a finished study: draw it on the map of **Explore**. Or set up a study of your own: images, a model, "
+            "what it should forget and the algorithms to try; a RUM plan runs beside them."
         )
         own = _wants_own()
     with columns[0].container(border=True, height="stretch"):
@@ -67,7 +67,8 @@ def _example(kind: str) -> None:
         recorded.example("secondary")
         return
     st.markdown(
-        f"{study.seeds} models of handwritten digits forget {study.forget.size} images: which, why these are hard, and how well it worked."
+        f"{study.seeds} models of handwritten digits forget {study.forget.size} images: see which, why some are hard, "
+        "and how well it worked."
     )
     if finished is not None:
         st.caption(f"Finished on {finished.manifest()['created'][:10]}.")
@@ -91,9 +92,8 @@ def _progress(name: str, kind: str) -> None:
 
 def _finished(others: list) -> None:
     if not others:
-        st.markdown(
-            "Finished studies are listed here, each with its report. There is none yet: open the example first."
-        )
+        none = "none yet: open the example first" if state.store().find(example()) is None else "none but the example"
+        st.markdown(f"Finished studies stand here, each with its report. There is {none}.")
         return
     listed = {study.key: study for study in others}
     labels = {name: f"{study.name} #{name[:4]}" for name, study in listed.items()}

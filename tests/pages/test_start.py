@@ -270,3 +270,8 @@ def test_three_cards_say_what_can_be_done(app, store, filled_store):
         assert sorted(s.value for s in at.subheader) == ["Build a forget set", "Explore an example", "Open a report"]
     assert button(at, "Open its report") and "draw it on the map of **Explore**" in words(at)
     assert "There is none yet: open the example first." in words(app(store.root))
+
+
+def test_where_only_the_example_is_finished_nothing_else_is_promised(app, filled_store, filled_study, monkeypatch):
+    monkeypatch.setattr("unlearn_core.experiment.example", lambda: filled_study)
+    assert "There is none but the example." in words(app(filled_store))
