@@ -1,3 +1,5 @@
+import re
+
 import streamlit as st
 
 import pages.shared.loaded  # noqa: F401 - the first of ours, see there
@@ -6,7 +8,19 @@ from pages.shared.comparison_words import title_of, titles
 from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment import comparison as core
-from unlearn_core.experiment.guessing import PAIRS, Pair, attack_hits, hardness, opposite_wins, pairs, won
+from unlearn_core.experiment.guessing import (
+    PAIRS,
+    Pair,
+    attack_hits,
+    hardness,
+    opposite_wins,
+    pairs,
+    right_answers,
+    won,
+)
+
+NUMBER = re.compile(r"\d{1,4}", re.ASCII)
+END, MOST = "end", 10_000
 
 
 def draw() -> None:
@@ -29,23 +43,40 @@ def draw() -> None:
     default = plans[0] if len(plans) else ""
     method = address.choice(st.selectbox, "Model of the second half", names, "method", default=default, width=260)
     game = _game(study, method)
-    asked, answers = game["pairs"], game["answers"]
-    if len(answers) < len(asked):
+    if game["at"] < len(game["pairs"]):
         _ask(study, game, method)
     else:
         _result(study, game, method)
 
 
 def _game(study: OpenStudy, method: str) -> dict:
-    """The pairs and the answers so far; another study or method is another game."""
+    """The pairs and the answers so far; another study or method is another game.
+
+    The round and the pair on screen are in the address, so a link opens the same two images. The answers are not: they
+    are how somebody did, and stay with this visit. Pairs that a link passes over are not answered.
+    """
     key = f"{study.key}.{method}"
     game = st.session_state.get("guess")
-    if game is None or game["of"] != key:
-        turn = 0 if game is None else game["turn"] + 1
+    turn, at = _of_address() if game is None or address.went_back() else (game["turn"], game["at"])
+    if game is not None and game["of"] != key and not address.went_back():
+        turn, at = turn + 1, 0
+    if game is None or (game["of"], game["turn"]) != (key, turn):
         few = min(len(study.forget), len(study.data.test.y)) // 2 * 2  # as many in each half
         asked = pairs(study, (core.ORIGINAL, method), turn, max(2, min(2 * PAIRS, few)))
-        game = st.session_state["guess"] = {"of": key, "turn": turn, "pairs": asked, "answers": []}
+        game = {"of": key, "turn": turn, "pairs": asked, "answers": {}}
+    last = len(game["pairs"])
+    game["at"] = min(at, last) if at < last or game["answers"] else 0  # without answers there is no end
+    st.session_state["guess"] = game
+    address.put("turn", str(turn) if turn else None)
+    address.put("pair", (END if game["at"] == last else str(game["at"] + 1)) if game["at"] else None)
     return game
+
+
+def _of_address() -> tuple[int, int]:
+    """The round and the pair, both from 0; what the address cannot mean counts for nothing."""
+    turn, pair = (st.query_params.get(name, "") for name in ("turn", "pair"))
+    number = int(pair) - 1 if NUMBER.fullmatch(pair) else 0
+    return int(turn) if NUMBER.fullmatch(turn) else 0, MOST if pair == END else max(0, number)
 
 
 def _half(game: dict) -> int:
@@ -53,13 +84,13 @@ def _half(game: dict) -> int:
 
 
 def _ask(study: OpenStudy, game: dict, method: str) -> None:
-    number, half = len(game["answers"]), _half(game)
+    number, half = game["at"], _half(game)
     first = number < half
     model = core.ORIGINAL if first else method
     pair: Pair = game["pairs"][number]
     whose = "the original model, before anything was forgotten" if first else escape(title_of(study, method))
     st.subheader(f"Pair {number + 1} of {len(game['pairs'])}: {whose}")
-    if number:
+    if number - 1 in game["answers"]:
         st.caption(_last(game))
     tiles = [study.pixels[pair.row], study.data.test.x[pair.stranger].numpy()]
     classes = [study.classes[study.labels[pair.row]], study.classes[int(study.data.test.y[pair.stranger])]]
@@ -79,11 +110,13 @@ def _percent(sure: float) -> str:
 
 
 def _answer(left: bool) -> None:
-    st.session_state["guess"]["answers"].append(left)
+    game = st.session_state["guess"]
+    game["answers"][game["at"]] = left
+    game["at"] += 1
 
 
 def _last(game: dict) -> str:
-    number = len(game["answers"]) - 1
+    number = game["at"] - 1
     right = game["answers"][number] == game["pairs"][number].left
     side = "left" if game["pairs"][number].left else "right"
     word = "Correct" if right else "Wrong"  # "right" is a side here
@@ -91,8 +124,8 @@ def _last(game: dict) -> str:
 
 
 def _score(game: dict) -> str:
-    hits = sum(a == p.left for a, p in zip(game["answers"], game["pairs"], strict=False))
-    return f"{hits} of {len(game['answers'])} so far."
+    hits, answered = right_answers(game["pairs"], game["answers"], slice(game["at"]))
+    return f"{hits} of {answered} so far."
 
 
 def _result(study: OpenStudy, game: dict, method: str) -> None:
@@ -100,11 +133,11 @@ def _result(study: OpenStudy, game: dict, method: str) -> None:
     st.subheader("How you did")
     halves = (core.ORIGINAL, slice(half)), (method, slice(half, None))
     for column, (model, part) in zip(st.columns(2), halves, strict=True):
-        asked, answers = game["pairs"][part], game["answers"][part]
-        hits = sum(a == p.left for a, p in zip(answers, asked, strict=True))
+        asked = game["pairs"][part]
+        hits, answered = right_answers(game["pairs"], game["answers"], part)
         with column:
             help = "Blind guessing gets half of the pairs on average."
-            st.metric(escape(title_of(study, model)), f"{hits} of {len(asked)}", help=help)
+            st.metric(escape(title_of(study, model)), f"{hits} of {answered}", help=help)
             won = attack_hits(asked, model)
             opposite = f", the opposite rule {len(asked) - won:g}" if 2 * won < len(asked) else ""
             st.caption(

@@ -68,7 +68,9 @@ def _store() -> None:
     store = state.store()
     held = contents(store)
     if held.empty:
-        st.page_link("pages/start.py", label="Run the example or start a study of your own", icon=":material/home:")
+        if not jobs.listing(store):
+            frame.empty_state("This page")
+            st.page_link("pages/start.py", label="Or set up a study of your own", icon=":material/home:")
         return
     st.subheader("What the store holds")
     st.markdown(

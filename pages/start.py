@@ -1,4 +1,4 @@
-"""What this is, and three ways in: the example, a finished study, a study of one's own."""
+"""What this is, and three ways in: explore the example, build a forget set of one's own, open a report."""
 
 from pathlib import Path
 
@@ -23,16 +23,17 @@ def draw() -> None:
     )
     columns = st.columns(3)
     with columns[2].container(border=True, height="stretch"):
-        st.subheader("Your own study")
+        st.subheader("Build a forget set")
         st.markdown(
-            "Choose images, a model, what it should forget and the algorithms to try; a RUM plan runs beside them."
+            "Of a finished study: draw it on the map of **Explore**. Or set up a study of your own: images, a model, "
+            "what it should forget and the algorithms to try; a RUM plan runs beside them."
         )
         own = _wants_own()
     with columns[0].container(border=True, height="stretch"):
-        st.subheader("The example")
+        st.subheader("Explore an example")
         _example("secondary" if own else "primary")
     with columns[1].container(border=True, height="stretch"):
-        st.subheader("Finished studies")
+        st.subheader("Open a report")
         _finished([listed for listed in studies(state.store()) if listed.key != key(example())])
         recorded.upload()
     own_algorithms.draw()
@@ -65,7 +66,10 @@ def _example(kind: str) -> None:
         progress.live("example", lambda: _progress(job.key, kind))
         recorded.example("secondary")
         return
-    st.markdown(f"{study.seeds} models of handwritten digits forget {study.forget.size} images.")
+    st.markdown(
+        f"{study.seeds} models of handwritten digits forget {study.forget.size} images: see which, why some are hard, "
+        "and how well it worked."
+    )
     if finished is not None:
         st.caption(f"Finished on {finished.manifest()['created'][:10]}.")
         _ways_in(finished.key, "Open the example", "example.report", kind)
@@ -88,7 +92,8 @@ def _progress(name: str, kind: str) -> None:
 
 def _finished(others: list) -> None:
     if not others:
-        st.markdown("There is no study of your own yet. Studies that you finish are listed here.")
+        none = "none yet: open the example first" if state.store().find(example()) is None else "none but the example"
+        st.markdown(f"Finished studies stand here, each with its report. There is {none}.")
         return
     listed = {study.key: study for study in others}
     labels = {name: f"{study.name} #{name[:4]}" for name, study in listed.items()}

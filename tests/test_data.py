@@ -157,6 +157,12 @@ def test_smaller_draws_keep_the_class_balance_and_take_the_validation_share_with
     assert len(nothing_apart.train.y) == 1400 and nothing_apart.validation.x.shape == (0, 1, 8, 8)
 
 
+def test_how_many_images_are_trained_on_is_known_before_they_are_there(tmp_path):
+    for data in (d.Data(), d.Data(train=500, validation=0.25), d.Data(validation=0.0)):
+        images = d.load(data, tmp_path)
+        assert data.counts(1400) == (len(images.train.y), len(images.validation.y))
+
+
 def test_mean_and_std_are_those_of_the_training_pixels(tmp_path):
     tree(tmp_path / "in", {"a": 9, "b": 8})
     d.add(tmp_path / "in", "mine", tmp_path)

@@ -17,6 +17,7 @@ from unlearn_core.forget import (
     NearTo,
     OfClass,
     Picked,
+    at_first,
     distance_groups,
 )
 from unlearn_core.params import BadValue
@@ -217,3 +218,17 @@ def test_every_rule_gives_sorted_row_numbers_and_asks_only_for_what_it_needs(nam
     rows = rule.choose(known(**given, mislabelled=wrong))
     assert rows.dtype == np.int64 and (np.diff(rows) > 0).all() and rows.min() >= 0 and rows.max() < 60
     assert cls.title and cls.__doc__
+
+
+@pytest.mark.parametrize(
+    ("images", "apart", "size"),
+    [(50_000, 0, 3000), (45_000, 5000, 3000), (73_257, 0, 3000), (20_000, 0, 1200), (1260, 140, 120), (200, 0, 100),
+     (72, 8, 36), (5, 0, 2)],
+)  # fmt: skip
+def test_a_rule_starts_at_a_size_that_suits_the_dataset(images, apart, size):
+    for rule in (ByMemorization, AtRandom):
+        assert at_first(rule, images, apart).size == size
+    assert at_first(ByEntanglement, images, apart).size == max(2, min(size, images // 3))
+    assert at_first(NearTo, images, apart).size == max(2, min(20, images // 2))
+    assert at_first(MemorizationBand, images, apart) == MemorizationBand()
+    assert AtRandom().size == 120  # a spec's own default is part of stored keys

@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-Tell = Callable[[str, int, int], None]
+Tell = Callable[[str, float, int], None]
 
 
 class Cancelled(Exception):
     """The one who asked does not want the result any more."""
 
 
-def silent(stage: str, done: int, total: int) -> None:
+def silent(stage: str, done: float, total: int) -> None:
     """Tell nobody."""
 
 
@@ -27,7 +27,7 @@ def until(tell: Tell, minutes: float | None) -> Tell:
         return tell
     end = time.monotonic() + 60 * minutes
 
-    def told(stage: str, done: int, total: int) -> None:
+    def told(stage: str, done: float, total: int) -> None:
         tell(stage, done, total)
         if time.monotonic() > end:
             raise Cancelled
@@ -35,12 +35,21 @@ def until(tell: Tell, minutes: float | None) -> Tell:
     return told
 
 
+def in_steps(tell: Tell, count: int) -> Tell:
+    """`tell` for a stage that makes so many things of about equal size: how far it is is told in these, 3.2 of 8,
+    whatever it counts itself. A single one is told as it counts.
+    """
+    if count < 2:
+        return tell
+    return lambda stage, done, total: tell(stage, round(count * done / total, 3) if total else 0, count)
+
+
 def each_of(tell: Tell, count: int) -> list[Tell]:
     """A `tell` for each of several pieces of equal size that are done in any order; together they never fall."""
     shares, total = [0.0] * count, 0.0
 
     def of(piece: int) -> Tell:
-        def told(stage: str, done: int, of: int) -> None:
+        def told(stage: str, done: float, of: int) -> None:
             nonlocal total
             further = max(0.0, done / of - shares[piece]) if of else 0.0
             shares[piece], total = shares[piece] + further, total + further

@@ -10,7 +10,7 @@ from pages.shared.forms import form
 from pages.shared.text import escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.set_numbers import quick_facts
-from unlearn_core.forget import FORGET_SETS, ForgetSet, Mislabelled, OfClass, Picked
+from unlearn_core.forget import FORGET_SETS, Mislabelled, OfClass, Picked, at_first
 from unlearn_core.params import BadValue
 from unlearn_core.row_files import read_ids
 from unlearn_core.rows import check_forget, pack
@@ -77,14 +77,9 @@ def _named(study: OpenStudy, name: str) -> np.ndarray | None:
         # The form remembers its values by their key, and the class is none of them.
         rule = rule and rule.but(label=label)
     else:
-        rule = form(cls, key, own or _usual(cls, len(study.labels)), bind="query-params")
+        first = own or at_first(cls, len(study.labels), len(study.data.validation.y))
+        rule = form(cls, key, first, bind="query-params")
     return None if rule is None else rule.choose(study.known)
-
-
-def _usual(cls: type[ForgetSet], images: int) -> ForgetSet:
-    """A rule as it stands at first, for no more images than half of a small dataset."""
-    usual = cls()
-    return usual.but(size=min(usual.size, images // 2)) if hasattr(usual, "size") and images > 1 else usual
 
 
 def _typed_or_uploaded(study: OpenStudy, key: str) -> np.ndarray | None:

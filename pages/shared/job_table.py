@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import pandas as pd
 import streamlit as st
@@ -18,26 +18,29 @@ from unlearn_core.rum import Plan
 from unlearn_core.store import Store
 
 MOST = 200  # jobs in the table, which is drawn anew each second while one is under way
+SHORT = 144  # pixels of a name while a job is under way, when there is a column more
 TEXT, NUMBER = st.column_config.TextColumn, st.column_config.NumberColumn
 CLOSENESS, EXPOSURE = (METRICS[name].short for name in ("group_tow", "tpr_at_1_fpr"))
 COLUMNS = {
     "Plan": st.column_config.ImageColumn(
-        width=56, help="The first plan, a block a part in the order of forgetting; an empty one is left as it is."
+        width=52, help="The first plan, a block a part in the order of forgetting; an empty one is left as it is."
     ),
     "Name": TEXT(width=190),
-    "Set": NUMBER(format="%,d", width=50, help="Images to forget."),
-    "Status": TEXT(width=84),
-    "Progress": st.column_config.ProgressColumn(format="percent", width=84, help="Of the stage that it is in."),
-    "Left": TEXT(width=110),
-    CLOSENESS: TEXT(width=102, help=METRICS["group_tow"].help),
-    EXPOSURE: TEXT(width=106, help=METRICS["tpr_at_1_fpr"].help),
+    "Set": NUMBER(format="%,d", width=48, help="Images to forget."),
+    "Status": TEXT(width=80),
+    "Progress": st.column_config.ProgressColumn(format="percent", width=76, help="Of the stage that it is in."),
+    "Left": TEXT(width=136, help="At most, by the estimate, or for the stage that it is in."),
+    CLOSENESS: TEXT(width=98, help=METRICS["group_tow"].help),
+    EXPOSURE: TEXT(width=104, help=METRICS["tpr_at_1_fpr"].help),
     "Estimated": NUMBER(format="%.0f s", width=74, help="Seconds foreseen when it was started."),
-    "Took": NUMBER(format="%.0f s", width=54, help="Seconds of work so far, without the time it waited."),
+    "Took": NUMBER(format="%.0f s", width=64, help="Seconds of work so far, without the time it waited."),
 }
 
 
 def draw(found: list[Job]) -> tuple[list[Job], Job | None]:
-    """The jobs that fit what is asked for, and of these the one whose row is picked. One job needs no table."""
+    """The jobs that fit what is asked for, and of these the one whose row is picked, which is in the address. One job
+    needs no table.
+    """
     if len(found) < 2:
         return found, None
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -52,20 +55,32 @@ def draw(found: list[Job]) -> tuple[list[Job], Job | None]:
     if len(drawn) < len(fit):
         st.caption(f"The newest {MOST:,} of {len(fit):,} jobs; ask for a status or a name to see the others.")
     table = pd.DataFrame([_line(job) for job in drawn], columns=list(COLUMNS))
+    under_way = table["Left"].any()
+    keys = [job.key for job in drawn]
+    named = st.query_params.get("job")
+    if address.went_back():  # to another row than the one that the table remembers
+        st.session_state["jobs.back"] = st.session_state.get("jobs.back", 0) + 1
+    place = f"jobs.{hash(tuple(keys))}.{st.session_state.get('jobs.back', 0)}"  # another list has other rows
     picked = st.dataframe(
         table,
-        column_config=COLUMNS,
-        column_order=[name for name in COLUMNS if name != "Left" or table["Left"].any()],
+        column_config=COLUMNS | ({"Name": TEXT(width=SHORT)} if under_way else {}),
+        column_order=[name for name in COLUMNS if name != "Left" or under_way],
         placeholder="",
         hide_index=True,
         height="content" if len(drawn) < 8 else 315,
-        on_select="rerun",
+        on_select=partial(_picked, place, keys),
         selection_mode="single-row",
-        key=f"jobs.{hash(tuple(job.key for job in drawn))}",  # another list has other rows
+        selection_default={"selection": {"rows": [keys.index(named)]}} if named in keys else None,
+        key=place,
         alt="Every job with its plan, set, status, progress, what came of it, and its time beside the estimate.",
     )
     rows = [row for row in picked.selection.rows if row < len(drawn)]
     return fit, drawn[rows[0]] if rows else None
+
+
+def _picked(place: str, keys: list[str]) -> None:
+    rows = [row for row in st.session_state[place].selection.rows if row < len(keys)]
+    address.put("job", keys[rows[0]] if rows else None)
 
 
 def _named(job: Job) -> str:
@@ -81,7 +96,7 @@ def _line(job: Job) -> dict:
         "Set": size,
         "Status": progress.STATES[job.state][1],
         "Progress": 1.0 if job.state == "done" else job.share and round(job.share, 2),
-        "Left": progress.left(job),
+        "Left": progress.at_most(job),
         CLOSENESS: numbers.estimate(came.closeness) if came else "",
         EXPOSURE: numbers.estimate(came.exposure) if came else "",
         "Estimated": job.expected and job.expected.seconds,

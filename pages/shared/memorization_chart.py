@@ -58,8 +58,8 @@ def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray], lines: tuple
     scores = study.scores(by)
     sizes = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
     axis = study.score_words.axis if by == "memorization" else AXES[by]
-    fig = theme.figure(f"The cuts make parts of {sizes}", axis, "images", height=320)
-    fig.update_layout(barmode="stack", bargap=0.08, showlegend=False, margin={"t": 76})
+    fig = theme.figure(f"The cuts make parts of {sizes}", axis, "images", height=328)
+    fig.update_layout(barmode="stack", bargap=0.08, showlegend=False, margin={"t": 84})
     theme.brushed(fig)
     chosen = scores[np.concatenate(list(parts.values()))]
     width = BIN if by == "memorization" else max(float(np.ptp(chosen)) / 40, 1e-6)

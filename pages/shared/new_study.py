@@ -16,7 +16,7 @@ from unlearn_core.experiment.first_cost import FirstCost, first_cost
 from unlearn_core.experiment.forecast import Forecast, forecast, like
 from unlearn_core.experiment.rehearsal import rehearse
 from unlearn_core.experiment.study import PAPER
-from unlearn_core.forget import FORGET_SETS
+from unlearn_core.forget import FORGET_SETS, at_first
 from unlearn_core.job import Expected
 from unlearn_core.models import MODELS
 from unlearn_core.params import BadValue, key
@@ -31,12 +31,15 @@ EXTENT = ("name", "models", "seeds", "tuning_seeds")
 
 @dataclass(frozen=True)
 class Choice:
-    """A dataset in the list: what it is called, what is said of it, and the images it stands for."""
+    """A dataset in the list: what it is called, what is said of it, the images it stands for, and how many there are to
+    train on.
+    """
 
     title: str
     about: str
     data: Data
     side: int
+    images: int
 
 
 def draw() -> None:
@@ -93,7 +96,9 @@ def _form() -> Study | None:
         persist_state="session",
         width=420,
     )
-    forget = form(FORGET_SETS[rule], f"new.forget.{rule}")
+    first = at_first(FORGET_SETS[rule], *(data or chosen.data).counts(chosen.images))
+    size = f".{first.size}" if hasattr(first, "size") else ""
+    forget = form(FORGET_SETS[rule], f"new.forget.{rule}{size}", first)
     st.markdown("**4. How to forget**")
     singles = st.multiselect(
         "Algorithms",
@@ -127,14 +132,15 @@ def _choices() -> dict[str, Choice]:
     found = {}
     for name, row in DATASETS.items():
         size = f"{row.size[0]:,} training and {row.size[1]:,} test images"
-        found[name] = Choice(row.title, f"{row.about} {size}; {row.obtained}.", Data(name=name), row.shape[1])
+        about = f"{row.about} {size}; {row.obtained}."
+        found[name] = Choice(row.title, about, Data(name=name), row.shape[1], row.size[0])
     for mine in own(state.store().root / "data"):
         channels, height, width = mine.shape
         colour = "gray" if channels == 1 else "colour"
         about = f"Your images, {height}x{width} pixels, {colour}, {len(mine.classes)} classes"
         about = f"{about}: {mine.train:,} training and {mine.test:,} test images."
         found[mine.name] = Choice(
-            mine.name, about, Data(name=mine.name, fingerprint=mine.fingerprint), min(height, width)
+            mine.name, about, Data(name=mine.name, fingerprint=mine.fingerprint), min(height, width), mine.train
         )
     return found
 

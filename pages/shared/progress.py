@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import streamlit as st
 
@@ -13,6 +14,7 @@ from unlearn_core import jobs
 from unlearn_core.job import Job
 from unlearn_core.kinds import kind_of
 from unlearn_core.params import Spec, key
+from unlearn_core.store import Store
 
 EVERY = 1.0  # seconds between two looks at a job that is under way
 STATES = {
@@ -25,7 +27,7 @@ STATES = {
     "interrupted": (":material/power_off:", "Interrupted"),
 }
 COUNTED = ("AddedImages",)  # whose stages count what a person can count: images
-# The stages of a study in their order, and what each is for.
+# What each stage of a study is for.
 STUDY = {
     "data": "the images are read and split",
     "original models": "the models that will have to forget",
@@ -95,10 +97,10 @@ def where(job: Job) -> str:
     """The stage a job is in, with how far it is where that is known."""
     if not job.stage:
         return ""
-    share = _share(job)
-    if share is None:
-        return f"{job.stage}, measuring" if job.state == "running" else job.stage
-    return f"{job.stage}, {_images(job) if job.kind in COUNTED else f'{share:.0%}'}"
+    numbered = f"{job.stage}, {number}" if (number := _number(job)) else job.stage
+    if _share(job) is None:
+        return f"{numbered}, measuring" if job.state == "running" else numbered
+    return f"{numbered}, {_far(job)}"
 
 
 def left(job: Job) -> str:
@@ -116,13 +118,39 @@ def left(job: Job) -> str:
     return stage
 
 
+def at_most(job: Job) -> str:
+    """What `left` says, as short as a table needs it: the most that it may still take, or what its stage may."""
+    if job.left is not None:
+        return f"up to {duration(job.left[1])}"
+    if job.stage_left is not None:
+        return f"this stage {duration(job.stage_left)}"
+    return "over the estimate" if job.expected is not None and job.state == "running" else ""
+
+
 def _share(job: Job) -> float | None:
     """How far the stage is; a stage that counts to one has no parts to count, so how far it is cannot be known."""
     return job.share if job.total > 1 else None
 
 
-def _images(job: Job) -> str:
-    return f"{job.done:,} of {job.total:,}"
+def _number(job: Job) -> str:
+    """Which of how many stages it is in; empty where nobody knows how many there will be, and before the first."""
+    order = order_of(state.store(), job.key)
+    return f"stage {order.index(job.stage) + 1} of {len(order)}" if job.stage in order else ""
+
+
+def _far(job: Job) -> str:
+    """How far the stage is: in images or in steps where these are what is counted, else as a share."""
+    if job.kind in COUNTED:
+        return f"{job.done:,} of {job.total:,}"
+    if not order_of(state.store(), job.key):
+        return f"{job.share:.0%}"
+    return f"step {min(int(job.done) + 1, job.total):,} of {job.total:,}"
+
+
+@lru_cache(maxsize=1000)  # a key stands for one spec
+def order_of(store: Store, job: str) -> tuple[str, ...]:
+    """The stages that a job goes through, where that is known beforehand."""
+    return getattr(jobs.asked(store, job), "stages", ())
 
 
 def stages(job: Job) -> None:
@@ -132,17 +160,15 @@ def stages(job: Job) -> None:
     if done:
         st.markdown("  \n".join(done))
     if current:
-        about = f" ({STUDY[current]})" if current in STUDY else ""
+        about = f" ({', '.join(filter(None, (_number(job), STUDY.get(current))))})".replace(" ()", "")
         if not job.active:
             st.markdown(f":material/stop_circle: stopped in **{current}**{about}")
         elif (share := _share(job)) is None:
             st.markdown(f":material/autorenew: **{current}**{about}: measuring")
         else:
-            far = _images(job) if job.kind in COUNTED else f"{share:.0%}"
-            st.progress(share, text=f"**{current}**{about}: {far}")
-    order, begun = list(STUDY), dict(job.stages)
-    reached = max((order.index(name) for name in begun if name in STUDY), default=-1)
-    pending = order[reached + 1 :] if job.kind == "Study" else []  # a stage that was passed over has no part in it
+            st.progress(share, text=f"**{current}**{about}: {_far(job)}")
+    order = order_of(state.store(), job.key)
+    pending = order[max((order.index(name) + 1 for name, _ in job.stages if name in order), default=0) :]
     if pending and job.state != "done":
         st.markdown(f":material/pending: pending: {', '.join(pending)}")
 

@@ -26,3 +26,16 @@ def test_lines_that_a_title_has_stay():
 
 def test_what_dragging_does_needs_no_tool():
     assert set(theme.figure("A", "x", "y").layout.modebar.remove) == set(theme.TOOLS)
+
+
+def test_words_are_the_pages_and_the_larger_the_more_they_say():
+    """On every axis, those that a chart adds for itself too."""
+    fig = theme.figure("A", "x", "y", about="b")
+    fig.update_layout(xaxis2={"title": "z"})
+    look = fig.layout.template.layout
+    assert fig.layout.xaxis.title.text == "x" and look.font.family.startswith('"Source Sans"')
+    for axis in (look.xaxis, look.yaxis):
+        assert look.title.font.size > axis.title.font.size > axis.tickfont.size >= 12
+    given = (fig.layout.title.font.size, fig.layout.font.size, fig.layout.font.family, fig.layout.xaxis.title.font.size)
+    assert given == (None,) * 4  # one place says it, and what a chart says for itself goes before
+    assert look.xaxis.automargin and look.colorway  # the rest is as Plotly has it

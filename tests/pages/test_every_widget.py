@@ -79,7 +79,7 @@ LEFT_OUT = {
     "shared/forget_builder.py: Or a file with one row number a line": FILE,
     "shared/frame.py: Study": f"{WAY}, as `study`",
     "shared/how_to_read.py: How to read this page": HELP,
-    "shared/job_table.py: table": "names one of many jobs, which come and go",
+    "shared/job_table.py: table": f"{WAY}, as `job`",
     "shared/new_study.py: Dataset": DRAFT,
     "shared/new_study.py: How the images are chosen": DRAFT,
     "shared/new_study.py: FORGET_SETS[rule]": DRAFT,

@@ -9,7 +9,7 @@ from unlearn_core import evaluation
 from unlearn_core.attacks.signals import confidence
 from unlearn_core.experiment import OpenStudy, guessing
 from unlearn_core.experiment import comparison as core
-from unlearn_core.experiment.guessing import Pair, attack_hits, hardness, opposite_wins, pairs, won
+from unlearn_core.experiment.guessing import Pair, attack_hits, hardness, opposite_wins, pairs, right_answers, won
 from unlearn_core.params import BadValue
 
 
@@ -119,7 +119,7 @@ def test_a_game_from_first_to_last(open_page, filled_store):
     at = open_page("guess", filled_store)
     for number in range(20):
         assert at.subheader[0].value.startswith(f"Pair {number + 1} of 20")
-        assert set(at.query_params) <= {"study", "method"}
+        assert set(at.query_params) <= {"study", "method", "pair"}
         answer = at.session_state["guess"]["pairs"][number].left
         at.button(key="guess.Left" if answer else "guess.Right").click().run()
     assert [m.value for m in at.metric] == ["10 of 10", "10 of 10"]
@@ -147,4 +147,45 @@ def test_another_method_is_another_game(open_page, filled_store):
     at = open_page("guess", filled_store)
     at.button(key="guess.Left").click().run()
     at.selectbox(key="address.method").set_value("fine-tune").run()
-    assert at.session_state["guess"]["answers"] == [] and at.query_params["method"] == "fine-tune"
+    assert at.session_state["guess"]["answers"] == {} and at.query_params["method"] == "fine-tune"
+
+
+def test_a_link_opens_the_same_pair_without_the_answers(open_page, filled_store):
+    at = open_page("guess", filled_store, method="fine-tune", turn="3")
+    for _ in range(4):
+        at.button(key="guess.Left").click().run()
+    assert (at.query_params["turn"], at.query_params["pair"]) == ("3", "5")
+    link = {name: at.query_params[name] for name in at.query_params}
+    there = open_page("guess", filled_store, **link)
+    assert there.subheader[0].value == at.subheader[0].value and there.subheader[0].value.startswith("Pair 5 of 20")
+    shown = at.session_state["guess"]["pairs"]
+    assert there.session_state["guess"]["pairs"] == shown and there.session_state["guess"]["answers"] == {}
+    assert not any("so far" in c.value for c in there.caption)
+    for pair in shown[4:]:
+        there.button(key="guess.Left" if pair.left else "guess.Right").click().run()
+    assert [m.value for m in there.metric] == ["6 of 6", "10 of 10"] and there.query_params["pair"] == "end"
+
+
+@pytest.mark.parametrize("named", ["end", "0", "-1", "99999", "2.5", "", "x", "\u0663"])
+def test_an_address_that_names_no_pair_opens_the_first(open_page, filled_store, named):
+    at = open_page("guess", filled_store, pair=named, turn=named)
+    assert at.subheader[0].value.startswith("Pair 1 of 20") and "pair" not in at.query_params
+
+
+def test_another_round_stays_another_round_when_the_page_is_left(open_page, filled_store):
+    at = open_page("guess", filled_store)
+    at.button(key="guess.Left").click().run()
+    at.selectbox(key="address.method").set_value("fine-tune").run()
+    assert at.query_params["turn"] == "1" and "pair" not in at.query_params
+    at.button(key="guess.Right").click().run()
+    at.switch_page("pages/report.py").run()
+    at.switch_page("pages/guess.py").run()
+    assert (at.query_params["turn"], at.query_params["pair"]) == ("1", "2")
+    assert at.subheader[0].value.startswith("Pair 2 of 20")
+
+
+def test_answers_count_where_they_were_given():
+    asked = [Pair(n, n, n < 2, {}) for n in range(4)]
+    assert right_answers(asked, {0: True, 1: False, 3: False}, slice(4)) == (2, 3)
+    assert right_answers(asked, {0: True, 1: False, 3: False}, slice(2, None)) == (1, 1)
+    assert right_answers(asked, {}, slice(2)) == (0, 0)

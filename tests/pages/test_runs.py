@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from pages.shared import folds, numbers, progress
+from pages.shared import folds, job_table, numbers, progress
 from unlearn_core import jobs
 from unlearn_core.experiment import EqualRetention, LayerCka, OpenStudy, Run, example
 from unlearn_core.experiment.door import fulfil
@@ -62,6 +63,18 @@ def test_empty_store(runs, store):
     assert "Nothing was run yet." in words(at)
 
 
+def test_an_empty_store_offers_the_example_here_too(runs, store, submitted):
+    at = runs(store.root)
+    assert [b.label for b in at.button if b.proto.type == "primary"] == ["Open a recorded run"]
+    next(b for b in at.button if b.label == "Run the example").click().run()
+    assert not at.exception and submitted == [example()] and at.title[0].value == "Runs"
+
+
+def test_a_first_job_under_way_is_no_empty_page(runs, store):
+    add_job(store, "First", outcome=ended("failed", "It stopped."))
+    assert not [b for b in runs(store.root).button if b.label == "Run the example"]
+
+
 def test_results_without_jobs_are_no_empty_record(runs, filled_store):
     assert "No jobs on record here; the finished results below came from elsewhere." in words(runs(filled_store))
 
@@ -76,7 +89,7 @@ def test_newest_first_each_with_icon_and_word(runs, store):
     assert "3 jobs: 1 done, 1 cancelled, 1 interrupted." in said
     assert said.index("**Lost**") < said.index("**New**") < said.index("**Old**")
     assert ":material/check_circle: Done" in said and ":material/power_off: Interrupted" in said
-    assert "bank, 50%" in said and "1 min 12 s" in said
+    assert "bank, stage 3 of 9, step 2 of 2" in said and "1 min 12 s" in said
 
 
 def jobs_table(at):
@@ -114,7 +127,40 @@ def test_a_job_under_way_stands_in_the_table_too(runs, store):
         at = runs(store.root, states="cancelled")
         assert at.button(key=f"cancel.{job}")  # whatever the table is narrowed to
         line = jobs_table(runs(store.root)).set_index("Name").loc["Long"]
-    assert (line["Status"], line["Progress"], line["Left"]) == ("Running", 0.25, "this stage about 12 s more")
+    assert (line["Status"], line["Progress"], line["Left"]) == ("Running", 0.25, "this stage 12 s")
+
+
+def test_the_job_picked_in_the_table_is_in_the_address(runs, store):
+    """A link opens its details, and without a word where it names none of them."""
+    first, _ = (add_job(store, name, n, outcome=ended("cancelled", "Cancelled.")) for n, name in ((1, "A"), (2, "B")))
+    said = words(runs(store.root, job=first))
+    assert "**A**" in said and "**B**" not in said
+    for nobody in ("0" * 32, "x", ""):
+        assert "**A**" in (said := words(runs(store.root, job=nobody))) and "**B**" in said
+
+
+def test_picking_a_job_and_letting_it_go_changes_the_address():
+    def pick():
+        from types import SimpleNamespace
+
+        import streamlit as st
+
+        from pages.shared import job_table
+
+        for rows in ([1], [7], [0], []):
+            st.session_state["table"] = SimpleNamespace(selection=SimpleNamespace(rows=rows))
+            job_table._picked("table", ["a", "b"])
+            st.text(st.query_params.get("job", "none"))
+
+    at = AppTest.from_function(pick).run()
+    assert not at.exception and [t.value for t in at.text] == ["b", "none", "a", "none"]
+
+
+def test_all_columns_fit_into_a_small_window_while_a_job_runs():
+    """Of 1280 pixels the sidebar and the margins leave 916, and the boxes to tick take 34."""
+    widths = {name: column["width"] for name, column in job_table.COLUMNS.items()}
+    assert sum(widths.values()) - widths["Name"] + job_table.SHORT <= 880
+    assert widths["Took"] >= 64 and widths["Left"] >= 136
 
 
 def test_one_job_needs_no_table(runs, store):
@@ -186,7 +232,7 @@ def test_a_row_says_what_is_forgotten_how_and_how_long_it_may_still_take(runs, s
     (folder / "progress.json").write_text(json.dumps(told | {"began": now - 10}))
     with store.lock(f"job-{key(spec)}"):
         said = words(runs(store.root))
-    assert "4 images to forget" in said and "unlearning, 25%" in said
+    assert "4 images to forget" in said and "unlearning, stage 8 of 9, step 2 of 4" in said
     assert re.search(r"!\[low left, medium, high\]\(data:image/svg\+xml\S+\) \+1", said)  # low is left as it is
     back = r"!\[high, medium, low left\]\(\S+\) \*\*Back\*\*: high: Random-label, then medium: Fine-tune, then low: "
     assert re.search(back, said)
@@ -194,7 +240,34 @@ def test_a_row_says_what_is_forgotten_how_and_how_long_it_may_still_take(runs, s
     assert re.search(r"(\d\.\d s to|up to) (2\d|30) s left", said)
 
 
-def test_what_is_left_goes_by_the_estimate_and_then_by_the_stage():
+def test_a_running_job_says_which_stage_of_how_many_and_which_step(runs, store):
+    """By what the worker counted; a stage that it has not counted is "measuring", and the bar stands for the rest."""
+    told = {"begun": True, "stages": [["starting", 1.0], ["bank", 4.0]], "written": time.time()}
+    job = add_job(store, "Long", time.time(), progress=told | {"done": 23.4, "total": 64})
+    with store.lock(f"job-{job}"):
+        at = runs(store.root)
+        assert "bank, stage 3 of 9, step 24 of 64" in words(at)
+        assert any("bank, stage 3 of 9, step 24 of 64" in c.value for c in at.sidebar.caption)
+        (bar,) = (each.proto for each in at.get("progress"))
+        assert bar.text.startswith("**bank** (stage 3 of 9, many models") and bar.text.endswith("): step 24 of 64")
+        file = store.root / "jobs" / job / "progress.json"
+        file.write_text(json.dumps(told | {"stages": [["data", 1.0], ["map", 4.0]], "done": 0, "total": 1}))
+        at = runs(store.root)
+        assert "map, stage 4 of 9, measuring" in words(at) and not at.get("progress")
+
+
+def test_where_nobody_knows_how_many_stages_there_are_only_the_stage_is_said(runs, store):
+    spec = example().training
+    (folder := store.root / "jobs" / key(spec)).mkdir()
+    (folder / "job.json").write_text(json.dumps({"spec": plain(spec), "submitted": time.time()}))
+    told = {"begun": True, "stages": [["train", 4.0]], "done": 1, "total": 4, "written": time.time()}
+    (folder / "progress.json").write_text(json.dumps(told))
+    with store.lock(f"job-{key(spec)}"):
+        assert "train, 25%" in (said := words(runs(store.root))) and "stage" not in said
+
+
+def test_what_is_left_goes_by_the_estimate_and_then_by_the_stage(store, monkeypatch):
+    monkeypatch.setenv("UNLEARN_STORE", str(store.root))
     job = jobs.Job("0" * 32, "Study", "S", "running", 0.0, 60.0, (("map", 8.0),), 2, 10, "", "", 12.0, lasted=8.0)
     assert progress.left(job) == "this stage about 32 s more"  # 8 s for two tenths
     assert progress.left(replace(job, expected=Expected(20.0, 15.0, 40.0))) == "3.0 s to 28 s left"
@@ -203,6 +276,10 @@ def test_what_is_left_goes_by_the_estimate_and_then_by_the_stage():
     assert progress.left(late) == "longer than estimated, this stage about 32 s more"
     assert progress.left(replace(late, total=1)) == "longer than estimated"
     assert progress.left(replace(job, total=1)) == "" and progress.where(replace(job, total=1)) == "map, measuring"
+    assert (
+        progress.at_most(job) == "this stage 32 s" and progress.at_most(replace(late, total=1)) == "over the estimate"
+    )
+    assert progress.at_most(replace(job, expected=Expected(20.0, 15.0, 40.0))) == "up to 28 s"
     assert progress.left(replace(job, state="done")) == progress.left(replace(late, state="failed")) == ""
 
 

@@ -61,7 +61,7 @@ def test_running_example_shows_each_stage_truly(app, store):
     with job_folder(store, example(), running=True, stages=stages, done=16, total=64):
         at = app(store.root)
         bar = at.get("progress")[0].proto
-        assert bar.value == 25 and "bank" in bar.text and "25%" in bar.text
+        assert bar.value == 25 and "bank" in bar.text and bar.text.endswith("step 17 of 64")
         said = words(at)
         assert "original models · 12 s" in said and "data · 0.2 s" in said
         assert "pending: map, forget set, retrained models, tuning, unlearning, evaluation" in said
@@ -73,7 +73,7 @@ def test_a_stage_that_cannot_be_measured_has_no_bar(app, store):
     with job_folder(store, example(), running=True, stages=[["map", 3.0]], done=0, total=1):
         at = app(store.root)
         assert not at.get("progress")
-        assert "**map** (all images on one plane): measuring" in words(at)
+        assert "**map** (stage 4 of 9, all images on one plane): measuring" in words(at)
 
 
 def test_killed_example_says_so_and_goes_on(app, store, monkeypatch):
@@ -121,6 +121,7 @@ def test_own_study_says_how_much_is_forgotten_and_submits_exactly_that(app, stor
     assert "**120 of 1,260** training images" in words(at)
     at.selectbox(key="new.dataset").set_value("CIFAR-10").run()
     assert "50,000 training and 10,000 test images; downloaded on first use" in words(at)
+    assert at.number_input(key="new.forget.memorization.3000.size").value == 3000  # RUM's setting
     assert "The images are downloaded first" in words(at) and not button(at, "Run this study").disabled
     at.selectbox(key="new.dataset").set_value("digits").run()
     at.selectbox(key="new.rule").set_value("class").run()
@@ -176,7 +177,7 @@ def test_own_images_are_added_by_a_job_and_can_be_chosen(app, store, pets, monke
         "There is already a dataset called pets; choose another name."
     ]
     at.selectbox(key="new.dataset").set_value("pets").run()
-    assert [e.value for e in at.error] == ["Only 72 training images can be chosen from, not 120."]
+    assert not at.error and "**36 of 72** training images" in words(at)  # half of them, not 120
 
 
 def test_own_images_are_removed_after_a_question_and_come_back(app, open_page, store, pets, monkeypatch):
@@ -260,3 +261,17 @@ def test_sidebar_keeps_the_study_over_a_change_of_page_and_warns_of_an_unknown_o
     at.switch_page("pages/runs.py").run()
     assert not at.exception and not at.warning
     assert at.query_params["study"] == key(filled_study)
+
+
+def test_three_cards_say_what_can_be_done(app, store, filled_store):
+    """And a newcomer finds each: in an empty store what leads to a report is said."""
+    for root in (store.root, filled_store):
+        at = app(root)
+        assert sorted(s.value for s in at.subheader) == ["Build a forget set", "Explore an example", "Open a report"]
+    assert button(at, "Open its report") and "draw it on the map of **Explore**" in words(at)
+    assert "There is none yet: open the example first." in words(app(store.root))
+
+
+def test_where_only_the_example_is_finished_nothing_else_is_promised(app, filled_store, filled_study, monkeypatch):
+    monkeypatch.setattr("unlearn_core.experiment.example", lambda: filled_study)
+    assert "There is none but the example." in words(app(filled_store))

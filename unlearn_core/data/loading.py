@@ -37,6 +37,12 @@ class Data(Spec):
     )
     seed: int = param(0, 0, help="seed of the splits, of the smaller draws and of the wrong labels")
 
+    def counts(self, images: int) -> tuple[int, int]:
+        """Of so many training images of a dataset: how many are to be trained on, and how many are set apart."""
+        used = min(self.train or images, images)
+        apart = round(self.validation * used)
+        return used - apart, apart
+
 
 def load(data: Data, root: Path, tell: Tell = silent) -> Dataset:
     """The dataset of a spec. `root` is the folder of downloads and imported sets; the last few datasets stay in memory.
@@ -71,7 +77,7 @@ def _assembled(data: Data, root: Path, grey: bool = False) -> Dataset:
     train = _fewer(train, data.train, data.seed, "training", data.name)
     test = _fewer(test, data.test, data.seed, "test", data.name)
     labels = train.y.numpy()
-    apart = stratified(labels, round(data.validation * len(labels)), data.seed, "validation")
+    apart = stratified(labels, data.counts(len(labels))[1], data.seed, "validation")
     validation, train = train.take(apart), train.take(np.setdiff1d(np.arange(len(labels)), apart))
     labels = train.y.numpy()
     counts = np.bincount(labels, minlength=len(classes))

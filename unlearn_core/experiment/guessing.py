@@ -116,6 +116,12 @@ def attack_hits(asked: list[Pair], method: str) -> float:
     return float(sum(hits))
 
 
+def right_answers(asked: list[Pair], answers: dict[int, bool], part: slice) -> tuple[int, int]:
+    """How many of this part of the pairs were answered rightly, and how many at all; an answer is True for the left."""
+    told = [answers[number] == asked[number].left for number in range(*part.indices(len(asked))) if number in answers]
+    return sum(told), len(told)
+
+
 def opposite_wins(right: dict[str, evaluation.Estimate]) -> dict[str, float]:
     """Of these methods, as `won` has them, those with which the opposite rule, "the less sure one was trained on",
     beats this attack: the share of all pairs for which it is right, 0.5 to 1, as a mean over seeds whose 95 % interval

@@ -35,6 +35,11 @@ def fulfil_all(store: Store, specs: Iterable[Spec], tell: Tell = silent, togethe
     return [found(store, spec) for spec in specs]
 
 
+def still_to_make(store: Store, specs: Iterable[Spec]) -> int:
+    """How many of these results are not there yet."""
+    return sum(store.find(spec) is None for spec in dict.fromkeys(specs))
+
+
 def spread(store: Store, groups: Iterable[Sequence[Spec]], tell: Tell = silent) -> None:
     """Make all of these specs, each group of one kind by one worker. A single group is made here."""
     tasks = [{"store": str(store.root), "specs": [plain(spec) for spec in group]} for group in groups if group]

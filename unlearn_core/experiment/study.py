@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,13 @@ from unlearn_core.device import numerics
 from unlearn_core.ensembles import Bank
 from unlearn_core.evaluation import values_of
 from unlearn_core.experiment.attributes import cutter, known, target
-from unlearn_core.experiment.bank import bank_columns, bank_stability
+from unlearn_core.experiment.bank import bank_columns, bank_stability, parts_of
 from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.embedded_images import Map, embedding_sums
 from unlearn_core.experiment.measures import Shadows, Target, measure
 from unlearn_core.experiment.memorized import Unbanked, bank_of, memorization_of
 from unlearn_core.experiment.model_seeds import AGAIN
+from unlearn_core.experiment.spread import still_to_make
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, REFERENCES, RETRAINED, best_single
 from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.tuning import Tuning, best_settings, settings, tunings
@@ -36,7 +37,7 @@ from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.memorization import Memorization
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
 from unlearn_core.privacy import for_a_group
-from unlearn_core.progress import Tell
+from unlearn_core.progress import Tell, in_steps
 from unlearn_core.result import Result
 from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan, Rum, same_everywhere, shuffled, vanilla
@@ -45,6 +46,9 @@ from unlearn_core.training import Training, promise, recipe
 from unlearn_core.unlearning import ALGORITHMS, Unlearner
 
 FEWEST = 10  # models of a bank
+STAGES = (
+    "data", "original models", "bank", "map", "forget set", "retrained models", "tuning", "unlearning", "evaluation",
+)  # fmt: skip
 # What a study runs unless told otherwise: the algorithms of the paper that go down a loss.
 PAPER = ("fine-tune", "l1-sparse", "neggrad", "neggrad-plus", "random-label", "salun", "scrub")
 SINGLES = tuple(ALGORITHMS[name]() for name in PAPER)
@@ -96,6 +100,11 @@ class Study(Spec):
     @property
     def bank(self) -> Bank | Unbanked:
         return bank_of(self.training, self.models, self.stop_at)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """What making it goes through, in this order."""
+        return tuple(name for name in STAGES if self.models or name != "bank")
 
     @property
     def alone(self) -> Study:
@@ -199,11 +208,14 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
     with stage("data") as t:
         dataset(store, training.data, t)
     with stage("original models") as t:
-        originals = train_all(store, [training.but(seed=s) for s in seeds], t)
+        asked = [training.but(seed=s) for s in seeds]
+        originals = train_all(store, asked, in_steps(t, still_to_make(store, asked)))
     bank = None
     if study.models:
         with stage("bank") as t:
-            bank = fulfil(store, study.bank, t)
+            parts = parts_of(study.bank)  # one that may stop early counts those that are there, too
+            members = sum(part.count for part in parts if study.stop_at or store.find(part) is None)
+            bank = fulfil(store, study.bank, in_steps(t, members))
     with stage("map") as t:
         fulfil(store, Map(training=training), t)
     with stage("forget set") as t:
@@ -214,10 +226,11 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
             refuse(store, training, rows, unlearner)  # before any of them costs time
     with stage("retrained models") as t:
         without = [training.but(seed=a + s, without=pack(rows)) for a in (0, AGAIN) for s in seeds]
-        references = train_all(store, without, t)
+        references = train_all(store, without, in_steps(t, still_to_make(store, without)))
         retrained, again = references[: study.seeds], references[study.seeds :]
     with stage("tuning") as t:
-        best = best_settings(store, searches(store, study, rows), t)
+        tried = searches(store, study, rows)
+        best = best_settings(store, tried, in_steps(t, still_to_make(store, tried.values())))
     with stage("unlearning") as t:
         todo = methods(store, study, rows, best)
         asked = [
@@ -227,7 +240,8 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
             ]
             for method in todo
         ]
-        runs = {m.id: results for m, results in zip(todo, run_groups(store, asked, t), strict=True)}
+        made = run_groups(store, asked, in_steps(t, still_to_make(store, chain(*asked))))
+        runs = {m.id: results for m, results in zip(todo, made, strict=True)}
     with stage("evaluation") as t:
         shadows = Shadows.of(*bank_columns(store, study.bank, rows)) if bank else None
         lines = []

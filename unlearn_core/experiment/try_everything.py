@@ -23,7 +23,7 @@ from unlearn_core.experiment.landscape import can_run, usual
 from unlearn_core.experiment.measures import Target, measure
 from unlearn_core.experiment.memorized import Unbanked, bank_of
 from unlearn_core.experiment.model_seeds import AGAIN
-from unlearn_core.experiment.spread import fulfil_all
+from unlearn_core.experiment.spread import fulfil_all, still_to_make
 from unlearn_core.experiment.study import FEWEST, Study
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, REFERENCES, RETRAINED
 from unlearn_core.experiment.trained_models import dataset, train_all
@@ -31,7 +31,7 @@ from unlearn_core.experiment.unlearned_models import Run, refuse, run_all
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import ByMemorization, ForgetSet
 from unlearn_core.params import BadField, BadValue, Spec, param, spec
-from unlearn_core.progress import Tell
+from unlearn_core.progress import Tell, in_steps
 from unlearn_core.result import Result
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import PARTS, Plan
@@ -66,6 +66,11 @@ class TryEverything(Spec):
         fits = all(isinstance(u, Unlearner) for u in self.unlearners) and all(isinstance(p, Plan) for p in self.plans)
         if not fits or not self.unlearners + self.plans:
             raise BadValue("There is at least one algorithm or RUM plan to try.")
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """What making it goes through, in this order."""
+        return ("data", *["bank"] * bool(self.models), "forget set", "retrained models", "unlearning")
 
     @property
     def bank(self) -> Bank | Unbanked:
@@ -138,8 +143,10 @@ def _everything(store: Store, asked: TryEverything, tell: Tell) -> Result:
     for attempt in parts[1:]:
         refuse(store, training, rows, attempt.unlearner)  # before any of them costs time
     models = [*(training.but(seed=s) for s in range(asked.seeds)), *_references(parts[0])]
-    train_all(store, models, lambda _, done, total: tell("retrained models", done, total))
-    fulfil_all(store, parts, lambda _, done, total: tell("unlearning", done, total))
+    step = in_steps(tell, still_to_make(store, models))
+    train_all(store, models, lambda _, done, total: step("retrained models", done, total))
+    each = in_steps(tell, still_to_make(store, parts))
+    fulfil_all(store, parts, lambda _, done, total: each("unlearning", done, total))
 
     def make(draft) -> None:
         draft.table(board(store, todo))
