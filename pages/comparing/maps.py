@@ -108,9 +108,8 @@ def times(found) -> str:
 
 def caption(found: made.Moved, shown: str, left_out: str) -> str:
     """How the maps are read, and what of them is computed how."""
-    study, beyond = found.study, {right: found.beyond(right) for right in RIGHT}
-    kept, forget = study.target.retain, study.forget
-    share = {right: f"{own[forget].mean():.0%} and {own[kept].mean():.0%}" for right, own in beyond.items()}
+    study = found.study
+    share = {of: " and ".join(f"{found.share_beyond(of, on):.0%}" for on in ("forget", "retain")) for of in RIGHT}
     return (
         f"Highlighted: {ABOUT[shown]}. {left_out}The image under the pointer has a ring around it on the other "
         "map. How far features move and what a model answers are two things: it can answer as a retrained one does "
