@@ -310,6 +310,16 @@ def test_kept_images_stand_beside_the_nearest_forgotten_one(compare, filled_stor
     assert len(shown) == 200 and set(shown["near"]) <= set(study.forget) and not set(shown["row"]) & set(study.forget)
 
 
+@pytest.mark.parametrize("side", each_image.SIDES)
+def test_of_kept_images_those_worse_off_are_listed_unless_others_are_asked_for(compare, filled_store, study, side):
+    at = compare(filled_store, "images", methods="fine-tune", images="retain", side="" if side == "worse" else side)
+    table = each_image.images(study, "fine-tune", "retain")
+    listed = {"worse": table["gap"] < 0, "better": table["gap"] > 0, "all": table["gap"] < np.inf}[side]
+    assert at.dataframe[0].value["row"].tolist() == table["row"][listed].tolist()[: each.MOST]
+    counts = f" of {listed.sum():,} of {len(table):,} kept images than retrained models, "
+    assert (counts in words(at)) == (side != "all") and f"of {images(int(listed.sum()))}" in words(at)
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 24), (3, 1024, 1024), (3, 300, 1024)])
 def test_a_picture_is_as_large_as_it_is_shown(shape):
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)  # noise is the largest a file can get
