@@ -11,6 +11,7 @@ from pages.comparing import twin_maps
 from pages.comparing.images import buttons
 from pages.shared import access, address, cost_words, embedding_map, numbers, progress, recorded, state, theme
 from pages.shared import comparison_words as words
+from pages.shared.data_words import data
 from pages.shared.text import escape, images
 from unlearn_core.experiment import shared_map as made
 
@@ -57,8 +58,9 @@ def draw(study, picked: list[str]) -> None:
         f"{images(len(rows))} highlighted, {int(beyond[rows].sum()):,} moved further than retraining moves kept ones"
     )
     name = words.title_of(study, method) if right == "unlearned" else "Retrained"
-    fig, left_out = twin_maps.draw(title, found, rows, right, name)
-    alt = f"{title}. {in_words(study, found).replace('*', '')}"
+    about = data(study, "forget", "retain", over=f"places of the first of {study.spec.seeds} seeds")
+    fig, left_out = twin_maps.draw(title, found, rows, right, name, about)
+    alt = f"{title}. {about}. {in_words(study, found).replace('*', '')}"
     drawn = theme.show(fig, alt=alt, key=CHART, on_select="rerun", selection_mode=("lasso", "box"))
     _link(key="compare.maps.link", data={"chart": f"st-key-{CHART.replace('.', '-')}"}, height=1)
     buttons(study, selected(drawn, len(study.labels)))
