@@ -24,6 +24,7 @@ from pages.shared import (
 )
 from pages.shared.text import escape
 from unlearn_core import jobs
+from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy, Study
 from unlearn_core.experiment.forecast import Forecast, forecast
 from unlearn_core.experiment.rehearsal import fault
@@ -81,7 +82,8 @@ def _said(study: OpenStudy, plan: Plan, rows) -> None:
     said = f"{plan_words.on_screen(study, plan, rows)} {plan_parts.against(study, plan, rows)}"
     st.caption(
         f"{said} Suggestions come from stored runs of studies on these images, the {NEWEST} newest at most; on the "
-        "sets that those were measured on they flatter themselves a little."
+        f"sets that those were measured on they flatter themselves a little. They go by {METRICS['tow'].short}, enough "
+        f"for a part alone; Compare ranks whole methods by {METRICS['group_tow'].short}, which holds all parts apart."
     )
 
 

@@ -63,6 +63,16 @@ def test_the_nearest_forgotten_image_of_a_forgotten_one_is_itself(study):
     assert np.array_equal(rows, study.forget) and not distances.any()
 
 
-def test_another_group_is_refused(study):
+def test_a_side_holds_what_is_below_or_above_retraining_in_the_same_order(study):
+    table = each_image.images(study, "rum", "retain")
+    worse, better = (each_image.on_side(table, side)["gap"] for side in ("worse", "better"))
+    assert (worse < 0).all() and worse.is_monotonic_increasing and worse.iloc[0] == table["gap"].min()
+    assert (better > 0).all() and better.is_monotonic_decreasing
+    assert len(worse) + len(better) + (table["gap"] == 0).sum() == len(each_image.on_side(table, "all"))
+
+
+def test_another_group_or_side_is_refused(study):
     with pytest.raises(BadValue):
         each_image.images(study, "rum", "test")
+    with pytest.raises(BadValue):
+        each_image.on_side(each_image.images(study, "rum"), "bad")

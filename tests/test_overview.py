@@ -122,6 +122,12 @@ def test_kinds_that_were_not_measured_leave_their_numbers_open():
     assert found["side"] is None and found["why"] == "only whole classes can be forgotten"
 
 
+def test_too_few_images_are_counted_in_the_verdict_for_a_reader():
+    few = {"unlearned": {"why": "not measurable with n = 397 non-members, needs at least 1000"}}
+    found = line(unlearned=[None], extra=few)
+    assert verdict(found) == "not measurable: 397 unseen images, 1,000 are needed"
+
+
 def test_an_attack_that_cannot_see_the_original_has_no_power():
     blind = line(unlearned=[0.5, 0.51, 0.5], original=[0.51, 0.5, 0.49], **NEAR)
     assert blind["side"] == 0 and blind["has_power"] is False

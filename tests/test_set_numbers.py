@@ -61,6 +61,8 @@ def test_every_image_is_in_one_bar(study):
     assert counts.everyone.sum() == len(study.labels) and counts.chosen.sum() == len(study.forget)
     assert (counts.chosen <= counts.everyone).all() and counts.everyone[[0, -1]].min() > 0
     at_zero = np.flatnonzero(np.abs(counts.middles) < 1e-9)
+    scores = study.memorization.scores
+    assert counts.means == pytest.approx((np.mean([scores[row] for row in study.forget]), np.mean(scores)))
     assert counts.everyone[at_zero] == (np.abs(study.memorization.scores) < BIN / 2 - 1e-9).sum()
 
 

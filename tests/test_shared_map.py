@@ -107,6 +107,8 @@ def test_multiples_of_what_retraining_moves_and_who_is_beyond_it(study):
     # Of the kept images one in twenty lies beyond what retraining moves them by, and the floor plays no part in it.
     assert made.beyond("retrained")[kept].sum() == pytest.approx(0.05 * len(kept), abs=1)
     assert made.beyond()[forget].all() and 0.5 < made.beyond()[kept].mean() < 1
+    assert made.share_beyond("unlearned", "forget") == 1.0
+    assert made.share_beyond("retrained", "retain") == pytest.approx(0.05, abs=1 / len(kept))
     still = shared_map.Moved(study, "fine-tune", {}, {"unlearned": 0 * usual, "retrained": 0 * usual})
     assert still.times_kept("unlearned", "forget").mean is None and not still.beyond().any()
 

@@ -91,6 +91,7 @@ def test_every_set_is_measured_after_its_own_and_every_later_request(relabelled)
     assert all(set(x) == {(1, 1), (2, 1), (2, 2), (3, 1), (3, 2), (3, 3)} for x in cells)
     for metric in ("forget_accuracy", "attack_auc", "lira_auc", "retain_accuracy", "test_accuracy"):
         assert table[metric].between(0, 1).all()
+    assert relabelled.gone == [11, 21, 31]
     assert relabelled.summary["images"] == [11, 10, 10] and relabelled.summary["score"] == "lira"
 
 

@@ -1,8 +1,10 @@
 """Numbers in words: rounded once, with one sign before them, and no sign before a zero."""
 
+import numpy as np
 import pytest
 
-from unlearn_core.words import MISSING, duration, hundredths, spread
+from unlearn_core.attacks.roc import tpr_at_fpr
+from unlearn_core.words import MISSING, duration, hundredths, missing, spread
 
 
 @pytest.mark.parametrize(("value", "said"), [(0.274, "0.27"), (-0.0003, "0.00"), (-0.0, "0.00"), (-0.126, "−0.13")])
@@ -31,3 +33,11 @@ def test_a_mean_with_its_interval(mean, half, signed, said):
 )
 def test_a_time_span(seconds, said):
     assert duration(seconds) == said
+
+
+def test_what_attacks_say_of_too_few_images_is_put_for_a_reader():
+    found = tpr_at_fpr(np.arange(5.0), np.arange(120.0), 0.001)
+    assert missing(found.why) == "not measurable: 120 unseen images, 10,000 are needed"
+    assert missing("only whole classes can be forgotten") == "only whole classes can be forgotten"
+    for why in (tpr_at_fpr(np.ones(0), np.ones(100), 0.1).why, tpr_at_fpr(np.ones(1), np.ones(9), 0).why):
+        assert missing(why) == why

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from unlearn_core.evaluation import Estimate
 
@@ -21,6 +22,15 @@ def spread(mean: float | None, half_width: float | None = None, signed: bool = F
     rounded = round(mean, 3) + 0.0  # no minus sign before a zero
     shown = f"{rounded:{'+' if signed and rounded else ''}.3f}".replace("-", "−")
     return f"{shown} ± {half_width:.3f}" if known(half_width) else shown
+
+
+def missing(why: str, of: str = "unseen images") -> str:
+    """Why nothing was measured, for a reader: "not measurable: 397 unseen images, 10,000 are needed" of what attacks
+    say of `of` that are too few, with numbers alone, and other reasons as they are. Stored audits hold their sentence,
+    so it is put in other words where it is read.
+    """
+    few = re.fullmatch(r"not measurable with n = (\d+) non-members, needs at least (\d+)", why)
+    return f"{MISSING}: {int(few[1]):,} {of}, {int(few[2]):,} are needed" if few else why
 
 
 def hundredths(value: float) -> str:

@@ -20,6 +20,8 @@ from unlearn_core.experiment import each_image
 from unlearn_core.params import BadValue
 
 GROUPS = {"forget": "Forgotten images", "retain": "Kept images: collateral damage"}
+# Of kept images those that are worse off are collateral damage; of forgotten ones either side is a trace.
+SIDES = {"worse": "Worse than by retraining", "better": "Better", "all": "All"}
 # Lines with thumbnails are heavy: of more images than this, those furthest from retraining are shown.
 MOST = 200
 SAID = "compare.images.said"  # in the session
@@ -33,25 +35,29 @@ def draw(study, picked: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = address.choice(st.segmented_control, "Method", words.titles(study, picked), "of", required=True)
         group = address.choice(st.segmented_control, "Images", GROUPS, "images", required=True)
-    table = each_image.images(study, method, group)
-    if table.empty:
+        side = "all"
+        if group == "retain":
+            side = address.choice(st.segmented_control, "Listed", SIDES, "side", required=True)
+    everyone = each_image.images(study, method, group)
+    table = each_image.on_side(everyone, side)
+    if everyone.empty:
         st.info("There are no such images.")
         return
-    st.markdown(in_words(study, method, table))
-    shown = table.head(MOST)
-    chosen = selected(study, group, shown)
+    if side == "all":
+        st.markdown(in_words(study, method, table))
+    else:
+        st.markdown(of_side(study, method, table, len(everyone), side))
+    if table.empty:
+        return
+    chosen = selected(study, f"{group}.{side}", table.head(MOST))
     st.caption(caption(study, group, table))
     buttons(study, chosen)
 
 
 def in_words(study, method: str, table: pd.DataFrame) -> str:
     """How many images stand out from the noise, on which side, and how far the furthest is."""
-    title, out, first = escape(words.title_of(study, method)), table[table["stands_out"]], table.iloc[0]
-    above, below = int((out["gap"] > 0).sum()), int((out["gap"] < 0).sum())
-    far = (
-        f"row {first['row']}, class {escape(first['class'])}: {first['original']:.2f} → {first['unlearned']:.2f}, "
-        f"retrained {first['retrained']:.2f}"
-    )
+    title, out, far = escape(words.title_of(study, method)), table[table["stands_out"]], _place(table.iloc[0])
+    above, below = (len(each_image.on_side(out, side)) for side in ("better", "worse"))
     if study.spec.seeds == 1:
         return f"{words.ONE_SEED} The image furthest from retraining under **{title}** is {far}."
     if out.empty:
@@ -62,6 +68,25 @@ def in_words(study, method: str, table: pd.DataFrame) -> str:
     return (
         f"**{title}** is surer of {above} and less sure of {below} of {t.images(len(table))} than retrained models, "
         f"beyond the spread of seeds and the noise between two retrained ones. The furthest is {far}."
+    )
+
+
+def of_side(study, method: str, table: pd.DataFrame, everyone: int, side: str) -> str:
+    """How many of all kept images are listed on a side, how many of them stand out, and how far the first lies."""
+    title, less = escape(words.title_of(study, method)), "less sure" if side == "worse" else "surer"
+    text = f"**{title}** is {less} of {len(table):,} of {everyone:,} kept images than retrained models"
+    if table.empty:
+        return f"{text}."
+    far = f"The furthest is {_place(table.iloc[0])}."
+    if study.spec.seeds == 1:
+        return f"{text}. {words.ONE_SEED} {far}"
+    return f"{text}, {int(table['stands_out'].sum()) or 'none'} of them beyond the noise of retraining. {far}"
+
+
+def _place(line: pd.Series) -> str:
+    return (
+        f"row {line['row']}, class {escape(line['class'])}: {line['original']:.2f} → {line['unlearned']:.2f}, "
+        f"retrained {line['retrained']:.2f}"
     )
 
 
@@ -80,8 +105,8 @@ def caption(study, group: str, table: pd.DataFrame) -> str:
     )
 
 
-def selected(study, group: str, table: pd.DataFrame) -> np.ndarray:
-    """The table; the rows of the lines that are selected in it."""
+def selected(study, listed: str, table: pd.DataFrame) -> np.ndarray:
+    """The table of what is `listed`, group and side; the rows of the lines that are selected in it."""
     shown = table.assign(
         picture=[_pictures(study)(row) for row in table["row"]],
         gap=[numbers.spread(*pair, signed=True) for pair in zip(table["gap"], table["half_width"], strict=True)],
@@ -99,7 +124,7 @@ def selected(study, group: str, table: pd.DataFrame) -> np.ndarray:
         "stands_out": st.column_config.CheckboxColumn("Beyond noise"),
         "still_right": NUMBER("Right", format="percent", help="Seeds whose unlearned model gets it right."),
     }
-    if group == "retain":
+    if listed.startswith("retain"):
         del columns["part"]
         rows, distances = each_image.nearest_forgotten(study, table["row"].to_numpy())
         shown = shown.assign(near=rows, near_picture=[_pictures(study)(row) for row in rows], distance=distances)
@@ -117,7 +142,7 @@ def selected(study, group: str, table: pd.DataFrame) -> np.ndarray:
         row_height=44,
         on_select="rerun",
         selection_mode="multi-row",
-        key=f"compare.images.{group}",
+        key=f"compare.images.{listed}",
     )
     lines = [line for line in picked.selection.rows if line < len(table)]
     return np.sort(table["row"].to_numpy()[lines])

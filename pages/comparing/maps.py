@@ -11,6 +11,7 @@ from pages.comparing import twin_maps
 from pages.comparing.images import buttons
 from pages.shared import access, address, cost_words, embedding_map, numbers, progress, recorded, state, theme
 from pages.shared import comparison_words as words
+from pages.shared.data_words import data
 from pages.shared.text import escape, images
 from unlearn_core.experiment import shared_map as made
 
@@ -57,8 +58,9 @@ def draw(study, picked: list[str]) -> None:
         f"{images(len(rows))} highlighted, {int(beyond[rows].sum()):,} moved further than retraining moves kept ones"
     )
     name = words.title_of(study, method) if right == "unlearned" else "Retrained"
-    fig, left_out = twin_maps.draw(title, found, rows, right, name)
-    alt = f"{title}. {in_words(study, found).replace('*', '')}"
+    about = data(study, "forget", "retain", over=f"places of the first of {study.spec.seeds} seeds")
+    fig, left_out = twin_maps.draw(title, found, rows, right, name, about)
+    alt = f"{title}. {about}. {in_words(study, found).replace('*', '')}"
     drawn = theme.show(fig, alt=alt, key=CHART, on_select="rerun", selection_mode=("lasso", "box"))
     _link(key="compare.maps.link", data={"chart": f"st-key-{CHART.replace('.', '-')}"}, height=1)
     buttons(study, selected(drawn, len(study.labels)))
@@ -108,9 +110,8 @@ def times(found) -> str:
 
 def caption(found: made.Moved, shown: str, left_out: str) -> str:
     """How the maps are read, and what of them is computed how."""
-    study, beyond = found.study, {right: found.beyond(right) for right in RIGHT}
-    kept, forget = study.target.retain, study.forget
-    share = {right: f"{own[forget].mean():.0%} and {own[kept].mean():.0%}" for right, own in beyond.items()}
+    study = found.study
+    share = {of: " and ".join(f"{found.share_beyond(of, on):.0%}" for on in ("forget", "retain")) for of in RIGHT}
     return (
         f"Highlighted: {ABOUT[shown]}. {left_out}The image under the pointer has a ring around it on the other "
         "map. How far features move and what a model answers are two things: it can answer as a retrained one does "

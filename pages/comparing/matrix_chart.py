@@ -21,13 +21,13 @@ LONGEST = 10
 LEAST = 0.05
 
 
-def draw(title: str, found: dict[str, Matrix], classes: tuple[str, ...], value: str) -> go.Figure:
-    """A panel for each name of `found`; `value` is "gap" or "shares"."""
+def draw(title: str, found: dict[str, Matrix], classes: tuple[str, ...], value: str, about: str) -> go.Figure:
+    """A panel for each name of `found`; `value` is "gap" or "shares", `about` says on what data they rest."""
     across, down = min(ACROSS, len(found)), -(-len(found) // ACROSS)
     ends = [cut(name, LONGEST) for name in classes]
     # Names that are wider than a cell stand upright, and take room below.
     upright = 6 * max(map(len, ends)) if max(map(len, ends), default=0) > 2 else 0
-    fig = theme.figure(title, "", "", height=110 + (330 + upright) * down)
+    fig = theme.figure(title, "", "", height=110 + (330 + upright) * down, about=about)
     make_subplots(
         rows=down, cols=across, subplot_titles=[escape(name) for name in found], shared_yaxes=True, figure=fig,
         horizontal_spacing=0.03, vertical_spacing=0.3 / down / (1 + down / 4) + upright / fig.layout.height,
@@ -52,7 +52,7 @@ def draw(title: str, found: dict[str, Matrix], classes: tuple[str, ...], value: 
     axis |= {"tickvals": [*places, len(places)], "ticktext": [*ends, "all"]}
     fig.update_yaxes(**axis, range=[len(classes) + 0.5, -0.5])
     room = theme.room_for([*ends, "all"]) - 20
-    return fig.update_layout(margin={"t": 72, "b": 56 + upright, "l": room}, showlegend=False)
+    return fig.update_layout(margin={"t": fig.layout.margin.t + 24, "b": 56 + upright, "l": room}, showlegend=False)
 
 
 def _panel(fig, name: str, matrix: Matrix, classes, values, where, style: dict, place: dict) -> None:

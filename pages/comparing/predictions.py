@@ -11,6 +11,7 @@ import streamlit as st
 from pages.comparing import matrix_chart
 from pages.shared import address, numbers, theme
 from pages.shared import comparison_words as words
+from pages.shared.data_words import data
 from pages.shared.folds import fold
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
@@ -43,9 +44,11 @@ def draw(study, picked: list[str]) -> None:
         title += ", for one seed tells nothing"
     if value == "shares":
         title = f"{GROUPS[group]}: what each class is predicted as, in % of its images"
+    seeds = study.spec.seeds
+    about = data(study, group, over=f"means of {seeds} seeds" if seeds > 1 else "one seed")
     theme.show(
-        matrix_chart.draw(html(title), {heads[m]: matrix for m, matrix in found.items()}, study.classes, value),
-        alt=f"{title}. " + "; ".join(f"{names[m]}: {in_words(study, found[m], by)}" for m in picked),
+        matrix_chart.draw(html(title), {heads[m]: matrix for m, matrix in found.items()}, study.classes, value, about),
+        alt=f"{title}. {about}. " + "; ".join(f"{names[m]}: {in_words(study, found[m], by)}" for m in picked),
     )
     st.caption(caption(study, value, by, found[last]))
     with fold("cells", "All cells in numbers") as box:
@@ -73,11 +76,11 @@ def caption(study, value: str, by: str, noise: made.Matrix) -> str:
     row = "of this true class" if by == "label" else "that the original model of the same seed takes for this class"
     few = f"A row is the images {row}: {filled.min():,.0f} to {filled.max():,.0f} of them; the last row is all."
     if value == "shares":
-        return f"{few} Means over {seeds} seeds; a row adds up to 100 %."
+        return f"{few} A row adds up to 100 %."
     if seeds < 2:
         return f"{few} One seed has no interval, so nothing can be told from the noise and all cells are grey."
     return (
-        f"{few} Points of 100, method minus the retrained model of the same seed, mean over {seeds} seeds. Grey cells "
+        f"{few} Points of 100, method minus the retrained model of the same seed. Grey cells "
         "are inside the spread of seeds: their 95 % interval holds 0, or a second retrained model may differ as much "
         "somewhere."
     )

@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.shared import address, dot_plot, numbers, steps_chart, theme
 from pages.shared import comparison_words as words
+from pages.shared.data_words import by_third, data
 from pages.shared.folds import fold
 from pages.shared.text import WRAPPED
 from unlearn_core.experiment import audit, telling
@@ -39,11 +40,12 @@ def by_metric(study) -> None:
         st.info(NO_RATIO)
         return
     if not order["mean"].notna().any():
-        st.info(f"{about.label}: {audit.attack(study, core.ORIGINAL, 'confidence').found_at(0.01).why}.")
+        why = audit.attack(study, core.ORIGINAL, "confidence").found_at(0.01).why
+        st.info(f"{about.label}: {numbers.missing(why)}.")
         return
     theme.show(*_metric_chart(study, metric))
     told = (
-        f"Bars: 95 % intervals over {study.spec.seeds} seeds. Grey and ≈ mark what cannot be told from one retrained "
+        "Grey and ≈ mark what cannot be told from one retrained "
         f"model against another, which is not the same as equal. {words.TWO_TESTS}"
     )
     st.caption(f"{words.ONE_SEED if study.spec.seeds == 1 else told} {words.why_group_tow(study)}")
@@ -66,7 +68,8 @@ def _metric_chart(study, metric: str) -> tuple[go.Figure, str]:
         f"{title}: {numbers.spread(mean, half)}"
         for title, mean, half in order[["title", "mean", "half_width"]].itertuples(index=False)
     )
-    return dot_plot.draw(html(title), order.assign(title=marked), panels), f"{title}. {said}"
+    about = data(study, "forget", "retain", "test")
+    return dot_plot.draw(html(title), order.assign(title=marked), panels, about), f"{title}. {about}. {said}"
 
 
 def panel(study, metric: str) -> dot_plot.Panel:
@@ -97,7 +100,7 @@ def what_the_plan_brings(study) -> None:
         return
     theme.show(*drawn)
     st.caption(
-        "Differences on the same seeds, with 95 % intervals. “Shuffled” runs the same algorithms on parts drawn at "
+        "Differences on the same seeds. “Shuffled” runs the same algorithms on parts drawn at "
         "random: what the plan has over it comes from parts that are alike. “RUM^F” runs one algorithm on every part, "
         "“no parts” as many epochs of it at once. Grey intervals hold 0. The intervals are over "
         "seeds on this one forget set and say nothing about others."
@@ -150,7 +153,9 @@ def _rivals_chart(study, plan: str) -> tuple[go.Figure, str] | None:
         title = f"One seed tells nothing of {words.title_of(study, plan)} against its {len(found)} rivals"
     axis = "Difference in group ToW (above 0: the plan is closer)"
     said = "; ".join(f"{heads.loc[v.second, 'title']}: {numbers.estimate(v.difference, True)}" for v in found)
-    return dot_plot.draw(html(title), heads, [dot_plot.Panel(axis, values)], zero=True), f"{title}. {said}"
+    about = data(study, "forget", "retain", "test")
+    chart = dot_plot.draw(html(title), heads, [dot_plot.Panel(axis, values)], about, zero=True)
+    return chart, f"{title}. {about}. {said}"
 
 
 def third_by_third(study) -> None:
@@ -180,7 +185,8 @@ def _thirds_chart(study) -> tuple[go.Figure, str]:
         title = f"{next(iter(nearest.values()))} is nearest on every third"
     said = ", ".join(f"{name} on the {third(part)}" for part, name in nearest.items())
     order = order.assign(title=list(words.marked(study, order.index).values()))
-    return dot_plot.draw(html(title), order, panels, one_scale=True), f"{title}. Nearest: {said}."
+    about = by_third(study)
+    return dot_plot.draw(html(title), order, panels, about, one_scale=True), f"{title}. {about}. Nearest: {said}."
 
 
 def step_by_step(study) -> None:

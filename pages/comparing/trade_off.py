@@ -9,8 +9,9 @@ import streamlit as st
 
 from pages.shared import address, equal_retention, numbers, theme, trade_off_chart
 from pages.shared import comparison_words as words
+from pages.shared.data_words import data
 from pages.shared.folds import fold
-from pages.shared.text import duration, escape, images
+from pages.shared.text import duration, escape
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit
 from unlearn_core.experiment import comparison as core
@@ -44,7 +45,8 @@ def draw(study, picked: list[str]) -> None:
         if by == "lira_auc" and not study.spec.models:
             st.info(NO_RATIO)
         elif not points["y"].notna().any():
-            st.info(f"{labels[by]}: {audit.attack(study, core.ORIGINAL, 'confidence').found_at(0.01).why}.")
+            why = audit.attack(study, core.ORIGINAL, "confidence").found_at(0.01).why
+            st.info(f"{labels[by]}: {numbers.missing(why)}.")
         else:
             limit = core.usable(points)
             points = chart(study, points, picked, by, on, limit)
@@ -65,7 +67,7 @@ def chart(study, points: pd.DataFrame, picked: list[str], by: str, on: str, limi
     axes = trade_off_chart.Axes(
         f"{KEPT[on][1]} minus the retrained model's",
         FORGETTING[by][1],
-        data(study, by, on),
+        rests_on(study, by, on),
         goal,
         floor,
         (-core.MOST_LOST, limit),
@@ -94,15 +96,10 @@ def below(study, points: pd.DataFrame, picked: list[str], by: str, limit: float)
             st.dataframe(marks(points, by), column_config=widths, hide_index=True, height="content")
 
 
-def data(study, by: str, on: str) -> str:
+def rests_on(study, by: str, on: str) -> str:
     """What the chart rests on, and how much of it there is."""
-    kept = len(study.target.test_labels) if on == "test" else len(study.target.retain)
-    unseen = f", attacked beside {study.target.unseen.sum():,} test images" * (by in ("tpr_at_1_fpr", "attack_auc"))
-    seeds = study.spec.seeds
-    return (
-        f"{images(len(study.forget))} forgotten{unseen}; accuracy on {kept:,} {'test' if on == 'test' else 'kept'} "
-        f"images; {f'means of {seeds} seeds with 95 % intervals' if seeds > 1 else 'one seed, so no intervals'}"
-    )
+    attacked = by in ("tpr_at_1_fpr", "attack_auc")
+    return data(study, "forget", on, more=f"; attacked beside {study.target.unseen.sum():,} unseen ones" * attacked)
 
 
 def caption(study, by: str, grey: bool) -> str:

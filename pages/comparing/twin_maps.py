@@ -15,11 +15,11 @@ from unlearn_core.experiment.shared_map import Moved
 POINTS, ARROWS = 5000, 200
 
 
-def draw(title: str, found: Moved, rows: np.ndarray, right: str, name: str) -> tuple[go.Figure, str]:
-    """The original on the left, "unlearned" or "retrained" on the right with the `name`; `rows` are highlighted. Also a
-    sentence on what was left out, or "".
+def draw(title: str, found: Moved, rows: np.ndarray, right: str, name: str, about: str) -> tuple[go.Figure, str]:
+    """The original on the left, "unlearned" or "retrained" on the right with the `name`; `rows` are highlighted, and
+    `about` says on what data it rests. Also a sentence on what was left out, or "".
     """
-    fig = theme.figure(title, "", "", height=500)
+    fig = theme.figure(title, "", "", height=500, about=about)
     grid = fig.layout.xaxis.gridcolor
     make_subplots(rows=1, cols=2, subplot_titles=["Original", escape(name)], figure=fig, horizontal_spacing=0.02)
     others = np.setdiff1d(np.arange(len(found.study.labels)), rows)
@@ -38,7 +38,7 @@ def draw(title: str, found: Moved, rows: np.ndarray, right: str, name: str) -> t
     hidden = {"showticklabels": False, "gridcolor": grid, "zeroline": False, "title": ""}
     fig.update_xaxes(**hidden, matches="x")
     fig.update_yaxes(**hidden, matches="y")
-    fig.update_layout(margin={"t": 84, "l": 8, "r": 8})
+    fig.update_layout(margin={"t": fig.layout.margin.t + 36, "l": 8, "r": 8})
     return legend.below(fig, 48), " ".join([*said, ""])
 
 

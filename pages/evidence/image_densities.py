@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from html import escape
+from html import escape as html
 
 import numpy as np
 import plotly.graph_objects as go
-from scipy.stats import gaussian_kde
 
-from pages.shared import legend, theme
+from pages.shared import legend, numbers, theme
+from unlearn_core.evaluation.densities import Densities, densities
 
 
-def draw(title: str, samples: dict[str, np.ndarray], names: dict[str, str]) -> go.Figure:
+def show(title: str, samples: dict[str, np.ndarray], names: dict[str, str]) -> None:
     """One smoothed density for each of original, unlearned and retrained from its models' margins (M,)."""
+    found = densities(samples)
+    means = ", ".join(f"{names[role]} {numbers.spread(mean, None)}" for role, mean in found.means.items())
+    theme.show(_figure(html(title), samples, names, found), alt=f"{title}. Mean margins: {means}")
+
+
+def _figure(title: str, samples: dict[str, np.ndarray], names: dict[str, str], found: Densities) -> go.Figure:
     fig = theme.figure(title, "Margin: how sure of the label (0 = even odds)", "Density", height=340)
-    together = np.concatenate(list(samples.values()))
-    reach = 0.15 * (np.ptp(together) or 1.0)
-    grid = np.linspace(together.min() - reach, together.max() + reach, 300)
     for row, (role, values) in enumerate(samples.items()):
-        colour, name = theme.model_colour(role), escape(names[role])
-        if np.ptp(values) > 1e-9 and len(values) > 2:
+        colour, name = theme.model_colour(role), html(names[role])
+        if role in found.curves:
             fig.add_scatter(
-                x=grid,
-                y=gaussian_kde(values, "silverman")(grid),
+                x=found.at,
+                y=found.curves[role],
                 mode="lines",
                 line={"color": colour, "dash": theme.DASHES[role], "width": 2.5},
                 fill="tozeroy" if role == "unlearned" else None,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape as html
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -14,6 +12,7 @@ from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment.measured_groups import third, where
+from unlearn_core.experiment.tiers import exposed as core
 from unlearn_core.experiment.tiers.distribution import margins
 from unlearn_core.experiment.tiers.overview import SPLITS
 
@@ -75,14 +74,12 @@ def epsilons(images: pd.DataFrame) -> None:
         (left, "epsilon", "Epsilon as the strongest attack reads it"),
         (right, "proved", "Epsilon as it is proved"),
     ):
-        values = {kind: images[f"{kind}_{name}"].dropna().clip(upper=8) for kind in ("unlearned", "retrained")}
-        edges = np.arange(0, 8.5, 0.5)
-        fig = theme.figure(title, "epsilon (8 stands for 8 and more)", "Images", height=320)
-        for kind, own in values.items():
-            count = np.histogram(own, edges)[0]
+        found, most = core.spreads(images, name), f"{core.MOST:g}"
+        fig = theme.figure(title, f"epsilon ({most} stands for {most} and more)", "Images", height=320)
+        for kind, own in found.items():
             fig.add_scatter(
-                x=np.repeat(edges, 2),
-                y=np.r_[0, np.repeat(count, 2), 0],
+                x=np.repeat(core.EDGES, 2),
+                y=np.r_[0, np.repeat(own.counts, 2), 0],
                 mode="lines",
                 line={"color": theme.model_colour(kind), "dash": theme.DASHES[kind], "width": 2.5},
                 fill="tozeroy" if kind == "unlearned" else None,
@@ -90,7 +87,7 @@ def epsilons(images: pd.DataFrame) -> None:
                 name={"unlearned": "unlearned", "retrained": "retrained against retrained"}[kind],
                 hovertemplate="%{y} images<extra></extra>",
             )
-        medians = "; ".join(f"median {kind} {own.median():.2f}" for kind, own in values.items() if len(own))
+        medians = "; ".join(f"median {k} {own.median:.2f}" for k, own in found.items() if own.median is not None)
         with place:
             theme.show(legend.below(fig), alt=f"{title}: histogram over {len(images)} forget images; {medians}.")
 
@@ -125,13 +122,13 @@ def in_numbers(lines: pd.DataFrame) -> None:
 
 def exposed(study, images: pd.DataFrame) -> None:
     st.subheader("Images that are told apart best")
-    worst = images.sort_values(["unlearned_klom", "row"], ascending=[False, True]).head(MOST)
+    worst = core.worst_first(images).head(MOST)
     labels = [
         (f"row {row}", f"KLoM {klom:.1f}") for row, klom in zip(worst["row"], worst["unlearned_klom"], strict=True)
     ]
     st.markdown(
         f"By KLoM, the distance of the two distributions of margins (at most 11.5); retrained models against each "
-        f"other read {images['retrained_klom'].quantile(0.95):.1f} at the 95th percentile here."
+        f"other read {core.usual(images):.1f} at the 95th percentile here."
     )
     thumbnails.show(
         study.pixels[worst["row"]],
@@ -153,8 +150,7 @@ def _margins(root: str, audit: str) -> dict[str, np.ndarray]:
 def one_image(study, method: str, found, images: pd.DataFrame) -> None:
     """The margin of one image under all models of each kind."""
     st.subheader("One image")
-    ranked = images.sort_values(["unlearned_klom", "row"], ascending=[False, True])
-    names = {str(r.row): f"row {r.row}, KLoM {r.unlearned_klom:.1f}" for r in ranked.itertuples()}
+    names = {str(r.row): f"row {r.row}, KLoM {r.unlearned_klom:.1f}" for r in core.worst_first(images).itertuples()}
     row = int(address.choice(st.selectbox, "Image", names, "image", width=260))
     said, place = _margins(str(state.store().root), found.key), list(images["row"]).index(row)
     samples = {role: table[:, place] for role, table in said.items()}
@@ -169,8 +165,4 @@ def one_image(study, method: str, found, images: pd.DataFrame) -> None:
         thumbnails.show(study.pixels[[row]], [(f"row {row}", on)], alt=f"Image of row {row}", across=1)
     with right:
         names = {"original": "original", "unlearned": title_of(study, method), "retrained": "retrained"}
-        theme.show(
-            image_densities.draw(html(title), samples, names),
-            alt=f"{title}. Mean margins: "
-            + ", ".join(f"{names[role]} {numbers.spread(values.mean(), None)}" for role, values in samples.items()),
-        )
+        image_densities.show(title, samples, names)

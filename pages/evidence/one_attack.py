@@ -131,7 +131,7 @@ def _table(study, method: str, verdict: Verdict) -> None:
     unit = f"over {seeds} seeds" if seeds > 1 else "over images (DeLong), so they speak of these models only"
     st.caption(
         f"95 % intervals {unit}. "
-        + "".join(f"{head} is {rate.why}. " for head, rate in rates.items() if rate.value is None)
+        + "".join(f"{head} is {numbers.missing(rate.why)}. " for head, rate in rates.items() if rate.value is None)
         + "An attack that fails is no proof that anything was deleted: it shows the least that leaks, never the most."
     )
 

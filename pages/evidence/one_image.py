@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape as html
-
 import pandas as pd
 import streamlit as st
 
 from pages.evidence import image_densities
-from pages.shared import address, numbers, state, theme, thumbnails
+from pages.shared import address, state, thumbnails
 from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.tiers.per_example import Observed
 
@@ -41,8 +39,4 @@ def draw(study, found, images: pd.DataFrame) -> None:
         thumbnails.show(study.pixels[[row]], [(f"row {row}", on)], alt=f"Image of row {row}", across=1)
     with right:
         names = {"original": "before forgetting it", "unlearned": "after", "retrained": "never saw it"}
-        theme.show(
-            image_densities.draw(html(title), samples, names),
-            alt=f"{title}. Mean margins: "
-            + ", ".join(f"{names[role]} {numbers.spread(values.mean(), None)}" for role, values in samples.items()),
-        )
+        image_densities.show(title, samples, names)

@@ -140,8 +140,8 @@ def onion(study, title: str, found: Finished) -> None:
 def cost(found: Finished) -> None:
     """What each request takes and leaves, against retraining."""
     st.subheader("Cost, and what is kept")
-    spent, requests = found.summary["cost"], range(1, len(found.summary["images"]) + 1)
-    table = {"request": requests, "gone": pd.Series(found.summary["images"]).cumsum()}
+    spent, requests = found.summary["cost"], range(1, len(found.gone) + 1)
+    table = {"request": requests, "gone": found.gone}
     for metric in ("retain_accuracy", "test_accuracy"):
         means = found.over_requests(metric).query("set == 1").set_index(["kind", "request"])
         for kind in ("unlearned", "retrained"):

@@ -41,7 +41,7 @@ def draw(study, method: str, top) -> None:
     table, spec = found.table(), found.spec()
     asked = table[table["metric"].isin(QUESTIONS)]
     if asked["unlearned"].isna().all():
-        st.info(escape(asked["why"].iloc[0]))
+        st.info(escape(numbers.missing(asked["why"].iloc[0], "readings of unseen images")))
         return
     images, lines = found.table("images"), _lines(table)
     with top:

@@ -39,12 +39,13 @@ class Panel:
     lines: tuple[Line, ...] = field(default=())
 
 
-def draw(title: str, heads: pd.DataFrame, panels: list[Panel], zero: bool = False, one_scale: bool = False):
+def draw(title: str, heads: pd.DataFrame, panels: list[Panel], about: str, zero: bool = False, one_scale: bool = False):
     """The methods of `heads` (columns `title` and `kind`, the first on top) in every panel, with one legend.
 
-    `zero` draws a line at 0 in every panel, for differences; with `one_scale` all panels share their scale.
+    `about` says on what data they rest. `zero` draws a line at 0 in every panel, for differences; with `one_scale` all
+    panels share their scale.
     """
-    fig = theme.figure(title, "", "", height=150 + 27 * len(heads))
+    fig = theme.figure(title, "", "", height=150 + 27 * len(heads), about=about)
     ink, grid = fig.layout.font.color, fig.layout.xaxis.gridcolor
     make_subplots(rows=1, cols=len(panels), shared_yaxes=True, horizontal_spacing=0.04, figure=fig)
     for column, panel in enumerate(panels, start=1):

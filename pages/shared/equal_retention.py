@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import access, address, cost_words, dot_plot, numbers, progress, recorded, state, theme
+from pages.shared.data_words import data
 from pages.shared.text import escape
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import EqualRetention, OpenStudy
@@ -88,15 +89,16 @@ def _whole(study: OpenStudy, table: pd.DataFrame) -> None:
     heads["title"] = [f"{name}, \u03b1 {_span(group)}" for name, group in zip(names, alphas, strict=True)]
     title = _title(shares[chosen], [name for name, share in zip(names, heads["mixes"], strict=True) if share == 1])
     said = zip(heads["title"], heads["mean"], heads["half_width"], strict=True)
-    alt = f"{title}. " + "; ".join(f"{name}: {numbers.spread(mean, half)}" for name, mean, half in said)
-    theme.show(dot_plot.draw(html(title), heads, panels), alt=alt)
+    about = data(study, "forget", "retain", "test", more=f"; level found on {count:,} validation images")
+    alt = f"{title}. {about}. " + "; ".join(f"{name}: {numbers.spread(mean, half)}" for name, mean, half in said)
+    theme.show(dot_plot.draw(html(title), heads, panels, about), alt=alt)
     pairs = zip(names, heads["mixes"], strict=True)
     torn = [f"{escape(name)} ({round((1 - share) * seeds)} of {seeds})" for name, share in pairs if share < 1]
     text = (
         "\u03b1 is the share of the way from the original (0) to the unlearned model (1) at which the level is "
         "reached; 1 means the method kept that much by itself. Mixing brings back part of what was forgotten, so this "
-        "compares methods and does not improve them. Bars: 95 % intervals over "
-        f"{seeds} seeds. One of the {count:,} validation images is {1 / count:.1%}: levels closer than that are one."
+        "compares methods and does not improve them. One of the validation images is "
+        f"{1 / count:.1%}: levels closer than that are one."
     )
     if torn:
         text += (

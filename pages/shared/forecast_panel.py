@@ -22,10 +22,11 @@ from unlearn_core.params import BadValue, key
 from unlearn_core.store import Store
 
 SETS = {PREVIEW: f"Preview: {PREVIEW} sets", 240: "240 sets"}
+TOW, GROUP_TOW = METRICS["tow"].short, METRICS["group_tow"].short
 # Parts of a landscape hold what a model says of a set as a whole.
-PLAIN = (
-    "In plain ToW, forgetting some images too much and others too little cancels; Compare and *Try everything* rank by "
-    "group ToW, part by part, where it does not, so the order there can be another."
+WHOLE = (
+    f"By {TOW}, over the set as a whole, where forgetting some images too much and others too little cancels. Compare "
+    f"and *Try everything* rank by {GROUP_TOW}, where it does not, so the order there can be another."
 )
 LINES = 3  # algorithms in the chart unless told
 SOME = 6  # rows of the table that are seen without scrolling
@@ -52,6 +53,7 @@ def draw(study: OpenStudy, rows: np.ndarray) -> None:
             st.info(f"No forecast for this set. {escape(str(refused))}", icon=":material/block:")
         else:
             st.markdown(_sentence(table))
+            st.caption(WHOLE)
             _table(table)
             if taught.twins:
                 st.caption(_twins(taught))
@@ -144,14 +146,14 @@ def _sentence(table: pd.DataFrame) -> str:
     best = table.iloc[0]
     as_high = rivals(table)
     text = (
-        f"On a set like this, **{escape(best['title'])}** is expected to come closest to retraining: plain ToW "
+        f"On a set like this, **{escape(best['title'])}** is expected to come closest to retraining: {TOW} "
         f"**{best['tow']:.2f}** ({best['low']:.2f} to {best['high']:.2f})."
     )
     if as_high:
         text += f" The intervals of {as_high} of {len(table) - 1} others reach as high: only a run can tell them apart."
     else:
         text += f" No interval of the {len(table) - 1} others reaches as high."
-    return f"{text} {PLAIN}"
+    return text
 
 
 def _twins(taught: Difficulty) -> str:
@@ -168,7 +170,7 @@ def _table(table: pd.DataFrame) -> None:
 
     lines = {
         "Algorithm": table["title"],
-        "ToW": between("tow", "low", "high"),
+        "tow": between("tow", "low", "high"),
         "Attack": between("auc_gap", "auc_gap_low", "auc_gap_high", "+"),
         "Time": [duration(s) for s in table["seconds"]],
         "Off by": [f"{e:.3f} (mean: {m:.3f})" for e, m in zip(table["error"], table["of_mean"], strict=True)],
@@ -178,7 +180,7 @@ def _table(table: pd.DataFrame) -> None:
         hide_index=True,
         height=36 * (SOME + 1),
         column_config={
-            "ToW": st.column_config.TextColumn(landscape_chart.MEASURES["tow"], help=METRICS["tow"].help),
+            "tow": st.column_config.TextColumn(TOW, help=METRICS["tow"].help),
             "Attack": st.column_config.TextColumn(
                 landscape_chart.MEASURES["auc_gap"],
                 help="AUC of the confidence attack minus that on the retrained model; 0 is the target. Above 0 the "
@@ -186,7 +188,7 @@ def _table(table: pd.DataFrame) -> None:
             ),
             "Time": st.column_config.TextColumn("Time", help="Median seconds of a run, many side by side."),
             "Off by": st.column_config.TextColumn(
-                "ToW off by", help="Mean error on sets that were held out, and that of saying the mean each time."
+                f"{TOW} off by", help="Mean error on sets that were held out, and that of saying the mean each time."
             ),
         },
         alt="Expected closeness to retraining and attack gap of each algorithm, with 90 % intervals.",

@@ -47,7 +47,7 @@ def draw(study: OpenStudy, search: PlanSearch, summary: dict) -> None:
         "algorithm and two retrained models.",
     )
     st.caption(
-        f"Closeness to retraining, part by part (group ToW). Confirmed: mean over {summary['seeds']} models that had "
+        f"{METRICS['group_tow'].label}. Confirmed: mean over {summary['seeds']} models that had "
         "no say in the choice, on test images, with 95 % interval. One for all: the best single algorithm on the whole "
         "set. Retrained: one retrained model against another. Numbers after a name are learning rates."
     )

@@ -12,10 +12,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared import legend, theme
+from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment.difficulty import Difficulty
 from unlearn_core.experiment.law import FACTORS
 
-MEASURES = {"tow": "Closeness (plain ToW)", "auc_gap": "Attack, beside retraining"}
+MEASURES = {"tow": METRICS["tow"].label, "auc_gap": "Attack, beside retraining"}
 AXES = {"memorization": "Mean memorization of the set", "entanglement": "Entanglement (1 = like a random set)"}
 DASHES = ("solid", "dash", "dot", "dashdot")
 MARKS = ("circle", "square", "diamond", "x")

@@ -27,7 +27,9 @@ def of_all(study: OpenStudy, chosen: np.ndarray, parts: dict[str, np.ndarray]) -
     scores, counts = study.memorization.scores, histogram(study, chosen)
     axis = textwrap.wrap(study.score_words.axis, LONGEST)
     below = 15 * (len(axis) - 1)
-    fig = theme.figure(_title(scores, chosen), "<br>".join(axis), "images (log scale)", height=240 + below)
+    own, usual = (hundredths(mean) for mean in counts.means)
+    title = f"Your set scores {own}, all images {usual}"
+    fig = theme.figure(title, "<br>".join(axis), "images (log scale)", height=240 + below)
     fig.update_layout(
         barmode="overlay", bargap=0.08, legend={"y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
         margin={"l": 44, "r": 4, "t": 62, "b": 44 + below}, hovermode="x",
@@ -77,10 +79,6 @@ def of_set(study: OpenStudy, by: str, parts: dict[str, np.ndarray], lines: tuple
     ends = {"neginf": middles[0] - width / 2, "posinf": middles[-1] + width / 2}
     _mark(fig, scores, parts, np.nan_to_num(lines, **ends).tolist())
     return fig
-
-
-def _title(scores: np.ndarray, forget: np.ndarray) -> str:
-    return f"Your set scores {hundredths(scores[forget].mean())}, all images {hundredths(scores.mean())}"
 
 
 def _cuts(scores: np.ndarray, parts: dict[str, np.ndarray]) -> list[float]:

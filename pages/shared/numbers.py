@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unlearn_core.attacks import Measured
 from unlearn_core.evaluation import Metric
-from unlearn_core.words import MISSING, estimate, known, spread
+from unlearn_core.words import MISSING, estimate, known, missing, spread
 
 DIRECTIONS = {"better": "higher is better", "worse": "lower is better", "closer_to_retrain": "target: retrained"}
 
@@ -12,7 +12,7 @@ DIRECTIONS = {"better": "higher is better", "worse": "lower is better", "closer_
 def interval(found: Measured) -> str:
     """A value with the ends of its interval: 0.49 (0.46 to 0.52); the reason where there is none."""
     if found.value is None:
-        return found.why
+        return missing(found.why)
     return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
@@ -25,4 +25,4 @@ def direction(metric: Metric) -> str:
     return DIRECTIONS[metric.direction]
 
 
-__all__ = ["MISSING", "direction", "estimate", "interval", "known", "short", "spread"]
+__all__ = ["MISSING", "direction", "estimate", "interval", "known", "missing", "short", "spread"]

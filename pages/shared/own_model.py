@@ -114,7 +114,7 @@ def _results(finished: list[Verdict]) -> None:
     for name in SHOWN:
         table[name] = [_cell(line, name) for _, line in verdict.table.iterrows()]
     heads = {
-        "tow": st.column_config.TextColumn("Closeness (ToW)", help=METRICS["tow"].help),
+        "tow": st.column_config.TextColumn(METRICS["tow"].short, help=METRICS["tow"].help),
         "attack_auc": st.column_config.TextColumn(
             "Attack AUC", help="Confidence attack on the forgotten images; the target is what it reads on Retrained."
         ),

@@ -8,6 +8,7 @@ import streamlit as st
 from pages.shared import algorithms, chosen_set, numbers, plan_editor, plan_words, thumbnails
 from pages.shared.folds import counts, fold
 from pages.shared.text import duration, escape, hundredths, images
+from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.proposals import ALIKE, Advice, advice, unfit
 from unlearn_core.params import canonical, key
@@ -136,7 +137,7 @@ def reason(a: Advice, score: str) -> str:
         if a.alike
         else f"on the nearest part of this study's own set; none is within {ALIKE:g} in mean {score}"
     )
-    text = f"Closeness to retraining (ToW) **{numbers.estimate(a.tow)}** over {runs}{of}; {where}. "
+    text = f"{METRICS['tow'].label} **{numbers.estimate(a.tow)}** over {runs}{of}; {where}. "
     as_is = "" if isinstance(a.unlearner, Original) else f"Leaving these images as they are reads {a.left:.2f}, "
     text += f"{as_is}{'t' if as_is else 'T'}wo retrained models {a.ceiling:.2f}. "
     if a.rival is None:

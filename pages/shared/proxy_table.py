@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.shared import access, cost_words, downloads, numbers, progress, recorded, state
 from pages.shared.text import duration, images
+from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy, ProxyTable
 from unlearn_core.experiment import proxy_table as core
 from unlearn_core.proxies import PROXIES
@@ -17,6 +18,7 @@ ABOUT = {
     core.EXACT: "From the bank of models: what seeing the image in training changes for it.",
     **{name: f"{proxy.help} Costs {proxy.cost}. {proxy.source}." for name, proxy in PROXIES.items()},
 }
+GROUP_TOW = METRICS["group_tow"].short
 NO_EXACT = "No bank of models was trained, so there are no exact scores to hold cheaper ones against."
 
 
@@ -91,9 +93,8 @@ def _sentence(study: OpenStudy, table: pd.DataFrame) -> str:
     apart, half = best["difference"], best["difference_half_width"]
     if not numbers.known(apart):
         return text
-    text += (
-        f" RUM cut by it differs by {numbers.spread(apart, half, signed=True)} group ToW from RUM cut by exact scores"
-    )
+    by = f"{numbers.spread(apart, half, signed=True)} {GROUP_TOW}"
+    text += f" RUM cut by it differs by {by} from RUM cut by exact scores"
     if not numbers.known(half):
         return f"{text}; one seed cannot say whether that is more than chance."
     if abs(apart) <= half:
@@ -144,11 +145,11 @@ def _show(table: pd.DataFrame, k: int, n: int) -> None:
             ),
             "tow": st.column_config.TextColumn(
                 "RUM cut by it",
-                help="Group ToW of the study's first plan with its parts cut by this score: 1 = as a retrained model. "
-                "Measured on the same images for all scores.",
+                help=f"{METRICS['group_tow'].label} of the study's first plan with its parts cut by this score: "
+                "1 = as a retrained model. Measured on the same images for all scores.",
             ),
             "apart": st.column_config.TextColumn(
-                "Against exact", help="Difference in group ToW to the plan cut by exact scores, on the same seeds."
+                "Against exact", help=f"Difference in {GROUP_TOW} to the plan cut by exact scores, on the same seeds."
             ),
         }
     order = "those first that rank the images most like exact memorization" if exact else "with their cost"

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared import comparison_words, label_places, legend, theme
+from pages.shared.data_words import by_third
 from unlearn_core.experiment import OpenStudy, comparison, measured_groups
 from unlearn_core.experiment.measured_groups import third
 
@@ -35,12 +36,13 @@ def _made(study: OpenStudy, method: str) -> tuple[go.Figure, str]:
     name = comparison_words.title_of(study, method)
     title = f"{name} ends {abs(worst['gap']):.2f} {side} retraining on the {third(worst['part'])}"
     said = "; ".join(f"{s.what}: {third(s.part)} {s.mean:.2f}" for s in steps.itertuples(index=False))
-    return _draw(escape(title), steps), f"{title}. {said}"
+    about = by_third(study)
+    return _draw(escape(title), steps, about), f"{title}. {about}. {said}"
 
 
-def _draw(title: str, steps: pd.DataFrame) -> go.Figure:
-    """`steps` as unlearn_core.experiment.comparison.steps gives it."""
-    fig = theme.figure(title, "", "Accuracy on the third", height=380)
+def _draw(title: str, steps: pd.DataFrame, about: str) -> go.Figure:
+    """`steps` as unlearn_core.experiment.comparison.steps gives it; `about` says on what data they rest."""
+    fig = theme.figure(title, "", "Accuracy on the third", height=380, about=about)
     ink, last = fig.layout.font.color, steps["step"].max()
     for part, lines in steps.groupby("part", sort=False):
         colour = theme.part_colour(part)

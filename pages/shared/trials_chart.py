@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pages.shared import legend, theme
+from unlearn_core.evaluation import METRICS
 
 
 def draw(table: pd.DataFrame) -> go.Figure:
@@ -17,7 +18,7 @@ def draw(table: pd.DataFrame) -> go.Figure:
         f"Best of {table['plan'].nunique():,} different plans: {table['group_tow'][top]:.3f}, at trial "
         f"{table['trial'][top] + 1} of {len(table):,}",
         "Trial",
-        "Closeness (group ToW)",
+        METRICS["group_tow"].label,
         height=300,
     )
     numbers_from_one = table["trial"] + 1

@@ -121,7 +121,7 @@ def _leaderboard(study: OpenStudy, table: pd.DataFrame, asked: TryEverything) ->
         }
     )
     heads = {
-        "group_tow": st.column_config.TextColumn("Closeness (group ToW)", help=METRICS["group_tow"].help),
+        "group_tow": st.column_config.TextColumn(METRICS["group_tow"].short, help=METRICS["group_tow"].help),
         "attack_auc": st.column_config.TextColumn(
             "Attack AUC", help="Confidence attack on the forgotten images; the target is what it reads on Retrained."
         ),
@@ -148,7 +148,7 @@ def _leaderboard(study: OpenStudy, table: pd.DataFrame, asked: TryEverything) ->
 
 
 def _short(line: pd.Series) -> str:
-    return f"**{numbers.spread(line['group_tow'], line['group_tow_half'])}** (group ToW)"
+    return f"**{numbers.spread(line['group_tow'], line['group_tow_half'])}** ({METRICS['group_tow'].short})"
 
 
 def _use(study: OpenStudy, todo: list[Tried], table: pd.DataFrame) -> None:

@@ -44,6 +44,11 @@ def titles(at) -> list[str]:
     return [json.loads(chart.proto.spec)["layout"]["title"]["text"] for chart in at.get("plotly_chart")]
 
 
+def subtitles(at) -> list[str]:
+    layouts = [json.loads(chart.proto.spec)["layout"] for chart in at.get("plotly_chart")]
+    return [layout["title"].get("subtitle", {}).get("text", "") for layout in layouts]
+
+
 def test_without_a_study_there_is_one_button(compare, tmp_path):
     at = compare(tmp_path / "empty")
     assert [b.label for b in at.button] == ["Open a recorded run", "Run the example"]
@@ -97,7 +102,7 @@ def test_a_link_restores_its_choices_and_nonsense_in_it_is_ignored(compare, fill
 def test_a_metric_that_cannot_be_measured_says_what_is_missing(compare, filled_store):
     at = compare(filled_store, metric="tpr_at_1_fpr")
     assert "not measurable" in at.info[0].value
-    assert "needs at least 1000" in at.info[0].value
+    assert at.info[0].value.endswith("not measurable: 200 unseen images, 1,000 are needed.")
 
 
 def test_a_table_marks_what_cannot_be_told_from_the_ceiling(compare, filled_store, study):
@@ -223,7 +228,7 @@ def test_shares_stand_beside_the_retrained_model_itself(compare, filled_store):
     at = compare(filled_store, "predictions", methods="rum", cells="shares", rows="original")
     spec = json.loads(at.get("plotly_chart")[0].proto.spec)
     assert [note["text"] for note in spec["layout"]["annotations"]] == ["Original", "RUM", "Retrained"]
-    assert "a row adds up to 100 %" in words(at)
+    assert "A row adds up to 100 %" in words(at)
 
 
 def test_with_one_seed_no_cell_stands_out(compare, filled_store, study, monkeypatch):
@@ -272,7 +277,7 @@ def test_rare_false_alarms_stand_on_an_axis_of_powers_with_the_aim(compare, fill
     assert spec["layout"]["yaxis"]["type"] == "log" and spec["layout"]["shapes"][0]["y0"] == 0.01
     low, high = spec["layout"]["yaxis"]["range"]
     assert low < np.log10(core.rarest(study)) and high > np.log10(0.4)
-    assert "half an image" in words(at) and f"{images(len(study.forget))} forgotten" in str(spec["layout"]["title"])
+    assert "half an image" in words(at) and "; attacked beside " in spec["layout"]["title"]["subtitle"]["text"]
 
 
 def test_one_seed_names_no_winner_of_the_trade_off(compare, filled_store, study, monkeypatch):
@@ -289,7 +294,7 @@ def test_one_seed_names_no_winner_of_the_trade_off(compare, filled_store, study,
 
 def test_a_trade_off_that_cannot_be_measured_says_what_is_missing(compare, filled_store):
     at = compare(filled_store, "trade-off", forgetting="tpr_at_1_fpr")
-    assert "needs at least 1000" in at.info[0].value
+    assert at.info[0].value.endswith("not measurable: 200 unseen images, 1,000 are needed.")
 
 
 # -- image by image ----------------------------------------------------------------------------------------------------
@@ -307,6 +312,16 @@ def test_images_are_listed_the_furthest_from_retraining_first(compare, filled_st
 def test_kept_images_stand_beside_the_nearest_forgotten_one(compare, filled_store, study):
     shown = compare(filled_store, "images", images="retain").dataframe[0].value
     assert len(shown) == 200 and set(shown["near"]) <= set(study.forget) and not set(shown["row"]) & set(study.forget)
+
+
+@pytest.mark.parametrize("side", each_image.SIDES)
+def test_of_kept_images_those_worse_off_are_listed_unless_others_are_asked_for(compare, filled_store, study, side):
+    at = compare(filled_store, "images", methods="fine-tune", images="retain", side="" if side == "worse" else side)
+    table = each_image.images(study, "fine-tune", "retain")
+    listed = {"worse": table["gap"] < 0, "better": table["gap"] > 0, "all": table["gap"] < np.inf}[side]
+    assert at.dataframe[0].value["row"].tolist() == table["row"][listed].tolist()[: each.MOST]
+    counts = f" of {listed.sum():,} of {len(table):,} kept images than retrained models, "
+    assert (counts in words(at)) == (side != "all") and f"of {images(int(listed.sum()))}" in words(at)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 24), (3, 1024, 1024), (3, 300, 1024)])
@@ -363,6 +378,17 @@ def test_layers_are_offered_and_then_shown(compare, filled_store, study, submitt
         names = {trace["name"] for trace in json.loads(at.get("plotly_chart")[0].proto.spec)["data"]}
         assert {"RUM", "Fine-tune"} <= names and any("retrained" in name for name in names)
         assert "**Fine-tune**: less alike in" in words(at)
+
+
+@pytest.mark.parametrize(("view", "group"), [("trade-off", "forget"), ("ranking", "forget"), ("predictions", "retain")])
+def test_below_each_title_stands_on_how_many_images_and_seeds_it_rests(compare, filled_store, study, view, group):
+    count = {"forget": f"{images(len(study.forget))} to forget", "retain": f"{len(study.target.retain):,} kept images"}
+    shown = subtitles(compare(filled_store, view, group=group))
+    assert shown and all(
+        text.startswith(count[group]) and f"means of {study.spec.seeds} seeds" in text for text in shown
+    )
+    if view == "ranking":
+        assert "(" + ", ".join(f"{len(rows)} {part}" for part, rows in study.parts.items()) + ")" in shown[-1]
 
 
 @pytest.mark.parametrize(

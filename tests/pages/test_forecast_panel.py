@@ -97,11 +97,9 @@ def test_the_forecast_of_the_set_in_hand(plan_page, mapped):
         assert "No forecast for this set" in words(at)
     else:
         best = taught.forecast(facts).iloc[0]
-        assert (
-            f"**{best['title']}** is expected to come closest to retraining: plain ToW **{best['tow']:.2f}**"
-            in words(at)
-        )
-        assert "rank by group ToW" in words(at)
+        closest = f"**{best['title']}** is expected to come closest to retraining: ToW **{best['tow']:.2f}**"
+        assert closest in words(at) and forecast_panel.WHOLE in words(at)
+    assert "They go by ToW, enough for a part alone; Compare ranks whole methods by group ToW" in words(at)
     assert "The law here, between sets alike in number of images, number of classes and largest share" in words(at)
     assert "95 % over 2 original models" in words(at) and "this is a preview" in words(at)
 
@@ -141,7 +139,7 @@ def test_closeness_and_attack_are_one_click_apart(plan_page, mapped):
         titles = [json.loads(c.proto.spec)["layout"]["yaxis"]["title"].get("text") for c in at.get("plotly_chart")]
         return next(title for title in titles if title in landscape_chart.MEASURES.values())
 
-    assert axis() == "Closeness (plain ToW)" and "one of 32 measured sets" in words(at)
+    assert axis() == "Closeness to retraining (ToW)" and "one of 32 measured sets" in words(at)
     at.segmented_control(key="address.expected").set_value("auc_gap").run()
     assert axis() == "Attack, beside retraining" and "0 is the target" in words(at) and not at.exception
 

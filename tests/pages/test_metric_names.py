@@ -1,5 +1,5 @@
-"""A metric has two names, the label of its row and the abbreviation that this ends with; pages and reports write no
-third one, and take the label from the row.
+"""A metric has two names, the label of its row and the abbreviation that this ends with; pages, reports and commands
+write no third one, and take the label from the row.
 """
 
 import ast
@@ -12,18 +12,11 @@ from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment.comparison import COLUMNS
 
 ROOT = Path(__file__).parents[2]
-# These still write names of their own.
-OWN = {
-    f"pages/shared/{name}.py"
-    for name in (
-        "forecast_panel", "found_plans", "landscape_chart", "own_model", "plan_parts", "proxy_table", "trials_chart",
-        "try_everything",
-    )
-}  # fmt: skip
 FILES = [
     path
-    for path in (*ROOT.glob("pages/**/*.py"), *ROOT.glob("unlearn_core/report/*.*"))
-    if path.suffix in (".py", ".j2") and str(path.relative_to(ROOT)) not in OWN
+    for folder in ("pages/**/*.py", "unlearn_core/report/*.*", "unlearn_core/cli/*.py")
+    for path in ROOT.glob(folder)
+    if path.suffix in (".py", ".j2")
 ]
 LABELS = {about.label for about in (*METRICS.values(), *COLUMNS.values())}
 # Another name for ToW or TPR, such as "Closeness (ToW)" or "plain ToW": an abbreviation behind words of one's own.

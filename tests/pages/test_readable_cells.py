@@ -62,7 +62,7 @@ def test_the_numbers_on_the_page_can_be_read(open_page, filled_store, monkeypatc
 def test_names_of_classes_have_room_at_the_axes(names):
     cells = np.zeros((3, 2))
     one = Matrix(np.ones(3), cells, cells, cells, cells > 0)
-    fig = matrix_chart.draw("Title", dict.fromkeys("abcd", one), names, "shares")
+    fig = matrix_chart.draw("Title", dict.fromkeys("abcd", one), names, "shares", "about")
     longest = max(map(len, fig.layout.yaxis.ticktext))
     assert longest <= 10 and fig.layout.margin.l >= 6 * longest
     # A cell of twelve is thirty pixels wide: two letters lie in it, more stand upright above what comes below.

@@ -30,6 +30,7 @@ def landscape(
 
     A landscape that was stopped goes on where it stopped, and more sets or algorithms cost only themselves.
     """
+    from unlearn_core.evaluation import METRICS
     from unlearn_core.experiment.difficulty import difficulty
     from unlearn_core.experiment.landscape import Landscape, usual
     from unlearn_core.unlearning import ALGORITHMS
@@ -47,10 +48,10 @@ def landscape(
         lines = [_words(line) for line in law.reset_index().to_dict("records")]
         show(lines, False, nothing="", columns=COLUMNS, err=True)
         say(
-            "How plain ToW and the attack's advantage over retraining change for each 0.1 more of a set's mean "
-            "memorization, and of its entanglement beside a random set's, with 95 % intervals over original models; "
-            "* where that leaves out 0. Off by: mean error of the forecast on sets it has not seen, and that of saying "
-            "the mean."
+            f"How {METRICS['tow'].short} and the attack's advantage over retraining change for each 0.1 more of a "
+            "set's mean memorization, and of its entanglement beside a random set's, with 95 % intervals over "
+            "original models; * where that leaves out 0. Off by: mean error of the forecast on sets it has not seen, "
+            "and that of saying the mean."
         )
         say(f"Held fixed: the other of the two{''.join(f', {name}' for name in held)}.")
         if dropped:

@@ -15,6 +15,7 @@ from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
 
 GROUPS = ("forget", "retain")
+SIDES = ("worse", "better", "all")
 
 
 def images(study: OpenStudy, method: str, group: str = "forget") -> pd.DataFrame:
@@ -60,6 +61,15 @@ def images(study: OpenStudy, method: str, group: str = "forget") -> pd.DataFrame
         }
     )
     return table.iloc[np.lexsort((rows, -size))].reset_index(drop=True)
+
+
+def on_side(table: pd.DataFrame, side: str) -> pd.DataFrame:
+    """The lines of `images` whose label the unlearned models are less sure of than retrained ones ("worse"), surer of
+    ("better"), or all, in the same order. Raises BadValue for another side.
+    """
+    if side not in SIDES:
+        raise BadValue(f"A side is one of {', '.join(SIDES)}.")
+    return table if side == "all" else table[table["gap"] < 0 if side == "worse" else table["gap"] > 0]
 
 
 def nearest_forgotten(study: OpenStudy, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

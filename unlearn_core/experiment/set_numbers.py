@@ -18,12 +18,14 @@ BIN = 0.05
 @dataclass(frozen=True)
 class Histogram:
     """How many images score how much: `middles` (b,) of bins as wide as BIN, one of them at 0, and the images in each,
-    `everyone` (b,) and `chosen` (b,). Bins run from the lowest score of all images to the highest.
+    `everyone` (b,) and `chosen` (b,). Bins run from the lowest score of all images to the highest. `means` are the mean
+    scores of the chosen images and of everyone.
     """
 
     middles: np.ndarray
     everyone: np.ndarray
     chosen: np.ndarray
+    means: tuple[float, float]
 
 
 NEARLY_ALL = 0.95
@@ -88,10 +90,11 @@ def quick_facts(study: OpenStudy, rows: np.ndarray, center: str = "all") -> SetF
 
 def histogram(study: OpenStudy, rows: np.ndarray) -> Histogram:
     """All training images and these by memorization."""
-    bins = _bin(study.memorization.scores)
+    scores = study.memorization.scores
+    bins, means = _bin(scores), (float(scores[rows].mean()), float(scores.mean()))
     first, count = int(bins.min()), int(np.ptp(bins)) + 1
     everyone, chosen = (np.bincount(b - first, minlength=count) for b in (bins, bins[rows]))
-    return Histogram((first + np.arange(count)) * BIN, everyone, chosen)
+    return Histogram((first + np.arange(count)) * BIN, everyone, chosen, means)
 
 
 def by_part(scores: np.ndarray, parts: dict[str, np.ndarray], width: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:

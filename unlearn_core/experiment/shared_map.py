@@ -77,6 +77,10 @@ class Moved:
         usual = self.moved["retrained"][0, self.study.target.retain]
         return self.moved[model][0] > np.quantile(usual, BEYOND)
 
+    def share_beyond(self, model: str, group: str) -> float:
+        """The share, 0 to 1, of the "forget" or "retain" images that are `beyond` it."""
+        return float(self.beyond(model)[getattr(self.study.target, group)].mean())
+
     @cached_property
     def shown(self) -> dict[str, np.ndarray]:
         """Rows of each of SHOWN: all; those to forget; of these the ones the unlearned model of the first seed gets

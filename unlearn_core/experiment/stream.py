@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 import pandas as pd
@@ -135,6 +136,11 @@ class Finished:
         retraining and `after` the rise by unlearning.
         """
         return self.result.table("exposed")
+
+    @property
+    def gone(self) -> list[int]:
+        """How many images are forgotten after each request."""
+        return list(accumulate(self.summary["images"]))
 
     def drift(self, metric: str) -> pd.DataFrame:
         """How each set moved after it was forgotten, as evaluation.drift has it, for one of METRICS."""

@@ -24,6 +24,7 @@ from unlearn_core.store import Store
 # Split -> margins (N, n) of its images under N models.
 Said = dict[str, np.ndarray]
 FEWEST = 8
+EACH = ("unlearned", "retrained")  # what each image is read for; the second is the ceiling
 # Beyond all of 40 splits a perfect run lies by chance in one of twenty cases, counting both sides.
 SPLITTINGS = 40
 
@@ -136,7 +137,7 @@ def each_image(target: Target, said: dict[str, Said]) -> pd.DataFrame:
     theirs = said["again"]["train"][:, target.forget]
     part_of = {row: name for name, rows in target.parts.items() for row in rows}
     table = pd.DataFrame({"row": target.forget, "part": [part_of.get(row, "") for row in target.forget]})
-    for kind in ("unlearned", "retrained"):
+    for kind in EACH:
         mine = said[kind]["train"][:, target.forget]
         table[f"{kind}_epsilon"] = evaluation.example_epsilons(mine, theirs)
         table[f"{kind}_proved"] = evaluation.split_half_epsilons(mine, theirs)

@@ -10,6 +10,7 @@ import pandas as pd
 from unlearn_core.attacks.blocks import over_blocks
 from unlearn_core.evaluation import METRICS, Estimate, over_seeds, paired_difference, values_of
 from unlearn_core.experiment.comparison import side_of_zero
+from unlearn_core.words import MISSING, missing
 
 COLUMNS = ("metric", "on", "by")
 SHOWN = ("unlearned", "original", "retrained")
@@ -190,7 +191,8 @@ def verdict(line: pd.Series) -> str:
     found anything, since the original cannot be told from it either.
     """
     if pd.isna(line["side"]):
-        return f"{line['says']}: {line['why']}" if line["why"] else line["says"]
+        why = missing(line["why"], "readings of unseen images" if line.get("unit") == BLOCKS else "unseen images")
+        return why if why.startswith(MISSING) else ": ".join(filter(None, (line["says"], why)))
     blind = line["side"] == 0 and not pd.isna(line["has_power"]) and not line["has_power"]
     return f"{line['says']}, nor is the original" if blind else line["says"]
 
