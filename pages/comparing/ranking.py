@@ -145,12 +145,13 @@ def _rivals_chart(study, plan: str) -> tuple[go.Figure, str] | None:
     values = pd.DataFrame([vars(v.difference) for v in found], index=heads.index)
     values["inside"] = [core.side_of_zero(v.difference) == 0 for v in found]
     above, below = (sum(core.side_of_zero(v.difference) == side for v in found) for side in (1, -1))
+    rivals = "its 1 rival" if len(found) == 1 else f"its {len(found)} rivals"
     title = (
-        f"{words.title_of(study, plan)} is closer to retraining than {above} of its {len(found)} rivals and further "
+        f"{words.title_of(study, plan)} is closer to retraining than {above} of {rivals} and further "
         f"from it than {below}, beyond the spread of seeds"
     )
     if study.spec.seeds == 1:
-        title = f"One seed tells nothing of {words.title_of(study, plan)} against its {len(found)} rivals"
+        title = f"One seed tells nothing of {words.title_of(study, plan)} against {rivals}"
     axis = "Difference in group ToW (above 0: the plan is closer)"
     said = "; ".join(f"{heads.loc[v.second, 'title']}: {numbers.estimate(v.difference, True)}" for v in found)
     about = data(study, "forget", "retain", "test")
