@@ -69,8 +69,8 @@ def _store() -> None:
     held = contents(store)
     if held.empty:
         if not jobs.listing(store):
-            frame.empty_state("This page")
-            st.page_link("pages/start.py", label="Or set up a study of your own", icon=":material/home:")
+            frame.empty_state("The store", "holds no study yet")
+        st.page_link("pages/start.py", label="Set up a study of your own", icon=":material/home:")
         return
     st.subheader("What the store holds")
     st.markdown(

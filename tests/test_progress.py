@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from pages.shared import progress
 from unlearn_core.data import Data
 from unlearn_core.experiment import Study, embedded_images
 from unlearn_core.experiment.door import fulfil
@@ -21,7 +22,9 @@ def test_a_stage_is_told_in_what_it_makes():
         tell("bank", done, 1000)
     tell("bank", 0, 0)
     assert told == [("bank", 0, 8), ("bank", 2.928, 8), ("bank", 8, 8), ("bank", 0, 8)]
-    assert in_steps(tell, 1) is tell is in_steps(tell, 0)
+    for few in (0, 1):
+        in_steps(lambda *said: told.append(said), few)("map", 250, 1000)
+    assert told[4:] == [("map", 0.25, 1)] * 2
 
 
 @pytest.mark.parametrize("models", [0, 16])
@@ -35,6 +38,7 @@ def test_a_study_goes_through_the_stages_it_names_and_counts_what_it_makes(store
     told = []
     fulfil(store, study, lambda *said: told.append(said))
     assert tuple(stage for stage, _ in itertools.groupby(told, lambda said: said[0])) == study.stages
+    assert study.stages == tuple(name for name in progress.STUDY if models or name != "bank")
     steps = {(stage, total) for stage, _, total in told if total > 1}
     made = {("original models", 2), ("retrained models", 4), ("unlearning", 6), ("evaluation", 2)}
     assert steps == made | ({("bank", 16)} if models else set())

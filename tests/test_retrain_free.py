@@ -1,5 +1,7 @@
 """What is said without retrained models: none is asked, and what it says is known where the answer is."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,14 @@ def test_the_guess_is_the_banks_or_that_of_test_images():
     for by, guess in ((expected, 0.3), (None, 0.5)):
         found = retrain_free.Reading("all", None, None, (), by)
         assert found.guess == guess and found.off_by(0.25) == pytest.approx(guess - 0.25)
+
+
+def test_models_of_the_bank_are_no_reference_for_a_whole_class(study, monkeypatch):
+    """They knew the class, and a model retrained without it does not."""
+    assert retrain_free.read(study, "rum").expected is not None
+    monkeypatch.setattr(type(study), "about", lambda *_: SimpleNamespace(lost=("3",)))
+    found = retrain_free.read(study, "rum")
+    assert found.expected is None and not len(found.never) and found.side is None
 
 
 def test_without_a_bank_nothing_is_expected_and_nothing_judged(unbanked_store, unbanked_study):

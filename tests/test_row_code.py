@@ -56,5 +56,7 @@ def test_what_is_no_code_is_refused(code):
 
 def test_a_run_that_is_cut_off_is_refused():
     data = base64.urlsafe_b64decode(encode(np.array([900])).removeprefix("~") + "==")
-    with pytest.raises(BadValue):
-        decode("~" + base64.urlsafe_b64encode(data[:1]).decode().rstrip("="), 1000)
+    assert len(data) == 3
+    for bytes_left in (1, 2):  # the head alone, and a run without its last bits
+        with pytest.raises(BadValue):
+            decode("~" + base64.urlsafe_b64encode(data[:bytes_left]).decode().rstrip("="), 1000)

@@ -146,3 +146,5 @@ def test_a_set_stands_out_by_what_exceeds_nearly_all_random_sets(study):
     both = replace(said, places=replace(said.places, memorization=0.95, entanglement=1.0))
     assert both.stands_out == ("memorization", "entanglement")
     assert replace(both, places=replace(both.places, memorization=0.94)).stands_out == ("entanglement",)
+    little = replace(both, facts=replace(both.facts, memorization=0.09))  # more than random sets, and next to nothing
+    assert little.stands_out == ("entanglement",)

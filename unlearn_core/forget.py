@@ -248,8 +248,8 @@ def at_first(rule: type[ForgetSet], images: int, apart: int = 0) -> ForgetSet:
     """A rule as it stands at first for a dataset of so many training images, `apart` set apart for validation besides.
 
     RUM's experiments forget 3,000 of CIFAR-10's 50,000, so of a smaller dataset as large a share; but as many as a
-    rule names by itself, for a third of fewer says little. Never more than half, or than the third that groups by
-    entanglement have room for. "Near an image" is about few. Source: arXiv:2406.01257.
+    rule names by itself, for a third of fewer says little. At least 2; of 4 images and more never more than half, or
+    than the third that groups by entanglement have room for. "Near an image" is about few. Source: arXiv:2406.01257.
     """
     first = rule()
     if not hasattr(first, "size"):

@@ -47,7 +47,7 @@ class Job:
     submitted: float
     seconds: float
     stages: tuple[tuple[str, float], ...]
-    done: int
+    done: float
     total: int
     message: str
     detail: str
@@ -85,6 +85,6 @@ class Job:
     @property
     def stage_left(self) -> float | None:
         """Seconds until the stage is done if it goes on as so far; None while that cannot be known."""
-        if self.state != "running" or not self.share or self.total < 2 or self.lasted is None:
+        if self.state != "running" or not self.share or self.lasted is None:
             return None
         return self.lasted * (1 - self.share) / self.share

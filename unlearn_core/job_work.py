@@ -19,7 +19,7 @@ from unlearn_core import jobs, room
 from unlearn_core.disk import StoreError, plainly, write_whole
 from unlearn_core.engines import EngineError, machine
 from unlearn_core.job import STARTS
-from unlearn_core.job_process import shares_card, write_worker
+from unlearn_core.job_process import read_record, shares_card, write_worker
 from unlearn_core.params import BadValue, build
 from unlearn_core.store import Store
 
@@ -37,7 +37,7 @@ class Reporter:
         self.done, self.round = 0, self.since  # how far the stage was, and when it began or began over
         self.began: float | None = None  # when it had the machine
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, stage: str, done: float, total: int) -> None:
         now = time.perf_counter()
         changed = stage != self.stage
         if self.stage:
@@ -137,7 +137,7 @@ def _carry_out(store: Store, job: str) -> None:
         from unlearn_core.experiment import fulfil  # imports torch: seconds that a queued job need not have spent
 
         before = room.results(store.root)
-        fulfil(store, build(jobs.read_record(store, job, "job.json")["spec"]), tell)
+        fulfil(store, build(read_record(store, job, "job.json")["spec"]), tell)
     except Exception as error:
         jobs.end(store, job, "failed", plain_sentence(error), traceback.format_exc())
     else:

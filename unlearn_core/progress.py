@@ -37,10 +37,9 @@ def until(tell: Tell, minutes: float | None) -> Tell:
 
 def in_steps(tell: Tell, count: int) -> Tell:
     """`tell` for a stage that makes so many things of about equal size: how far it is is told in these, 3.2 of 8,
-    whatever it counts itself. A single one is told as it counts.
+    whatever it counts itself; of a single one the share that is done, of 1.
     """
-    if count < 2:
-        return tell
+    count = max(1, count)
     return lambda stage, done, total: tell(stage, round(count * done / total, 3) if total else 0, count)
 
 

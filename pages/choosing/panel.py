@@ -63,18 +63,18 @@ def lost(names: tuple[str, ...], gone: tuple[str, ...], classes: int) -> list[st
     """
     most, said = tuple(name for name in names if name not in gone), []
     if gone:
-        them = "the class" if len(gone) == 1 else "them"
+        them, are = ("the class", "is") if len(gone) == 1 else ("them", "are")
         said.append(
-            f"**All of {_named(gone)}** is in your set: a retrained model never saw {them}, and a model that forgot "
+            f"**All of {_named(gone)}** {are} in your set: a retrained model never saw {them}, and a model that forgot "
             f"should not know {them} either."
         )
     if len(most) == classes > 1:
         said.append(f"**Most of each of the {classes:,} classes** is in your set: a retrained model hardly knows any.")
     elif most:
-        them = ("the class", "it") if len(most) == 1 else ("them", "them")
+        them = ("the class", "it", "is") if len(most) == 1 else ("them", "them", "are")
         said.append(
-            f"**Most of {_named(most)}** is in your set: a retrained model hardly knows {them[0]}, so expect errors on "
-            f"the images of {them[1]} that you keep."
+            f"**Most of {_named(most)}** {them[2]} in your set: a retrained model hardly knows {them[0]}, so expect "
+            f"errors on the images of {them[1]} that you keep."
         )
     return said
 

@@ -57,9 +57,9 @@ def _metric_chart(study, metric: str) -> tuple[go.Figure, str]:
     about, order = core.COLUMNS[metric], core.ranked(study, metric)
     best = order.iloc[0]["title"]
     title = {
-        "better": f"{best} has the highest {numbers.short(about)}",
-        "worse": f"{best} has the lowest {numbers.short(about)}",
-        "closer_to_retrain": f"{best} is nearest to retraining: {numbers.short(about)}",
+        "better": f"{best} has the highest {about.short}",
+        "worse": f"{best} has the lowest {about.short}",
+        "closer_to_retrain": f"{best} is nearest to retraining: {about.short}",
     }[about.direction]
     names = words.marked(study, order.index).values()
     marked = [t if d is not False else f"{t} ≈" for t, d in zip(names, order["distinguishable"], strict=True)]
@@ -80,7 +80,7 @@ def panel(study, metric: str) -> dot_plot.Panel:
     else:
         target = dot_plot.Line(means.loc[core.CEILING, "mean"], "retrained", "one retrained model against another")
     original = dot_plot.Line(means.loc[core.ORIGINAL, "mean"], "original", "original")
-    name = f"{numbers.short(about)} ({numbers.direction(about)})"
+    name = f"{about.short} ({numbers.direction(about)})"
     return dot_plot.Panel(name, means.assign(inside=means["distinguishable"].eq(False)), (target, original))
 
 

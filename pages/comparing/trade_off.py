@@ -112,9 +112,9 @@ def caption(study, by: str, grey: bool) -> str:
     return (
         f"Right is more accurate. {goal}; “Retrained again” is as close as another seed comes.{none} Shaded is what is "
         f"usable: at most {core.MOST_LOST:.2f} of accuracy lost against retraining and at most half of the original's "
-        "distance to it left. The dotted line joins the methods there that no other beats at both in the mean; these "
-        f"are named, and those you picked. Grey ones are extreme in one thing alone{near}. Larger marks took longer. "
-        f"{words.YARDSTICK}"
+        "distance to it left, or as much as a second retrained model has. The dotted line joins the methods there that "
+        "no other beats at both in the mean; these are named, and those you picked. Grey ones are extreme in one thing "
+        f"alone{near}. Larger marks took longer. {words.YARDSTICK}"
     )
 
 

@@ -62,7 +62,7 @@ def name(metric: str, by: str) -> str:
     """What was measured, on the screen; short where it also says by which attack."""
     if not by:
         return METRICS[metric].label
-    return f"{numbers.short(METRICS[metric])}: {ATTACKS[by].label if by in ATTACKS else by}"
+    return f"{METRICS[metric].short}: {ATTACKS[by].label if by in ATTACKS else by}"
 
 
 def _reading(line: pd.Series, kind: str) -> str:

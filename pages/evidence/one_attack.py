@@ -44,7 +44,7 @@ def draw(study, method: str, top) -> None:
     whole = judge(study, method, statistic, "all", seeds)
     by_third(study, method, statistic, (whole, *thirds))
     numbers_of_the_attack(study, method, verdict)
-    st.subheader(numbers.short(METRICS["mia_efficacy"]), help=METRICS["mia_efficacy"].help)
+    st.subheader(METRICS["mia_efficacy"].short, help=METRICS["mia_efficacy"].help)
     found, target = (audit.efficacy(study, m, seeds) for m in (method, core.RETRAINED))
     st.markdown(words.efficacy(found, target))
     images_at_risk.draw(study, method, part, seeds)

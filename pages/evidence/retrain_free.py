@@ -83,6 +83,11 @@ def why_weaker(study) -> str:
     )
     if not study.spec.models:
         return f"{said} No bank of models was trained, so what is hard cannot be told from what was forgotten."
+    if lost := study.about(study.forget).lost:
+        return (
+            f"{said} The set takes most of class {escape(', '.join(lost))}: the bank's models knew it, so they do not "
+            "stand for models that never saw these images."
+        )
     return (
         f"{said} The bank's models say how hard they are, but each learned from {study.spec.bank.share:.0%} of the "
         "images only and never saw just some of these."

@@ -69,8 +69,9 @@ def closest(study) -> str:
     beside = f", and {equal} other{'s' if equal > 1 else ''} just as close," if equal else ""
     idle = study.means("group_tow").loc[core.ORIGINAL, "mean"] >= best["mean"]
     but = ", but no closer than leaving the model as it is" if idle else ""
+    came = "is the only method here" if len(core.ranked(study, "group_tow")) == 1 else "came closest to retraining"
     return (
-        f"**{escape(best['title'])}**{beside} came closest to retraining{but}: group ToW "
+        f"**{escape(best['title'])}**{beside} {came}{but}: group ToW "
         f"{numbers.spread(best['mean'], best['half_width'])} over {seeds}, {told[best['distinguishable']]} the "
         f"{numbers.spread(ceiling['mean'], ceiling['half_width'])} of one retrained model against another."
         f"{f' {ONE_SEED}' * (study.spec.seeds == 1)}"
@@ -173,6 +174,7 @@ def expected(found: Foretold) -> dict[str, str]:
         1: "yes: closer than doing nothing, not told from retraining again",
         0: "in part: closer than doing nothing, not as close as retraining again",
         -1: "no: no closer than doing nothing, and not as close as retraining again",
+        -2: "no: further from retraining than doing nothing",
         None: "cannot be told from doing nothing, nor from retraining again",
     }[found.good]
     if (before := found.before) is None:

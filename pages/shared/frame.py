@@ -123,12 +123,9 @@ def _light() -> None:
             st.caption(f"{word}: {progress.where(job)}" if job.stage else word)
 
 
-def empty_state(what: str) -> None:
+def empty_state(what: str, lacks: str = "needs a finished study") -> None:
     """What a page says while there is no study: one sentence, and the two buttons that change it."""
-    st.info(
-        f"{what} needs a finished study: open one that was run before, or run the example, about a minute on two "
-        "processor cores."
-    )
+    st.info(f"{what} {lacks}: open one that was run before, or run the example, about a minute on two processor cores.")
     recorded.example("primary")
     if access.button("Run the example"):
         access.submit(state.store(), example())

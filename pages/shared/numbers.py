@@ -16,13 +16,8 @@ def interval(found: Measured) -> str:
     return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
-def short(metric: Metric) -> str:
-    """The short one of a metric's two names."""
-    return metric.short
-
-
 def direction(metric: Metric) -> str:
     return DIRECTIONS[metric.direction]
 
 
-__all__ = ["MISSING", "direction", "estimate", "interval", "known", "missing", "short", "spread"]
+__all__ = ["MISSING", "direction", "estimate", "interval", "known", "missing", "spread"]

@@ -9,7 +9,7 @@ from pages.shared import chosen_set
 from pages.shared.text import duration, escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.comparison import retraining_seconds
-from unlearn_core.experiment.run_times import run_seconds, training_seconds
+from unlearn_core.experiment.run_times import plan_took, run_seconds, training_seconds
 from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan
 from unlearn_core.unlearning.ends.original import Original
 
@@ -17,13 +17,17 @@ from unlearn_core.unlearning.ends.original import Original
 def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> None:
     parts = study.refine(plan, rows)
     steps = [f"{getattr(plan, part).title} on {len(parts[part]):,} {part}" for part in plan.order if len(parts[part])]
-    again = retraining_seconds(study)
-    taken = sum(run_seconds(study, getattr(plan, part))[0] for part in PARTS if len(parts[part]))
+    again, took = retraining_seconds(study), plan_took(study, plan, parts)
+    if took is None:
+        likely = sum(run_seconds(study, getattr(plan, part))[0] for part in PARTS if len(parts[part]))
+        said = f"by the runs timed here this plan would{'' if likely < training_seconds(study) else ' not'}"
+    else:
+        said = f"this plan took **{duration(took)}**"
     st.markdown(
         f"**{escape(plan.name)}** {_does(study, plan, rows, parts)} in {len(steps)} "
         f"{'step' if len(steps) == 1 else 'steps'}: {', then '.join(steps)}. Training a model again without the "
         f"study's set took **{duration(again)}** here, many at once. Unlearning has to beat that; "
-        f"by the runs timed here this plan would{'' if taken < training_seconds(study) else ' not'}."
+        f"{said}."
     )
     if unforgotten := not_forgotten(study, plan, parts):
         st.warning(unforgotten)
@@ -44,10 +48,15 @@ def _left(plan: Plan, parts: dict[str, np.ndarray]) -> list[str]:
 
 
 def not_forgotten(study: OpenStudy, plan: Plan, parts: dict[str, np.ndarray]) -> str:
-    """Which parts are left though they are memorized, as a sentence; "" where none is, or no bank can tell."""
+    """Which images are left though a retrained model would not know them, for their whole class is to be forgotten or
+    they are memorized, as a sentence; "" where none are, or no bank can tell.
+    """
+    left = _left(plan, parts)
+    if known := _of_a_class_gone(study, left, parts):
+        return known
     if not study.spec.models:
         return ""
-    means = {part: study.about(parts[part]).memorization for part in _left(plan, parts)}
+    means = {part: study.about(parts[part]).memorization for part in left}
     told = [
         f"{part} part ({images(len(parts[part]))}, mean memorization **{hundredths(mean)}**)"
         for part, mean in means.items()
@@ -60,4 +69,17 @@ def not_forgotten(study: OpenStudy, plan: Plan, parts: dict[str, np.ndarray]) ->
         f"The {' and the '.join(told)} {is_} left, so {its} images are **not forgotten**. Leaving is for images that a "
         f"model gets right without having seen them, whose memorization is near 0; from a mean of {LEFT_UP_TO:g} on, "
         "choose an algorithm below."
+    )
+
+
+def _of_a_class_gone(study: OpenStudy, left: list[str], parts: dict[str, np.ndarray]) -> str:
+    """How many images are left of classes that are in the set as a whole, as a sentence; "" where there are none."""
+    gone = study.about(np.concatenate([*parts.values()])).gone
+    numbers = [study.classes.index(name) for name in gone]
+    count = sum(int(np.isin(study.labels[parts[part]], numbers).sum()) for part in left)
+    if not count:
+        return ""
+    return (
+        f"All of class {escape(', '.join(gone))} is to be forgotten, and {images(count)} of it would be left: what no "
+        "retrained model knows is then **not forgotten**, however little it was memorized."
     )

@@ -106,10 +106,9 @@ def _unfit(finished: str, forget: str, plan: str, _study: OpenStudy, _rows: np.n
 
 def _told(study: OpenStudy, rows: np.ndarray, plan: Plan) -> dict[str, Advice | str]:
     """For each part that has images what is suggested, or the sentence why nothing is."""
-    own = np.array_equal(rows, study.forget)  # this very set was measured
-    if not own and (lost := study.about(rows).lost):
+    if lost := study.about(rows).lost:
         names = ", ".join(escape(name) for name in lost[:5])
-        nothing = f"Nothing is suggested: the set takes most of class {names}, and this study measured no such set."
+        nothing = f"Nothing is suggested: the set takes most of class {names}, of which runs on other sets say nothing."
         return {part: nothing for part, those in study.refine(plan, rows).items() if len(those)}
     found, misfits, scores = {}, _misfits(study, rows, plan), study.memorization.scores
     for part, those in study.refine(plan, rows).items():

@@ -129,7 +129,7 @@ def at_most(job: Job) -> str:
 
 def _share(job: Job) -> float | None:
     """How far the stage is; a stage that counts to one has no parts to count, so how far it is cannot be known."""
-    return job.share if job.total > 1 else None
+    return job.share if job.total > 1 or 0 < job.done < job.total else None
 
 
 def _number(job: Job) -> str:
@@ -139,10 +139,10 @@ def _number(job: Job) -> str:
 
 
 def _far(job: Job) -> str:
-    """How far the stage is: in images or in steps where these are what is counted, else as a share."""
+    """How far the stage is: in images, or in the things that it makes where these are counted, else as a share."""
     if job.kind in COUNTED:
         return f"{job.done:,} of {job.total:,}"
-    if not order_of(state.store(), job.key):
+    if job.total == 1 or not order_of(state.store(), job.key):
         return f"{job.share:.0%}"
     return f"step {min(int(job.done) + 1, job.total):,} of {job.total:,}"
 

@@ -85,6 +85,7 @@ def test_a_line_says_whether_it_held(planned, came, half, held, says):
         ((0.3, 0.1), (-0.01, 0.02), 1, "yes: closer than doing nothing"),
         ((0.3, 0.1), (-0.2, 0.1), 0, "in part"),
         ((0.05, 0.1), (-0.4, 0.1), -1, "no: no closer than doing nothing"),
+        ((-0.2, 0.05), (-0.3, 0.5), -2, "no: further from retraining than doing nothing"),
         ((0.05, 0.1), (-0.05, 0.1), None, "cannot be told"),
         ((0.3, None), (-0.3, None), None, "cannot be told"),
     ],

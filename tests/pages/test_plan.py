@@ -24,7 +24,7 @@ from pages.shared import (
     plan_file,
     plan_parts,
 )
-from pages.shared.text import escape
+from pages.shared.text import duration, escape
 from unlearn_core import jobs
 from unlearn_core.disk import StoreError
 from unlearn_core.engines import machine
@@ -32,6 +32,7 @@ from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy, PlanSearch, fulfil
 from unlearn_core.experiment.forecast import Forecast, beyond, forecast, peak
 from unlearn_core.experiment.proposals import Advice, advice
+from unlearn_core.experiment.run_times import plan_took
 from unlearn_core.experiment.saved_plans import saved
 from unlearn_core.experiment.search import so_far
 from unlearn_core.forget import Picked
@@ -359,9 +360,21 @@ def test_suggestions_are_taken_over(plan_page, filled_store, study):
     assert words(at).count("lightbulb: Suggested: ") == 3
 
 
+def test_the_plan_that_ran_is_told_by_what_it_took(plan_page, filled_store, study):
+    """The very seconds that the report divides by those of retraining."""
+    took = study.table[study.table["kind"] == "plan"].groupby("method")["seconds"].mean()["rum"]
+    given = study.spec.plans[0]
+    assert plan_took(study, given, study.refine(given, study.forget)) == took
+    assert f"this plan took **{duration(took)}**" in plan_page(filled_store).markdown[0].value
+    other = given.but(low=FineTune(epochs=7))
+    assert plan_took(study, other, study.refine(other, study.forget)) is None
+
+
 def test_nothing_is_suggested_for_a_whole_class(plan_page, filled_store, study):
     rows = ",".join(map(str, np.flatnonzero(study.labels == 3)))
     at = plan_page(filled_store, forget=rows)
+    count = len(study.refine(study.spec.plans[0], np.flatnonzero(study.labels == 3))["low"])
+    assert [w.value for w in at.warning if f"and {count} images of it would be left" in w.value]
     assert words(at).count("Nothing is suggested: the set takes most of class 3") == 3
     assert button(at, "Use what is suggested").disabled
 

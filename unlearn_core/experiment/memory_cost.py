@@ -17,7 +17,8 @@ from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.rum import PARTS
 from unlearn_core.training import ASKED, TRAJECTORY, Training
 from unlearn_core.unlearning import Unlearner
-from unlearn_core.unlearning.stacked import AT_ONCE
+from unlearn_core.unlearning.descent import GradientUnlearner
+from unlearn_core.unlearning.stacked import AT_ONCE, only_says_its_loss
 
 SAME, OTHER = 1.25, 1.5  # by what it may be off, by runs of the same model, and of another one
 LIBRARIES = 750.0  # megabytes of a process on a CPU that did a little of everything with small nets, without images
@@ -61,7 +62,7 @@ def reckoned_megabytes(training: Training, images: Dataset, models: int, unlearn
     algorithms, or asking a model.
     """
     n, pixels = len(images.train.y), prod(images.train.x.shape[1:])
-    weights, kept, largest = bytes_of(training, images)
+    unlearners, (weights, kept, largest) = tuple(unlearners), bytes_of(training, images)
     half = 0.5 if training.precision == "bfloat16" else 1.0
     stacked = goes_stacked(training, images)
     members = min(models, trained_together(training, images))
@@ -75,5 +76,6 @@ def reckoned_megabytes(training: Training, images: Dataset, models: int, unlearn
     asks = ASIDE * largest * ASKED
     splits = pixels * (2 * n + 2 * len(images.validation.y) + len(images.test.y))  # a copy lies as convolutions like it
     floats = 4 * pixels * n if stacked else 0  # what nets of linear layers read
-    loaded = 0.0 if goes_dense(training, images) else OPTIMISERS
+    alone = any(isinstance(u, GradientUnlearner) and not only_says_its_loss(u) for u in unlearners)
+    loaded = OPTIMISERS if alone or not goes_dense(training, images) else 0.0
     return (splits + floats + max(trains, runs, asks)) / 1e6 + loaded

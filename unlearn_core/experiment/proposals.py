@@ -219,9 +219,11 @@ class Foretold:
     def good(self) -> int | None:
         """Whether what it came to is good news: what was expected may have been a failure, and then came as expected.
         1 where it is closer than leaving the images as they are and not told from a second retrained model, 0 where it
-        is closer than the one and further off than the other, -1 where it is further off and not told from the one;
-        None where it is told from neither.
+        is closer than the one and further off than the other, -1 where it is further off and not told from the one,
+        -2 where it is further off than leaving them is; None where it is told from neither.
         """
+        if side_of_zero(self.over_idle) == -1:
+            return -2
         closer, further = side_of_zero(self.over_idle) == 1, side_of_zero(self.over_again) == -1
         return closer - further if closer or further else None
 

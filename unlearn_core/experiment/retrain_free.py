@@ -28,7 +28,8 @@ class Reading:
     images of their classes.
 
     `never` (m,) is the AUC of the same attack on models of the bank, each on the images of the part that it never saw;
-    empty without a bank. `expected` is where 95 of 100 further such models would read, None without a bank.
+    empty without a bank, and where the set takes most of a class.
+    `expected` is where 95 of 100 further such models would read, None without a bank.
     """
 
     part: str
@@ -73,7 +74,8 @@ def read(study: OpenStudy, method: str, part: str = "all") -> Reading:
     Source: Ye et al. (2022), arXiv:2111.09679 (attack-P, with a population of test images); Zarifzadeh et al. (2024),
     arXiv:2312.03262, for reference models that never saw an image.
     """
-    never = _never(study, part)
+    # Models of the bank knew every class, so they say nothing of models that know one of them hardly or not at all.
+    never = np.empty(0) if study.about(study.forget).lost else _never(study, part)
     found = over_seeds(never.tolist())
     expected = None
     if len(never) > 1:

@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 
 from unlearn_core.experiment.study import searches
 from unlearn_core.experiment.views import OpenStudy
-from unlearn_core.rum import Rum
+from unlearn_core.rum import PARTS, Plan, Rum
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
@@ -40,6 +40,18 @@ def run_seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
         middle = np.median(seen)
         total += _length(step) * np.array([middle, min(*seen, middle / factor), max(*seen, middle * factor)])
     return total
+
+
+def plan_took(finished: OpenStudy, plan: Plan, parts: dict[str, np.ndarray]) -> float | None:
+    """Mean seconds of a run of this plan on these parts, where the finished study ran it, as given or with the settings
+    that it chose; else None.
+    """
+    chosen = plan.but(**{part: finished.best.get(getattr(plan, part), getattr(plan, part)) for part in PARTS})
+    asked = [each.resolve(parts) for each in (plan, chosen)]
+    for method, lines in finished.table[finished.table["kind"] == "plan"].groupby("method"):
+        if finished.run_result(method, int(lines["seed"].iloc[0])).spec().unlearner in asked:
+            return float(lines["seconds"].mean())
+    return None
 
 
 def trial_seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:

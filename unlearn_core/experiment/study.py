@@ -206,7 +206,7 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
 
     training, seeds = study.training, range(study.seeds)
     with stage("data") as t:
-        dataset(store, training.data, t)
+        dataset(store, training.data, in_steps(t, 1))
     with stage("original models") as t:
         asked = [training.but(seed=s) for s in seeds]
         originals = train_all(store, asked, in_steps(t, still_to_make(store, asked)))
@@ -217,8 +217,9 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
             members = sum(part.count for part in parts if study.stop_at or store.find(part) is None)
             bank = fulfil(store, study.bank, in_steps(t, members))
     with stage("map") as t:
-        fulfil(store, Map(training=training), t)
+        fulfil(store, Map(training=training), in_steps(t, 1))
     with stage("forget set") as t:
+        t = in_steps(t, 1)
         rows = study.forget.choose(known(store, study.bank, t))
         goal = target(store, study.bank, rows)
         sums = embedding_sums(store, training, t)

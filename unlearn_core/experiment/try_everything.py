@@ -135,7 +135,8 @@ def _everything(store: Store, asked: TryEverything, tell: Tell) -> Result:
     tell("data", 0, 1)
     dataset(store, training.data, tell)
     if asked.models:
-        fulfil(store, asked.bank, lambda _, done, total: tell("bank", done, total))
+        bank = in_steps(tell, 1)
+        fulfil(store, asked.bank, lambda _, done, total: bank("bank", done, total))
     tell("forget set", 0, 1)
     rows = asked.forget.choose(known(store, asked.bank, tell))
     todo = attempts(store, asked)

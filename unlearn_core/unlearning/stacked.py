@@ -37,14 +37,19 @@ def alike(unlearner: Unlearner, request: Request) -> tuple:
     return type(unlearner), fixed, len(request.forget), len(request.retain)
 
 
+def only_says_its_loss(unlearner: Unlearner) -> bool:
+    """Whether nothing of its walk is an algorithm's own, so that its runs can go side by side."""
+    cls = type(unlearner)
+    if not isinstance(unlearner, GradientUnlearner) or cls.adam or "validation" in cls.needs:
+        return False
+    return all(getattr(cls, hook) is getattr(GradientUnlearner, hook) for hook in ALONE)
+
+
 def stacks(unlearner: Unlearner, original: torch.nn.Module, request: Request) -> bool:
     """Whether runs like this one gain by going side by side: an algorithm that only says its loss, on a small net
     without BatchNorm or dropout.
     """
-    cls = type(unlearner)
-    if not isinstance(unlearner, GradientUnlearner) or cls.adam or "validation" in cls.needs:
-        return False
-    if any(getattr(cls, hook) is not getattr(GradientUnlearner, hook) for hook in ALONE):
+    if not only_says_its_loss(unlearner):
         return False
     batchwise = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
     alone = any(isinstance(m, batchwise) for m in original.modules())
