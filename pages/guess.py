@@ -61,9 +61,12 @@ def _game(study: OpenStudy, method: str) -> dict:
     if game is not None and game["of"] != key and not address.went_back():
         turn, at = turn + 1, 0
     if game is None or (game["of"], game["turn"]) != (key, turn):
-        few = min(len(study.forget), len(study.data.test.y)) // 2 * 2  # as many in each half
-        asked = pairs(study, (core.ORIGINAL, method), turn, max(2, min(2 * PAIRS, few)))
-        game = {"of": key, "turn": turn, "pairs": asked, "answers": {}}
+        played = st.session_state.setdefault("guessed", {})  # Back comes to a game with its answers
+        if (key, turn) not in played:
+            few = min(len(study.forget), len(study.data.test.y)) // 2 * 2  # as many in each half
+            asked = pairs(study, (core.ORIGINAL, method), turn, max(2, min(2 * PAIRS, few)))
+            played[key, turn] = {"of": key, "turn": turn, "pairs": asked, "answers": {}}
+        game = played[key, turn]
     last = len(game["pairs"])
     game["at"] = min(at, last) if at < last or game["answers"] else 0  # without answers there is no end
     st.session_state["guess"] = game

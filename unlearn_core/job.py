@@ -87,4 +87,6 @@ class Job:
         """Seconds until the stage is done if it goes on as so far; None while that cannot be known."""
         if self.state != "running" or not self.share or self.lasted is None:
             return None
+        if self.done >= self.total == 1:  # it counts to one alone, and may have begun with it
+            return None
         return self.lasted * (1 - self.share) / self.share

@@ -193,7 +193,7 @@ def test_bars_say_how_many_of_all_images_of_a_class_are_in_the_set(study):
 def test_classes_that_are_not_named_are_counted():
     names = tuple("abcdefg")
     assert "classes a, b, c, d, e and 2 more" in panel.lost(names, (), 10)[0]
-    assert panel.lost(names[:5], (), 10)[0].startswith("**Most of classes a, b, c, d, e** is")
+    assert panel.lost(names[:5], (), 10)[0].startswith("**Most of classes a, b, c, d, e** are")
     assert panel.lost((), (), 10) == []
 
 
