@@ -435,6 +435,29 @@ def test_an_audit_is_told_and_a_missing_one_named(study, tmp_path):
     assert re.sub(r" A recorded study[^<]*", "", there) == report.write(opened, "technical")
 
 
+@pytest.mark.parametrize(
+    ("side", "mark", "verdict", "says"),
+    [
+        (1, "bad", "Yes, with shadow models", "by itself, can tell: AUC 0.810, and 0.470 between models that never"),
+        (0, "good", "No", "by itself, cannot either: AUC 0.810, and 0.470 between"),
+        (None, "good", "No", ""),
+    ],
+)
+def test_what_shadow_models_find_is_in_the_third_answer(study, side, mark, verdict, says):
+    *rest, attacked = words.statements(study, "rum")
+    said = [*rest, replace(attacked, mark="good", verdict="No", says="It reads the same.")]
+    lines = {
+        "metric": ["u_lira_efficacy_auc"] * 2, "on": ["forget"] * 2, "by": ["population", "per example"],
+        "side": pd.Series([1, side], dtype=object), "unlearned": [0.5, 0.81], "retrained": [0.5, 0.47],
+    }  # fmt: skip
+    *others, found = words.by_shadow_models(said, pd.DataFrame(lines))
+    assert others == rest and (found.mark, found.verdict) == (mark, verdict)
+    assert says in found.says and found.says.startswith("It reads the same.") and bool(says) == (found != said[-1])
+    assert words.by_shadow_models(said, pd.DataFrame(lines)[:1]) == said
+    worse = [*rest, replace(attacked, mark="bad", verdict="Yes, third by third")]
+    assert words.by_shadow_models(worse, pd.DataFrame(lines))[-1].verdict == "Yes, third by third"
+
+
 def test_what_an_audit_finds_where_accuracy_leaves_it_open_is_told_beside_the_answer(study):
     said = words.statements(study, "rum")
     left = tuple(replace(reading, side=None) for reading in said[0].readings)

@@ -37,8 +37,9 @@ def sections(study: OpenStudy, audience: str, method: str) -> dict:
     found = deepest(study.store, subject_of_method(study, method))
     technical = audience == "technical"
     statements = words.statements(study, method)
-    if technical and found is not None:
-        statements = words.in_the_audit(statements, study, found.table())
+    if found is not None:
+        statements = words.by_shadow_models(statements, found.table())
+        statements = words.in_the_audit(statements, study, found.table()) if technical else statements
     return {
         "technical": technical,
         "name": study.spec.name,

@@ -152,6 +152,25 @@ def in_the_audit(said: Sequence[Statement], study: OpenStudy, table: pd.DataFram
     return [forgotten, *rest]
 
 
+def by_shadow_models(said: Sequence[Statement], table: pd.DataFrame) -> list[Statement]:
+    """The statements, with what an attacker finds who has shadow models, and so knows each image by itself, where an
+    audit of the same method (its overview) asked one: what he can tell, no rule for all images takes back.
+    """
+    *rest, attacked = said
+    asked = (table["metric"] == "u_lira_efficacy_auc") & (table["on"] == "forget") & (table["by"] == "per example")
+    if not asked.any() or pd.isna((line := table[asked].iloc[0])["side"]):
+        return list(said)
+    reads = f"AUC {spread(line['unlearned'])}, and {spread(line['retrained'])} between models that never saw them"
+    if not line["side"]:
+        says = (
+            f"{attacked.says} An attacker with shadow models, who knows each image by itself, cannot either: {reads}."
+        )
+        return [*rest, replace(attacked, says=says)]
+    verdict = attacked.verdict if attacked.mark == "bad" else "Yes, with shadow models"
+    says = f"{attacked.says} An attacker with shadow models, who knows each image by itself, can tell: {reads}."
+    return [*rest, replace(attacked, mark="bad", verdict=verdict, says=says)]
+
+
 def _is(says: str) -> str:
     """What an audit says of a number, as the end of a sentence."""
     return says if says.startswith("remembers") else f"is {says}"
