@@ -313,6 +313,7 @@ def test_a_lasso_sends_little_whatever_is_in_the_address(page, look):
 def test_no_step_is_lost(page, look):
     page.goto(f"{look}/explore?forget=2,4,6-9")
     painted(page)
+    other_ways(page)  # for their tabs, which are clicked on below
     field, heading = page.locator("canvas.field"), page.get_by_role("heading", name=re.compile("^Your set:"))
     seen = [heading.inner_text()]
     for edge in (0.6, 0.4, 0.3):
