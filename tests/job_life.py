@@ -74,10 +74,16 @@ class JobLife(RuleBasedStateMachine):
         self.there: set[str] = set()  # jobs that were submitted and not removed
         self.whole: set[Path] = set()  # results that were seen
 
-    @initialize()
-    def begin(self):
-        for spec in SPECS:
-            self.submit(spec)
+    @initialize(first=st.permutations(("kill", "cancel", "damage", "finish")), spec=st.sampled_from(SPECS))
+    def begin(self, first, spec):
+        """Each life meets each of these once: its steps are drawn from some of the rules only."""
+        for each in SPECS:
+            self.submit(each)
+        happen = {"kill": self.kill, "cancel": self.cancel, "damage": lambda spec: self.damage(0)}
+        happen["finish"] = lambda spec: self.wait(spec, 20)
+        for what in first:
+            self.resume(spec)
+            happen[what](spec)
 
     @rule(spec=st.sampled_from(SPECS))
     def submit(self, spec):
