@@ -27,19 +27,33 @@ from unlearn_core.unlearning import FineTune, NegGradPlus, RandomLabel, Request
 torch.set_num_threads(1)  # the default of two threads is many times slower on a busy machine
 
 
-# One of these, begun late, would keep one of two processes busy long after the other has ended.
+# One of these, begun late, would keep one of two processes busy long after the other has ended. Those with a browser
+# take both cores and others wait for half of their time, so they take turns.
 LONGEST = (
     "tests/test_readme_commands.py",
     "browser/test_walk.py",
     "tests/test_planted_truths.py",
-    "browser/test_accessibility.py",
-    "browser/test_map.py",
     "tests/test_tiers.py",
+    "browser/test_accessibility.py",
+    "tests/test_faults.py",
+    "browser/test_map.py",
     "tests/test_engines.py",
     "tests/test_jobs.py",
-    "tests/test_faults.py",
-    "tests/test_verify.py",
+    "browser/test_sharing.py",
+    "pages/test_address.py",
+    "pages/test_plan.py",
+    "tests/test_store.py",
+    "browser/test_other_ways.py",
+    "pages/test_hostile.py",
+    "tests/test_resume_bits.py",
+    "browser/test_guard.py",
     "tests/test_clients.py",
+    "pages/test_compare.py",
+    "browser/test_choosing_by_hand.py",
+    "pages/test_recorded.py",
+    "browser/test_back.py",
+    "tests/test_memory_cost.py",
+    "browser/test_fifty_thousand.py",
 )
 
 
