@@ -140,10 +140,11 @@ class Twins extends Hands {
   paint(field, { x, y, all }) {
     const { forget } = this.points;
     const small = radius(all);
-    const [lit, edge] = [1.15 * small, 1.5];
+    const [lit, edge] = [1.15 * small, Math.max(0.8, 0.6 * small)];
     const { shapes, put, done } = sheet(field.getContext("2d"), this.view, {
-      grey: ["dot", 0.85 * small], greyCross: ["cross", small], dot: ["dot", lit], cross: ["cross", 1.15 * lit],
+      grey: ["dot", small], greyCross: ["cross", small], dot: ["dot", lit], cross: ["cross", 1.15 * lit],
       around: ["dot", lit, edge], aroundCross: ["cross", 1.15 * lit, edge],
+      aroundGrey: ["dot", small, edge], aroundGreyCross: ["cross", small, edge],
     }); // prettier-ignore
     const colours = Object.fromEntries(Object.entries(this.news.colours).map(([name, hex]) => [name, word(channels(hex))]));
     const pass = (wanted, dot, cross, kept, left) => {
@@ -152,7 +153,8 @@ class Twins extends Hands {
       }
     };
     pass((i) => !this.lit[i], shapes.grey, shapes.greyCross, colours.grey, colours.grey);
-    pass((i) => this.chosen[i], shapes.around, shapes.aroundCross, colours.ink, colours.ink);
+    pass((i) => this.chosen[i] && this.lit[i], shapes.around, shapes.aroundCross, colours.ink, colours.ink);
+    pass((i) => this.chosen[i] && !this.lit[i], shapes.aroundGrey, shapes.aroundGreyCross, colours.ink, colours.ink);
     pass((i) => this.chosen[i] && !this.lit[i], shapes.grey, shapes.greyCross, colours.grey, colours.grey);
     pass((i) => this.lit[i], shapes.dot, shapes.cross, colours.retain, colours.forget);
     done();
