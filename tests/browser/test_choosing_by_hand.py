@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import painted, settle
+from tests.browser.test_accessibility import look_at
 from unlearn_core.experiment import OpenStudy, fulfil, shared_map, studies
 from unlearn_core.experiment.set_numbers import brushed, histogram
 from unlearn_core.store import Store
@@ -226,3 +227,12 @@ def test_the_twin_maps_under_a_hand(page, serve, copied):
     count = int(re.search(r"these (\d+)", button.inner_text())[1])
     button.click()
     expect(page.get_by_text(f"Your set: {count} image")).to_be_visible()
+
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.goto(page.url.split("?")[0] + "?compare=maps&methods=fine-tune&highlight=all")
+        painted(page)
+        fields.first.scroll_into_view_if_needed()
+        assert look_at(page, "the maps", scheme) == {}
+        label = fields.last.get_attribute("aria-label")
+        assert label.startswith(f"Fine-tune. {len(study.labels):,} images highlighted, ") and "Arrow keys" in label
