@@ -113,6 +113,17 @@ def test_multiples_of_what_retraining_moves_and_who_is_beyond_it(study):
     assert still.times_kept("unlearned", "forget").mean is None and not still.beyond().any()
 
 
+def test_the_furthest_of_some_images_are_those_beyond_it(study, moved):
+    rows, beyond = study.forget, moved.beyond()
+    found = moved.furthest(rows, "unlearned", 1000)
+    assert set(found) == set(rows[beyond[rows]]) and len(found)
+    assert (np.diff(moved.moved["unlearned"][0, found]) <= 0).all()
+    assert np.array_equal(moved.furthest(rows[::-1], "unlearned", 3), found[:3])
+    everyone = np.arange(len(study.labels))
+    assert set(moved.furthest(everyone, "retrained", 10**6)) == set(np.flatnonzero(moved.beyond("retrained")))
+    assert not len(moved.furthest(rows[:0], "unlearned", 3))
+
+
 def test_movements_compared_have_the_same_first_weights(study, moved):
     """The retrained models in the place of the unlearned ones read as retraining does, and less than the floor."""
     as_retrained = moved.moved | {"unlearned": moved.moved["retrained"]}

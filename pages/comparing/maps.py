@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import streamlit as st
 
 from pages.comparing import twin_maps
 from pages.comparing.images import buttons
-from pages.shared import access, address, cost_words, embedding_map, numbers, progress, recorded, state, theme
+from pages.shared import access, address, cost_words, embedding_map, numbers, progress, recorded, state
 from pages.shared import comparison_words as words
 from pages.shared.data_words import data
 from pages.shared.text import escape, images
 from unlearn_core.experiment import shared_map as made
-
-CHART = "compare.maps.chart"  # its key; Streamlit makes a class of it
-_link = st.components.v2.component(
-    "hover_link", html="<i></i>", js=(Path(__file__).parent / "hover_link.js").read_text(encoding="utf-8")
-)
 
 RIGHT = {"unlearned": "The method", "retrained": "The retrained model"}
 SHOWN = {
@@ -50,7 +42,8 @@ def draw(study, picked: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         shown = address.choice(st.segmented_control, "Highlight", SHOWN, "highlight", required=True)
         right = address.choice(st.segmented_control, "On the right", RIGHT, "right", required=True)
-    st.markdown(in_words(study, found))
+    said = in_words(study, found)
+    st.markdown(said)
     rows, beyond = found.shown[shown], found.beyond(right)
     if not len(rows):
         st.info(f"There are none here: {ABOUT[shown]}. All points are grey.")
@@ -59,19 +52,13 @@ def draw(study, picked: list[str]) -> None:
     )
     name = words.title_of(study, method) if right == "unlearned" else "Retrained"
     about = data(study, "forget", "retain", over=f"places of the first of {study.spec.seeds} seeds")
-    fig, left_out = twin_maps.draw(title, found, rows, right, name, about)
-    alt = f"{title}. {about}. {in_words(study, found).replace('*', '')}"
-    drawn = theme.show(fig, alt=alt, key=CHART, on_select="rerun", selection_mode=("lasso", "box"))
-    _link(key="compare.maps.link", data={"chart": f"st-key-{CHART.replace('.', '-')}"}, height=1)
-    buttons(study, selected(drawn, len(study.labels)))
+    label = f"{title}. {about}. {said.replace('*', '').replace(chr(92), '')}"
+    text = {"title": title, "about": about, "label": label, "name": name}
+    chosen, nothing, left_out = twin_maps.draw(found, kind, rows, right, text)
+    if nothing:
+        st.warning(escape(nothing))
+    buttons(study, chosen)
     st.caption(caption(found, shown, left_out))
-
-
-def selected(drawn, n: int) -> np.ndarray:
-    """The rows that a line on either map surrounds, sorted; arrows among them are no images."""
-    told = [point.get("customdata") for point in drawn.selection.points]
-    rows = [each[0] if isinstance(each, list) and each else each for each in told]
-    return np.array(sorted({row for row in rows if type(row) is int and 0 <= row < n}), np.int64)
 
 
 def _offer(study, method: str, kind: str) -> None:
@@ -113,9 +100,9 @@ def caption(found: made.Moved, shown: str, left_out: str) -> str:
     study = found.study
     share = {of: " and ".join(f"{found.share_beyond(of, on):.0%}" for on in ("forget", "retain")) for of in RIGHT}
     return (
-        f"Highlighted: {ABOUT[shown]}. {left_out}The image under the pointer has a ring around it on the other "
-        "map. How far features move and what a model answers are two things: it can answer as a retrained one does "
-        "while its features lie elsewhere. Draw around images with the chart's lasso to choose them. The map is "
+        f"Highlighted: {ABOUT[shown]}. {left_out}The image under the pointer has a ring around it on both "
+        "maps. How far features move and what a model answers are two things: it can answer as a retrained one does "
+        "while its features lie elsewhere. Draw around images on either map to choose them. The map is "
         "made once, from the original's features; those of the "
         "other models are turned and shifted to lie on it best on the kept images, which changes no distance between "
         f"them. Arrows: images that moved further, in the full space, than retraining moves {made.BEYOND:.0%} of the "

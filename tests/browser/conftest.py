@@ -23,6 +23,15 @@ FLAGS = [
     "--disable-background-networking",
 ]
 
+# What is on the canvas: how many pixels are of each colour, and the share of them that is seen.
+PIXELS = """canvas => {
+  const counts = {};
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  for (let i = 0; i < data.length; i += 4) {
+    if (data[i + 3]) { const key = data.slice(i, i + 4).join(); counts[key] = (counts[key] ?? 0) + 1; }
+  }
+  return counts;
+}"""
 expect.set_options(timeout=30_000)
 
 
@@ -158,3 +167,46 @@ def painted(page: Page) -> None:
     """Wait until the map is drawn and the page stands; the first map of a store is made before, which takes longest."""
     expect(page.locator("[data-painted]")).to_have_count(1, timeout=120_000)
     settle(page)
+
+
+class Frames:
+    """What goes over the page's websocket."""
+
+    def __init__(self, page: Page):
+        self.up, self.down = [], []
+        page.on("websocket", self._watch)
+
+    def _watch(self, socket) -> None:
+        socket.on("framesent", lambda frame: self.up.append(len(frame)))
+        socket.on("framereceived", lambda frame: self.down.append(len(frame)))
+
+    def clear(self) -> None:
+        self.up.clear()
+        self.down.clear()
+
+
+@pytest.fixture(scope="session")
+def alone_server(tmp_path_factory):
+    """The address of a server of the map alone, and its log."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    file = tmp_path_factory.mktemp("alone") / "alone.log"
+    log = file.open("wb")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "tests/browser/map_alone.py", "--server.port", str(port)],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=log, stderr=log,
+    )  # fmt: skip
+    answers(f"http://127.0.0.1:{port}")
+    yield f"http://127.0.0.1:{port}", file
+    server.kill()
+    server.wait()
+    log.close()
+
+
+@pytest.fixture
+def alone(alone_server):
+    """The address of the map alone; the log of its server must hold no traceback."""
+    url, log = alone_server
+    yield url
+    assert "Traceback" not in log.read_text()

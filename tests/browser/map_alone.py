@@ -1,10 +1,14 @@
-"""The map alone, with as many made-up points as the address says: what the browser tests and a benchmark open."""
+"""The map alone, or the two maps of Compare, with as many made-up points as the address says: what the browser tests
+and a benchmark open.
+"""
 
 import numpy as np
 import streamlit as st
 
+from pages.comparing import twin_maps
 from pages.shared import embedding_map
 from pages.shared.embedding_map import blob
+from tests.twins import made_up as made_up_twins
 from unlearn_core.experiment.map_values import MapValues
 from unlearn_core.lasso import inside
 
@@ -42,5 +46,18 @@ def shown(n: int) -> None:
     st.markdown(f"{int(mask.sum())} inside")
 
 
+def twins(n: int) -> None:
+    found = made_up_twins(n)
+    rows = np.arange(n) if st.toggle("Highlight all") else found.study.forget
+    right = "retrained" if st.toggle("Retrained on the right") else "unlearned"
+    said = {"title": "A title", "about": "made-up data", "label": "A label", "name": right}
+    chosen, _, _ = twin_maps.draw(found, "pca", rows, right, said)
+    st.markdown(f"{len(chosen)} inside")
+
+
 st.set_page_config(layout="wide")
-shown(int(st.query_params.get("n", 50_000)))
+count = int(st.query_params.get("n", 50_000))
+if "twins" in st.query_params:
+    twins(count)
+else:
+    shown(count)

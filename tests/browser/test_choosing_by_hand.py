@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import painted, settle
+from tests.browser.test_accessibility import look_at
 from unlearn_core.experiment import OpenStudy, fulfil, shared_map, studies
 from unlearn_core.experiment.set_numbers import brushed, histogram
 from unlearn_core.store import Store
@@ -124,32 +125,114 @@ def test_the_threshold_is_dragged_on_its_chart(page, look):
     assert abs(line["x"] - edge["x"] - 0.1 * edge["width"]) < 0.03 * edge["width"]
 
 
-def test_the_image_under_the_pointer_is_ringed_on_the_other_map(page, serve, copied):
+# The middle of what is drawn over a map, in its pixels, and how wide that is; null where that is nothing.
+OVER = """canvas => {
+  const { width, height } = canvas, ratio = width / canvas.clientWidth;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  const [xs, ys] = [[], []];
+  for (let i = 0; i < width * height; i++) if (data[4 * i + 3]) { xs.push(i % width); ys.push(Math.floor(i / width)); }
+  if (!xs.length) return null;
+  const ends = [xs, ys].map((at) => [at.reduce((a, b) => Math.min(a, b)), at.reduce((a, b) => Math.max(a, b))]);
+  return [...ends.map(([a, b]) => (a + b + 1) / 2 / ratio), (ends[0][1] - ends[0][0] + 1) / ratio];
+}"""
+# Where images are on the left map and on the right one.
+PLACES = """canvas => { const map = canvas.closest(".map").shown;
+  return map.clouds().map(({ x, y }) => Array.from(x, (_, i) => map.seen([x[i], y[i]]))); }"""
+
+
+def test_the_twin_maps_under_a_hand(page, serve, copied):
+    """A ring on both at once, lines on either, one view."""
     store = Store(copied)
     study = OpenStudy.open(store, studies(store)[0].key)
     fulfil(store, shared_map.asked(study, "fine-tune", "pca"))
     page.goto(f"{serve(copied).url}/compare?compare=maps&methods=fine-tune")
-    chart = page.locator(".st-key-compare-maps-chart .js-plotly-plot")
-    left, right = (chart.locator(f".{plot} .scatterlayer .trace") for plot in ("xy", "x2y2"))
-    expect(left.first).to_be_attached()
-    expect(right).to_have_count(left.count() + 1)  # the arrows
-    settle(page)
-    chart.scroll_into_view_if_needed()
-    ring, last = chart.locator(".twin-ring"), left.count() - 1
-
-    def middle(place) -> tuple[float, float]:
-        box = place.bounding_box()
-        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-    for one, other in ((left, right), (right, left)):
-        lit = one.nth(last).locator(".point")
-        # One that lies alone, so that the pointer is on no other.
-        places = [middle(lit.nth(i)) for i in range(lit.count())]
-        apart = [min(abs(x - u) + abs(y - v) for u, v in places if (u, v) != (x, y)) for x, y in places]
-        chosen = apart.index(max(apart))
-        page.mouse.move(*places[chosen], steps=4)
-        expect(ring).to_be_visible()
-        twin = middle(other.nth(last).locator(".point").nth(chosen))
-        assert middle(ring) == pytest.approx(twin, abs=1.5)
+    painted(page)
+    fields, overs, cards = (page.locator(place) for place in ("canvas.field", "canvas.over", ".twins .card"))
+    fields.first.scroll_into_view_if_needed()
+    places = fields.first.evaluate(PLACES)
+    boxes = [fields.nth(k).bounding_box() for k in (0, 1)]
+    assert boxes[0]["width"] == boxes[1]["width"] and boxes[0]["y"] == boxes[1]["y"]
+    for one in (0, 1):
+        # One that lies alone, so that the pointer is nearest to no other.
+        apart = [
+            min(abs(x - u) + abs(y - v) for u, v in places[one] if (u, v) != (x, y)) if 20 < x < 300 else 0
+            for x, y in places[one]
+        ]
+        row = apart.index(max(apart))
+        x, y = places[one][row]
+        page.mouse.move(boxes[one]["x"] + x + 2, boxes[one]["y"] + y + 1, steps=4)
+        expect(cards.nth(one)).to_have_text(f"row {row:,}, class {study.classes[study.labels[row]]}")
+        expect(cards.nth(1 - one)).to_be_hidden()
+        for k in (0, 1):
+            middle = overs.nth(k).evaluate(OVER)
+            assert middle[:2] == pytest.approx(places[k][row], abs=1.5) and middle[2] == pytest.approx(18, abs=2)
     page.mouse.move(5, 5)
-    expect(ring).to_be_hidden()
+    assert overs.first.evaluate(OVER) is overs.last.evaluate(OVER) is None
+
+    def lasso(k: int, key: str | None = None, *, low: float = 0.5) -> None:
+        """Around what lies in the lower part of a map, from this share of its height on."""
+        box = fields.nth(k).bounding_box()
+        corners = [(0.01, low), (0.99, low), (0.99, 0.99), (0.01, 0.99)]
+        if key:
+            page.keyboard.down(key)
+        page.mouse.move(box["x"] + 0.01 * box["width"], box["y"] + low * box["height"])
+        page.mouse.down()
+        for x, y in corners[1:]:
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=6)
+        page.mouse.up()
+        if key:
+            page.keyboard.up(key)
+
+    button = page.get_by_role("button", name=re.compile("^Make these .*my forget set"))
+    height, counts = boxes[0]["height"], []
+    for k in (0, 1):
+        lasso(k)
+        expect(button).not_to_have_text(re.compile("Make these my"))
+        settle(page)
+        inside = sum(y > 0.5 * height for _, y in places[k])
+        counts.append(int(re.search(r"these (\d+)", button.inner_text())[1]))
+        assert abs(counts[-1] - inside) <= 5  # a line is drawn by whole pixels
+        assert overs.nth(k).evaluate(OVER)[2] > 0.9 * boxes[k]["width"]
+        assert overs.nth(1 - k).evaluate(OVER) is None
+        fields.nth(k).press("Escape")
+        expect(button).to_have_text(re.compile("Make these my forget set"))
+        settle(page)
+        assert overs.nth(k).evaluate(OVER) is None
+    lasso(1)
+    lasso(0, "Shift", low=0.9)
+    expect(button).to_be_enabled()
+    settle(page)
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(button).to_be_disabled()
+
+    # What one map is moved and zoomed by, the other is too; keys draw a line as well.
+    page.mouse.move(boxes[1]["x"] + 100, boxes[1]["y"] + 100)
+    page.mouse.wheel(0, -400)
+    fields.first.press("ArrowRight")
+    after = fields.first.evaluate(PLACES)
+    moved = [[(b[0] - a[0]) for a, b in zip(*pair, strict=True)] for pair in zip(places, after, strict=True)]
+    assert min(moved[0]) < -30 and max(moved[0]) > 30
+    grown = (after[0][1][0] - after[0][0][0]) / (places[0][1][0] - places[0][0][0])
+    same = (after[1][1][1] - after[1][0][1]) / (places[1][1][1] - places[1][0][1])
+    assert grown == pytest.approx(same) and grown > 1.5
+    fields.last.press("0")
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft"):
+        fields.last.press("Enter")
+        for _ in range(4):
+            fields.last.press(key)
+    fields.last.press("Enter")
+    fields.last.press("Enter")
+    expect(button).to_be_enabled()
+    settle(page)
+    count = int(re.search(r"these (\d+)", button.inner_text())[1])
+    button.click()
+    expect(page.get_by_text(f"Your set: {count} image")).to_be_visible()
+
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.goto(page.url.split("?")[0] + "?compare=maps&methods=fine-tune&highlight=all")
+        painted(page)
+        fields.first.scroll_into_view_if_needed()
+        assert look_at(page, "the maps", scheme) == {}
+        label = fields.last.get_attribute("aria-label")
+        assert label.startswith(f"Fine-tune. {len(study.labels):,} images highlighted, ") and "Arrow keys" in label

@@ -1,48 +1,19 @@
 """The map under a real hand: 50,000 points alone, and the lasso on Explore."""
 
-import os
 import re
-import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, answers, other_ways, painted, settle
+from tests.browser.conftest import PIXELS, Frames, other_ways, painted, settle
 from unlearn_core.experiment import OpenStudy, studies
 from unlearn_core.store import Store
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
-# What is on the canvas: how many pixels are of each colour, and the share of them that is seen.
-PIXELS = """canvas => {
-  const counts = {};
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  for (let i = 0; i < data.length; i += 4) {
-    if (data[i + 3]) { const key = data.slice(i, i + 4).join(); counts[key] = (counts[key] ?? 0) + 1; }
-  }
-  return counts;
-}"""
 FORGET = "213,94,0,255"
 AT_IMAGE_3 = """canvas => { const shown = canvas.closest(".map").shown, { x, y } = shown.points, { scale, left, top } =
     shown.view; return [x[3] * scale + left, top - y[3] * scale]; }"""
-
-
-class Frames:
-    """What goes over the page's websocket."""
-
-    def __init__(self, page: Page):
-        self.up, self.down = [], []
-        page.on("websocket", self._watch)
-
-    def _watch(self, socket) -> None:
-        socket.on("framesent", lambda frame: self.up.append(len(frame)))
-        socket.on("framereceived", lambda frame: self.down.append(len(frame)))
-
-    def clear(self) -> None:
-        self.up.clear()
-        self.down.clear()
 
 
 def lasso(page: Page, *corners: tuple[float, float], key: str | None = None, steps: int = 6) -> None:
@@ -58,33 +29,6 @@ def lasso(page: Page, *corners: tuple[float, float], key: str | None = None, ste
     page.mouse.up()
     if key:
         page.keyboard.up(key)
-
-
-@pytest.fixture(scope="module")
-def alone_server(tmp_path_factory):
-    """The address of a server of the map alone, and its log."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    file = tmp_path_factory.mktemp("alone") / "alone.log"
-    log = file.open("wb")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "tests/browser/map_alone.py", "--server.port", str(port)],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=log, stderr=log,
-    )  # fmt: skip
-    answers(f"http://127.0.0.1:{port}")
-    yield f"http://127.0.0.1:{port}", file
-    server.kill()
-    server.wait()
-    log.close()
-
-
-@pytest.fixture
-def alone(alone_server):
-    """The address of the map alone; the log of its server must hold no traceback."""
-    url, log = alone_server
-    yield url
-    assert "Traceback" not in log.read_text()
 
 
 def test_fifty_thousand_points(page, alone):

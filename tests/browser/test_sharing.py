@@ -5,8 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import other_ways, painted, settle
-from tests.browser.test_map import Frames
+from tests.browser.conftest import Frames, other_ways, painted, settle
 from tests.browser.test_walk import pick
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]

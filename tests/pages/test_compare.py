@@ -14,9 +14,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.comparing import images as each
-from pages.comparing import maps
 from pages.shared import chosen_set, class_gaps, comparison_words, downloads, numbers, state
 from pages.shared.text import images
+from tests.pages.test_map import sent
 from tests.views import views
 from unlearn_core.evaluation import METRICS, Estimate
 from unlearn_core.experiment import LayerCka, OpenStudy, each_image, fulfil, predictions, shared_map
@@ -421,23 +421,18 @@ def test_maps_are_offered_and_then_shown(compare, filled_store, study, submitted
         at = compare(root, "maps", methods="fine-tune", highlight=shown, right=right)
         rows = moved.shown[shown]
         beyond = int(moved.beyond(right)[rows].sum())
-        assert titles(at) == [
+        head, _ = sent(at, "shown")
+        assert head["title"] == (
             f"{images(len(rows))} highlighted, {beyond} moved further than retraining moves kept ones"
-        ]
-        arrows = json.loads(at.get("plotly_chart")[0].proto.spec)["data"][-1]
-        assert arrows["name"] == "moved further than kept ones by retraining"
+        )
+        assert head["right"] == right and head["name"] == ("Fine-tune" if right == "unlearned" else "Retrained")
+        assert head["about"] in head["label"] and "Fine-tune: median movement of the images" in head["label"]
         groups = study.forget, moved.study.target.retain
         share = [[moved.beyond(model)[rows].mean() for rows in groups] for model in ("unlearned", "retrained")]
         first, second = (f"{forgot:.0%} and {kept:.0%} under" for forgot, kept in share)
         assert f"{first} Fine-tune and {second} retraining" in words(at)
         assert share[1][1] == pytest.approx(0.05, abs=0.002) and "one in twenty" not in words(at)
         assert f"{moved.times_kept('floor', 'retain').mean:.1f} ±" in words(at)
-
-
-def test_a_line_on_a_map_names_the_images_in_it():
-    told = [5, [3], 5, None, 9, -1, "2", True, [], {"a": 1}, [[1]], 2.0]
-    drawn = SimpleNamespace(selection=SimpleNamespace(points=[{"customdata": each} for each in told] + [{"x": 1.0}]))
-    assert maps.selected(drawn, 9).tolist() == [3, 5]
 
 
 # -- class by class ----------------------------------------------------------------------------------------------------

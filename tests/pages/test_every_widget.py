@@ -66,7 +66,6 @@ LEFT_OUT = {
     "choosing/recommended_sets.py: one.title": "opens on a set and its evidence; taken, the set is in the address",
     "choosing/saved_sets.py: Name": DRAFT,
     "comparing/images.py: shown": PICK,
-    "comparing/maps.py: fig": PICK,
     "comparing/picks.py: Methods, beside the original and the retrained model": f"{WAY}, as `methods`",
     "runs.py: Details": "unfolds one of many jobs, which come and go",
     "shared/add_images.py: Folder or parquet file": FILE,

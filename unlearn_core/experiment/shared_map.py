@@ -77,6 +77,11 @@ class Moved:
         usual = self.moved["retrained"][0, self.study.target.retain]
         return self.moved[model][0] > np.quantile(usual, BEYOND)
 
+    def furthest(self, rows: np.ndarray, model: str, most: int) -> np.ndarray:
+        """Of these rows those that are `beyond` it, the one that moved furthest first, ties by row; at most so many."""
+        own = np.sort(rows[self.beyond(model)[rows]])
+        return own[np.argsort(-self.moved[model][0, own], kind="stable")[:most]]
+
     def share_beyond(self, model: str, group: str) -> float:
         """The share, 0 to 1, of the "forget" or "retain" images that are `beyond` it."""
         return float(self.beyond(model)[getattr(self.study.target, group)].mean())

@@ -10,32 +10,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
 from pages.shared import address, chosen_set, theme
-from pages.shared.embedding_map import blob, card, strokes, thumbs
+from pages.shared.embedding_map import blob, card, strokes, thumbs, wires
 from pages.shared.text import images
 from unlearn_core.experiment import OpenStudy
 
-HERE = Path(__file__).parent
 KINDS = {"umap": "UMAP", "pca": "PCA"}
 PLACE = re.compile(rf"({'|'.join(KINDS)})_[0-9a-f]{{4}}(_-?\d{{1,5}}){{2}}_\d{{1,3}}\.\d\d", re.ASCII)  # see place.js
 
-
-def _read(*names: str) -> str:
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
-
-
 _map = st.components.v2.component(
     "embedding_map",
-    html=_read("map.html"),
-    css=_read("map.css"),
-    js=_read("draw.js", "pictures.js", "line.js", "pencil.js", "place.js", "outbox.js", "map.js"),
+    html=wires.read("map.html"),
+    css=wires.read("map.css"),
+    js=wires.read(*wires.DRAWN, "points.js", "pictures.js", "place.js", "outbox.js", "map.js"),
 )
-_wire = st.components.v2.component("embedding_map_wire", js=_read("wire.js"))
 
 
 def draw(study: OpenStudy, kind: str) -> str:
@@ -129,7 +121,7 @@ def label(study: OpenStudy, chosen: np.ndarray) -> str:
 
 
 def _send(part: str, head: dict, *columns: np.ndarray, **events):  # noqa: ANN202 - Streamlit does not name the type
-    return _wire(key=f"map.{part}", data=blob.framed({"map": blob.NAME, "part": part} | head, *columns), **events)
+    return wires.send(blob.NAME, part, head, *columns, key=f"map.{part}", **events)
 
 
 def _looked() -> None:

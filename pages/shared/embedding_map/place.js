@@ -1,8 +1,6 @@
 // -- where the map stands, in the address -------------------------------------------------------------------------------
 
 const STILL = 500; // milliseconds without a move until the address says where the map stands
-const FURTHEST = 1 / 4; // of the size at which the whole map just fits
-const NEAREST = 200;
 const PLACE = /^([a-z]+_[0-9a-f]+)_(-?\d{1,5})_(-?\d{1,5})_(\d{1,3}\.\d{2})$/;
 
 // What the address says, the last where it says so more than once, as Python reads it.
