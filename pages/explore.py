@@ -86,6 +86,7 @@ def _map_and_panel(study: OpenStudy) -> None:
     with head:
         st.title("Explore", width="content")
         worth = st.container(**ROW | {"gap": "xsmall"})
+        near_images.find(study)
         kind = st.segmented_control(
             "Map", list(embedding_map.KINDS), format_func=embedding_map.KINDS.get, default="umap", required=True,
             key="map", bind="query-params", label_visibility="collapsed",

@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from PIL import Image
 
-from pages.choosing import beside_random, brush, image_grid, set_images
+from pages.choosing import beside_random, brush, image_grid, near_images, set_images
 from pages.shared import chosen_set
 from pages.shared.text import escape
 from unlearn_core.experiment import recommended
@@ -177,6 +177,21 @@ def test_a_held_out_image_has_nothing_to_forget(open_page, filled_store, study):
     at = open_page("explore", filled_store, near=str(len(study.labels)))
     assert "That is a test image" in words(at)
     assert "does not exist" in words(open_page("explore", filled_store, near="99999999"))
+
+
+def test_an_image_is_found_by_its_row_as_by_a_click(open_page, filled_store, study):
+    at = open_page("explore", filled_store)
+    at.number_input(key=near_images.TYPED).set_value(17).run()
+    assert at.query_params["near"] == "17" and "to **row 17**" in words(at) and not at.error
+    count = len(study.labels)
+    for row, shown in ((-3, "−3"), (count, f"{count:,}"), (10**12, f"{10**12:,}")):
+        at.number_input(key=near_images.TYPED).set_value(row).run()
+        said = f"Row {shown} does not exist: the training images are numbered 0 to {count - 1:,}."
+        assert words(at).count("does not exist") == 1 and said in words(at)
+        assert "near" not in at.query_params and not at.exception
+    at.number_input(key=near_images.TYPED).set_value(5).run()
+    next(b for b in at.button if b.label == "Close").click().run()
+    assert at.number_input(key=near_images.TYPED).value is None and "near" not in at.query_params
 
 
 def test_what_is_worth_a_look_opens_on_its_evidence_and_is_taken_there(open_page, filled_store, study):

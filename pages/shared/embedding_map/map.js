@@ -95,9 +95,18 @@ class Shown {
     this.stand(); // a page that was drawn meanwhile may have lost what was told
   }
 
-  heard_pick() {} // it only listens
+  // The image that is asked about has a ring. One that was found by its number, and not by a hand, comes into view.
+  heard_pick() {
+    const { ringed, finds } = this.hub.parts.pick.head;
+    const found = this.finds !== undefined && finds > this.finds;
+    this.finds = finds;
+    this.ringed = ringed < this.points.all ? ringed : null;
+    if (!this.size) return;
+    if (found && this.ringed !== null) this.reveal(this.ringed);
+    this.above();
+  }
 
-  heard_place() {} // it too
+  heard_place() {} // it only listens
 
   heard_rest() {
     this.follow();
@@ -360,9 +369,10 @@ class Shown {
       context.stroke();
       context.setLineDash([]);
     }
-    if (this.near >= 0) {
+    for (const image of new Set([this.near, this.ringed ?? -1])) {
+      if (image < 0) continue;
       context.beginPath();
-      context.arc(this.points.x[this.near] * scale + left, top - this.points.y[this.near] * scale, 8, 0, 7);
+      context.arc(this.points.x[image] * scale + left, top - this.points.y[image] * scale, 8, 0, 7);
       context.lineWidth = 2;
       context.strokeStyle = ink;
       context.stroke();
@@ -373,7 +383,10 @@ class Shown {
 
   look(x, y) {
     const near = this.points ? nearest(this.points, this.view, x, y, REACH) : -1;
-    if (near === this.near) return;
+    if (near !== this.near) this.point(near);
+  }
+
+  point(near) {
     this.near = near;
     clearTimeout(this.dwelling);
     this.card.hidden = true;
@@ -383,6 +396,13 @@ class Shown {
       if (this.cards.has(near)) this.show(near);
       else this.hub.parts.look?.send("look", near);
     }, DWELL);
+  }
+
+  reveal(image) {
+    const { scale, left, top } = this.view;
+    const place = [this.points.x[image] * scale + left, top - this.points.y[image] * scale];
+    if (place.some((at, i) => at < 0 || at > this.size[i])) this.pan(...place.map((at, i) => this.size[i] / 2 - at));
+    this.point(image);
   }
 
   show(image) {
