@@ -19,6 +19,8 @@ from unlearn_core.experiment.measured_groups import filled, third
 from unlearn_core.experiment.proposals import foretold
 from unlearn_core.experiment.views import NO_RATIO
 
+WIDTHS = {"Part": 62, "Suggested before": 104, "It ran": 100, "Against earlier runs": 120}  # pixels: all fit at 1280
+
 
 def draw(study, picked: list[str]) -> None:
     """All methods, whatever is picked."""
@@ -117,10 +119,15 @@ def what_was_expected(study, plan: str) -> None:
     st.dataframe(
         pd.DataFrame([words.expected(each) for each in found]),
         column_config={
-            "Expected": st.column_config.TextColumn(help="ToW of the suggested algorithm alone, from earlier runs."),
-            "Came to": st.column_config.TextColumn(help="ToW of the whole plan, with this part as the forget set."),
+            **{name: st.column_config.TextColumn(width=wide) for name, wide in WIDTHS.items()},
+            "Expected": st.column_config.TextColumn(
+                width=112, help="ToW of the suggested algorithm alone, from earlier runs."
+            ),
+            "Came to": st.column_config.TextColumn(
+                width=112, help="ToW of the whole plan, with this part as the forget set."
+            ),
             "Is that good": st.column_config.TextColumn(
-                help="Beside the model left as it is and beside a second retrained model, on the same seeds."
+                width=206, help="Beside the model left as it is and beside a second retrained model, on the same seeds."
             ),
         },
         hide_index=True,
