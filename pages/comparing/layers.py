@@ -85,6 +85,7 @@ def chart(study, found: pd.DataFrame, picked: list[str], to: str) -> None:
     make_subplots(
         rows=1, cols=len(groups), shared_yaxes=True, subplot_titles=heads, figure=fig, horizontal_spacing=0.04
     )
+    fig.update_annotations(font={"size": theme.AXIS})
     for column, on in enumerate(groups, start=1):
         for method, (name, model) in references(to).items():
             style = {"color": theme.model_colour(model), "dash": theme.DASHES[model], "width": 2}

@@ -26,6 +26,7 @@ def draw(title: str, axis: str, means: pd.DataFrame, sets: list[str]) -> go.Figu
         down, across, shared_xaxes=True, shared_yaxes=True, horizontal_spacing=0.025, vertical_spacing=0.12,
         subplot_titles=names, figure=fig,
     )  # fmt: skip
+    fig.update_annotations(font={"size": theme.AXIS})
     for at, name in enumerate(names):
         own, place = means[means["set"] == at + 1], {"row": at // across + 1, "col": at % across + 1}
         _original(fig, name, own[own["kind"] == "original"]["mean"].iloc[0], last, at == 0, place)

@@ -68,7 +68,7 @@ def _draw(title: str, steps: pd.DataFrame, about: str) -> go.Figure:
     for part, height in zip(goals.index, label_places.column(goals.tolist(), LABEL, LOW), strict=True):
         fig.add_annotation(
             x=1, xref="paper", xanchor="left", y=height, yanchor="middle", text=f"retrained, {part}",
-            font={"size": 11}, showarrow=False,
+            showarrow=False,
         )  # fmt: skip
     names = [textwrap.wrap(name, BROAD) for name in steps.drop_duplicates("step")["what"]]
     ticks = ["<br>".join(escape(line) for line in lines) for lines in names]

@@ -158,7 +158,6 @@ def _labels(
             x=middle[i, 0],
             y=middle[i, 1],
             text=escape(texts[i]),
-            font={"size": 12},
             **ground,
             **(line if far else near),
         )
