@@ -578,6 +578,15 @@ def test_dots_of_one_name_share_a_line_and_are_told_apart_by_shape():
     assert str(svg).count(">the least<") == 1 and len(places(svg, "circle")) == 3
 
 
+def test_no_interval_of_a_dot_plot_reaches_beyond_what_can_be_read():
+    found = {}
+    for ends in ((None, None), (0.0, 1.0)):
+        svg = str(charts.dot_plot("T", "axis", [charts.Dot("a", 0.9, 0.3), charts.Dot("b", 0.5, None)], ends=ends))
+        found[ends] = [float(v) for v in re.findall(r">(-?[0-9.]+)</text>", svg)]
+        assert "a: 0.900 ± 0.300" in svg and svg.count('class="interval"') == 1
+    assert max(found[None, None]) > 1.1 and max(found[0.0, 1.0]) == 1.0
+
+
 def test_bars_are_as_long_as_their_numbers():
     bars = [float(r["width"]) for r in places(charts.bars("T", "s", [("a", 4.0, "4 s"), ("b", 1.0, "1 s")]), "rect")]
     assert bars[0] / bars[1] == pytest.approx(4, abs=0.05)

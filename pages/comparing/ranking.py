@@ -83,7 +83,7 @@ def panel(study, metric: str) -> dot_plot.Panel:
         target = dot_plot.Line(means.loc[core.CEILING, "mean"], "retrained", "one retrained model against another")
     original = dot_plot.Line(means.loc[core.ORIGINAL, "mean"], "original", "original")
     name = f"{about.short} ({numbers.direction(about)})"
-    return dot_plot.Panel(name, means.assign(inside=means["distinguishable"].eq(False)), (target, original))
+    return dot_plot.Panel(name, means.assign(inside=means["distinguishable"].eq(False)), (target, original), about.ends)
 
 
 def what_the_plan_brings(study) -> None:
@@ -186,7 +186,8 @@ def _thirds_chart(study) -> tuple[go.Figure, str]:
             dot_plot.Line(means.loc[core.ORIGINAL, "mean"], "original", "original"),
         ]
         near = means.assign(inside=[not telling.beside(study, name, f"{part}_accuracy").side for name in means.index])
-        panels.append(dot_plot.Panel(f"Accuracy, {third(part)}", near, tuple(lines)))
+        ends = core.COLUMNS[f"{part}_accuracy"].ends
+        panels.append(dot_plot.Panel(f"Accuracy, {third(part)}", near, tuple(lines), ends))
     same = len(set(nearest.values())) == 1
     title = "No method is nearest to retraining on every third"
     if same:

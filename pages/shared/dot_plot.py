@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared import legend, numbers, theme
+from unlearn_core.evaluation import Ends, reach
 
 # Kinds of methods by shape, so that nothing hangs on colour.
 KINDS = {
@@ -38,12 +39,13 @@ class Line:
 @dataclass(frozen=True)
 class Panel:
     """One panel: `values` has a line per method with `mean` and `half_width`; those with `inside` (a column that may be
-    absent) cannot be told from the noise, and are grey.
+    absent) cannot be told from the noise, and are grey. No interval is drawn beyond the `ends` of what can be read.
     """
 
     axis: str
     values: pd.DataFrame
     lines: tuple[Line, ...] = field(default=())
+    ends: Ends = (None, None)
 
 
 def draw(title: str, heads: pd.DataFrame, panels: list[Panel], about: str, zero: bool = False, one_scale: bool = False):
@@ -61,7 +63,7 @@ def draw(title: str, heads: pd.DataFrame, panels: list[Panel], about: str, zero:
     make_subplots(rows=1, cols=len(panels), shared_yaxes=True, horizontal_spacing=BETWEEN, figure=fig)
     for column, panel in enumerate(panels, start=1):
         for kind in KINDS:
-            _dots(fig, kind, heads, panel.values, column)
+            _dots(fig, kind, heads, panel, column)
         for line in panel.lines:
             _reference(fig, line, len(heads), column)
         if zero:
@@ -78,12 +80,13 @@ def draw(title: str, heads: pd.DataFrame, panels: list[Panel], about: str, zero:
     return legend.below(fig, 96 + more)
 
 
-def _dots(fig: go.Figure, kind: str, heads: pd.DataFrame, values: pd.DataFrame, column: int) -> None:
+def _dots(fig: go.Figure, kind: str, heads: pd.DataFrame, panel: Panel, column: int) -> None:
     shape, name = KINDS[kind]
     places = [i for i, k in enumerate(heads["kind"]) if k == kind]
     if not places:
         return
-    titles, values = heads["title"].iloc[places], values.loc[heads.index[places]]
+    titles, values = heads["title"].iloc[places], panel.values.loc[heads.index[places]]
+    down, up = reach(values["mean"], values["half_width"], panel.ends)
     colour, ink = theme.model_colour("unlearned"), fig.layout.font.color
     grey, inside = theme.grey(), values.get("inside", [False] * len(values))
     colours = [grey if near else colour for near in inside]
@@ -91,7 +94,7 @@ def _dots(fig: go.Figure, kind: str, heads: pd.DataFrame, values: pd.DataFrame, 
     fig.add_scatter(
         x=values["mean"],
         y=places,
-        error_x={"array": values["half_width"], "color": ink, "thickness": 1.2, "width": 3},
+        error_x={"array": up, "arrayminus": down, "color": ink, "thickness": 1.2, "width": 3},
         mode="markers",
         marker={
             "symbol": shape,

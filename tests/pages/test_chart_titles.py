@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pages.shared import dot_plot, theme
+from unlearn_core.evaluation import SHARE
 
 PAGES = Path(theme.__file__).parents[1]
 
@@ -86,3 +87,12 @@ def test_long_names_of_a_dot_plot_touch_nothing():
     assert (
         "markers" in line.mode and line.marker.color == "rgba(0, 0, 0, 0)"
     )  # which keeps it off the edge, where the names are
+
+
+def test_no_interval_is_drawn_beyond_what_can_be_read():
+    heads = pd.DataFrame({"title": ["A", "B"], "kind": "single"}, ["a", "b"])
+    values = pd.DataFrame({"mean": [0.95, 0.02], "half_width": [0.1, 0.1]}, heads.index)
+    drawn = [dot_plot.draw("T", heads, [dot_plot.Panel("x", values, (), ends)], "") for ends in (SHARE, (None, None))]
+    cut, whole = ((list(f.data[0].error_x.arrayminus), list(f.data[0].error_x.array)) for f in drawn)
+    assert cut == (pytest.approx([0.1, 0.02]), pytest.approx([0.05, 0.1])) and whole == ([0.1, 0.1], [0.1, 0.1])
+    assert "A: 0.950 ± 0.100" in drawn[0].data[0].text  # a half width is told as it is
