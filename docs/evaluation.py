@@ -88,11 +88,13 @@ PARTS = {
     "over_seeds": "What intervals over seeds are made with.",
     "paired_difference": "What gaps to retraining are made with.",
     "percentage_error": "A gap to retraining as a percentage, which an audit gives as a difference with an interval.",
+    "reach": "How far an interval is drawn.",
     "retention": "The accuracies and the memory retention rate say it.",
     "split_half_epsilons": "One number an image: the table of images of tier 3 has it.",
     "total_variation": "Another distance of the same outputs, which are compared in two ways already.",
     "values_of": "How numbers are taken out of a table.",
     "weight_distances": "Layer by layer; an audit has the whole.",
+    "within": "How far an interval is read out.",
 }
 
 

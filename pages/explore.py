@@ -23,6 +23,7 @@ from unlearn_core import projection
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.set_numbers import SetNumbers, describe, quick_facts
 from unlearn_core.rum import Plan
+from unlearn_core.words import among_random
 
 SHOWN = 8  # thumbnails of a part
 ROW = {"horizontal": True, "vertical_alignment": "center", "gap": "small"}
@@ -85,6 +86,7 @@ def _map_and_panel(study: OpenStudy) -> None:
     with head:
         st.title("Explore", width="content")
         worth = st.container(**ROW | {"gap": "xsmall"})
+        near_images.find(study)
         kind = st.segmented_control(
             "Map", list(embedding_map.KINDS), format_func=embedding_map.KINDS.get, default="umap", required=True,
             key="map", bind="query-params", label_visibility="collapsed",
@@ -117,8 +119,8 @@ def _sentence(study: OpenStudy, chosen: np.ndarray, said: SetNumbers) -> None:
         verdict = f"{HARD[said.stands_out].format(study.score_words.name)}{APART if said.apart else ''}"
     mean = hundredths(facts.memorization)
     st.markdown(
-        f"{whose} of {images(facts.images)}: mean {study.score_words.name} **{mean}**, above "
-        f"{said.places.memorization:.0%} of random sets, and **{es.share_of_random:.2g} times as entangled** as "
+        f"{whose} of {images(facts.images)}: mean {study.score_words.name} **{mean}**, "
+        f"{among_random(said.places.memorization, 'higher')}, and **{es.share_of_random:.2g} times as entangled** as "
         f"these. {verdict}",
         help=f"Random sets of its size. Entanglement with the images you keep: score {es.score:.0f}, measured from the "
         f"{SAID[es.center]}.",

@@ -27,6 +27,7 @@ from unlearn_core import jobs
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy, Study
 from unlearn_core.experiment.forecast import Forecast, forecast
+from unlearn_core.experiment.recorded import where_timed
 from unlearn_core.experiment.rehearsal import fault
 from unlearn_core.experiment.voices import NEWEST
 from unlearn_core.params import key
@@ -109,7 +110,8 @@ def _go(study: OpenStudy, plan: Plan, whole: Study | None) -> None:
             st.markdown(f":material/error: {reason}")
         else:
             st.markdown(
-                f":material/schedule: {cost_words.short(state.store(), cost)}  \n{_beside(cost, both, refused)}",
+                f":material/schedule: {cost_words.short(state.store(), cost)}{_where(study, cost)}  \n"
+                f"{_beside(cost, both, refused)}",
                 help=cost_words.cost(state.store(), both or cost),
             )
             if any((job := jobs.get(state.store(), key(each))) and job.active for each in (alone, whole)):
@@ -126,6 +128,12 @@ def _go(study: OpenStudy, plan: Plan, whole: Study | None) -> None:
             help="With what is chosen under “What runs beside it”, so that Compare can hold the plan against it.",
         ):  # fmt: skip
             _run(study, whole, both)
+
+
+def _where(study: OpenStudy, cost: Forecast) -> str:
+    """Of a study that was not run here, by whose speed its cost is foreseen, as a sentence after another."""
+    where = where_timed(study.store, study.key)
+    return "" if where == "here" or cost.is_done else f" By what its runs took {where}."
 
 
 def _beside(cost: Forecast, both: Forecast | None, refused: str) -> str:

@@ -272,3 +272,29 @@ def test_a_gap_stands_out_beyond_its_interval_and_beyond_the_widest_noise():
     assert ev.stands_out(gap, half, noise, noise_half + 0.1).tolist() == [False] * 5
     assert not ev.stands_out(gap, half, noise * np.nan, noise_half).any()
     assert not ev.stands_out(np.array([0.1 + 0.2]), np.zeros(1), np.array([0.3]), np.zeros(1)).any()  # rounding
+
+
+# -- what can be read --------------------------------------------------------------------------------------------------
+
+
+@given(SHARE, st.floats(0, 2), st.sampled_from([ev.SHARE, (None, 1.0), ev.FROM_ZERO, (None, None)]))
+def test_an_interval_reaches_as_far_as_can_be_read(mean, half, ends):
+    down, up = (float(side[0]) for side in ev.reach([mean], [half], ends))
+    assert (mean - down, mean + up) == pytest.approx(ev.within(mean - half, mean + half, ends))
+    assert 0 <= down <= half and 0 <= up <= half
+
+
+def test_where_there_is_no_interval_none_reaches_anywhere():
+    for side in ev.reach([0.5, None], [None, 0.1], ev.SHARE):
+        assert np.isnan(side).all()
+
+
+def test_the_ends_of_metrics_are_those_of_what_they_are_computed_from():
+    """A share of images, or the product of such, and no distance below 0."""
+    for name, metric in ev.METRICS.items():
+        low, high = metric.ends
+        assert low in (None, 0.0) and high in (None, 1.0)
+        if metric.function in (ev.accuracy, ev.agreement, ev.disagreement, ev.tow, ev.group_tow, ev.tow_mia):
+            assert metric.ends == ev.SHARE
+        assert metric.ends == ev.SHARE or not name.endswith(("auc", "_tpr", "_fpr"))
+    assert ev.METRICS["forgetting_rate"].ends == (None, 1.0) and ev.METRICS["margin_shift"].ends == (None, None)

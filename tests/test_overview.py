@@ -375,7 +375,8 @@ def test_a_verdict_says_what_is_missing_and_what_could_not_be_seen(line, words):
     [
         ("forget_accuracy", (-0.02, 1.01), (0.0, 1.0)),  # a share
         ("forgetting_rate", (-0.02, 1.01), (-0.02, 1.0)),  # below 0 where accuracy rose
-        ("memory_retention_rate", (-0.02, 1.01), (-0.02, 1.01)),  # above 1 where it rose
+        ("memory_retention_rate", (-0.02, 1.01), (0.0, 1.01)),  # above 1 where it rose
+        ("margin_shift", (-0.02, 1.01), (-0.02, 1.01)),  # any number
     ],
 )
 def test_an_interval_is_shown_as_far_as_its_metric_can_read(metric, wide, possible):

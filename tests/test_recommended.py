@@ -10,6 +10,7 @@ from unlearn_core.experiment import OpenStudy, recommended, studies
 from unlearn_core.experiment.bank import bank_columns
 from unlearn_core.forget import distance_groups
 from unlearn_core.store import Store
+from unlearn_core.words import among_random
 
 
 def opened(root) -> OpenStudy:
@@ -63,11 +64,11 @@ def test_a_group_is_called_entangled_only_where_it_is_extreme(filled_store, monk
         monkeypatch.setattr(recommended, "STANDS_OUT", asked)
         said = recommended._entangled(study)
         if asked == exceeds:
-            assert said.rows.tolist() == rows.tolist() and f"more than {exceeds:.0%}" in said.evidence
+            assert said.rows.tolist() == rows.tolist() and among_random(exceeds, "more entangled") in said.evidence
             assert f"{study.about(rows).entanglement.share_of_random:.2g} times" in said.evidence
             assert "harm" not in said.evidence  # no measured slope says so
         else:
-            assert f"exceeds only {exceeds:.0%} of random sets of its size" in said
+            assert f"is {among_random(exceeds, 'more entangled')} of its size, and" in said
 
 
 @pytest.fixture

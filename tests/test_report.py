@@ -432,7 +432,8 @@ def test_an_audit_is_told_and_a_missing_one_named(study, tmp_path):
     import_bundle(other, tmp_path / "b.zip")
     there = report.write(OpenStudy.open(other, study.key), "technical")
     assert "A recorded study, imported from a file" in there
-    assert re.sub(r" A recorded study[^<]*", "", there) == report.write(opened, "technical")
+    assert "one alone takes longer. Times are those of the machine where the study was made.</p>" in there
+    assert re.sub(r" (A recorded study|Times are those)[^<]*", "", there) == report.write(opened, "technical")
 
 
 @pytest.mark.parametrize(
@@ -575,6 +576,15 @@ def test_dots_of_one_name_share_a_line_and_are_told_apart_by_shape():
     assert str(svg).count(">a<") == 1 and "a, the least: 0.000; a, the most: 1.000" in svg
     # In the legend, once each.
     assert str(svg).count(">the least<") == 1 and len(places(svg, "circle")) == 3
+
+
+def test_no_interval_of_a_dot_plot_reaches_beyond_what_can_be_read():
+    found = {}
+    for ends in ((None, None), (0.0, 1.0)):
+        svg = str(charts.dot_plot("T", "axis", [charts.Dot("a", 0.9, 0.3), charts.Dot("b", 0.5, None)], ends=ends))
+        found[ends] = [float(v) for v in re.findall(r">(-?[0-9.]+)</text>", svg)]
+        assert "a: 0.900 ± 0.300" in svg and svg.count('class="interval"') == 1
+    assert max(found[None, None]) > 1.1 and max(found[0.0, 1.0]) == 1.0
 
 
 def test_bars_are_as_long_as_their_numbers():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unlearn_core.attacks.roc import tpr_at_fpr
-from unlearn_core.words import MISSING, duration, hundredths, missing, spread
+from unlearn_core.words import MISSING, among_random, duration, hundredths, missing, spread
 
 
 @pytest.mark.parametrize(("value", "said"), [(0.274, "0.27"), (-0.0003, "0.00"), (-0.0, "0.00"), (-0.126, "−0.13")])
@@ -25,6 +25,21 @@ def test_two_decimals(value, said):
 )
 def test_a_mean_with_its_interval(mean, half, signed, said):
     assert spread(mean, half, signed) == said
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (0, "no more entangled than any of **200** random sets"),
+        (0.005, "more entangled than **0.5%** of random sets"),
+        (0.37, "more entangled than **37%** of random sets"),
+        (0.995, "more entangled than **99.5%** of random sets"),
+        (1, "more entangled than **all 200** random sets"),
+    ],
+)
+def test_a_place_among_random_sets_has_no_percentage_at_the_ends(share, said):
+    assert among_random(share, "more entangled", "**") == said
+    assert among_random(share, "more entangled") == said.replace("**", "")
 
 
 @pytest.mark.parametrize(

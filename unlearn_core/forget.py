@@ -255,4 +255,9 @@ def at_first(rule: type[ForgetSet], images: int, apart: int = 0) -> ForgetSet:
     if not hasattr(first, "size"):
         return first
     whole = first.size if rule is NearTo else min(LARGEST, max(first.size, round(SHARE * (images + apart))))
-    return first.but(size=max(2, min(whole, images // (3 if rule is ByEntanglement else 2))))
+    return first.but(size=max(2, min(whole, images // 2, room(rule, images))))
+
+
+def room(rule: type[ForgetSet], images: int) -> int:
+    """The most of so many training images that a rule with a size can name, whatever else it goes by."""
+    return images // 3 if rule is ByEntanglement else images - 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from unlearn_core.entanglement import RANDOM_SETS
 from unlearn_core.evaluation import Estimate
 
 MISSING = "not measurable"
@@ -41,6 +42,19 @@ def hundredths(value: float) -> str:
 def estimate(found: Estimate, signed: bool = False) -> str:
     """An estimate over seeds with its interval."""
     return spread(found.mean, found.half_width, signed)
+
+
+def among_random(share: float, more: str, mark: str = "") -> str:
+    """Where a set that exceeds this share (0 to 1) of RANDOM_SETS random ones stands among them: "more entangled than
+    37% of random sets" where `more` is "more entangled". At the ends there is no percentage, which would say less than
+    is known; sets that read the same do not exceed each other. `mark` goes around the number, such as ** in Markdown.
+    """
+    if share <= 0:
+        return f"no {more} than any of {mark}{RANDOM_SETS}{mark} random sets"
+    if share >= 1:
+        return f"{more} than {mark}all {RANDOM_SETS}{mark} random sets"
+    shown = f"{share:.0%}"
+    return f"{more} than {mark}{f'{share:.1%}' if shown in ('0%', '100%') else shown}{mark} of random sets"
 
 
 def noise_floor(auc: float) -> str:

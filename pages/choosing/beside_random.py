@@ -12,6 +12,7 @@ from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.beside_random import among_same_classes, margin_agrees
 from unlearn_core.experiment.set_numbers import SetNumbers
+from unlearn_core.words import among_random
 
 AMONG = {"any": "Any random sets", "same": "Of the same classes"}
 ONLY_ONE = "Your set is made of whole classes, so no other set of its size has its class mix."
@@ -35,7 +36,7 @@ def draw(study: OpenStudy, chosen: np.ndarray, said: SetNumbers, own: SetNumbers
             changed = "" if chosen_set.is_own(study, chosen) else f" :gray[:small[{_difference(by)}]]"
             if places is not None:
                 about += f" {_reference(places.measured_on(name), mine.images, among)}"
-                right.caption(f"{harder} than **{getattr(places, name):.0%}** of random sets")
+                right.caption(among_random(getattr(places, name), harder, "**"))
             left.markdown(f":small[{label}]  \n**{shown}**{changed}", help=about)
 
         by = mine.memorization - theirs.memorization

@@ -16,8 +16,9 @@ from unlearn_core.params import BadValue
 
 NEAR = 8  # neighbours
 ADDRESS = "near"  # the image's name in the address
-# In the session: where the last image was clicked on, and whether another place still shows the one before.
-BY, MOVED = "near.by", "near.moved"
+# In the session: where the last image was clicked on, whether another place still shows the one before, the row that
+# was typed, and how often one was found so.
+BY, MOVED, TYPED, FINDS = "near.by", "near.moved", "near.typed", "near.finds"
 MAP, GRID = "map", "grid"
 ACROSS = {MAP: 5, GRID: 9}  # images side by side
 HEAD = {"horizontal": True, "vertical_alignment": "center", "horizontal_alignment": "distribute", "gap": "xsmall"}
@@ -25,31 +26,67 @@ HEAD = {"horizontal": True, "vertical_alignment": "center", "horizontal_alignmen
 
 @st.fragment(key="near")
 def beside_map(study: OpenStudy, chosen: np.ndarray) -> None:
-    """Those of an image that was clicked on on the map, or that a link names; drawn again by itself."""
-    embedding_map.picks(partial(ask, by=MAP))
+    """Those of an image that was clicked on on the map, that was found by its row, or that a link names; drawn again by
+    itself.
+    """
+    row = _asked()
+    there = row is not None and row < len(study.labels) + len(study.data.test.y)
+    embedding_map.picks(partial(ask, by=MAP), row if there else None, st.session_state.get(FINDS, 0))
+    typed, count = st.session_state.get(TYPED), len(study.labels)
+    if typed is not None and not 0 <= typed < count:
+        shown = f"{typed:,}".replace("-", "−")
+        st.caption(f"Row {shown} does not exist: the training images are numbered 0 to {count - 1:,}.")
     with_plain_errors(lambda: draw(study, chosen, MAP))
+
+
+def find(study: OpenStudy) -> None:
+    """A field for the row of an image, which does what a click on its point does."""
+    st.number_input(
+        "Find the image of this row", value=None, step=1, placeholder="Find a row", key=TYPED, on_change=_typed,
+        args=(len(study.labels),), label_visibility="collapsed", width=110,
+    )  # fmt: skip
+
+
+def _typed(count: int) -> None:
+    row = st.session_state[TYPED]
+    if row is None or not 0 <= row < count:
+        st.query_params.pop(ADDRESS, None)
+        return
+    st.session_state[FINDS] = st.session_state.get(FINDS, 0) + 1
+    _show(row, MAP)
 
 
 def ask(row: object, by: str) -> None:
     """Have the neighbours of this image shown where it was clicked on; what the browser sent is not trusted."""
     if isinstance(row, int) and not isinstance(row, bool):
-        st.session_state[MOVED] = ADDRESS in st.query_params and _place() != by
-        st.session_state[BY] = by
-        st.query_params[ADDRESS] = str(row)
+        st.session_state[TYPED] = None
+        _show(row, by)
+
+
+def _show(row: int, by: str) -> None:
+    st.session_state[MOVED] = ADDRESS in st.query_params and _place() != by
+    st.session_state[BY] = by
+    st.query_params[ADDRESS] = str(row)
+
+
+def _asked() -> int | None:
+    """The image that the address names, which need not exist."""
+    text = st.query_params.get(ADDRESS, "")
+    return int(text) if text.isdecimal() and len(text) <= 9 else None
 
 
 def draw(study: OpenStudy, chosen: np.ndarray, by: str) -> None:
     """The neighbours of the image that the address names, where it was clicked on."""
     if st.session_state.pop(MOVED, False):
         st.rerun()
-    asked = st.query_params.get(ADDRESS, "")
-    if _place() != by or not asked.isdecimal() or len(asked) > 9:
+    row = _asked()
+    if row is None or _place() != by:
         return
     with st.container(key=f"near.{by}", gap="xxsmall"):
         with st.container(**HEAD):
             st.markdown("**Nearest images you keep**", width="stretch")
             st.button("Close", type="tertiary", icon=":material/close:", key=f"near.close.{by}", on_click=_close)
-        _neighbours(study, int(asked), chosen, ACROSS[by])
+        _neighbours(study, row, chosen, ACROSS[by])
 
 
 def _neighbours(study: OpenStudy, row: int, chosen: np.ndarray, across: int) -> None:
@@ -83,4 +120,5 @@ def _place() -> str:
 
 
 def _close() -> None:
+    st.session_state[TYPED] = None
     st.query_params.pop(ADDRESS, None)

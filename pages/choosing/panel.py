@@ -12,10 +12,10 @@ from pages.choosing import beside_random, brush
 from pages.shared import address, chosen_set, forget_builder, state, theme
 from pages.shared.folds import fold
 from pages.shared.text import cut, escape, images
-from unlearn_core.entanglement import RANDOM_SETS
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.set_numbers import describe
 from unlearn_core.experiment.views import SetFacts
+from unlearn_core.words import among_random
 
 NAMED = 5  # classes that are named
 SHOWN = 10  # classes that have a bar, where there are many
@@ -94,9 +94,9 @@ def score(study: OpenStudy, chosen: np.ndarray) -> str:
         center = address.choice(st.radio, "Distances are measured from", CENTERS, "center")
         said = describe(study, chosen, center)
         st.caption(
-            f"Of {RANDOM_SETS} random sets of {images(len(chosen))}, "
-            f"{said.places.entanglement:.0%} have a lower score. The score grows with the size of the set, "
-            "so sets of different sizes are compared by their share of a random set, the same from either centre."
+            f"Its score is {among_random(said.places.entanglement, 'higher')} of {images(len(chosen))}. The score "
+            "grows with the size of the set, so sets of different sizes are compared by their share of a random set, "
+            "the same from either centre."
         )
         forget_builder.download(study, chosen)
     return center

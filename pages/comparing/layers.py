@@ -13,6 +13,7 @@ from pages.shared import access, address, cost_words, legend, numbers, progress,
 from pages.shared import comparison_words as words
 from pages.shared.folds import fold
 from pages.shared.text import escape, images
+from unlearn_core.evaluation import METRICS, reach
 from unlearn_core.experiment import LayerCka
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment import layers as made
@@ -85,6 +86,7 @@ def chart(study, found: pd.DataFrame, picked: list[str], to: str) -> None:
     make_subplots(
         rows=1, cols=len(groups), shared_yaxes=True, subplot_titles=heads, figure=fig, horizontal_spacing=0.04
     )
+    fig.update_annotations(font={"size": theme.AXIS})
     for column, on in enumerate(groups, start=1):
         for method, (name, model) in references(to).items():
             style = {"color": theme.model_colour(model), "dash": theme.DASHES[model], "width": 2}
@@ -111,10 +113,11 @@ def _line(fig: go.Figure, lines: pd.DataFrame, name: str, style: dict, mark: str
         f"{html(name)}, {html(layer)}: {numbers.spread(mean, half)}"
         for layer, mean, half in lines[["name", "mean", "half_width"]].itertuples(index=False)
     ]
+    down, up = reach(lines["mean"], lines["half_width"], METRICS["linear_cka"].ends)
     fig.add_scatter(
         x=lines["layer"],
         y=lines["mean"],
-        error_y={"array": lines["half_width"], "color": style["color"], "thickness": 1.2, "width": 3},
+        error_y={"array": up, "arrayminus": down, "color": style["color"], "thickness": 1.2, "width": 3},
         mode="lines+markers",
         line=style,
         marker={"symbol": mark, "size": 9, "color": style["color"]},

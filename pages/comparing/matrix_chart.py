@@ -32,7 +32,7 @@ def draw(title: str, found: dict[str, Matrix], classes: tuple[str, ...], value: 
         rows=down, cols=across, subplot_titles=[escape(name) for name in found], shared_yaxes=True, figure=fig,
         horizontal_spacing=0.03, vertical_spacing=0.3 / down / (1 + down / 4) + upright / fig.layout.height,
     )  # fmt: skip
-    fig.update_annotations(font={"size": 13, "color": fig.layout.font.color})
+    fig.update_annotations(font={"size": theme.AXIS, "color": fig.layout.font.color})
     reach = max(LEAST, *(np.nanmax(np.abs(matrix.gap), initial=0) for matrix in found.values()))
     for i, (name, matrix) in enumerate(found.items()):
         place = {"row": 1 + i // ACROSS, "col": 1 + i % ACROSS}
@@ -45,10 +45,8 @@ def draw(title: str, found: dict[str, Matrix], classes: tuple[str, ...], value: 
             style = {"colorscale": _shares(), "zmin": 0, "zmax": 1}
             _panel(fig, name, matrix, classes, matrix.shares, np.isfinite(matrix.shares), style, place)
     places, ends = list(range(len(classes))), [escape(end) for end in ends]
-    axis = {"tickvals": places, "ticktext": ends, "showgrid": False, "zeroline": False, "tickfont": {"size": 11}}
-    fig.update_xaxes(
-        **axis, title={"text": "predicted", "standoff": 4, "font": {"size": 12}}, tickangle=-90 if upright else 0
-    )
+    axis = {"tickvals": places, "ticktext": ends, "showgrid": False, "zeroline": False}
+    fig.update_xaxes(**axis, title={"text": "predicted", "standoff": 4}, tickangle=-90 if upright else 0)
     axis |= {"tickvals": [*places, len(places)], "ticktext": [*ends, "all"]}
     fig.update_yaxes(**axis, range=[len(classes) + 0.5, -0.5])
     room = theme.room_for([*ends, "all"]) - 20
@@ -82,7 +80,7 @@ def _numbers(fig, z: np.ndarray, style: dict, place: dict) -> None:
             x=[j for _, j in shown],
             y=[i for i, _ in shown],
             text=[texts[cell] for cell in shown],
-            textfont={"size": 10, "color": [theme.ink_on(colour_of(z[cell], style)) for cell in shown]},
+            textfont={"size": theme.CELL, "color": [theme.ink_on(colour_of(z[cell], style)) for cell in shown]},
             mode="text",
             hoverinfo="skip",
             **place,

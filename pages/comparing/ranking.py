@@ -19,6 +19,8 @@ from unlearn_core.experiment.measured_groups import filled, third
 from unlearn_core.experiment.proposals import foretold
 from unlearn_core.experiment.views import NO_RATIO
 
+WIDTHS = {"Part": 62, "Suggested before": 104, "It ran": 100, "Against earlier runs": 120}  # pixels: all fit at 1280
+
 
 def draw(study, picked: list[str]) -> None:
     """All methods, whatever is picked."""
@@ -81,7 +83,7 @@ def panel(study, metric: str) -> dot_plot.Panel:
         target = dot_plot.Line(means.loc[core.CEILING, "mean"], "retrained", "one retrained model against another")
     original = dot_plot.Line(means.loc[core.ORIGINAL, "mean"], "original", "original")
     name = f"{about.short} ({numbers.direction(about)})"
-    return dot_plot.Panel(name, means.assign(inside=means["distinguishable"].eq(False)), (target, original))
+    return dot_plot.Panel(name, means.assign(inside=means["distinguishable"].eq(False)), (target, original), about.ends)
 
 
 def what_the_plan_brings(study) -> None:
@@ -117,10 +119,15 @@ def what_was_expected(study, plan: str) -> None:
     st.dataframe(
         pd.DataFrame([words.expected(each) for each in found]),
         column_config={
-            "Expected": st.column_config.TextColumn(help="ToW of the suggested algorithm alone, from earlier runs."),
-            "Came to": st.column_config.TextColumn(help="ToW of the whole plan, with this part as the forget set."),
+            **{name: st.column_config.TextColumn(width=wide) for name, wide in WIDTHS.items()},
+            "Expected": st.column_config.TextColumn(
+                width=112, help="ToW of the suggested algorithm alone, from earlier runs."
+            ),
+            "Came to": st.column_config.TextColumn(
+                width=112, help="ToW of the whole plan, with this part as the forget set."
+            ),
             "Is that good": st.column_config.TextColumn(
-                help="Beside the model left as it is and beside a second retrained model, on the same seeds."
+                width=206, help="Beside the model left as it is and beside a second retrained model, on the same seeds."
             ),
         },
         hide_index=True,
@@ -179,7 +186,8 @@ def _thirds_chart(study) -> tuple[go.Figure, str]:
             dot_plot.Line(means.loc[core.ORIGINAL, "mean"], "original", "original"),
         ]
         near = means.assign(inside=[not telling.beside(study, name, f"{part}_accuracy").side for name in means.index])
-        panels.append(dot_plot.Panel(f"Accuracy, {third(part)}", near, tuple(lines)))
+        ends = core.COLUMNS[f"{part}_accuracy"].ends
+        panels.append(dot_plot.Panel(f"Accuracy, {third(part)}", near, tuple(lines), ends))
     same = len(set(nearest.values())) == 1
     title = "No method is nearest to retraining on every third"
     if same:

@@ -114,7 +114,7 @@ def caption(study, by: str, grey: bool) -> str:
         f"usable: at most {core.MOST_LOST:.2f} of accuracy lost against retraining and at most half of the original's "
         "distance to it left, or as much as a second retrained model has. The dotted line joins the methods there that "
         "no other beats at both in the mean; these are named, and those you picked. Grey ones are extreme in one thing "
-        f"alone{near}. Larger marks took longer. {words.YARDSTICK}"
+        f"alone{near}. Larger marks took longer. {words.yardstick(study)}"
     )
 
 

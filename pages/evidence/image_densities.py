@@ -44,6 +44,7 @@ def _figure(title: str, samples: dict[str, np.ndarray], names: dict[str, str], f
             hovertemplate=f"{name}: %{{x:.2f}}<extra></extra>",
         )
     fig.update_layout(
+        xaxis={"anchor": "y2"},  # below the single models, not through them
         yaxis={"domain": [0.2, 1.0], "rangemode": "tozero", "showticklabels": False},
         yaxis2={"domain": [0.0, 0.15], "visible": False, "range": [-0.7, len(samples) - 0.3]},
     )

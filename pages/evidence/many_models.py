@@ -9,7 +9,7 @@ import streamlit as st
 from pages.evidence import image_densities, offer
 from pages.shared import address, legend, numbers, state, theme, thumbnails
 from pages.shared.comparison_words import title_of
-from pages.shared.text import escape
+from pages.shared.text import WRAPPED, escape, hundredths
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment.measured_groups import third, where
 from unlearn_core.experiment.tiers import exposed as core
@@ -64,7 +64,7 @@ def in_words(title: str, lines: pd.DataFrame, count: int) -> str:
 
 def _span(line: pd.Series, percent: bool = False) -> str:
     low, high = line["retrained_low"], line["retrained_high"]
-    return f"{low:.0%} to {high:.0%}" if percent else f"{low:.2f} to {high:.2f}"
+    return f"{low:.0%} to {high:.0%}" if percent else f"{hundredths(low)} to {hundredths(high)}"
 
 
 def epsilons(images: pd.DataFrame) -> None:
@@ -106,17 +106,20 @@ def in_numbers(lines: pd.DataFrame) -> None:
     st.dataframe(
         shown,
         column_config={
-            "what": st.column_config.TextColumn("What", width=380),
-            "on": "Images",
-            "unlearned": "Unlearned",
+            "what": st.column_config.TextColumn("What", width=264),
+            "on": st.column_config.TextColumn("Images", width=100),
+            "unlearned": st.column_config.TextColumn("Unlearned", width=88),
             "retrained": st.column_config.TextColumn(
-                "Retrained", help="The span of 40 ways to split the retrained models in two: what a perfect run reads."
+                "Retrained",
+                width=116,
+                help="The span of 40 ways to split the retrained models in two: what a perfect run reads.",
             ),
-            "original": "Original",
-            "says": "Reads",
+            "original": st.column_config.TextColumn("Original", width=80),
+            "says": st.column_config.TextColumn("Reads", width=170),
         },
         hide_index=True,
-        height=420,
+        row_height=WRAPPED,
+        height=480,
     )
 
 

@@ -9,13 +9,14 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared import legend, numbers, theme
+from unlearn_core.evaluation import SHARE, reach
 
 SHAPES = {"unlearned": "circle", "retrained": "diamond-open"}
 
 
 def draw(title: str, axis: str, means: pd.DataFrame, sets: list[str]) -> go.Figure:
     """A panel for each set, all on one scale; `means` as Finished.over_requests gives it. Solid with 95 % intervals is
-    unlearned, dashed is retrained each time, dotted the original.
+    unlearned, dashed is retrained each time, dotted the original. All that is measured there are shares.
     """
     down = 1 if len(sets) <= 5 else 2
     across = -(-len(sets) // down)
@@ -26,6 +27,7 @@ def draw(title: str, axis: str, means: pd.DataFrame, sets: list[str]) -> go.Figu
         down, across, shared_xaxes=True, shared_yaxes=True, horizontal_spacing=0.025, vertical_spacing=0.12,
         subplot_titles=names, figure=fig,
     )  # fmt: skip
+    fig.update_annotations(font={"size": theme.AXIS})
     for at, name in enumerate(names):
         own, place = means[means["set"] == at + 1], {"row": at // across + 1, "col": at % across + 1}
         _original(fig, name, own[own["kind"] == "original"]["mean"].iloc[0], last, at == 0, place)
@@ -43,7 +45,8 @@ def draw(title: str, axis: str, means: pd.DataFrame, sets: list[str]) -> go.Figu
 def _range(means: pd.DataFrame) -> list[float]:
     """From the lowest to the highest end of any interval, with some air."""
     half = means["half_width"].astype(float).fillna(0.0).where(means["kind"] == "unlearned", 0.0)
-    low, high = (means["mean"] - half).min(), (means["mean"] + half).max()
+    below, above = reach(means["mean"], half, SHARE)
+    low, high = (means["mean"] - below).min(), (means["mean"] + above).max()
     air = max(0.05 * (high - low), 0.01)
     return [low - air, high + air]
 
@@ -65,7 +68,8 @@ def _original(fig: go.Figure, name: str, value: float, last: int, first: bool, p
 
 def _line(fig: go.Figure, name: str, kind: str, lines: pd.DataFrame, first: bool, place: dict) -> None:
     colour, ink = theme.model_colour(kind), fig.layout.font.color
-    bars = {"array": lines["half_width"], "color": ink, "thickness": 1.2, "width": 3}
+    below, above = reach(lines["mean"], lines["half_width"], SHARE)
+    bars = {"array": above, "arrayminus": below, "color": ink, "thickness": 1.2, "width": 3}
     fig.add_scatter(
         x=lines["request"],
         y=lines["mean"],

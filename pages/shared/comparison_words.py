@@ -11,6 +11,7 @@ from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment import measured_groups, other_runs, telling
 from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.proposals import Foretold
+from unlearn_core.experiment.recorded import where_timed
 from unlearn_core.unlearning import ALGORITHMS
 
 # Beside marks that go by the noise floor: why "Third by third" and the report may say otherwise of the same accuracy.
@@ -19,14 +20,17 @@ TWO_TESTS = (
     "interval of its paired difference lies beyond a margin."
 )
 
-# Why a run may have taken longer than retraining did, and yet be the lesser work.
-YARDSTICK = (
-    "Models made side by side share the seconds of their batch, and batches differ in size: seconds say what it took "
-    "here. Beside retraining go by work, the images put through a backward pass."
-)
-
 # Beside whatever one seed reads, for that nothing is found by it is no success.
 ONE_SEED = "One seed tells nothing of how another would read."
+
+
+def yardstick(study) -> str:
+    """Why a run may have taken longer than retraining did, and yet be the lesser work."""
+    where = where_timed(study.store, study.key).replace("it was", "this study was")
+    return (
+        "Models made side by side share the seconds of their batch, and batches differ in size: seconds say what it "
+        f"took {where}. Beside retraining go by work, the images put through a backward pass."
+    )
 
 
 def title_of(study, method: str) -> str:

@@ -48,7 +48,7 @@ def draw(
     fig.add_vline(
         float(place(cut)),
         line={"color": ink, "width": 2},
-        annotation={"text": "threshold", "font": {"size": 11}, "yanchor": "bottom", "xanchor": "center"},
+        annotation={"text": "threshold", "yanchor": "bottom", "xanchor": "center"},
     )
     fig.update_yaxes(tickformat=".0%", rangemode="tozero")
     theme.brushed(fig)

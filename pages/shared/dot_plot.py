@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 from html import escape
 
@@ -10,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from pages.shared import legend, numbers, theme
+from unlearn_core.evaluation import Ends, reach
 
 # Kinds of methods by shape, so that nothing hangs on colour.
 KINDS = {
@@ -17,6 +19,12 @@ KINDS = {
     "plan": ("diamond", "RUM plan"),
     "control": ("square-open", "control of a plan"),
 }
+
+
+# Pixels of a chart at 1280 x 720, and a letter of an axis title: what is longer than its panel takes further lines.
+WIDE, LETTER = 916, 7
+BETWEEN = 0.05  # of the width, between panels: less, and the last tick of one touches the first of the next
+CLEAR = 8  # pixels between the names and the plot
 
 
 @dataclass(frozen=True)
@@ -31,12 +39,13 @@ class Line:
 @dataclass(frozen=True)
 class Panel:
     """One panel: `values` has a line per method with `mean` and `half_width`; those with `inside` (a column that may be
-    absent) cannot be told from the noise, and are grey.
+    absent) cannot be told from the noise, and are grey. No interval is drawn beyond the `ends` of what can be read.
     """
 
     axis: str
     values: pd.DataFrame
     lines: tuple[Line, ...] = field(default=())
+    ends: Ends = (None, None)
 
 
 def draw(title: str, heads: pd.DataFrame, panels: list[Panel], about: str, zero: bool = False, one_scale: bool = False):
@@ -45,32 +54,39 @@ def draw(title: str, heads: pd.DataFrame, panels: list[Panel], about: str, zero:
     `about` says on what data they rest. `zero` draws a line at 0 in every panel, for differences; with `one_scale` all
     panels share their scale.
     """
-    fig = theme.figure(title, "", "", height=150 + 27 * len(heads), about=about)
+    left = theme.room_for(heads["title"]) + CLEAR
+    letters = int((WIDE - left) * (1 - BETWEEN * (len(panels) - 1)) / len(panels) / LETTER)
+    axes = [textwrap.wrap(panel.axis, letters) for panel in panels]
+    more = theme.LINE * (max(map(len, axes)) - 1)
+    fig = theme.figure(title, "", "", height=150 + more + 27 * len(heads), about=about)
     ink, grid = fig.layout.font.color, fig.layout.xaxis.gridcolor
-    make_subplots(rows=1, cols=len(panels), shared_yaxes=True, horizontal_spacing=0.04, figure=fig)
+    make_subplots(rows=1, cols=len(panels), shared_yaxes=True, horizontal_spacing=BETWEEN, figure=fig)
     for column, panel in enumerate(panels, start=1):
         for kind in KINDS:
-            _dots(fig, kind, heads, panel.values, column)
+            _dots(fig, kind, heads, panel, column)
         for line in panel.lines:
             _reference(fig, line, len(heads), column)
         if zero:
             fig.add_vline(0, line={"color": ink, "width": 1}, row=1, col=column)
         scale = {"matches": "x"} if one_scale and column > 1 else {}
-        fig.update_xaxes(title=panel.axis, gridcolor=grid, zeroline=False, row=1, col=column, **scale)
+        fig.update_xaxes(
+            title="<br>".join(axes[column - 1]), gridcolor=grid, zeroline=False, row=1, col=column, **scale
+        )
     places = list(range(len(heads)))
     names = [escape(title) for title in heads["title"]]
     fig.update_yaxes(tickvals=places, ticktext=names, range=[len(heads) - 0.4, -0.6], gridcolor=grid, zeroline=False)
-    fig.update_yaxes(automargin=True, row=1, col=1)
-    fig.layout.margin.l = theme.room_for(heads["title"])
-    return legend.below(fig)
+    fig.update_yaxes(automargin=True, ticklabelstandoff=CLEAR, row=1, col=1)
+    fig.layout.margin.l = left
+    return legend.below(fig, 96 + more)
 
 
-def _dots(fig: go.Figure, kind: str, heads: pd.DataFrame, values: pd.DataFrame, column: int) -> None:
+def _dots(fig: go.Figure, kind: str, heads: pd.DataFrame, panel: Panel, column: int) -> None:
     shape, name = KINDS[kind]
     places = [i for i, k in enumerate(heads["kind"]) if k == kind]
     if not places:
         return
-    titles, values = heads["title"].iloc[places], values.loc[heads.index[places]]
+    titles, values = heads["title"].iloc[places], panel.values.loc[heads.index[places]]
+    down, up = reach(values["mean"], values["half_width"], panel.ends)
     colour, ink = theme.model_colour("unlearned"), fig.layout.font.color
     grey, inside = theme.grey(), values.get("inside", [False] * len(values))
     colours = [grey if near else colour for near in inside]
@@ -78,7 +94,7 @@ def _dots(fig: go.Figure, kind: str, heads: pd.DataFrame, values: pd.DataFrame, 
     fig.add_scatter(
         x=values["mean"],
         y=places,
-        error_x={"array": values["half_width"], "color": ink, "thickness": 1.2, "width": 3},
+        error_x={"array": up, "arrayminus": down, "color": ink, "thickness": 1.2, "width": 3},
         mode="markers",
         marker={
             "symbol": shape,
@@ -102,7 +118,8 @@ def _reference(fig: go.Figure, line: Line, rows: int, column: int) -> None:
     fig.add_scatter(
         x=[line.value, line.value],
         y=[-0.6, rows - 0.4],
-        mode="lines",
+        mode="lines+markers",
+        marker={"color": "rgba(0, 0, 0, 0)", "size": 12},  # a line alone may lie at the very edge, on the names
         line={"color": theme.model_colour(line.model), "dash": theme.DASHES[line.model], "width": 2},
         name=line.name,
         legendgroup=line.name,

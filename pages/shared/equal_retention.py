@@ -83,7 +83,7 @@ def _whole(study: OpenStudy, table: pd.DataFrame) -> None:
             dot_plot.Line(means.loc[goal, "mean"], "retrained", name),
             dot_plot.Line(means.loc[core.ORIGINAL, "mean"], "original", "original"),
         )
-        panels.append(dot_plot.Panel(AXES[metric], values[metric], lines))
+        panels.append(dot_plot.Panel(AXES[metric], values[metric], lines, METRICS[metric].ends))
     heads = values["group_tow"].sort_values("mean", ascending=False).assign(kind=lambda t: kinds[t.index])
     names, alphas = list(heads["title"]), _alphas(table, chosen, heads.index)
     heads["title"] = [f"{name}, \u03b1 {_span(group)}" for name, group in zip(names, alphas, strict=True)]

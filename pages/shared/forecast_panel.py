@@ -18,6 +18,7 @@ from unlearn_core.experiment.landscape import PREVIEW, Landscape, landscape_for,
 from unlearn_core.experiment.landscape_cost import LandscapeCost, landscape_cost
 from unlearn_core.experiment.landscape_sets import Seen, facts_of, is_seen, seen
 from unlearn_core.experiment.reach import Reach, planned
+from unlearn_core.experiment.recorded import where_timed
 from unlearn_core.params import BadValue, key
 from unlearn_core.store import Store
 
@@ -54,7 +55,7 @@ def draw(study: OpenStudy, rows: np.ndarray) -> None:
         else:
             st.markdown(_sentence(table))
             st.caption(WHOLE)
-            _table(table)
+            _table(table, where_timed(study.store, study.key))
             if taught.twins:
                 st.caption(_twins(taught))
             _chart(study, taught, facts, table)
@@ -163,7 +164,7 @@ def _twins(taught: Difficulty) -> str:
     return f"Counted once, because on every set here they read the same: {'; '.join(groups)}."
 
 
-def _table(table: pd.DataFrame) -> None:
+def _table(table: pd.DataFrame, where: str) -> None:
     def between(name: str, low: str, high: str, sign: str = "") -> list[str]:
         values = zip(table[name], table[low], table[high], strict=True)
         return [f"{a:{sign}.2f} ({b:{sign}.2f} to {c:{sign}.2f})".replace("-", "\u2212") for a, b, c in values]
@@ -186,7 +187,7 @@ def _table(table: pd.DataFrame) -> None:
                 help="AUC of the confidence attack minus that on the retrained model; 0 is the target. Above 0 the "
                 "attack finds more than after retraining; below 0 the images stand out the other way.",
             ),
-            "Time": st.column_config.TextColumn("Time", help="Median seconds of a run, many side by side."),
+            "Time": st.column_config.TextColumn("Time", help=f"Median seconds of a run {where}, many side by side."),
             "Off by": st.column_config.TextColumn(
                 f"{TOW} off by", help="Mean error on sets that were held out, and that of saying the mean each time."
             ),

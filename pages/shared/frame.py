@@ -19,11 +19,12 @@ from unlearn_core.experiment.views import Listed
 __all__ = ["empty_state", "escape", "page", "run", "sidebar"]
 _inside = ContextVar("inside the frame", default=False)
 # Streamlit leaves 96 pixels free above a page and 80 beside it, which a screen of 1280x720 cannot spare: a page begins
-# below the bar of 60 pixels at its top. On the light blue that can be read on a dark ground white letters cannot. Names
-# of sets and jobs in the sidebar take the lines that they need.
+# below the bar of 60 pixels at its top. Longer lines than 1,400 pixels are hard to read: a wide screen leaves the rest
+# free, at both sides. On the light blue that can be read on a dark ground white letters cannot. Names of sets and jobs
+# in the sidebar take the lines that they need.
 STYLE = """<style>
-[data-testid=stMainBlockContainer] {padding: 3.75rem 2rem}
-[data-testid=stBottomBlockContainer] {padding: 0.5rem 2rem 1rem}
+[data-testid=stMainBlockContainer] {padding: 3.75rem 2rem; max-width: 1464px}
+[data-testid=stBottomBlockContainer] {padding: 0.5rem 2rem 1rem; max-width: 1464px}
 [data-testid=stMain] h1 {padding: 0 0 0.5rem; font-size: 1.75rem}
 [data-testid=stImage] img {border-radius: 0}
 button[kind=primary] {background: #0072B2; border-color: #0072B2}

@@ -58,9 +58,7 @@ def drawing() -> go.Figure:
             showarrow=False,
             xanchor="left",
         )
-    fig.update_layout(
-        margin={"l": 0, "r": 0, "t": 28, "b": 28}, legend={"y": -0.05, "font": {"size": 12}}, hovermode=False
-    )
+    fig.update_layout(margin={"l": 0, "r": 0, "t": 28, "b": 28}, legend={"y": -0.05}, hovermode=False)
     return fig
 
 

@@ -31,7 +31,7 @@ def of_all(study: OpenStudy, chosen: np.ndarray, parts: dict[str, np.ndarray]) -
     title = f"Your set scores {own}, all images {usual}"
     fig = theme.figure(title, "<br>".join(axis), "images (log scale)", height=240 + below)
     fig.update_layout(
-        barmode="overlay", bargap=0.08, legend={"y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
+        barmode="overlay", bargap=0.08, legend={"y": 1.02, "yanchor": "bottom"},
         margin={"l": 44, "r": 4, "t": 62, "b": 44 + below}, hovermode="x",
     )  # fmt: skip
     theme.brushed(fig)
@@ -47,7 +47,7 @@ def of_all(study: OpenStudy, chosen: np.ndarray, parts: dict[str, np.ndarray]) -
         )  # fmt: skip
     top = float(np.log10(counts.everyone.max()))  # a single image is a bar too
     fig.update_yaxes(type="log", dtick=1, range=[-0.35, top + 0.1], title=None)
-    fig.update_xaxes(title={"font": {"size": 12}}, hoverformat=".2f")
+    fig.update_xaxes(hoverformat=".2f")
     for cut in _cuts(scores, parts):
         fig.add_vline(x=cut, line={"dash": "dash", "width": 1.5, "color": fig.layout.font.color})
     return fig

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import downloads, numbers, theme
-from pages.shared.comparison_words import ONE_SEED, TWO_TESTS, YARDSTICK
+from pages.shared.comparison_words import ONE_SEED, TWO_TESTS, yardstick
 from pages.shared.folds import fold
 from pages.shared.text import WRAPPED, escape
 from unlearn_core.experiment import comparison as core
@@ -29,7 +29,7 @@ HEADS = {
     "test_disagreement": "Disagree, test",
 }
 COST = {
-    "seconds": ("Seconds", f"Seconds per run. {YARDSTICK}"),
+    "seconds": ("Seconds", "Seconds per run."),
     "share_of_seconds": (
         "Of retraining, time",
         "Seconds as a share of retraining's. It depends on how many models shared a batch and on what else ran.",
@@ -52,7 +52,7 @@ def draw(study) -> None:
         with tab:
             if name == "Cost":
                 _cost(everything.loc[order])
-                st.caption(YARDSTICK)
+                st.caption(yardstick(study))
             else:
                 _measured(everything.loc[order], metrics)
     told = (

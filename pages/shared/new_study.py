@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.shared import access, add_images, algorithms, cost_words, own_original, state
+from pages.shared import access, add_images, algorithms, cost_words, forget_rule, own_original, state
 from pages.shared.forms import form
 from pages.shared.text import escape
 from unlearn_core.data import DATASETS, Data, own
@@ -16,7 +16,7 @@ from unlearn_core.experiment.first_cost import FirstCost, first_cost
 from unlearn_core.experiment.forecast import Forecast, forecast, like
 from unlearn_core.experiment.rehearsal import rehearse
 from unlearn_core.experiment.study import PAPER
-from unlearn_core.forget import FORGET_SETS, at_first
+from unlearn_core.forget import FORGET_SETS
 from unlearn_core.job import Expected
 from unlearn_core.models import MODELS
 from unlearn_core.params import BadValue, key
@@ -96,9 +96,7 @@ def _form() -> Study | None:
         persist_state="session",
         width=420,
     )
-    first = at_first(FORGET_SETS[rule], *(data or chosen.data).counts(chosen.images))
-    size = f".{first.size}" if hasattr(first, "size") else ""
-    forget = form(FORGET_SETS[rule], f"new.forget.{rule}{size}", first)
+    forget = forget_rule.draw(rule, *(data or chosen.data).counts(chosen.images))
     st.markdown("**4. How to forget**")
     singles = st.multiselect(
         "Algorithms",

@@ -11,7 +11,7 @@ from pages.shared.forms import form
 from pages.shared.new_study import RECIPE
 from pages.shared.text import escape, images
 from unlearn_core.data import DATASETS, Data, own
-from unlearn_core.evaluation import METRICS
+from unlearn_core.evaluation import METRICS, within
 from unlearn_core.experiment.among_retrained import FEWEST, Placed
 from unlearn_core.experiment.asking_cost import AskingCost
 from unlearn_core.experiment.judged import Judged, Verdict, ask, judgements
@@ -170,7 +170,8 @@ def _attack(attack: Placed) -> str:
     if attack.side is None:
         return "and whether a retrained model would read so cannot be told."
     where = {0: "inside", 1: "**above**", -1: "**below**"}[attack.side]
+    low, high = within(attack.low, attack.high, METRICS["auc"].ends)
     return (
-        f"{where} the range of {attack.low:.3f} to {attack.high:.3f} in which {1 - attack.wrong:.0%} of retrained "
+        f"{where} the range of {low:.3f} to {high:.3f} in which {1 - attack.wrong:.0%} of retrained "
         f"models read, so that 1 in {round(1 / attack.wrong)} of them would lie outside."
     )

@@ -9,6 +9,7 @@ from pages.shared import chosen_set
 from pages.shared.text import duration, escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.comparison import retraining_seconds
+from unlearn_core.experiment.recorded import where_timed
 from unlearn_core.experiment.run_times import plan_took, run_seconds, training_seconds
 from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan
 from unlearn_core.unlearning.ends.original import Original
@@ -18,15 +19,16 @@ def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> None:
     parts = study.refine(plan, rows)
     steps = [f"{getattr(plan, part).title} on {len(parts[part]):,} {part}" for part in plan.order if len(parts[part])]
     again, took = retraining_seconds(study), plan_took(study, plan, parts)
+    where = where_timed(study.store, study.key)
     if took is None:
         likely = sum(run_seconds(study, getattr(plan, part))[0] for part in PARTS if len(parts[part]))
-        said = f"by the runs timed here this plan would{'' if likely < training_seconds(study) else ' not'}"
+        said = f"by the runs timed {where} this plan would{'' if likely < training_seconds(study) else ' not'}"
     else:
         said = f"this plan took **{duration(took)}**"
     st.markdown(
         f"**{escape(plan.name)}** {_does(study, plan, rows, parts)} in {len(steps)} "
         f"{'step' if len(steps) == 1 else 'steps'}: {', then '.join(steps)}. Training a model again without the "
-        f"study's set took **{duration(again)}** here, many at once. Unlearning has to beat that; "
+        f"study's set took **{duration(again)}** {where}, many at once. Unlearning has to beat that; "
         f"{said}."
     )
     if unforgotten := not_forgotten(study, plan, parts):

@@ -96,7 +96,7 @@ def draw(
         fig.add_vrect(floor, rarest, fillcolor=theme.grey(), opacity=0.18, line_width=0, layer="below")
         fig.add_annotation(  # which wants its places as powers
             x=np.log10(floor), y=1, yref="paper", xanchor="left", yanchor="top", showarrow=False, align="left",
-            text=f"fewer than {FALSE_ALARMS_NEEDED} false alarms:<br>not measurable", font={"size": 11},
+            text=f"fewer than {FALSE_ALARMS_NEEDED} false alarms:<br>not measurable",
         )  # fmt: skip
         fig.update_xaxes(type="log", dtick=1)
         fig.update_yaxes(type="log", dtick=1)

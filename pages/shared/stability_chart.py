@@ -40,7 +40,7 @@ def draw(study: OpenStudy) -> go.Figure:
         fig.add_hline(
             study.spec.stop_at,
             line={"color": fig.layout.font.color, "width": 1, "dash": "dot"},
-            annotation={"text": "stop here", "font": {"size": 11}},
+            annotation={"text": "stop here"},
         )
     lowest = curve[list(LINES)].min().min()
     fig.update_yaxes(range=[min(0.0, lowest if math.isfinite(lowest) else 0.0) - 0.03, 1.03])

@@ -11,6 +11,7 @@ import streamlit as st
 
 from pages.shared import comparison_words, label_places, legend, theme
 from pages.shared.data_words import by_third
+from unlearn_core.evaluation import METRICS, reach
 from unlearn_core.experiment import OpenStudy, comparison, measured_groups
 from unlearn_core.experiment.measured_groups import third
 
@@ -46,10 +47,11 @@ def _draw(title: str, steps: pd.DataFrame, about: str) -> go.Figure:
     ink, last = fig.layout.font.color, steps["step"].max()
     for part, lines in steps.groupby("part", sort=False):
         colour = theme.part_colour(part)
+        down, up = reach(lines["mean"], lines["half_width"], METRICS["forget_accuracy"].ends)
         fig.add_scatter(
             x=lines["step"],
             y=lines["mean"],
-            error_y={"array": lines["half_width"], "color": colour, "thickness": 1.2, "width": 4},
+            error_y={"array": up, "arrayminus": down, "color": colour, "thickness": 1.2, "width": 4},
             mode="lines+markers",
             line={"color": colour, "width": 3},
             marker={"symbol": SHAPES[part], "size": 10, "line": {"color": ink, "width": 1}},
@@ -68,7 +70,7 @@ def _draw(title: str, steps: pd.DataFrame, about: str) -> go.Figure:
     for part, height in zip(goals.index, label_places.column(goals.tolist(), LABEL, LOW), strict=True):
         fig.add_annotation(
             x=1, xref="paper", xanchor="left", y=height, yanchor="middle", text=f"retrained, {part}",
-            font={"size": 11}, showarrow=False,
+            showarrow=False,
         )  # fmt: skip
     names = [textwrap.wrap(name, BROAD) for name in steps.drop_duplicates("step")["what"]]
     ticks = ["<br>".join(escape(line) for line in lines) for lines in names]

@@ -24,15 +24,23 @@ CLASSES = (
 TOOLS = ("zoom", "pan", "zoomIn", "zoomOut", "autoScale")
 LONGEST = 108  # letters of a title in one line: what is right of them is for the tools
 LINE = 20  # pixels of a further line
-# How large words in a chart are: its title, those of its axes, what stands at these. By itself Plotly makes the title
-# of an axis larger than the rest, and takes whatever letters the browser has; these are the page's. It is the default
-# of all charts, because one that names it takes eight times as long to make.
-TITLE, AXIS, TICK = 16, 13, 12
+# How large words in a chart are: its title, those of its axes and panels, what stands at axes, beside marks and in the
+# legend, and numbers in cells. No chart has sizes of its own. By itself Plotly makes the title of an axis larger than
+# the rest, and takes whatever letters the browser has; these are the page's. It is the default of all charts, because
+# one that names it takes eight times as long to make.
+TITLE, AXIS, TICK, CELL = 16, 13, 12, 10
 FONT = '"Source Sans", sans-serif'
 LOOK = "workbench"
-_axis = {"title": {"font": {"size": AXIS}}, "tickfont": {"size": TICK}}
+_axis, _small = {"title": {"font": {"size": AXIS}}, "tickfont": {"size": TICK}}, {"font": {"size": TICK}}
 pio.templates[LOOK] = go.layout.Template(pio.templates["plotly"]).update(
-    layout={"font": {"family": FONT, "size": AXIS}, "title": {"font": {"size": TITLE}}, "xaxis": _axis, "yaxis": _axis}
+    layout={
+        "font": {"family": FONT, "size": AXIS},
+        "title": {"font": {"size": TITLE}},
+        "xaxis": _axis,
+        "yaxis": _axis,
+        "legend": _small,
+        "annotationdefaults": _small,
+    }
 )
 pio.templates.default = LOOK
 

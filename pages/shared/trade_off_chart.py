@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from pages.shared import dot_plot, label_places, legend, numbers, theme
 from pages.shared.text import cut, duration
+from unlearn_core.evaluation import FROM_ZERO, reach
 
 SMALLEST, LARGEST = 8, 24  # pixels of a mark; the logarithm of the seconds lies between
 # Pixels of the plot at 1280 x 720; on a wider screen marks and labels only move apart.
@@ -47,7 +48,7 @@ def draw(title: str, points: pd.DataFrame, picked: list[str], axes: Axes) -> go.
         )
         fig.update_yaxes(type="log", tickformat=".3~%", dtick="D2")
     else:
-        points = points.assign(said=points["y"], down=points["y_half"])
+        points = points.assign(said=points["y"], down=reach(points["y"], points["y_half"], FROM_ZERO)[0])
     sizes = _sizes(points["seconds"])
     goal = max(axes.target, axes.floor)
     if goal:
@@ -158,7 +159,6 @@ def _labels(
             x=middle[i, 0],
             y=middle[i, 1],
             text=escape(texts[i]),
-            font={"size": 12},
             **ground,
             **(line if far else near),
         )

@@ -72,6 +72,18 @@ def test_brush_cross_and_click(page, look, filled_store):
     page.locator(".st-key-near-grid").get_by_role("button", name="Close").click()
     expect(page.get_by_text("Nearest images you keep")).to_have_count(0)
 
+    # One that is found by its row comes into view, under a ring and with its card.
+    field.scroll_into_view_if_needed()
+    field.evaluate("""canvas => canvas.closest(".map").shown.pan(5000, 0)""")
+    page.get_by_placeholder("Find a row").fill("17")
+    page.keyboard.press("Enter")
+    expect(page.locator(".map .card")).to_contain_text("row 17")
+    expect(near.get_by_text("Nearest images you keep")).to_be_visible()
+    page.wait_for_url(re.compile(r"near=17\b"))
+    ringed = """canvas => { const { ringed, points, view, size } = canvas.closest(".map").shown;
+        return ringed === 17 && Math.abs(points.x[17] * view.scale + view.left - size[0] / 2) < 1; }"""
+    assert field.evaluate(ringed)
+
 
 def drag(page, field, start: float, end: float) -> None:
     """Along a chart, given its field."""

@@ -168,6 +168,18 @@ def test_a_tap_shows_the_image_that_is_nearest(chromium, look):
     context.close()
 
 
+def test_on_a_wide_screen_a_page_is_1400_pixels_wide_and_the_map_fills_its_part(chromium, look):
+    page = chromium.new_page(viewport={"width": 2560, "height": 1080})
+    page.goto(f"{look}/explore")
+    painted(page)
+    title, field = page.get_by_role("heading", name="Explore", level=1), page.locator("canvas.field")
+    part, drawn = page.locator(".stColumn").first.bounding_box(), field.bounding_box()
+    block = page.locator("[data-testid=stMainBlockContainer] > div").first.bounding_box()
+    assert block["width"] == 1400 and title.bounding_box()["x"] == block["x"]
+    assert abs(part["width"] - drawn["width"]) <= 4 and part["width"] > 800
+    page.close()
+
+
 def test_a_line_with_many_corners_is_sent_with_few(page, alone):
     frames = Frames(page)
     page.goto(f"{alone}/?n=3000")

@@ -10,14 +10,14 @@ import pytest
 import streamlit as st
 from PIL import Image
 
-from pages.choosing import beside_random, brush, image_grid, set_images
+from pages.choosing import beside_random, brush, image_grid, near_images, set_images
 from pages.shared import chosen_set
 from pages.shared.text import escape
 from unlearn_core.experiment import recommended
 from unlearn_core.experiment.beside_random import among_same_classes, margin_agrees
 from unlearn_core.experiment.set_numbers import brushed, describe, neighbours, ordered
 from unlearn_core.rows import pack
-from unlearn_core.words import hundredths
+from unlearn_core.words import among_random, hundredths
 
 
 def words(at) -> str:
@@ -80,9 +80,9 @@ def helps(at) -> str:
 
 def test_numbers_stand_beside_random_sets(open_page, filled_store, study):
     at, said = open_page("explore", filled_store), describe(study, study.forget)
-    assert f"more memorized than **{said.places.memorization:.0%}** of random sets" in words(at)
-    assert f"less sure than **{said.places.margin:.0%}** of random sets" in words(at)
-    assert f"more entangled than **{said.places.entanglement:.0%}** of random sets" in words(at)
+    assert among_random(said.places.memorization, "more memorized", "**") in words(at)
+    assert among_random(said.places.margin, "less sure", "**") in words(at)
+    assert among_random(said.places.entanglement, "more entangled", "**") in words(at)
     assert f":small[Margin]  \n**{hundredths(said.margin)}**" in words(at) and ":gray" not in words(at)
     assert helps(at).count(f"200 random sets of {len(study.forget)} images.") == 3
     assert f"(rank correlation over all training images here {hundredths(margin_agrees(study))})" in helps(at)
@@ -99,14 +99,14 @@ def test_numbers_stand_beside_random_sets_of_the_same_classes(open_page, filled_
         ("less sure", "margin"),
         ("more entangled", "entanglement"),
     ):
-        assert f"{harder} than **{getattr(same, name):.0%}** of random sets" in words(at)
+        assert among_random(getattr(same, name), harder, "**") in words(at)
     assert helps(at).count(f"200 random sets of {len(rows)} images with its class mix.") == 3
     by = describe(study, rows).margin - describe(study, study.forget).margin
     assert f":gray[:small[{by:+.2f}]]".replace("-", "−") in words(at)
 
     at.segmented_control(key="address.among").set_value("any").run()
     assert at.query_params["among"] == "any" and "class mix" not in helps(at)
-    assert f"more entangled than **{any_images.entanglement:.0%}** of random sets" in words(at)
+    assert among_random(any_images.entanglement, "more entangled", "**") in words(at)
 
 
 def test_a_whole_class_is_compared_with_nothing_of_its_class_mix(open_page, filled_store, study):
@@ -126,7 +126,7 @@ def test_other_random_sets_there_are_not(open_page, filled_store, among):
 def test_one_image_among_others_of_its_class(open_page, filled_store, study):
     at = open_page("explore", filled_store, forget="7", among="same")
     same = among_same_classes(study, np.array([7]))
-    assert f"less sure than **{same.margin:.0%}** of random sets" in words(at)
+    assert among_random(same.margin, "less sure", "**") in words(at)
     assert "200 random sets of 1 image with its class mix." in helps(at)
 
 
@@ -177,6 +177,21 @@ def test_a_held_out_image_has_nothing_to_forget(open_page, filled_store, study):
     at = open_page("explore", filled_store, near=str(len(study.labels)))
     assert "That is a test image" in words(at)
     assert "does not exist" in words(open_page("explore", filled_store, near="99999999"))
+
+
+def test_an_image_is_found_by_its_row_as_by_a_click(open_page, filled_store, study):
+    at = open_page("explore", filled_store)
+    at.number_input(key=near_images.TYPED).set_value(17).run()
+    assert at.query_params["near"] == "17" and "to **row 17**" in words(at) and not at.error
+    count = len(study.labels)
+    for row, shown in ((-3, "−3"), (count, f"{count:,}"), (10**12, f"{10**12:,}")):
+        at.number_input(key=near_images.TYPED).set_value(row).run()
+        said = f"Row {shown} does not exist: the training images are numbered 0 to {count - 1:,}."
+        assert words(at).count("does not exist") == 1 and said in words(at)
+        assert "near" not in at.query_params and not at.exception
+    at.number_input(key=near_images.TYPED).set_value(5).run()
+    next(b for b in at.button if b.label == "Close").click().run()
+    assert at.number_input(key=near_images.TYPED).value is None and "near" not in at.query_params
 
 
 def test_what_is_worth_a_look_opens_on_its_evidence_and_is_taken_there(open_page, filled_store, study):

@@ -62,6 +62,7 @@ WAY = "in the address by a way of its own"
 LEFT_OUT = {
     "choosing/brush.py: fig": PICK,
     "choosing/brush.py: What dragging across the bars does": HAND,
+    "choosing/near_images.py: Find the image of this row": f"{WAY}, as `near`",
     "choosing/recommended_sets.py: More": "opens on words and a link",
     "choosing/recommended_sets.py: one.title": "opens on a set and its evidence; taken, the set is in the address",
     "choosing/saved_sets.py: Name": DRAFT,
@@ -81,7 +82,7 @@ LEFT_OUT = {
     "shared/job_table.py: table": f"{WAY}, as `job`",
     "shared/new_study.py: Dataset": DRAFT,
     "shared/new_study.py: How the images are chosen": DRAFT,
-    "shared/new_study.py: FORGET_SETS[rule]": DRAFT,
+    "shared/forget_rule.py: FORGET_SETS[rule]": DRAFT,
     "shared/new_study.py: Algorithms": DRAFT,
     "shared/new_study.py: Study": DRAFT,
     "shared/new_study.py: Use fewer images, or split them differently": DRAFT,

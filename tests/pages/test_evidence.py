@@ -70,6 +70,12 @@ def test_many_models_says_what_a_perfect_run_reads(open_page, audited):
     assert f"{quality['retrained_low']:.2f} to {quality['retrained_high']:.2f} (not 1)" in said
 
 
+def test_all_columns_of_many_models_are_on_a_small_screen(open_page, audited):
+    at = open_page("audit", audited[0], method=METHOD, evidence="models")
+    columns = json.loads(at.dataframe[0].proto.columns)
+    assert sum(column["width"] for name, column in columns.items() if name != "_index") <= 820
+
+
 def test_evidence_takes_its_cost_along_where_all_of_it_is_known(open_page, audited, foreseen, monkeypatch):
     for unknown in ((), ("measuring",)):
         monkeypatch.setattr(offer, "cost", lambda store, wanted, of=unknown: Cost(3, 2, 0, 50.0, 7.0, of))

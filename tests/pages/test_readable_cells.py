@@ -8,13 +8,8 @@ import pytest
 
 from pages.comparing import matrix_chart
 from pages.shared import theme
+from pages.shared.sequential import contrast
 from unlearn_core.experiment.predictions import Matrix
-
-
-def contrast(one: str, other: str) -> float:
-    """Of two colours, 1 to 21. Source: WCAG 2.2, contrast ratio."""
-    low, high = sorted((theme.luminance(one), theme.luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 def test_contrast_has_its_known_values():

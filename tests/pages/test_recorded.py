@@ -11,12 +11,13 @@ from pages.shared import recorded as recorded_page
 from pages.shared import state
 from pages.shared.recorded import EXAMPLE
 from unlearn_core.data import Data, add
-from unlearn_core.experiment import Study, embedded_images, example, fulfil, recorded_example
+from unlearn_core.experiment import OpenStudy, Study, embedded_images, example, fulfil, recorded_example
 from unlearn_core.experiment.bundle import export, import_bundle, recorded
 from unlearn_core.experiment.pace import pace
 from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
+from unlearn_core.report import write
 from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune
@@ -171,6 +172,24 @@ def test_every_view_of_the_recorded_example_has_something_to_show(open_page, shi
     asked = view | ({"method": "l1-sparse"} if view.get("evidence") == "requests" else {})
     at = open_page(page, shipped, study=key(recorded_example()), **asked)
     assert not at.exception and not at.error and recorded_page.READ_ONLY not in captions(at)
+
+
+def test_its_seconds_are_told_as_those_of_another_machine(open_page, shipped, filled_store, study):
+    named = key(recorded_example())
+    texts = {}
+    for store, shown in ((shipped, named), (filled_store, study.key)):
+        plan, numbers = (
+            open_page(page, store, study=shown, **view)
+            for page, view in (("plan", {}), ("compare", {"compare": "trade-off"}))
+        )
+        report = write(OpenStudy.open(Store(store), shown), "technical")
+        texts[shown] = "\n".join(e.value for at in (plan, numbers) for e in (*at.markdown, *at.caption)) + report
+    ours, theirs = texts[study.key], texts[named]
+    assert "seconds say what it took here." in ours and "** here, many at once" in ours and "machine where" not in ours
+    assert "seconds say what it took on the machine where this study was made." in theirs
+    assert "** on the machine where it was made, many at once" in theirs and "** here, many" not in theirs
+    assert "By what its runs took on the machine where it was made." in theirs
+    assert "Times are those of the machine where the study was made." in theirs
 
 
 def test_the_first_view_of_the_audit_says_what_shadow_models_found(open_page, shipped):

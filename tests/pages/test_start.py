@@ -121,7 +121,7 @@ def test_own_study_says_how_much_is_forgotten_and_submits_exactly_that(app, stor
     assert "**120 of 1,260** training images" in words(at)
     at.selectbox(key="new.dataset").set_value("CIFAR-10").run()
     assert "50,000 training and 10,000 test images; downloaded on first use" in words(at)
-    assert at.number_input(key="new.forget.memorization.3000.size").value == 3000  # RUM's setting
+    assert at.number_input(key="new.forget.memorization.1.size").value == 3000  # RUM's setting
     assert "The images are downloaded first" in words(at) and not button(at, "Run this study").disabled
     at.selectbox(key="new.dataset").set_value("digits").run()
     at.selectbox(key="new.rule").set_value("class").run()
@@ -135,6 +135,24 @@ def test_own_study_says_how_much_is_forgotten_and_submits_exactly_that(app, stor
     assert not at.exception
     assert at.title[0].value == "Runs"
     assert submitted == [example(models=64, seeds=3).but(name="Threes", forget=OfClass(label="3"))]
+
+
+def test_a_size_that_was_typed_stays_where_other_images_are_chosen(app, store):
+    def size(turn: int):
+        return at.number_input(key=f"new.forget.memorization.{turn}.size")
+
+    at = app(store.root, own="yes")
+    size(0).set_value(200)
+    at.selectbox(key="new.forget.memorization.0.level").set_value("high").run()
+    at.selectbox(key="new.dataset").set_value("CIFAR-10").run()
+    assert size(1).value == 200 and at.selectbox(key="new.forget.memorization.1.level").value == "high"
+    size(1).set_value(5000).run()
+    at.selectbox(key="new.dataset").set_value("digits").run()
+    assert size(2).value == 120 and not at.error
+    said = "The size was lowered from 5,000 to 120: of 1,260 images this rule can name at most 1,259."
+    assert said in [c.value for c in at.caption]
+    at.selectbox(key="new.dataset").set_value("CIFAR-10").run()  # left as it then was, so what is usual there
+    assert size(3).value == 3000 and not any("lowered" in c.value for c in at.caption)
 
 
 @pytest.fixture

@@ -56,12 +56,15 @@ from unlearn_core.evaluation.perturbation_degree import (
 )
 from unlearn_core.evaluation.relearning import anamnesis_index, relearn_time
 from unlearn_core.evaluation.seeds import (
+    Ends,
     Estimate,
     inside_seed_spread,
     over_seeds,
     paired_difference,
+    reach,
     stands_out,
     values_of,
+    within,
 )
 from unlearn_core.evaluation.weights_apart import (
     linear_cka,
@@ -69,6 +72,8 @@ from unlearn_core.evaluation.weights_apart import (
     weight_distance,
     weight_distances,
 )
+
+SHARE, AT_MOST_ONE, FROM_ZERO = (0.0, 1.0), (None, 1.0), (0.0, None)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ class Metric:
     `direction` says what a higher value means. `tier` is what it costs: 0 the models at hand, 1 several seeds, 2 shadow
     models, 3 many retrained models. `remembers` is the side of a retrained model's value on which the forget images are
     remembered: 1 above it, -1 below it; the other side is over-unlearning, a failure too. 0 where no side says that.
+    `ends` are the least and the most that it can read, None where there is no such end: an interval of Student's t may
+    reach beyond, and is drawn and read out only up to there.
     """
 
     function: Callable
@@ -87,6 +94,7 @@ class Metric:
     source: str
     tier: int
     remembers: Literal[-1, 0, 1] = 0
+    ends: Ends = (None, None)
 
     @property
     def short(self) -> str:
@@ -104,6 +112,7 @@ METRICS: dict[str, Metric] = {
         "definition",
         0,
         remembers=1,
+        ends=SHARE,
     ),
     "retain_accuracy": Metric(
         accuracy,
@@ -112,6 +121,7 @@ METRICS: dict[str, Metric] = {
         "Share of the training images you keep that the model classifies correctly.",
         "definition",
         0,
+        ends=SHARE,
     ),
     "test_accuracy": Metric(
         accuracy,
@@ -120,6 +130,7 @@ METRICS: dict[str, Metric] = {
         "Share of the test images that the model classifies correctly.",
         "definition",
         0,
+        ends=SHARE,
     ),
     # How close it comes to a model retrained without the forget images.
     "group_tow": Metric(
@@ -129,6 +140,7 @@ METRICS: dict[str, Metric] = {
         "Like ToW, but forgetting one part of the images too much and another too little cannot cancel.",
         "this project, after Zhao et al. 2024, arXiv:2406.01257",
         1,
+        ends=SHARE,
     ),
     "tow": Metric(
         tow,
@@ -137,6 +149,7 @@ METRICS: dict[str, Metric] = {
         "1 when the three accuracies equal a retrained model's. Two retrained models read a little less than 1.",
         "Zhao et al. 2024, arXiv:2406.01257",
         1,
+        ends=SHARE,
     ),
     "tow_mia": Metric(
         tow_mia,
@@ -145,6 +158,7 @@ METRICS: dict[str, Metric] = {
         "Like ToW, with the confidence attack's success in the place of the accuracy on forgotten images.",
         "Zhao et al. 2024, arXiv:2406.01257",
         1,
+        ends=SHARE,
     ),
     "average_gap": Metric(
         average_gap,
@@ -153,6 +167,7 @@ METRICS: dict[str, Metric] = {
         "Mean distance to the retrained model in the three accuracies and in the confidence attack's success.",
         "Fan et al. 2024, arXiv:2310.12508",
         1,
+        ends=FROM_ZERO,
     ),
     "agreement": Metric(
         agreement,
@@ -161,6 +176,7 @@ METRICS: dict[str, Metric] = {
         "Share of images for which the model and a retrained model predict the same class.",
         "definition",
         0,
+        ends=SHARE,
     ),
     "disagreement": Metric(
         disagreement,
@@ -169,6 +185,7 @@ METRICS: dict[str, Metric] = {
         "Share of images for which the model and a retrained model predict different classes.",
         "Zhao et al. 2024, arXiv:2406.01257",
         0,
+        ends=SHARE,
     ),
     # What an attacker can tell.
     "mia_efficacy": Metric(
@@ -179,6 +196,7 @@ METRICS: dict[str, Metric] = {
         "Fan et al. 2024, arXiv:2310.12508",
         0,
         remembers=-1,
+        ends=SHARE,
     ),
     "auc": Metric(
         auc_interval,
@@ -188,6 +206,7 @@ METRICS: dict[str, Metric] = {
         "DeLong et al. 1988",
         0,
         remembers=1,
+        ends=SHARE,
     ),
     "tpr_at_1_fpr": Metric(
         partial(tpr_at_fpr, alpha=0.01),
@@ -197,6 +216,7 @@ METRICS: dict[str, Metric] = {
         "Carlini et al. 2022, arXiv:2112.03570",
         0,
         remembers=1,
+        ends=SHARE,
     ),
     "tpr_at_01_fpr": Metric(
         partial(tpr_at_fpr, alpha=0.001),
@@ -207,6 +227,7 @@ METRICS: dict[str, Metric] = {
         "Carlini et al. 2022, arXiv:2112.03570",
         0,
         remembers=1,
+        ends=SHARE,
     ),
     "tpr_at_10_fpr": Metric(
         partial(tpr_at_fpr, alpha=0.1),
@@ -216,6 +237,7 @@ METRICS: dict[str, Metric] = {
         "Carlini et al. 2022, arXiv:2112.03570",
         0,
         remembers=1,
+        ends=SHARE,
     ),
     "simple_mia": Metric(
         simple_mia,
@@ -225,6 +247,7 @@ METRICS: dict[str, Metric] = {
         "starting kit. Either direction counts, so over-unlearning reads high too.",
         "Triantafillou et al. 2024, arXiv:2406.09073",
         0,
+        ends=SHARE,
     ),
     "attack_epsilon": Metric(
         epsilon_from_attack,
@@ -233,6 +256,7 @@ METRICS: dict[str, Metric] = {
         "What the hits and false alarms of one fixed threshold prove, in nats. Where nothing can be told it reads 0.",
         "Fagerland et al. 2015; Jagielski et al. 2020, arXiv:2006.07709",
         0,
+        ends=FROM_ZERO,
     ),
     "one_run_epsilon": Metric(
         one_run_epsilon,
@@ -241,6 +265,7 @@ METRICS: dict[str, Metric] = {
         "What right guesses about images that fair coins put in or left out prove, in nats. A perfect method reads 0.",
         "Steinke et al. 2023, arXiv:2305.08846",
         0,
+        ends=FROM_ZERO,
     ),
     "rmia_auc": Metric(
         auc_interval,
@@ -251,6 +276,7 @@ METRICS: dict[str, Metric] = {
         "Zarifzadeh et al. 2024, arXiv:2312.03262",
         1,
         remembers=1,
+        ends=SHARE,
     ),
     "u_lira_auc": Metric(
         auc_interval,
@@ -260,6 +286,7 @@ METRICS: dict[str, Metric] = {
         "models read about 0.5.",
         "Hayes et al. 2024, arXiv:2403.01218",
         2,
+        ends=SHARE,
     ),
     "u_lira_privacy_auc": Metric(
         auc_interval,
@@ -269,6 +296,7 @@ METRICS: dict[str, Metric] = {
         "reads 0.5.",
         "Hayes et al. 2024, arXiv:2403.01218",
         2,
+        ends=SHARE,
     ),
     "u_lira_efficacy_auc": Metric(
         auc_interval,
@@ -278,6 +306,7 @@ METRICS: dict[str, Metric] = {
         "Perfect reads 0.5.",
         "Hayes et al. 2024, arXiv:2403.01218",
         2,
+        ends=SHARE,
     ),
     "u_lira_privacy_tpr": Metric(
         tpr_at_fpr,
@@ -287,6 +316,7 @@ METRICS: dict[str, Metric] = {
         "0.01.",
         "Hayes et al. 2024, arXiv:2403.01218",
         2,
+        ends=SHARE,
     ),
     "u_lira_efficacy_tpr": Metric(
         tpr_at_fpr,
@@ -296,6 +326,7 @@ METRICS: dict[str, Metric] = {
         "of 100. Perfect reads 0.01.",
         "Hayes et al. 2024, arXiv:2403.01218",
         2,
+        ends=SHARE,
     ),
     "retain_leakage": Metric(
         auc_interval,
@@ -305,6 +336,7 @@ METRICS: dict[str, Metric] = {
         "that forgetting some images exposed the others.",
         "DeLong et al. 1988",
         0,
+        ends=SHARE,
     ),
     "inversion_label_accuracy": Metric(
         label_accuracy,
@@ -314,6 +346,7 @@ METRICS: dict[str, Metric] = {
         "without a deletion reads 1 divided by the number of classes.",
         "Hu et al. 2024, arXiv:2404.03233",
         0,
+        ends=SHARE,
     ),
     "inversion_retrieval": Metric(
         retrieval_auc,
@@ -323,6 +356,7 @@ METRICS: dict[str, Metric] = {
         "without a deletion reads 0.5.",
         "this project, after Hu et al. 2024, arXiv:2404.03233",
         0,
+        ends=SHARE,
     ),
     # Whether many unlearned models can be told from many retrained ones.
     "forgetting_quality": Metric(
@@ -332,6 +366,7 @@ METRICS: dict[str, Metric] = {
         "How hard many unlearned models are to tell from retrained ones. Perfect reads about 0.19, not 1.",
         "Triantafillou et al. 2024, arXiv:2406.09073",
         3,
+        ends=SHARE,
     ),
     "challenge_score": Metric(
         challenge_score,
@@ -340,6 +375,7 @@ METRICS: dict[str, Metric] = {
         "Forgetting quality times the accuracies on kept and test images over retraining's. Perfect reads about 0.19.",
         "Triantafillou et al. 2024, arXiv:2406.09073",
         3,
+        ends=FROM_ZERO,
     ),
     "challenge_score_capped": Metric(
         partial(challenge_score, capped=True),
@@ -348,6 +384,7 @@ METRICS: dict[str, Metric] = {
         "The final score with accuracies counted only up to those of retraining.",
         "this project, after Triantafillou et al. 2024, arXiv:2406.09073",
         3,
+        ends=SHARE,
     ),
     "certified_quality": Metric(
         certified_quality,
@@ -356,6 +393,7 @@ METRICS: dict[str, Metric] = {
         "Like F, but an image costs points only for what half of the models prove. Perfect reads 1, as can few models.",
         "this project, after Triantafillou et al. 2024, arXiv:2406.09073",
         3,
+        ends=SHARE,
     ),
     # What it cost, and how hard it was.
     "speedup": Metric(
@@ -365,6 +403,7 @@ METRICS: dict[str, Metric] = {
         "Seconds to retrain divided by seconds to unlearn.",
         "Cadet et al. 2024, arXiv:2410.01276",
         0,
+        ends=FROM_ZERO,
     ),
     "entanglement": Metric(
         EmbeddingSums.score,
@@ -373,6 +412,7 @@ METRICS: dict[str, Metric] = {
         "How far the forget images and the kept images overlap in embedding space. High means hard to forget.",
         "Zhao et al. 2024, arXiv:2406.01257",
         0,
+        ends=FROM_ZERO,
     ),
     # How far its outputs, weights and features are from a retrained model's.
     "js_divergence": Metric(
@@ -382,6 +422,7 @@ METRICS: dict[str, Metric] = {
         "0 when all probabilities equal a retrained model's, 0.69 at most. Two retrained models read more than 0.",
         "Lin 1991",
         0,
+        ends=FROM_ZERO,
     ),
     "activation_distance": Metric(
         activation_distance,
@@ -391,6 +432,7 @@ METRICS: dict[str, Metric] = {
         "retrained models read more than 0.",
         "Chundawat et al. 2023, arXiv:2205.08096",
         0,
+        ends=FROM_ZERO,
     ),
     "zrf": Metric(
         zrf,
@@ -401,6 +443,7 @@ METRICS: dict[str, Metric] = {
         "Chundawat et al. 2023, arXiv:2205.08096",
         0,
         remembers=-1,
+        ends=SHARE,
     ),
     "klom": Metric(
         klom,
@@ -410,6 +453,7 @@ METRICS: dict[str, Metric] = {
         "retrained models against each other read about 0.6 with 100 models and far more with fewer.",
         "Georgiev et al. 2024, arXiv:2410.23232",
         3,
+        ends=FROM_ZERO,
     ),
     "margin_shift": Metric(
         margin_shift,
@@ -428,6 +472,7 @@ METRICS: dict[str, Metric] = {
         "each other set the floor.",
         "this project, after Georgiev et al. 2024, arXiv:2410.23232",
         3,
+        ends=FROM_ZERO,
     ),
     "told_apart": Metric(
         told_apart,
@@ -436,6 +481,7 @@ METRICS: dict[str, Metric] = {
         "Share of images for which a test at 5 % sees a difference. Perfect reads at most about 0.05.",
         "Smirnov 1948",
         3,
+        ends=SHARE,
     ),
     "weight_distance": Metric(
         weight_distance,
@@ -444,6 +490,7 @@ METRICS: dict[str, Metric] = {
         "0 for the same weights. Two retrained models are far apart as well, so this is no verdict.",
         "Golatkar et al. 2020, arXiv:1911.04933",
         0,
+        ends=FROM_ZERO,
     ),
     "relative_weight_distance": Metric(
         relative_weight_distance,
@@ -452,6 +499,7 @@ METRICS: dict[str, Metric] = {
         "0 for the same weights. Two retrained models are far apart as well, so this is no verdict.",
         "Cadet et al. 2024, arXiv:2410.01276",
         0,
+        ends=FROM_ZERO,
     ),
     "linear_cka": Metric(
         linear_cka,
@@ -460,6 +508,7 @@ METRICS: dict[str, Metric] = {
         "1 when the features equal a retrained model's up to rotation and scale. Two retrained ones read less than 1.",
         "Kornblith et al. 2019, arXiv:1905.00414",
         0,
+        ends=SHARE,
     ),
     "debiased_cka": Metric(
         partial(linear_cka, debiased=True),
@@ -469,6 +518,7 @@ METRICS: dict[str, Metric] = {
         "less than 1.",
         "Nguyen et al. 2021, arXiv:2010.15327",
         0,
+        ends=AT_MOST_ONE,
     ),
     # What is left inside, and how much was lost.
     "relearn_time": Metric(
@@ -480,6 +530,7 @@ METRICS: dict[str, Metric] = {
         "Golatkar et al. 2020, arXiv:1911.04933",
         1,
         remembers=-1,
+        ends=FROM_ZERO,
     ),
     "anamnesis_index": Metric(
         anamnesis_index,
@@ -489,6 +540,7 @@ METRICS: dict[str, Metric] = {
         "Chundawat et al. 2023, arXiv:2201.05629",
         1,
         remembers=-1,
+        ends=FROM_ZERO,
     ),
     "linear_probe_accuracy": Metric(
         accuracy,
@@ -499,6 +551,7 @@ METRICS: dict[str, Metric] = {
         "Alain and Bengio 2017, arXiv:1610.01644",
         0,
         remembers=1,
+        ends=SHARE,
     ),
     "calibration_error": Metric(
         calibration_error,
@@ -508,6 +561,7 @@ METRICS: dict[str, Metric] = {
         "model, neither more nor less.",
         "Guo et al. 2017, arXiv:1706.04599",
         0,
+        ends=SHARE,
     ),
     "forgetting_rate": Metric(
         forgetting_rate,
@@ -518,6 +572,7 @@ METRICS: dict[str, Metric] = {
         "after Zuo et al. 2024, arXiv:2401.04385, our operational definition",
         0,
         remembers=-1,
+        ends=AT_MOST_ONE,
     ),
     "memory_retention_rate": Metric(
         memory_retention_rate,
@@ -526,6 +581,7 @@ METRICS: dict[str, Metric] = {
         "Share of the original accuracy on the kept images that is left. A retrained model reads about 1.",
         "after Zuo et al. 2024, arXiv:2401.04385, our operational definition",
         0,
+        ends=FROM_ZERO,
     ),
     "degree_of_unlearning": Metric(
         degree_of_unlearning,
@@ -545,6 +601,7 @@ METRICS: dict[str, Metric] = {
         "Liu et al. 2020, arXiv:2003.10933",
         0,
         remembers=-1,
+        ends=AT_MOST_ONE,
     ),
     "epistemic_efficacy": Metric(
         efficacy,
@@ -554,11 +611,15 @@ METRICS: dict[str, Metric] = {
         "retrained model's value tells what is perfect.",
         "Becker and Liebig 2022, arXiv:2208.10836",
         0,
+        ends=FROM_ZERO,
     ),
 }
 
 __all__ = [
+    "FROM_ZERO",
     "METRICS",
+    "SHARE",
+    "Ends",
     "Estimate",
     "Metric",
     "accuracy",
@@ -595,6 +656,7 @@ __all__ = [
     "over_seeds",
     "paired_difference",
     "percentage_error",
+    "reach",
     "relative_weight_distance",
     "relearn_time",
     "retention",
@@ -604,6 +666,7 @@ __all__ = [
     "total_variation",
     "values_of",
     "stands_out",
+    "within",
     "tow",
     "tow_mia",
     "weight_distance",

@@ -19,6 +19,10 @@ from unlearn_core.params import BadValue
 ROUNDING = 1e-12
 
 
+# The least and the most that a metric can read; None where it has no such end.
+Ends = tuple[float | None, float | None]
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A mean over n seeds and the half width of its Student-t interval; None where too few values are known."""
@@ -50,6 +54,23 @@ def paired_difference(first: Sequence[float | None], second: Sequence[float | No
         raise BadValue(f"A paired difference needs the same seeds on both sides, not {len(first)} and {len(second)}.")
     pairs = zip(first, second, strict=True)
     return over_seeds([None if a is None or b is None else a - b for a, b in pairs], level)
+
+
+def within(low: float, high: float, ends: Ends) -> tuple[float, float]:
+    """The ends of an interval as far as they can be read, in the units of the metric; NaN stays."""
+    least, most = ends
+    return low if least is None else max(low, least), high if most is None else min(high, most)
+
+
+def reach(mean: Sequence, half_width: Sequence, ends: Ends = (None, None)) -> tuple[np.ndarray, np.ndarray]:
+    """How far intervals reach below and above their means, (n,) each and at least 0, no further than what can be read;
+    NaN where there is no interval. For drawing alone: whether an interval holds a value goes by all of it.
+    """
+    mean, half = np.asarray(mean, np.float64), np.asarray(half_width, np.float64)
+    room = [
+        np.inf if end is None else np.maximum(side * (end - mean), 0) for end, side in zip(ends, (-1, 1), strict=True)
+    ]
+    return np.minimum(half, room[0]), np.minimum(half, room[1])
 
 
 def inside_seed_spread(

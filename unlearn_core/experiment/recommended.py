@@ -12,7 +12,7 @@ from unlearn_core.experiment.set_numbers import quick_facts
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import ByEntanglement, ByMemorization
 from unlearn_core.params import BadValue
-from unlearn_core.words import hundredths
+from unlearn_core.words import among_random, hundredths
 
 STANDS_OUT = 0.95  # share of random sets of its size that a set called entangled is more entangled than
 DOUBT = 0.5  # share of the models without an image that give its label; where fewer do, the label is doubted
@@ -107,12 +107,12 @@ def _entangled(study: OpenStudy) -> Recommended | str:
     es = quick_facts(study, rows).entanglement
     if es.percentile < STANDS_OUT:
         return (
-            "No set is called most entangled: the most entangled of the groups at one distance from the middle exceeds "
-            f"only {es.percentile:.0%} of random sets of its size, and {STANDS_OUT:.0%} is asked for."
+            "No set is called most entangled: the most entangled of the groups at one distance from the middle is "
+            f"{among_random(es.percentile, 'more entangled')} of its size, and {STANDS_OUT:.0%} is asked for."
         )
     said = (
-        f"{es.share_of_random:.2g} times as entangled as a random set of this size, and more than {es.percentile:.0%} "
-        "of random sets."
+        f"{es.share_of_random:.2g} times as entangled as a random set of this size, and "
+        f"{among_random(es.percentile, 'more entangled')}."
     )
     near = study.sums.squares[rows]
     return Recommended("Most entangled", rows, rows[np.lexsort((rows, near))], said)

@@ -19,3 +19,8 @@ def recorded(store: Store, study_key: str) -> dict | None:
     if not note.is_file():
         return None
     return json.loads(note.read_text())
+
+
+def where_timed(store: Store, study_key: str) -> str:
+    """Where the seconds that are known of a study were measured, inside a sentence: here, unless it came in a file."""
+    return "here" if recorded(store, study_key) is None else "on the machine where it was made"

@@ -13,6 +13,7 @@ from zlib import crc32
 import numpy as np
 from markupsafe import Markup
 
+from unlearn_core.evaluation import Ends, reach
 from unlearn_core.words import known, spread
 
 WIDTH, LEFT, RIGHT, ROW = 640, 224, 16, 24
@@ -51,15 +52,21 @@ class Line:
 
 
 def dot_plot(
-    title: str, axis: str, dots: Sequence[Dot], lines: Sequence[Line] = (), shapes: dict[str, str] | None = None
+    title: str,
+    axis: str,
+    dots: Sequence[Dot],
+    lines: Sequence[Line] = (),
+    shapes: dict[str, str] | None = None,
+    ends: Ends = (None, None),
 ) -> Markup:
-    """Means with their 95 % intervals, one line a name, the first on top; `shapes` says in a legend what they mean."""
+    """Means with their 95 % intervals, one line a name, the first on top; `shapes` says in a legend what they mean. No
+    interval is drawn beyond the `ends` of what can be read.
+    """
     lines = [line for line in lines if known(line.value)]
-    ends = [line.value for line in lines]
+    values = [line.value for line in lines]
     for dot in (d for d in dots if known(d.mean)):
-        half = dot.half_width if known(dot.half_width) else 0.0
-        ends += [dot.mean - half, dot.mean + half]
-    ticks, at = _scale(min(ends, default=0.0), max(ends, default=1.0))
+        values += [dot.mean, *_interval(dot, ends)]
+    ticks, at = _scale(min(values, default=0.0), max(values, default=1.0))
     rows = [(name, list(together)) for name, together in groupby(dots, key=lambda dot: dot.name)]
     top, room = 20, ROW + 10 * (max((len(together) for _, together in rows), default=1) - 1)
     bottom = top + room * len(rows)
@@ -71,7 +78,7 @@ def dot_plot(
         middle = top + room * (i + 0.5)
         drawn.append(_text(name, LEFT - 10, middle + 4, "end"))
         for j, dot in enumerate(together):
-            drawn.append(_dot(dot, at, middle + 11 * (j - (len(together) - 1) / 2)))
+            drawn.append(_dot(dot, ends, at, middle + 11 * (j - (len(together) - 1) / 2)))
     legend = [(f"reference {line.model}", line.name) for line in lines]
     drawn.append(_legend(legend, bottom + 44, list((shapes or {}).items())))
     said = "; ".join(f"{_called(dot, shapes)}: {spread(dot.mean, dot.half_width)}" for dot in dots)
@@ -140,12 +147,20 @@ def _text(words: str, x: float, y: float, anchor: str = "start") -> Markup:
     return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(x, y, anchor, shown)
 
 
-def _dot(dot: Dot, at, y: float) -> Markup:
+def _interval(dot: Dot, ends: Ends) -> tuple[float, ...]:
+    """The two ends of an interval as they are drawn; nothing where there is none."""
+    if not known(dot.half_width):
+        return ()
+    down, up = reach([dot.mean], [dot.half_width], ends)
+    return dot.mean - float(down[0]), dot.mean + float(up[0])
+
+
+def _dot(dot: Dot, ends: Ends, at, y: float) -> Markup:
     if not known(dot.mean):
         return _text("not measurable", LEFT + 4, y + 4)
-    if not known(dot.half_width):
+    if not (interval := _interval(dot, ends)):
         return _mark(dot.shape, at(dot.mean), y)
-    x1, x2 = at(dot.mean - dot.half_width), at(dot.mean + dot.half_width)
+    x1, x2 = map(at, interval)
     return _tag("line", x1=x1, x2=x2, y1=y, y2=y, class_="interval") + _mark(dot.shape, at(dot.mean), y)
 
 

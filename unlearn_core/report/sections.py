@@ -239,12 +239,14 @@ def _others(study: OpenStudy) -> dict:
         charts.Line(means.loc[core.CEILING, "mean"], "one retrained model against another", "retrained"),
         charts.Line(means.loc[core.ORIGINAL, "mean"], "original", "original"),
     ]
-    label = METRICS["group_tow"].label
+    about = METRICS["group_tow"]
     return {
         "columns": [core.COLUMNS[m].label for m in columns],
         "lines": lines,
-        "chart": charts.dot_plot(f"{order.iloc[0]['title']} is closest to retraining", label, dots, references),
-        "help": METRICS["group_tow"].help,
+        "chart": charts.dot_plot(
+            f"{order.iloc[0]['title']} is closest to retraining", about.label, dots, references, ends=about.ends
+        ),
+        "help": about.help,
     }
 
 

@@ -86,9 +86,11 @@ def rest(study: OpenStudy, drawn: int) -> None:
         st.rerun()
 
 
-def picks(heard: Callable[[object], None]) -> None:
-    """Hear which image is clicked on: `heard` is told what the browser says. Draw it where that is shown."""
-    _send("pick", {}, on_pick_change=lambda: heard(st.session_state["map.pick"].pick))
+def picks(heard: Callable[[object], None], ringed: int | None, finds: int) -> None:
+    """Hear which image is clicked on: `heard` is told what the browser says. Draw it where that is shown. Around the
+    image `ringed` there is a ring; where `finds` has grown since, the map moves to it and shows its card.
+    """
+    _send("pick", {"ringed": ringed, "finds": finds}, on_pick_change=lambda: heard(st.session_state["map.pick"].pick))
 
 
 @st.fragment(key="map.place")

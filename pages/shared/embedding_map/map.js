@@ -70,9 +70,18 @@ class Shown extends Hands {
     this.stand(); // a page that was drawn meanwhile may have lost what was told
   }
 
-  heard_pick() {} // it only listens
+  // The image that is asked about has a ring. One that was found by its number, and not by a hand, comes into view.
+  heard_pick() {
+    const { ringed, finds } = this.hub.parts.pick.head;
+    const found = this.finds !== undefined && finds > this.finds;
+    this.finds = finds;
+    this.ringed = ringed < this.points.all ? ringed : null;
+    if (!this.size) return;
+    if (found && this.ringed !== null) this.reveal(this.ringed);
+    this.above();
+  }
 
-  heard_place() {} // it too
+  heard_place() {} // it only listens
 
   heard_rest() {
     this.follow();
@@ -248,7 +257,7 @@ class Shown extends Hands {
     const line = this.stroke?.line ?? this.pencil.line(this.view, this.size) ?? this.line;
     this.pencil.cross(context, this.size, this.ink);
     if (line?.length > 1) this.outline(context, line, (this.stroke ?? this.sent)?.mode === "subtract");
-    if (this.near >= 0) this.ring(context, this.placeOf(this.near));
+    for (const image of new Set([this.near, this.ringed ?? -1])) if (image >= 0) this.ring(context, this.placeOf(image));
   }
 
   placeOf(image) {
@@ -259,7 +268,10 @@ class Shown extends Hands {
 
   look(x, y) {
     const near = this.points ? nearest(this.points, this.view, x, y, REACH) : -1;
-    if (near === this.near) return;
+    if (near !== this.near) this.point(near);
+  }
+
+  point(near) {
     this.near = near;
     clearTimeout(this.dwelling);
     this.card.hidden = true;
@@ -269,6 +281,12 @@ class Shown extends Hands {
       if (this.cards.has(near)) this.show(near);
       else this.hub.parts.look?.send("look", near);
     }, DWELL);
+  }
+
+  reveal(image) {
+    const place = this.placeOf(image);
+    if (place.some((at, i) => at < 0 || at > this.size[i])) this.pan(...place.map((at, i) => this.size[i] / 2 - at));
+    this.point(image);
   }
 
   show(image) {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from unlearn_core.attacks.blocks import over_blocks
-from unlearn_core.evaluation import METRICS, Estimate, over_seeds, paired_difference, values_of
+from unlearn_core.evaluation import METRICS, Estimate, over_seeds, paired_difference, values_of, within
 from unlearn_core.experiment.comparison import side_of_zero
 from unlearn_core.words import MISSING, missing
 
@@ -29,16 +29,6 @@ RULE = (
     "A number is called different where the whole interval of its difference to retraining misses 0 and the "
     "difference exceeds the noise floor: the most that one retrained model may differ from another."
 )
-# Metrics that no model can read above 1, and of these the ones that may fall below 0: an interval over few seeds is as
-# wide on both sides and knows nothing of that.
-AT_MOST_ONE = (
-    "forget_accuracy", "retain_accuracy", "test_accuracy", "group_tow", "tow", "tow_mia", "agreement", "mia_efficacy",
-    "auc", "tpr_at_1_fpr", "tpr_at_01_fpr", "tpr_at_10_fpr", "simple_mia", "rmia_auc", "u_lira_auc",
-    "u_lira_privacy_auc", "u_lira_efficacy_auc", "u_lira_privacy_tpr", "u_lira_efficacy_tpr", "retain_leakage",
-    "inversion_label_accuracy", "inversion_retrieval", "told_apart", "linear_cka", "linear_probe_accuracy",
-    "calibration_error", "forgetting_rate", "membership_forgetting_rate",
-)  # fmt: skip
-BELOW_ZERO = ("forgetting_rate", "membership_forgetting_rate")
 
 
 def overview(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -202,9 +192,7 @@ def shown(line: pd.Series, kind: str) -> tuple[float, float, float]:
     no share lies below 0 or above 1.
     """
     value, low, high = (line[f"{kind}{end}"] for end in ("", "_low", "_high"))
-    if pd.isna(low) or line["metric"] not in AT_MOST_ONE:
-        return value, low, high
-    return value, low if line["metric"] in BELOW_ZERO else max(low, 0.0), min(high, 1.0)
+    return (value, low, high) if pd.isna(low) else (value, *within(low, high, METRICS[line["metric"]].ends))
 
 
 def tally(title: str, table: pd.DataFrame) -> str:
