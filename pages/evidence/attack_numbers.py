@@ -8,12 +8,14 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared import numbers
+from pages.shared.text import WRAPPED
 from unlearn_core.attacks import Measured
 from unlearn_core.evaluation import METRICS
 
 # Rates of false alarms at which an attack is asked what it finds.
 RATES = {"TPR@0.1%FPR": 0.001, "TPR@1%FPR": 0.01, "TPR@10%FPR": 0.1}
 LEAST = "An attack that fails is no proof that anything was deleted: it shows the least that leaks, never the most."
+SHORT, WIDE = 24, 160  # letters of a cell in one line, and pixels of a column whose cells take two
 
 
 def draw(models: dict, resampled: Sequence[str] = ()) -> None:
@@ -29,8 +31,12 @@ def draw(models: dict, resampled: Sequence[str] = ()) -> None:
         "seeds it is too narrow where seeds differ much: believe the wider of the two.",
         "TPR@1%FPR": METRICS["tpr_at_1_fpr"].help,
     }
-    heads = {head: st.column_config.TextColumn(head, help=text) for head, text in help.items() if head in lines}
-    st.dataframe(lines, column_config=heads, hide_index=True)
+    long = lines[[*RATES]].map(len).to_numpy().max() > SHORT
+    heads = {
+        head: st.column_config.TextColumn(head, help=help.get(head), width=WIDE if long and head in RATES else None)
+        for head in lines
+    }
+    st.dataframe(lines, column_config=heads, hide_index=True, **({"row_height": WRAPPED} if long else {}))
 
 
 def cell(found: Measured) -> str:

@@ -54,9 +54,9 @@ def draw(study, method: str, audit: str) -> None:
     before_and_after.draw(shown(study, method, question, on, verdict))
     attack_numbers.draw(
         {
-            "Before forgetting (is there anything to find?)": verdict.original,
+            "Before forgetting (what there was to find)": verdict.original,
             title_of(study, method): verdict.audited,
-            "Never saw it, against others that never did (the target)": verdict.retrained,
+            "Never saw it (the target)": verdict.retrained,
         }
     )
     blocks = len(verdict.audited.seeds)
@@ -157,4 +157,5 @@ def in_thirds(found: dict[str, ShadowVerdict]) -> str:
 
 
 def _all_of(thirds: list[str]) -> str:
-    return f"the {third(thirds[0])}" if len(thirds) == 1 else f"the {' and '.join(thirds)} thirds"
+    listed = " and ".join(filter(None, [", ".join(thirds[:-1]), thirds[-1]]))
+    return f"the {third(listed)}{'s' * (len(thirds) > 1)}"
