@@ -94,8 +94,8 @@ def draw(
     if logs:
         rarest = min(1.0, FALSE_ALARMS_NEEDED / max(a.readings for a in attacked.values()))
         fig.add_vrect(floor, rarest, fillcolor=theme.grey(), opacity=0.18, line_width=0, layer="below")
-        fig.add_annotation(  # which wants its places as powers
-            x=np.log10(floor), y=1, yref="paper", xanchor="left", yanchor="top", showarrow=False, align="left",
+        fig.add_annotation(  # by the frame: one at the very end of an axis is left out where it is rounded to beyond it
+            x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="top", showarrow=False, align="left",
             text=f"fewer than {FALSE_ALARMS_NEEDED} false alarms:<br>not measurable", font={"size": 11},
         )  # fmt: skip
         fig.update_xaxes(type="log", dtick=1)
