@@ -46,7 +46,11 @@ def draw() -> None:
             width=260,
         )
         names = {name: title for name, (title, _) in VIEWS.items()}
-        view = address.choice(st.segmented_control, "Evidence", names, "evidence", required=True)
+        # The stronger attack first, where it was made; where it was not, what every study has.
+        usual = "images" if single_images.there(study, method) else "attack"
+        view = address.choice(
+            st.segmented_control, "Evidence", names, "evidence", default=usual, follows=True, required=True
+        )
     if study.about_original:
         st.caption(study.about_original)
     VIEWS[view][1].draw(study, method, top)

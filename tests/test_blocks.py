@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from unlearn_core.attacks import auc, summarise, u_lira
-from unlearn_core.attacks.blocks import example_aucs, over_blocks, per_example, population
+from unlearn_core.attacks import auc, roc, summarise, u_lira
+from unlearn_core.attacks.blocks import (
+    Trials,
+    example_aucs,
+    over_blocks,
+    per_example,
+    population,
+    roc_over_blocks,
+    tpr_over_blocks,
+)
 from unlearn_core.attacks.u_lira import population_log_odds
 from unlearn_core.params import BadValue
 
@@ -132,3 +140,21 @@ def test_too_few_blocks_and_tables_that_do_not_fit_are_refused():
             function(table, table[:, :2])
         with pytest.raises(BadValue, match="not finite"):
             function(np.where(table == 0, np.nan, 0), table)
+
+
+def test_the_roc_of_all_blocks_is_drawn_again_block_by_block():
+    rng = np.random.default_rng(3)
+    found = Trials(np.round(rng.normal(1, 1, (5, 40)), 1), np.round(rng.normal(0, 1, (5, 40)), 1))  # with ties
+    alphas = np.array([0.0, 0.05, 0.1, 0.3, 1.0])
+    tpr, low, high = roc_over_blocks(found, alphas, resamples=50, seed=7)
+    drawn = np.random.default_rng(7).integers(5, size=(50, 5))
+    whole = roc(found.members.ravel(), found.others.ravel())
+    again = [roc(found.members[d].ravel(), found.others[d].ravel()) for d in drawn]
+    for place, alpha in enumerate(alphas):
+        assert tpr[place] == whole.tpr_at(alpha)
+        ends = np.quantile([one.tpr_at(alpha) for one in again], [0.025, 0.975])
+        assert low[place] <= max(0, tpr[place] + 1.5 * (ends[0] - tpr[place])) + 1e-12
+        assert high[place] >= min(1, tpr[place] + 1.5 * (ends[1] - tpr[place])) - 1e-12
+    one = tpr_over_blocks(found, 0.1, resamples=50, seed=7)
+    assert (one.value, one.low, one.high) == (tpr[2], low[2], high[2])
+    assert np.isnan(roc_over_blocks(Trials(found.members[:1], found.others[:1]), alphas)[1]).all()

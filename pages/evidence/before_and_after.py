@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from html import escape as html
 
 import numpy as np
 import streamlit as st
 
-from pages.shared import audit_words as words
 from pages.shared import cut_lines, distributions, numbers, roc_chart, theme
-from pages.shared.comparison_words import title_of
 from unlearn_core.attacks.roc import needed
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit
-from unlearn_core.experiment.verdicts import Verdict
+from unlearn_core.experiment.audit import Scored
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """An attack as it is shown. `name` stands for it in the address; its scores are likelihood ratios or not (`ratio`).
+
+    `models` are its curves by role, of which "unlearned" is judged; `scores` its distributions by role, where "unseen"
+    is what may be left out; `names` what they are called. `title` and `curves` are what the two charts show, `data` on
+    what they rest; `says` tells of a threshold, `of` is what false alarms are counted on, and `about` is the caption.
+    """
+
+    name: str
+    ratio: bool
+    models: dict[str, Scored]
+    scores: dict[str, Sequence[np.ndarray]]
+    names: dict[str, str]
+    title: str
+    curves: str
+    data: str
+    says: Callable[[float], str]
+    of: str
+    about: str
+
+    @cached_property
+    def histograms(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        return audit.histograms(self.scores, self.ratio)
 
 
 @st.fragment
-def draw(study, method: str, statistic: str, verdict: Verdict) -> None:
+def draw(shown: Shown) -> None:
     """The score's distributions with a threshold, and the ROC."""
     st.subheader("Before and after")
-    edges, _ = _histograms(statistic, verdict)
-    options, usual = audit.thresholds(edges), verdict.audited.threshold_at(0.1)
-    slider, field = f"threshold_{statistic}", f"typed_{statistic}"
+    audited = shown.models["unlearned"]
+    options, usual = audit.thresholds(shown.histograms[0]), audited.threshold_at(0.1)
+    slider, field = f"threshold_{shown.name}", f"typed_{shown.name}"
     if (held := st.session_state.get(slider)) is not None and held not in options:
         st.session_state[slider] = _nearest(options, held)  # another method has other places
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -51,40 +77,36 @@ def draw(study, method: str, statistic: str, verdict: Verdict) -> None:
             "it counts again.",
         )
         cut = cut if typed is None else typed
-        unseen = st.toggle("Unseen images", value=True, key="unseen", bind="query-params")
+        unseen = "unseen" in shown.scores and st.toggle("Unseen images", value=True, key="unseen", bind="query-params")
         # The usual axes hang on the study, so the switch away from them has another name where they are others.
-        rare = verdict.audited.can_tell(audit.RARE)
+        rare = audited.can_tell(audit.RARE)
         if rare:
             logs = not st.toggle("Linear ROC", key="linear", bind="query-params")
         else:
             logs = st.toggle("Logarithmic ROC", key="log", bind="query-params")
-    says = words.at_threshold(cut, verdict.audited, verdict.original, verdict.retrained)
+    says = shown.says(cut)
     st.markdown(says)
     left, right = st.columns(2)
     with left:
-        fig, said = _distributions(study, method, statistic, verdict, cut, unseen)
-        chart = f"attack.{statistic}.chart"
-        dragged = partial(_dragged, chart, slider, field, options, audit.is_ratio(statistic))
+        fig, said = _distributions(shown, cut, unseen)
+        chart = f"attack.{shown.name}.chart"
+        dragged = partial(_dragged, chart, slider, field, options, shown.ratio)
         theme.show(fig, alt=f"{said} {says.replace('*', '')}", key=chart, on_select=dragged, selection_mode="box")
     with right:
-        theme.show(*_curves(study, method, verdict, cut, logs))
-    seeds = len(verdict.audited.seeds)
+        theme.show(*_curves(shown, cut, logs))
     st.caption(
-        f"Unseen images are {words.unseen(statistic)}. The histograms "
-        "pool the models, and their outermost bars hold everything beyond. ROC curves are "
-        + ("means over seeds with 95 % intervals" if seeds > 1 else "of one model each")
-        + f", drawn to a thousandth of an axis; {axes(verdict, logs)}. "
+        f"{shown.about}, drawn to a thousandth of an axis; {axes(audited, logs, shown.of)}. "
         + f"AUC: {METRICS['auc'].help[0].lower()}{METRICS['auc'].help[1:]}"
     )
 
 
-def axes(verdict: Verdict, logs: bool) -> str:
+def axes(audited: Scored, logs: bool, of: str) -> str:
     """Why the axes of the ROC are as they are."""
     least = needed(audit.RARE)
-    if verdict.audited.can_tell(audit.RARE):
-        why = f"{verdict.audited.unseen:,} unseen images measure false alarms down to {audit.RARE * 100:g} %"
+    if audited.can_tell(audit.RARE):
+        why = f"{audited.readings:,} {of} measure false alarms down to {audit.RARE * 100:g} %"
         return f"logarithmic, for {why}" if logs else f"linear, as you chose, though {why}"
-    why = f"{verdict.audited.unseen:,} unseen images are fewer than the {least:,} that {audit.RARE * 100:g} % needs"
+    why = f"{audited.readings:,} {of} are fewer than the {least:,} that {audit.RARE * 100:g} % needs"
     return f"logarithmic, as you chose, though {why}" if logs else f"linear, for {why}"
 
 
@@ -115,37 +137,20 @@ def _nearest(options: list[float], score: float) -> float:
     return min(options, key=lambda place: abs(place - score))
 
 
-def _histograms(statistic: str, verdict: Verdict) -> tuple:
-    scores = {role: model.members for role, model in _models(verdict).items()} | {"unseen": verdict.audited.others}
-    return audit.histograms(scores, audit.is_ratio(statistic))
-
-
 @theme.kept
-def _distributions(study, method: str, statistic: str, verdict: Verdict, cut: float, unseen: bool) -> tuple:
+def _distributions(shown: Shown, cut: float, unseen: bool) -> tuple:
     """The histograms with the threshold, and what they show in words."""
-    names, (edges, shares) = words.models(title_of(study, method)), _histograms(statistic, verdict)
-    shown = {role: share for role, share in shares.items() if unseen or role != "unseen"}
-    title = f"{words.images(verdict).capitalize()}: {words.says(verdict, statistic)}"
-    fig = distributions.draw(html(title), edges, shown, names, cut, audit.is_ratio(statistic), data(verdict))
-    return fig, f"{title}. {data(verdict)}. Histograms of the score: {', '.join(names[r] for r in shown)}."
+    edges, shares = shown.histograms
+    shares = {role: share for role, share in shares.items() if unseen or role != "unseen"}
+    fig = distributions.draw(html(shown.title), edges, shares, shown.names, cut, shown.ratio, shown.data)
+    listed = ", ".join(shown.names[role] for role in shares)
+    return fig, f"{shown.title}. {shown.data}. Histograms of the score: {listed}."
 
 
 @theme.kept
-def _curves(study, method: str, verdict: Verdict, cut: float, logs: bool) -> tuple:
+def _curves(shown: Shown, cut: float, logs: bool) -> tuple:
     """The ROC with the threshold, and what it shows in words."""
-    names, models = words.models(title_of(study, method)), _models(verdict)
-    title = f"AUC {verdict.audited.success.value:.2f} where retraining reads {verdict.retrained.success.value:.2f}"
-    said = "; ".join(f"{names[role]} AUC {numbers.interval(m.success)}" for role, m in models.items())
-    fig = roc_chart.draw(title, models, names, verdict.audited.at(cut), logs, data(verdict))
-    return fig, f"{title}. {data(verdict)}. ROC curves: {said}"
-
-
-def data(verdict: Verdict) -> str:
-    """On how many images and models both charts rest."""
-    seeds = len(verdict.audited.seeds)
-    models = f"{seeds} models of each kind" if seeds > 1 else "one model of each kind"
-    return f"{len(verdict.audited.rows):,} forgotten, {verdict.audited.unseen:,} unseen images; {models}"
-
-
-def _models(verdict: Verdict) -> dict[str, audit.Attacked]:
-    return {"original": verdict.original, "unlearned": verdict.audited, "retrained": verdict.retrained}
+    said = "; ".join(f"{shown.names[role]} AUC {numbers.interval(m.success)}" for role, m in shown.models.items())
+    at = shown.models["unlearned"].at(cut)
+    fig = roc_chart.draw(html(shown.curves), shown.models, shown.names, at, logs, shown.data)
+    return fig, f"{shown.curves}. {shown.data}. ROC curves: {said}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from html import escape as html
 
-import pandas as pd
 import streamlit as st
 
-from pages.evidence import before_and_after, images_at_risk, single_images
+from pages.evidence import attack_numbers, before_and_after, images_at_risk, single_images
 from pages.shared import address, numbers, risk_by_part, theme
 from pages.shared import audit_words as words
 from pages.shared.comparison_words import title_of
@@ -18,9 +18,6 @@ from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import beside_the_plan, filled, group, left_as_it_is, sizes
 from unlearn_core.experiment.verdicts import Verdict, judge
 from unlearn_core.experiment.views import NO_RATIO
-
-# Rates of false alarms at which an attack is asked what it finds.
-RATES = {"TPR@0.1%FPR": 0.001, "TPR@1%FPR": 0.01, "TPR@10%FPR": 0.1}
 
 
 def draw(study, method: str, top) -> None:
@@ -40,7 +37,7 @@ def draw(study, method: str, top) -> None:
             st.markdown(promised)
         if any(warnings):
             st.warning("\n\n".join(filter(None, warnings)))
-    before_and_after.draw(study, method, statistic, verdict)
+    before_and_after.draw(shown(study, method, statistic, verdict))
     whole = judge(study, method, statistic, "all", seeds)
     by_third(study, method, statistic, (whole, *thirds))
     numbers_of_the_attack(study, method, verdict)
@@ -70,6 +67,29 @@ def choices(study) -> tuple[str, str, tuple[int, ...]]:
     if not study.spec.models:
         st.caption(NO_RATIO)
     return statistic, part, () if seed == "all" else (int(seed),)
+
+
+@lru_cache(maxsize=8)  # as many as studies are kept open, for each of these holds on to its own
+def shown(study, method: str, statistic: str, verdict: Verdict) -> before_and_after.Shown:
+    """The attack with its threshold and its ROC."""
+    models = {"original": verdict.original, "unlearned": verdict.audited, "retrained": verdict.retrained}
+    seeds = len(verdict.audited.seeds)
+    each = f"{seeds} models of each kind" if seeds > 1 else "one model of each kind"
+    return before_and_after.Shown(
+        statistic,
+        audit.is_ratio(statistic),
+        models,
+        {role: model.members for role, model in models.items()} | {"unseen": verdict.audited.others},
+        words.models(title_of(study, method)),
+        f"{words.images(verdict).capitalize()}: {words.says(verdict, statistic)}",
+        f"AUC {verdict.audited.success.value:.2f} where retraining reads {verdict.retrained.success.value:.2f}",
+        f"{len(verdict.audited.rows):,} forgotten, {verdict.audited.unseen:,} unseen images; {each}",
+        lambda cut: words.at_threshold(cut, verdict.audited, verdict.original, verdict.retrained),
+        "unseen images",
+        f"Unseen images are {words.unseen(statistic)}. The histograms pool the models, and their outermost bars hold "
+        "everything beyond. ROC curves are "
+        + ("means over seeds with 95 % intervals" if seeds > 1 else "of one model each"),
+    )
 
 
 def by_third(study, method: str, statistic: str, verdicts: tuple[Verdict, ...]) -> None:
@@ -106,35 +126,12 @@ def _table(study, method: str, verdict: Verdict) -> None:
         "Retrained (the target)": verdict.retrained,
         "Retrained again (the ceiling)": verdict.again,
     }
-    lines = [
-        {
-            "Model": name,
-            "AUC": numbers.interval(model.success),
-            "AUC, resampled": numbers.interval(model.resampled),
-        }
-        | {head: cell(model.found_at(alpha)) for head, alpha in RATES.items()}
-        for name, model in models.items()
-    ]
-    help = {
-        "AUC": METRICS["auc"].help,
-        "AUC, resampled": "The interval from drawing the models again and then their images, a bootstrap. With few "
-        "seeds it is too narrow where seeds differ much: believe the wider of the two.",
-        "TPR@1%FPR": METRICS["tpr_at_1_fpr"].help,
-    }
-    st.dataframe(
-        pd.DataFrame(lines),
-        column_config={head: st.column_config.TextColumn(head, help=text) for head, text in help.items()},
-        hide_index=True,
-    )
-    rates = {head: verdict.audited.found_at(alpha) for head, alpha in RATES.items()}
+    attack_numbers.draw(models, [numbers.interval(model.resampled) for model in models.values()])
+    rates = {head: verdict.audited.found_at(alpha) for head, alpha in attack_numbers.RATES.items()}
     seeds = len(verdict.audited.seeds)
     unit = f"over {seeds} seeds" if seeds > 1 else "over images (DeLong), so they speak of these models only"
     st.caption(
         f"95 % intervals {unit}. "
         + "".join(f"{head} is {numbers.missing(rate.why)}. " for head, rate in rates.items() if rate.value is None)
-        + "An attack that fails is no proof that anything was deleted: it shows the least that leaks, never the most."
+        + attack_numbers.LEAST
     )
-
-
-def cell(found) -> str:
-    return numbers.MISSING if found.value is None else numbers.interval(found)

@@ -5,16 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.evidence import image_densities
-from pages.shared import address, state, thumbnails
+from pages.evidence import image_densities, shadows
+from pages.shared import address, thumbnails
 from unlearn_core.experiment.measured_groups import third
-from unlearn_core.experiment.tiers.per_example import Observed
-
-
-@st.cache_resource(max_entries=4)
-def _shadows(root: str, audit: str) -> Observed:
-    store = state.store()
-    return Observed.of(store.find(store.open("Audit", audit).spec().per_example))
 
 
 @st.fragment
@@ -24,7 +17,7 @@ def draw(study, found, images: pd.DataFrame) -> None:
     ranked = images.sort_values(["auc", "row"], ascending=[False, True])
     names = {str(r.row): f"row {r.row}, told apart {r.auc:.2f}" for r in ranked.itertuples()}
     row = int(address.choice(st.selectbox, "Image", names, "image", width=260))
-    seen = _shadows(str(state.store().root), found.key)
+    seen = shadows.observed(found.key)
     place = list(seen.rows[: seen.forget]).index(row)
     samples = {
         "original": seen.remembered[:, place],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.evidence import offer, one_image
+from pages.evidence import offer, one_image, shadow_attack
 from pages.shared import legend, numbers, state, theme, thumbnails
 from pages.shared.comparison_words import title_of
 from pages.shared.folds import fold
@@ -27,10 +27,7 @@ WAYS = {
     "gradient matching": "image, reconstructed by gradient matching (AUC)",
 }
 ATTACKERS = {"per example": "knows each image", "population": "one rule for all images"}
-QUESTIONS = {
-    "u_lira_efficacy_auc": "Unlearned or never trained on it? (efficacy)",
-    "u_lira_privacy_auc": "Forgot it or never saw it? (privacy)",
-}
+QUESTIONS = {f"u_lira_{name}_auc": label for name, label in shadow_attack.QUESTIONS.items()}
 
 
 def draw(study, method: str, top) -> None:
@@ -46,6 +43,8 @@ def draw(study, method: str, top) -> None:
     images, lines = found.table("images"), _lines(table)
     with top:
         st.markdown(in_words(title_of(study, method), lines))
+    shadow_attack.draw(study, method, found.key)
+    st.subheader("Beside one rule for all images")
     attackers_chart(lines)
     st.caption(
         f"{spec.shadows} shadow models: each image was unlearned by {spec.shadows // 3} of them, kept by as many, and "
@@ -70,11 +69,21 @@ def _lines(table: pd.DataFrame) -> pd.DataFrame:
 
 def told(study, method: str) -> str:
     """What they give away where shadow models were trained, in words; else "". Nothing is offered."""
+    lines = _stored(study, method)
+    return "" if lines is None else in_words(title_of(study, method), lines)
+
+
+def there(study, method: str) -> bool:
+    """Whether shadow models were asked about a method, and could be."""
+    return _stored(study, method) is not None
+
+
+def _stored(study, method: str) -> pd.DataFrame | None:
     found = deepest(state.store(), subject_of_method(study, method))
     if found is None or found.spec().tier < 2:
-        return ""
+        return None
     lines = _lines(found.table())
-    return "" if lines["unlearned"].isna().all() else in_words(title_of(study, method), lines)
+    return None if lines["unlearned"].isna().all() else lines
 
 
 def in_words(title: str, lines: pd.DataFrame) -> str:

@@ -51,17 +51,22 @@ def bound(
     return None
 
 
-def choice(widget: Callable, label: str, options: dict[str, str], name: str, default: str = "", **about) -> str:
+def choice(
+    widget: Callable, label: str, options: dict[str, str], name: str, default: str = "", follows: bool = False, **about
+) -> str:
     """One of `options` (short name to what is shown), chosen with `widget` (st.selectbox or st.segmented_control) and
     kept in the address under `name`.
 
     The address wins, so that a shared link shows what it was made for; then what was chosen before in this visit; then
     `default`, or else the first option. A value that is not among the options counts for nothing, and that is said.
+    With `follows` a default that was never chosen gives way to another one.
     """
-    key = f"address.{name}"
+    key, usual = f"address.{name}", f"address.{name}.usual"
     default = default or next(iter(options))
-    before = None if went_back() else st.session_state.get(key)
-    named = st.query_params.get(name)
+    before, named = None if went_back() else st.session_state.get(key), st.query_params.get(name)
+    if follows and not named and before == st.session_state.get(usual):
+        before = None
+    st.session_state[usual] = default
     shown = next(value for value in (named, before, default) if value in options)
     if named and named not in options:
         asked = escape(cut(named, 40))

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from pages.shared import legend, theme
 from unlearn_core.attacks.roc import FALSE_ALARMS_NEEDED
-from unlearn_core.experiment.audit import Attacked
+from unlearn_core.experiment.audit import Scored
 
 BANDS = {
     "original": "rgba(120, 120, 120, 0.15)",
@@ -34,13 +34,13 @@ def seen(curve: pd.DataFrame) -> pd.DataFrame:
 
 def draw(
     title: str,
-    attacked: dict[str, Attacked],
+    attacked: dict[str, Scored],
     names: dict[str, str],
     at: tuple[float, float],
     logs: bool,
     about: str = "",
 ) -> go.Figure:
-    """One curve per role (original, unlearned, retrained), with bands of 95 % intervals over seeds.
+    """One curve per role (original, unlearned, retrained), with bands of 95 % intervals where there are several models.
 
     `at` is the point of the unlearned models (share found, share accused) at the chosen threshold; `logs` draws both
     axes as powers of ten; `about` says on what data.
@@ -48,7 +48,7 @@ def draw(
     fig = theme.figure(title, "Unseen images wrongly accused", "Forgotten images found", height=400, about=about)
     ink = fig.layout.font.color
     # On a logarithmic axis zero has no place: it is drawn at half of one image.
-    floor = 1 / (2 * max(a.unseen for a in attacked.values())) if logs else 0.0
+    floor = 1 / (2 * max(a.readings for a in attacked.values())) if logs else 0.0
     fig.add_scatter(
         x=[floor, 1],
         y=[floor, 1],
@@ -92,10 +92,10 @@ def draw(
         hovertemplate="%{y:.1%} found, %{x:.1%} accused<extra></extra>",
     )
     if logs:
-        rarest = min(1.0, FALSE_ALARMS_NEEDED / max(a.unseen for a in attacked.values()))
+        rarest = min(1.0, FALSE_ALARMS_NEEDED / max(a.readings for a in attacked.values()))
         fig.add_vrect(floor, rarest, fillcolor=theme.grey(), opacity=0.18, line_width=0, layer="below")
-        fig.add_annotation(  # which wants its places as powers
-            x=np.log10(floor), y=1, yref="paper", xanchor="left", yanchor="top", showarrow=False, align="left",
+        fig.add_annotation(  # by the frame: one at the very end of an axis is left out where it is rounded to beyond it
+            x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="top", showarrow=False, align="left",
             text=f"fewer than {FALSE_ALARMS_NEEDED} false alarms:<br>not measurable",
         )  # fmt: skip
         fig.update_xaxes(type="log", dtick=1)

@@ -1,15 +1,20 @@
 """The deeper views of the Audit page on a finished audit of all tiers: what they say is what was measured."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from audit_story import METHOD
 
-from pages.evidence import offer
-from pages.shared import roc_chart
+from pages.evidence import attack_numbers, offer, shadow_attack
+from pages.shared import audit_words, numbers, roc_chart
 from unlearn_core.experiment.tiers.cost import Cost
+from unlearn_core.experiment.tiers.per_example import Observed
+from unlearn_core.experiment.tiers.shadow_attack import judged
+from unlearn_core.rows import unpack
+from unlearn_core.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +63,99 @@ def test_single_images_sets_the_two_attackers_beside_each_other(open_page, audit
     assert {"class, from the last layer", "image, reconstructed by gradient matching (AUC)"} <= {
         text for frame in at.dataframe for text in frame.value.get("what", [])
     }
+
+
+def verdict_of(result, question="efficacy", rows=None, store=None):
+    own = Observed.of(store.find(result.spec().per_example))
+    return judged(own, question, own.rows[: own.forget] if rows is None else rows)
+
+
+def test_single_images_shows_the_attack_of_its_shadow_models_before_and_after(open_page, audited):
+    root, result = audited
+    at = open_page("audit", root, method=METHOD, evidence="images")
+    for question in ("privacy", "efficacy"):
+        at.selectbox(key="address.question").select(question).run()
+        assert not at.exception and at.query_params["question"] == question
+        verdict = verdict_of(result, question, store=Store(root))
+        shown = next(d.value for d in at.dataframe if "TPR@10%FPR" in d.value).set_index("Model")
+        models = {"Before": verdict.original, "Random": verdict.audited, "Never": verdict.retrained}
+        for start, model in models.items():
+            line = shown[shown.index.str.startswith(start)].iloc[0]
+            assert line["AUC"] == numbers.interval(model.success)
+            for head, alpha in attack_numbers.RATES.items():
+                found = model.found_at(alpha)
+                assert line[head] == (found.why if found.value is None else numbers.interval(found))
+        assert (shown["TPR@0.1%FPR"].str.match(r"not measurable \(needs [\d,]+ shadow models\)")).all()
+        names = [trace["name"] for trace in json.loads(at.get("plotly_chart")[0].proto.spec)["data"]]
+        assert names[0] == "before forgetting" and names[2] == "never saw it"
+    at.selectbox(key="address.third").select("high").run()
+    assert not at.exception
+    (shown,) = (d.value for d in at.dataframe if "TPR@10%FPR" in d.value)
+    high = dict(part.split(":") for part in result.spec().subject.parts)["high"]
+    verdict = verdict_of(result, "efficacy", unpack(high, 10**6), Store(root))
+    assert numbers.interval(verdict.audited.success) in set(shown["AUC"])
+    at.selectbox(key="address.third").select("mates").run()
+    assert not at.exception and at.query_params["third"] == "mates"
+
+
+def test_its_threshold_moves_the_sentence(open_page, audited):
+    root, result = audited
+    at, slider = open_page("audit", root, method=METHOD, evidence="images"), "threshold_u_lira_efficacy"
+    model, said = verdict_of(result, store=Store(root)).audited, []
+    for place in (0, -8):
+        cut = float(at.select_slider(key=slider).options[place])
+        at.select_slider(key=slider).set_value(cut).run()
+        assert not at.exception
+        said.append(next(m.value for m in at.markdown if m.value.startswith("At this threshold")))
+        found, accused = model.at(cut)
+        assert model.readings == 6 * len(model.rows) and len(model.seeds) == 6  # blocks of 18 shadows
+        if model.can_tell(accused):
+            assert f"**{audit_words.hundred(found)}** forgotten" in said[-1]
+            assert f"**{audit_words.hundred(accused)}** that" in said[-1]
+        else:
+            assert f"**{audit_words.counted(found, model.readings)}** forgotten" in said[-1]
+            assert "too few to speak of a rate" in said[-1]
+    assert said[0] != said[1]
+
+
+def test_the_audit_opens_on_the_strongest_attack_that_was_made(open_page, audited):
+    root, _ = audited
+
+    def view(at):
+        assert not at.exception
+        return next(g.value for g in at.segmented_control if g.label == "Evidence")
+
+    at = open_page("audit", root, method=METHOD)
+    assert view(at) == "images" and "evidence" not in at.query_params
+    # What was never chosen gives way where the other method has no such evidence, and comes back with it.
+    for method, shown in (("fine-tune", "attack"), (METHOD, "images")):
+        next(s for s in at.selectbox if s.label == "Method").select(method).run()
+        assert view(at) == shown and "evidence" not in at.query_params
+    # What was chosen stays, and so does what a link asks for.
+    next(g for g in at.segmented_control if g.label == "Evidence").select("attack").run()
+    assert view(at) == "attack" and at.query_params["evidence"] == "attack"
+    next(s for s in at.selectbox if s.label == "Method").select("fine-tune").run()
+    next(s for s in at.selectbox if s.label == "Method").select(METHOD).run()
+    assert view(at) == "attack"
+    assert view(open_page("audit", root, method=METHOD, evidence="attack")) == "attack"
+    assert view(open_page("audit", root, method="fine-tune", evidence="images")) == "images"
+
+
+def verdicts_by(**sides):
+    """Stand-ins: 1 found, 0 not found, None nothing to find."""
+    return {name: SimpleNamespace(side=side or 0, blind=side is None) for name, side in sides.items()}
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [(verdicts_by(low=0, high=0), "No third can be told from never seen"),
+     (verdicts_by(low=0, high=1), "The high third can be told from never seen"),
+     (verdicts_by(low=1, medium=1, high=1), "The low, medium and high thirds can be told from never seen"),
+     (verdicts_by(low=None, high=1),
+      "The high third can be told from never seen; the low third cannot be judged, for there was nothing to find")],
+)  # fmt: skip
+def test_the_thirds_that_the_shadow_models_tell_are_named(found, said):
+    assert shadow_attack.in_thirds(found) == said
 
 
 def test_many_models_says_what_a_perfect_run_reads(open_page, audited):

@@ -74,8 +74,8 @@ def compares_same_images(statistic: str) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Attacked:
-    """One attack on the models of one method. Scores: higher = more likely a member.
+class Scored:
+    """The scores of one attack on several models. Higher = more likely a member.
 
     `members[i]` are the scores of the forget images `rows` under the model of `seeds[i]`; `others[i]` those of the
     unseen images that it compares with.
@@ -91,13 +91,37 @@ class Attacked:
         """How many images the attack compares with, under each model."""
         return len(self.others[0])
 
-    @cached_property
-    def rocs(self) -> tuple[Roc, ...]:
-        return tuple(roc(m, o) for m, o in zip(self.members, self.others, strict=True))
+    @property
+    def readings(self) -> int:
+        """How many readings of unseen images a share of false alarms is measured on."""
+        return self.unseen
 
     @cached_property
     def aucs(self) -> list[float]:
         return [auc(m, o) for m, o in zip(self.members, self.others, strict=True)]
+
+    def at(self, threshold: float) -> tuple[float, float]:
+        """(share of forget images, share of unseen images) with a score of at least `threshold`, means over seeds."""
+        found = np.mean([(m >= threshold).mean() for m in self.members])
+        accused = np.mean([(o >= threshold).mean() for o in self.others])
+        return float(found), float(accused)
+
+    def can_tell(self, accused: float) -> bool:
+        """Whether a share of unseen images wrongly accused is measurable here, by the rule of `found_at`."""
+        return self.readings >= needed(accused)
+
+    def threshold_at(self, alpha: float) -> float:
+        """The score that a share `alpha` of the unseen images reaches, over all seeds: where to begin to look."""
+        return float(np.quantile(np.concatenate(self.others), 1 - alpha))
+
+
+@dataclass(frozen=True, eq=False)
+class Attacked(Scored):
+    """One attack on the models of one method, one for each seed."""
+
+    @cached_property
+    def rocs(self) -> tuple[Roc, ...]:
+        return tuple(roc(m, o) for m, o in zip(self.members, self.others, strict=True))
 
     @cached_property
     def success(self) -> Measured:
@@ -124,20 +148,6 @@ class Attacked:
         if len(each) == 1 or each[0].value is None:
             return each[0]
         return _share(over_seeds([e.value for e in each]))
-
-    def at(self, threshold: float) -> tuple[float, float]:
-        """(share of forget images, share of unseen images) with a score of at least `threshold`, means over seeds."""
-        found = np.mean([(m >= threshold).mean() for m in self.members])
-        accused = np.mean([(o >= threshold).mean() for o in self.others])
-        return float(found), float(accused)
-
-    def can_tell(self, accused: float) -> bool:
-        """Whether a share of unseen images wrongly accused is measurable here, by the rule of `found_at`."""
-        return self.unseen >= needed(accused)
-
-    def threshold_at(self, alpha: float) -> float:
-        """The score that a share `alpha` of the unseen images reaches, over all seeds: where to begin to look."""
-        return float(np.quantile(np.concatenate(self.others), 1 - alpha))
 
     @cached_property
     def curve(self) -> pd.DataFrame:

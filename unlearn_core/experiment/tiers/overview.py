@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from unlearn_core.attacks import Measured
 from unlearn_core.attacks.blocks import over_blocks
 from unlearn_core.evaluation import METRICS, Estimate, over_seeds, paired_difference, values_of, within
 from unlearn_core.experiment.comparison import side_of_zero
@@ -129,11 +130,15 @@ def _among_splits(kinds: dict[str, pd.DataFrame]) -> Compared:
 def _among_blocks(kinds: dict[str, pd.DataFrame]) -> Compared:
     """Differences between means over blocks of shadow models, each with its own interval."""
     found = {kind: over_blocks(values_of(own["value"])) for kind, own in kinds.items()}
-    target, gaps = found["retrained"], []
-    for kind in ("unlearned", "original"):
-        half = math.hypot(found[kind].high - found[kind].value, target.high - target.value)
-        gaps.append(Estimate(found[kind].value - target.value, half, len(kinds[kind])))
+    gaps = [gap_over_blocks(found[kind], found["retrained"], len(kinds[kind])) for kind in ("unlearned", "original")]
     return Compared(*gaps, None, *(side_of_zero(gap) for gap in gaps))
+
+
+def gap_over_blocks(found: Measured, target: Measured, blocks: int) -> Estimate:
+    """How far a mean over so many blocks lies above another, each with its own interval."""
+    return Estimate(
+        found.value - target.value, math.hypot(found.high - found.value, target.high - target.value), blocks
+    )
 
 
 def _by_intervals(found: dict[str, dict[str, float | None]]) -> Compared:
