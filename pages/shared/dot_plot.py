@@ -25,6 +25,7 @@ KINDS = {
 WIDE, LETTER = 916, 7
 BETWEEN = 0.05  # of the width, between panels: less, and the last tick of one touches the first of the next
 CLEAR = 8  # pixels between the names and the plot
+NAME = 44  # letters of a name in one line
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,13 @@ def draw(title: str, heads: pd.DataFrame, panels: list[Panel], about: str, zero:
     `about` says on what data they rest. `zero` draws a line at 0 in every panel, for differences; with `one_scale` all
     panels share their scale.
     """
-    left = theme.room_for(heads["title"]) + CLEAR
+    # Escaped afterwards: what stands for a letter is not to be torn.
+    names = [textwrap.wrap(title, NAME) or [""] for title in heads["title"]]
+    left = theme.room_for(line for lines in names for line in lines) + CLEAR
     letters = int((WIDE - left) * (1 - BETWEEN * (len(panels) - 1)) / len(panels) / LETTER)
     axes = [textwrap.wrap(panel.axis, letters) for panel in panels]
     more = theme.LINE * (max(map(len, axes)) - 1)
-    fig = theme.figure(title, "", "", height=150 + more + 27 * len(heads), about=about)
+    fig = theme.figure(title, "", "", height=150 + more + 27 * len(heads) * max(map(len, names)), about=about)
     ink, grid = fig.layout.font.color, fig.layout.xaxis.gridcolor
     make_subplots(rows=1, cols=len(panels), shared_yaxes=True, horizontal_spacing=BETWEEN, figure=fig)
     for column, panel in enumerate(panels, start=1):
@@ -73,8 +76,8 @@ def draw(title: str, heads: pd.DataFrame, panels: list[Panel], about: str, zero:
             title="<br>".join(axes[column - 1]), gridcolor=grid, zeroline=False, row=1, col=column, **scale
         )
     places = list(range(len(heads)))
-    names = [escape(title) for title in heads["title"]]
-    fig.update_yaxes(tickvals=places, ticktext=names, range=[len(heads) - 0.4, -0.6], gridcolor=grid, zeroline=False)
+    ticks = {"tickvals": places, "ticktext": ["<br>".join(map(escape, lines)) for lines in names]}
+    fig.update_yaxes(**ticks, range=[len(heads) - 0.4, -0.6], gridcolor=grid, zeroline=False)
     fig.update_yaxes(automargin=True, ticklabelstandoff=CLEAR, row=1, col=1)
     fig.layout.margin.l = left
     return legend.below(fig, 96 + more)

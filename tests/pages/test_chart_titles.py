@@ -1,6 +1,7 @@
 """Titles of charts: in lines that leave room for the tools, which are few, and with room below for further lines."""
 
 import ast
+import html
 from pathlib import Path
 
 import pandas as pd
@@ -96,3 +97,12 @@ def test_no_interval_is_drawn_beyond_what_can_be_read():
     cut, whole = ((list(f.data[0].error_x.arrayminus), list(f.data[0].error_x.array)) for f in drawn)
     assert cut == (pytest.approx([0.1, 0.02]), pytest.approx([0.05, 0.1])) and whole == ([0.1, 0.1], [0.1, 0.1])
     assert "A: 0.950 ± 0.100" in drawn[0].data[0].text  # a half width is told as it is
+
+
+def test_a_name_of_any_length_leaves_room_for_the_plot():
+    name = "<b>&" + "w" * 150 + " x" * 100
+    heads = pd.DataFrame({"title": [name, "B"], "kind": "plan"}, ["a", "b"])
+    values = pd.DataFrame({"mean": [0.4, 0.6], "half_width": [0.1, None]}, heads.index)
+    drawn = dot_plot.draw("T", heads, [dot_plot.Panel(axis, values) for axis in "abcd"], "").layout
+    assert drawn.margin.l < dot_plot.WIDE / 2
+    assert drawn.yaxis.ticktext[0].replace("<br>", "").replace(" ", "") == html.escape(name).replace(" ", "")
