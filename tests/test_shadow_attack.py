@@ -112,3 +112,12 @@ def test_a_third_is_the_attack_on_its_images_alone():
     assert third.rows.tolist() == list(range(20, 40))
     for part, every in zip(third.members, whole.members, strict=True):
         np.testing.assert_array_equal(part, every[20:40])
+
+
+def test_an_interval_ends_where_an_auc_does_and_a_difference_goes_by_all_of_it():
+    verdict = judged(seen(2.5, forget=6, shadows=18), "efficacy", np.arange(6))
+    model = verdict.original
+    assert model.mean.high > 1 == model.success.high and model.success.low == max(0.0, model.mean.low)
+    assert model.success.value == model.mean.value
+    halves = [m.mean.high - m.mean.value for m in (verdict.audited, verdict.retrained)]
+    assert verdict.apart.half_width == pytest.approx(np.hypot(*halves))

@@ -8,7 +8,7 @@ is one over blocks.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -17,7 +17,7 @@ import pandas as pd
 from unlearn_core.attacks import Measured
 from unlearn_core.attacks.blocks import Trials, over_blocks, roc_over_blocks, tpr_over_blocks
 from unlearn_core.attacks.roc import needed
-from unlearn_core.evaluation import Estimate
+from unlearn_core.evaluation import METRICS, Estimate, within
 from unlearn_core.experiment.audit import Scored
 from unlearn_core.experiment.comparison import side_of_zero
 from unlearn_core.experiment.tiers.overview import gap_over_blocks
@@ -48,9 +48,19 @@ class Shadowed(Scored):
         return self.unseen * len(self.seeds)
 
     @cached_property
-    def success(self) -> Measured:
-        """AUC, the mean over blocks, with its 95 % interval."""
+    def mean(self) -> Measured:
+        """AUC, the mean over blocks, with its 95 % interval, which may reach beyond what can be read: differences go by
+        all of it.
+        """
         return over_blocks(self.aucs)
+
+    @cached_property
+    def success(self) -> Measured:
+        """The same for reading, with its interval as far as an AUC goes."""
+        if self.mean.low is None:
+            return self.mean
+        low, high = within(self.mean.low, self.mean.high, METRICS["auc"].ends)
+        return replace(self.mean, low=low, high=high)
 
     def found_at(self, alpha: float) -> Measured:
         """Share of the images found while at most a share `alpha` of the readings of unseen ones is accused, with its
@@ -96,7 +106,7 @@ class ShadowVerdict:
     @cached_property
     def apart(self) -> Estimate:
         """AUC minus the target's, with its interval over blocks."""
-        return gap_over_blocks(self.audited.success, self.retrained.success, len(self.audited.seeds))
+        return gap_over_blocks(self.audited.mean, self.retrained.mean, len(self.audited.seeds))
 
     @property
     def side(self) -> int:
@@ -108,7 +118,7 @@ class ShadowVerdict:
     @property
     def blind(self) -> bool:
         """Whether nothing was found where nothing could be, even before forgetting: no verdict at all."""
-        power = gap_over_blocks(self.original.success, self.retrained.success, len(self.original.seeds))
+        power = gap_over_blocks(self.original.mean, self.retrained.mean, len(self.original.seeds))
         return not self.side and side_of_zero(power) != 1
 
 
