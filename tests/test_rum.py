@@ -150,9 +150,9 @@ def test_retraining_last_is_retraining(tiny_model, tiny_request):
     """Whatever came before, the last step's fresh model saw only what is to be kept."""
     rows = []
 
-    def recipe(kept, seed, tell):
+    def recipe(kept, seeds, tell):
         rows.append(kept)
-        return Fresh(tiny_model, 1, len(kept))
+        return [Fresh(tiny_model, 1, len(kept)) for _ in seeds]
 
     request = tiny_request(recipe=recipe)
     rum(Original(), FineTune(epochs=1), Retrain())(tiny_model, request)

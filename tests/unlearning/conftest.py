@@ -27,11 +27,12 @@ def asking(images, training, tiny_request):
     """What `asked` is, for other labels of the same images and for another training of the original model."""
     everything = np.arange(len(images.train.y))
 
-    def recipe(rows, seed, tell=silent, start=None, epochs=None):
-        make.rows.append(rows)
+    def recipe(rows, seeds, tell=silent, start=None, epochs=None):
         epochs = epochs or 2
-        fresh = train(training.but(seed=seed, epochs=epochs), images, rows, tell, start=start).model
-        return Fresh(fresh, -(-len(rows) // 32) * epochs, epochs * len(rows))
+        for seed in seeds:
+            make.rows.append(rows)
+            fresh = train(training.but(seed=seed, epochs=epochs), images, rows, tell, start=start).model
+            yield Fresh(fresh, -(-len(rows) // 32) * epochs, epochs * len(rows))
 
     def replay(watch):
         number = count()

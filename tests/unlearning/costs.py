@@ -47,7 +47,7 @@ COSTS = {
     # gradient history
     # The training again (8 epochs); over its last epoch a gradient of each batch, and of what of it is kept one and a
     # product of the Hessian; repair.
-    "mini-unlearning": (EPOCHS * PER_EPOCH, (8 + 1) * FORGET, (8 + 1 + 1 + 2 + EPOCHS) * RETAIN),
+    "mini-unlearning": (EPOCHS * PER_EPOCH, (8 + 1) * FORGET, (8 + 1 + 2 + EPOCHS) * RETAIN),
     "amnesiac": (EPOCHS * PER_EPOCH, 8 * FORGET, (8 + EPOCHS) * RETAIN),
     # influence
     "first-order": (1, FORGET, 0),

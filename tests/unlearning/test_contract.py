@@ -317,7 +317,8 @@ def test_a_diverging_last_step_is_seen(tiny_model, asked):
 def test_odd_sizes_are_no_trouble(name, keep, tiny_model, asked, tiny):
     """One image to forget; a retain set of one image, or with a last batch of one."""
     rows = np.flatnonzero(tiny.train.y != tiny.train.y[7])[100 : 100 + keep]
-    request = asked(forget=np.array([7]), retain=rows, recipe=lambda *a, **k: Fresh(copy.deepcopy(tiny_model), 1, 1))
+    fresh = lambda rows, seeds, *_, **__: (Fresh(copy.deepcopy(tiny_model), 1, 1) for _ in seeds)  # noqa: E731
+    request = asked(forget=np.array([7]), retain=rows, recipe=fresh)
     unlearned = quick(name)(tiny_model, request)
     assert finite(unlearned.model)
 

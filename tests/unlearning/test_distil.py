@@ -216,9 +216,9 @@ def test_oracles_never_see_the_forget_set(tiny_model, asked):
 def test_oracles_differ_from_each_other_and_from_the_retrained_model(asked, tiny_model):
     seeds = []
 
-    def recipe(rows, seed, tell):
-        seeds.append(seed)
-        return Fresh(copy.deepcopy(tiny_model), 1, 1)
+    def recipe(rows, each, tell):
+        seeds.extend(each)
+        return (Fresh(copy.deepcopy(tiny_model), 1, 1) for _ in each)
 
     for seed in (0, 1):
         OracleMatching(epochs=1, oracles=3)(tiny_model, asked(seed=seed, recipe=recipe))
@@ -229,7 +229,7 @@ def test_what_is_matched_are_the_mean_logits_of_the_oracles(tiny_model, asked):
     """By hand: each image of a step beside its own target; rows that are not looked at have none."""
     models = [FineTune(epochs=1, lr=0.1)(tiny_model, asked(seed=s)).model for s in (0, 1)]
     turn = iter(models)
-    request = asked(recipe=lambda rows, seed, tell: Fresh(next(turn), 1, 1))
+    request = asked(recipe=lambda rows, seeds, tell: (Fresh(next(turn), 1, 1) for _ in seeds))
     unlearner = OracleMatching(epochs=1, oracles=2, batch=32)
     context = unlearner.context(None, tiny_model, request, Cost())
     step = next(unlearner.steps(request, context))

@@ -38,7 +38,7 @@ def test_unlearning_is_what_a_system_with_kept_states_does(tiny_model, asked):
     calls = []
 
     def recipe(*args, **more):
-        calls.append((args[1], more["epochs"]))
+        calls.append((*args[1], more["epochs"]))
         return request.recipe(*args, **more)
 
     unlearned = unlearner(tiny_model, asked(forget=forget, retain=request.retain, recipe=recipe))
@@ -50,7 +50,7 @@ def test_unlearning_is_what_a_system_with_kept_states_does(tiny_model, asked):
         kept_states, state = [None], None
         for upto in range(2):
             rows = all_rows[(shard_of == shard) & (slice_of <= upto)]
-            state = request.recipe(rows, seeds[2 * shard + upto], start=state, epochs=2).model
+            state = next(request.recipe(rows, [seeds[2 * shard + upto]], start=state, epochs=2)).model
             kept_states.append(copy.deepcopy(state))
         touched = [s for s in range(2) if len(np.intersect1d(forget, all_rows[(shard_of == shard) & (slice_of == s)]))]
         assert touched == [[], [1], [0, 1]][shard] or (shard == 2 and touched == [0])
@@ -59,7 +59,7 @@ def test_unlearning_is_what_a_system_with_kept_states_does(tiny_model, asked):
             final = kept_states[touched[0]]
             for upto in range(touched[0], 2):
                 rows = np.setdiff1d(all_rows[(shard_of == shard) & (slice_of <= upto)], forget)
-                fresh = request.recipe(rows, seeds[2 * shard + upto], start=final, epochs=2)
+                fresh = next(request.recipe(rows, [seeds[2 * shard + upto]], start=final, epochs=2))
                 final, steps, gradients = fresh.model, steps + fresh.steps, gradients + fresh.gradients
         assert torch.equal(ours[shard], members(Ensemble([final]))[0]), shard
     assert (unlearned.cost.steps, unlearned.cost.retain_gradients) == (steps, gradients)
@@ -101,7 +101,7 @@ def test_the_time_before_the_request_is_not_counted(tiny_model, asked, monkeypat
     shard_of, slice_of = SISA(**SMALL).places(asked())
     row = np.flatnonzero((shard_of == 0) & (slice_of == 1))[:1]
     request = asked(
-        forget=row, retain=np.setdiff1d(np.arange(300), row), recipe=lambda *_, **__: Fresh(tiny_model, 1, 7)
+        forget=row, retain=np.setdiff1d(np.arange(300), row), recipe=lambda *_, **__: [Fresh(tiny_model, 1, 7)]
     )
     cost = SISA(**SMALL)(tiny_model, request).cost
     assert (cost.steps, cost.retain_gradients) == (1, 7)  # one slice of one shard

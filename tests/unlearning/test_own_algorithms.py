@@ -223,7 +223,7 @@ def test_a_fault_is_found_and_named(own, line):
         ("p.data += 0.0 * request.x[gone].float().sum()", '("retain", "labels")'),
         ("p.data += 0.0 * request.validation.x.float().sum()", '("retain", "labels")'),
         ("p.data += 0.0 * request.x.float().sum()", '("retain", "forget", "labels")'),
-        ("request.recipe(keep, 0)", '("retain", "labels")'),
+        ("next(request.recipe(keep, [0]))", '("retain", "labels")'),
     ],
 )
 def test_a_look_that_is_not_declared_is_found(own, line, needs):

@@ -216,10 +216,10 @@ def test_a_step_of_the_certified_head_goes_down_the_penalised_loss():
     walk = Walk(n=50, gone=1, m=0.3, eta=0.8, sigma=0.2)
     w = weight.clone().requires_grad_()
     (F.cross_entropy(x @ w.T, labels) + 0.15 * w.square().sum()).backward()
-    found = walk.step(weight, x, F.one_hot(labels, 10).double(), draws)
+    found = walk.step(weight, x, F.one_hot(labels, 10).double().T, draws)
     noise = found - (weight - 0.8 * w.grad)
     assert float(noise.std()) == pytest.approx((2 * 0.8) ** 0.5 * 0.2, rel=0.15)  # four deviations of the estimate
-    still = walk._replace(sigma=0.0).step(weight, x, F.one_hot(labels, 10).double(), draws)
+    still = walk._replace(sigma=0.0).step(weight, x, F.one_hot(labels, 10).double().T, draws)
     torch.testing.assert_close(still, weight - 0.8 * w.grad)
 
 

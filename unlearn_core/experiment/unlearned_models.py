@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import count
 
@@ -120,18 +120,19 @@ def _fresh(
     training: Training,
     images: Dataset,
     rows: np.ndarray,
-    seed: int,
+    seeds: Sequence[int],
     tell: Tell = silent,
     start: Classifier | None = None,
     epochs: int | None = None,
-) -> Fresh:
+) -> Iterator[Fresh]:
     """The Recipe of a training."""
-    training = training.afresh.but(seed=seed, without="", epochs=epochs or training.epochs)
+    training = training.afresh.but(without="", epochs=epochs or training.epochs)
     if start is None:
-        model = next(train_members(training, images, rows[None], [seed], tell)).model
+        trained = train_members(training, images, [rows] * len(seeds), list(seeds), tell)
     else:
-        model = train(training, images, rows, tell, start=start).model
-    return Fresh(model, steps_of(training, len(rows)), training.epochs * len(rows))
+        trained = (train(training.but(seed=seed), images, rows, tell, start=start) for seed in seeds)
+    for each in trained:
+        yield Fresh(each.model, steps_of(training, len(rows)), training.epochs * len(rows))
 
 
 def _history(training: Training, images: Dataset, tell: Tell) -> History:

@@ -119,10 +119,11 @@ class _Trial:
         given |= {"corrected": y.clone()}
         return Request(classes=CLASSES, **given | changes)
 
-    def _recipe(self, rows, seed, tell=silent, start=None, epochs=None) -> Fresh:
+    def _recipe(self, rows, seeds, tell=silent, start=None, epochs=None) -> Iterator[Fresh]:
         epochs = epochs or 2
-        fresh = train(self.training.but(seed=seed, epochs=epochs), self.images, rows, tell, start=start).model
-        return Fresh(fresh, -(-len(rows) // 32) * epochs, epochs * len(rows))
+        for seed in seeds:
+            fresh = train(self.training.but(seed=seed, epochs=epochs), self.images, rows, tell, start=start).model
+            yield Fresh(fresh, -(-len(rows) // 32) * epochs, epochs * len(rows))
 
     @property
     def _history(self) -> History:

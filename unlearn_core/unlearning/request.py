@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -41,18 +41,18 @@ class Fresh(NamedTuple):
 
 
 class Recipe(Protocol):
-    """Trains a model on these rows as the original was trained: from fresh weights, or from those of `start`; for the
-    original's epochs, or for so many.
+    """Trains a model for each seed on these rows as the original was trained: from fresh weights, or from those of
+    `start`; for the original's epochs, or for so many. Several seeds at once take less time than one after the other.
     """
 
     def __call__(
         self,
         rows: np.ndarray,
-        seed: int,
+        seeds: Sequence[int],
         tell: Tell = silent,
         start: torch.nn.Module | None = None,
         epochs: int | None = None,
-    ) -> Fresh: ...
+    ) -> Iterator[Fresh]: ...
 
 
 @dataclass(frozen=True)

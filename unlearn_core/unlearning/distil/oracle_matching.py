@@ -36,8 +36,8 @@ class OracleMatching(Mixture):
         """(n, C) the mean logits of the oracles, 0 for rows that are not looked at."""
         rows = np.sort(np.r_[request.forget, self.seen(request)])
         targets = original.mean.new_zeros(len(request.y), request.classes)
-        for seed in torch.randint(2**31 - 1, (self.oracles,), generator=generator(request)).tolist():
-            oracle = request.recipe(request.retain, seed, request.tell)
+        seeds = torch.randint(2**31 - 1, (self.oracles,), generator=generator(request)).tolist()
+        for oracle in request.recipe(request.retain, seeds, request.tell):
             cost.retain_gradients += oracle.gradients
             cost.notes["steps of the oracles"] = cost.notes.get("steps of the oracles", 0) + oracle.steps
             _add_logits(targets, oracle.model.eval(), request, rows)

@@ -18,6 +18,6 @@ class Retrain(Unlearner):
     caution = "In a study this trains the very models it is compared with, so it reads 1; a second one is the ceiling."
 
     def run(self, model, original, request, cost):
-        trained = request.recipe(request.retain, request.seed, request.tell)
+        (trained,) = request.recipe(request.retain, [request.seed], request.tell)
         cost.steps, cost.retain_gradients = trained.steps, trained.gradients
         return trained.model

@@ -61,7 +61,7 @@ class SISA(Unlearner):
                 if not len(rows):
                     continue
                 seed = int(np.random.SeedSequence([request.seed, shard, upto]).generate_state(1)[0] >> 1)
-                trained = request.recipe(rows, seed, request.tell, start=state, epochs=epochs)
+                (trained,) = request.recipe(rows, [seed], request.tell, start=state, epochs=epochs)
                 state = trained.model
                 if upto < first:
                     cost.notes[BEFORE] += time.perf_counter() - started

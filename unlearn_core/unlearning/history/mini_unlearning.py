@@ -67,13 +67,17 @@ class MiniUnlearning(Replayed):
             return torch.zeros_like(delta)
         both, retained = (Batch(batch.x[where], batch.y[where]) for where in (kept | gone, kept))
         found, n = torch.zeros_like(delta), len(retained.y)
+        hessian, forgets = self.variant == "hessian", bool(gone.any())
         with statistics_untouched(model):
             loss = MeanLoss(model, [name for name, _ in model.named_parameters()])
-            if gone.any():
-                found = loss.gradient(retained) - loss.gradient(both)
+            if hessian:
+                slope, found = loss.gradient_and_product(retained, delta)
+                cost.retain_gradients += 2 * n
+            elif forgets:
+                slope = loss.gradient(retained)
+                cost.retain_gradients += n
+            if forgets:
+                found = found + slope - loss.gradient(both)
                 cost.forget_gradients += int(gone.sum())
-                cost.retain_gradients += 2 * n
-            if self.variant == "hessian":
-                found = found + loss.product(retained, delta)
-                cost.retain_gradients += 2 * n
+                cost.retain_gradients += n
         return found

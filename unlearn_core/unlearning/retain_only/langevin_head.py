@@ -43,7 +43,8 @@ class LangevinHead(Unlearner):
         rows, kept = np.r_[request.retain, request.forget], len(request.retain)
         n, draws = len(rows), generator(request)
         x, scale = features(model, request, rows, kept)
-        y = F.one_hot(request.y[torch.from_numpy(rows).to(request.y.device)], request.classes).to(x)
+        one_hot = lambda labels: F.one_hot(labels, request.classes).T  # noqa: E731
+        y = one_hot(request.y[torch.from_numpy(rows).to(request.y.device)]).to(x)
         walk = Walk(n, n - kept, self.m, 1 / (CURVATURE + self.m), self.sigma)
         learning = math.ceil(math.log(1 / SETTLED) / (walk.m * walk.eta))
         after = walk.steps(self.epsilon, 1 / n)
@@ -52,7 +53,7 @@ class LangevinHead(Unlearner):
             if step == learning:
                 stand_in = F.normalize(torch.randn(n - kept, x.shape[1], generator=draws)).to(x)
                 labels = torch.randint(request.classes, (n - kept,), generator=draws)
-                x, y = torch.cat([x[:kept], stand_in]), torch.cat([y[:kept], F.one_hot(labels, request.classes).to(y)])
+                x, y = torch.cat([x[:kept], stand_in]), torch.cat([y[:, :kept], one_hot(labels).to(y)], 1)
             weight = walk.step(weight, x, y, draws)
             request.tell("unlearn", step + 1, learning + after)
         with torch.no_grad():

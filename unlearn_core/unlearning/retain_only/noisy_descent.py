@@ -45,8 +45,10 @@ class Walk(NamedTuple):
         return max(math.ceil((orders / (self.m * self.eta) * np.log(start / left)).min()), 0)
 
     def step(self, weight, x, y, draws: torch.Generator) -> torch.Tensor:
-        """The weights (C, D) after one step on features x (n, D) with labels y (n, C), one 1 in each row."""
-        gradient = ((x @ weight.T).softmax(1) - y).T @ x / self.n + self.m * weight
+        """The weights (C, D) after one step on features x (n, D) with labels y (C, n), one 1 in each column: a softmax
+        over few classes is many times faster along images.
+        """
+        gradient = ((weight @ x.T).softmax(0) - y) @ x / self.n + self.m * weight
         noise = torch.randn(weight.shape, generator=draws).to(weight)
         return weight - self.eta * gradient + math.sqrt(2 * self.eta) * self.sigma * noise
 
