@@ -28,7 +28,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from unlearn_core import job_work, jobs, trash
+from unlearn_core import arrivals, job_work, jobs, trash
 from unlearn_core.disk import StoreError, plainly
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import key
@@ -54,8 +54,6 @@ def fulfil(store: Store, spec: AtRandom, tell: Callable = lambda *about: None) -
     return store.remember(spec, content)
 
 
-if __name__ == "__main__" and sys.argv[1].startswith("import"):
-    from unlearn_core.experiment.bundle import placing
 # The real one brings torch along, with which a process takes long to fork.
 sys.modules["unlearn_core.experiment"] = SimpleNamespace(fulfil=fulfil)
 
@@ -193,9 +191,9 @@ def lighter(root: Path) -> None:
 def place(root: Path) -> None:
     """What an import does with a result, once it is checked."""
     store = Store(root)
-    with plainly(root), store.lock("import"):
+    with plainly(root), store.lock(arrivals.LOCK):
         staged = Store(root / "staging" / "import.aside")
-        placing._place(store, fulfil(staged, TINY).folder)
+        arrivals.place(store, fulfil(staged, TINY).folder)
         shutil.rmtree(staged.root)
     store.sweep()
 

@@ -41,7 +41,7 @@ GROUPS = [folder for folder in sorted((CORE / "unlearning").iterdir()) if (folde
 WRAP = ("wrappers", "condensed")
 ALGORITHM_FILES = {cls.__module__ for cls in ALGORITHMS.values()}
 # Where results are kept, and where the store is opened, read and written.
-MAY_USE_STORE = {"result", "store", "trash", "experiment", "removal", "cli"}
+MAY_USE_STORE = {"result", "store", "trash", "arrivals", "experiment", "removal", "cli"}
 MAY_USE_STORE |= {"jobs", "job_process", "job_forecast", "job_work"}
 
 

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save
 
+from unlearn_core import arrivals
 from unlearn_core.data import Data, add, kept
 from unlearn_core.disk import StoreError, digest_of
 from unlearn_core.experiment import (
@@ -671,7 +672,7 @@ def test_what_is_no_bundle_at_all(refused, tmp_path):
 
 
 def test_what_was_placed_is_taken_back_when_the_disk_fails(written, store, monkeypatch):
-    placed, honest = [], placing._place
+    placed, honest = [], placing.take_in
 
     def fails(to, folder):
         if len(placed) == 5:
@@ -679,7 +680,7 @@ def test_what_was_placed_is_taken_back_when_the_disk_fails(written, store, monke
         placed.append(folder)
         return honest(to, folder)
 
-    monkeypatch.setattr(placing, "_place", fails)
+    monkeypatch.setattr(placing, "take_in", fails)
     with pytest.raises(StoreError, match="No space left on device"):
         import_bundle(store, written[0])
     assert len(placed) == 5 and not list((store.root / "results").glob("*/*"))
@@ -695,9 +696,9 @@ def test_what_lay_there_before_is_put_back_when_the_disk_fails(source, written, 
     def fails(*_):
         raise OSError(28, "No space left on device")
 
-    for broken in ("bring_names", "flush"):
+    for where, broken in ((placing, "bring_names"), (arrivals, "flush")):
         with monkeypatch.context() as patch:
-            patch.setattr(placing, broken, fails)
+            patch.setattr(where, broken, fails)
             with pytest.raises(StoreError, match="No space left on device"):
                 import_bundle(store, written[0])
         assert sorted(p.relative_to(store.root) for p in (store.root / "results").glob("*/*/*")) == before
@@ -709,8 +710,8 @@ def test_what_lay_there_before_is_put_back_when_the_disk_fails(source, written, 
 
 
 def test_the_study_is_placed_last(written, store, monkeypatch):
-    order, honest = [], placing._place
-    monkeypatch.setattr(placing, "_place", lambda to, folder: order.append(folder.parent.name) or honest(to, folder))
+    order, honest = [], placing.take_in
+    monkeypatch.setattr(placing, "take_in", lambda to, folder: order.append(folder.parent.name) or honest(to, folder))
     import_bundle(store, written[0])
     assert order[-1] == "Study" and order.count("Study") == 1
 

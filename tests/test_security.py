@@ -194,11 +194,12 @@ def test_what_an_address_names_never_reaches_the_disk(name, store, tmp_path):
 # Joins of a folder with a name that is no constant and no name of a file that was found there, and does not go through
 # `below`: what each name is, so that it cannot lead elsewhere.
 JOINS = {
+    "arrivals.py": {"folder.parent.name"},  # of the staged store, built by `below`
     "data/builtin.py": {"cls.filename", "file", "name"},  # torchvision's, and the rows of DATASETS
     "data/kept.py": {"IMAGES if has_images(place) else LABELS", "file"},  # constants
     "data/loading.py": {"data.name"},  # a field of Data, which NAME has checked
     "experiment/again.py": {"kind"},  # folders of the store
-    "experiment/bundle/placing.py": {"kind", "folder.parent.name"},  # of the staged store, built by `below`
+    "experiment/bundle/placing.py": {"kind"},  # of the staged store, built by `below`
     "experiment/bundle/reading.py": {"file", "kind"},  # constants, and what `below` has unpacked
     "experiment/bundle/writing.py": {"file", "name"},  # constants, and a manifest of this store
     "experiment/pace.py": {"training.data.name"},  # a row of DATASETS

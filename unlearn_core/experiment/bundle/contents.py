@@ -36,7 +36,6 @@ WEIGHTS = "weights.safetensors"  # most of a large net's results, and nothing th
 DATA_FILES = ("about.json", kept.IMAGES)
 ABOUT = ("name", "classes", "fingerprint", "train", "test", "shape")  # what is said of images that stay behind
 LABEL_FILES = ("about.json", kept.LABELS)  # where the images are too large to go along
-LOCK = "import"  # held while a file is looked into, so that a sweep leaves its staging folders alone
 
 
 def named(folder: Path) -> str:

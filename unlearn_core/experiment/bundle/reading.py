@@ -26,6 +26,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from unlearn_core import room
+from unlearn_core.arrivals import LOCK
 from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.images import DataError
 from unlearn_core.data.own import NAME, place_of
@@ -36,7 +37,6 @@ from unlearn_core.experiment.bundle.contents import (
     DATA_FILES,
     FORMAT,
     LABEL_FILES,
-    LOCK,
     WEIGHTS,
     belongs,
     named,
