@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from unlearn_core.attacks import auc, roc, summarise, u_lira
+from unlearn_core.attacks import auc, clopper_pearson, roc, summarise, u_lira
 from unlearn_core.attacks.blocks import (
     Trials,
     example_aucs,
@@ -158,3 +158,23 @@ def test_the_roc_of_all_blocks_is_drawn_again_block_by_block():
     one = tpr_over_blocks(found, 0.1, resamples=50, seed=7)
     assert (one.value, one.low, one.high) == (tpr[2], low[2], high[2])
     assert np.isnan(roc_over_blocks(Trials(found.members[:1], found.others[:1]), alphas)[1]).all()
+
+
+def test_blocks_that_all_find_nothing_are_no_surer_than_one_model():
+    unseen = 1 + np.random.default_rng(0).uniform(size=(16, 40))
+    nothing = tpr_over_blocks(Trials(np.zeros((16, 40)), unseen), 0.1)
+    assert (nothing.value, nothing.low, nothing.high) == (0, *clopper_pearson(0, 40))
+    everything = tpr_over_blocks(Trials(np.full((16, 40), 3.0), unseen), 0.1)
+    assert (everything.value, everything.low, everything.high) == (1, *clopper_pearson(40, 40))
+
+
+@pytest.mark.parametrize("blocks", [6, 16])
+def test_the_interval_holds_where_few_blocks_find_anything(blocks):
+    """One block of ten finds half of its images, the others none: 1 of 20 in all, and few draws see it."""
+    rng, missed = np.random.default_rng(blocks), 0
+    for _ in range(100):
+        hit = (rng.random((blocks, 1)) < 0.1) & (rng.random((blocks, 40)) < 0.5)
+        others = 1 + rng.uniform(size=(blocks, 40))
+        found = tpr_over_blocks(Trials(np.where(hit, 3.0, 0.0), others), 0.1, resamples=100)
+        missed += not found.low <= 0.05 <= found.high
+    assert missed <= 10

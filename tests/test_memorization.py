@@ -31,6 +31,12 @@ def test_known_answers():
     assert memorization(member, correct).scores.tolist() == [1, 0, 0, -1]
 
 
+def test_scores_that_are_equal_as_fractions_are_equal_as_numbers():
+    """18 of 180 is 63 of 180 less 19 of 76, which floats miss by a bit."""
+    found = scored.memorization(np.array([[76, 76], [180, 180]]), np.array([[0, 19], [18, 63]])).scores
+    assert 63 / 180 - 19 / 76 != 18 / 180 and found[0] == found[1] == 0.1
+
+
 def test_shares_are_of_the_models_on_each_side():
     member = np.array([[1], [1], [1], [1], [0], [0]], bool)
     correct = np.array([[1], [1], [1], [0], [1], [0]], bool)

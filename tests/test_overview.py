@@ -90,6 +90,14 @@ def test_pairs_are_of_one_seed_whatever_the_order_of_the_lines():
     pd.testing.assert_series_equal(one, other)
 
 
+def test_two_seeds_that_agree_say_nothing_of_others():
+    found = line(unlearned=[0.6, 0.6], original=[1.0, 0.9], retrained=[0.5, 0.5], again=[0.5, 0.5])
+    assert found["side"] is None and found["gap_half_width"] < 1e-12
+    assert verdict(pd.Series(found)) == "cannot be told: two seeds agree, which says nothing of others"
+    like = line(unlearned=[0.6, 0.4], original=[1.0, 0.9], retrained=[0.6, 0.4], again=[0.5, 0.5])
+    assert like["side"] == 0  # no difference is none, however often
+
+
 def test_one_seed_has_a_gap_and_no_verdict():
     found = line(unlearned=[0.9], original=[1.0], retrained=[0.5], again=[0.4])
     assert found["gap"] == pytest.approx(0.4) and found["count"] == 1 and found["power"] == 0.5

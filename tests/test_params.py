@@ -138,6 +138,11 @@ def test_one_and_one_point_nought_are_the_same_setting():
     assert json.dumps(plain(Training(lr=1))) == json.dumps(plain(Training(lr=1.0)))
 
 
+def test_nought_has_no_sign():
+    assert Training(weight_decay=-0.0) == Training(weight_decay=0.0)
+    assert key(Training(weight_decay=-0.0)) == key(Training(weight_decay=0.0))
+
+
 def test_specs_that_differ_only_in_kind_have_different_keys():
     shared = {"epochs": 5, "lr": 0.01}
     with_fine_tune, with_labels = (

@@ -60,7 +60,8 @@ def memorization(count: np.ndarray, right: np.ndarray) -> Memorization:
     # Add-one smoothing in the error only: a share of 0 or 1 from few models is not known exactly.
     s_in, s_out = (p_in * n_in + 1) / (n_in + 2), (p_out * n_out + 1) / (n_out + 2)
     error = np.sqrt(s_in * (1 - s_in) / n_in + s_out * (1 - s_out) / n_out)
-    return Memorization(p_in - p_out, error, float(right_in.sum() / n_in.sum()))
+    # Rounded, so that scores which are equal as fractions are equal as numbers, whatever counts they come from.
+    return Memorization(np.round(p_in - p_out, 12), error, float(right_in.sum() / n_in.sum()))
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def plain(value: Any) -> Any:
         # 1 and 1.0 are the same setting, so a whole-number value of a float field is written as a float.
         for p in params(type(value)):
             if p.kind is float:
-                body[p.name] = float(body[p.name])
+                body[p.name] = float(body[p.name]) + 0.0  # which makes 0.0 of -0.0
             if p.later and getattr(value, p.name) == p.default:
                 del body[p.name]
         return {"spec": type(value).__name__, "version": value.version, **body}

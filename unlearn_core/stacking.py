@@ -99,6 +99,21 @@ def call(net: nn.Module, params: dict, buffers: dict, x: torch.Tensor) -> torch.
     return functional_call(net, (params, buffers), (x,))
 
 
+class _Embedding(nn.Module):
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net.embed(x)
+
+
+def embed(net: nn.Module, params: dict, buffers: dict, x: torch.Tensor) -> torch.Tensor:
+    """The features that the head of such a member reads."""
+    held = ({f"net.{name}": value for name, value in tensors.items()} for tensors in (params, buffers))
+    return functional_call(_Embedding(net), tuple(held), (x,))
+
+
 # -- layers ------------------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from pages.shared.text import escape
 from unlearn_core import engines, job_forecast
 from unlearn_core.experiment.tiers import TIERS, Audit, deepest
 from unlearn_core.experiment.tiers.cost import Cost, cost
+from unlearn_core.experiment.tiers.per_example import PerExample
 from unlearn_core.experiment.tiers.subject import Subject, subject_of_method
 from unlearn_core.job import Expected
 from unlearn_core.params import BadValue
@@ -44,6 +45,23 @@ def _offer(study, method: str, subject: Subject, least: int, shows: str) -> None
     if recorded.start("Collect this evidence", type="primary", icon=":material/fact_check:"):
         access.submit(state.store(), wanted, _foreseen(expected))
         st.rerun()
+
+
+def anew(lost: PerExample) -> None:
+    """The way to what shadow models said where it is gone though the audit that it served is there."""
+
+    def ask() -> None:
+        st.info(
+            f"What the {lost.shadows} shadow models said of each image is not in this store any more: it was found "
+            "damaged, or did not come along. What was concluded from it stands; curves and single images need it.",
+            icon=":material/healing:",
+        )
+        made = progress.under_way(lost)
+        if not made and recorded.start("Make it anew", type="primary", icon=":material/fact_check:"):
+            access.submit(state.store(), lost)
+            st.rerun()
+
+    progress.live("audit.shadows", ask)
 
 
 def _wanted(study, method: str, subject: Subject, least: int) -> Audit:

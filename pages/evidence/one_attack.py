@@ -26,7 +26,7 @@ def draw(study, method: str, top) -> None:
     verdict = judge(study, method, statistic, part, seeds)
     thirds = [judge(study, method, statistic, p, seeds) for p in filled(study)]
     with top:
-        reported = words.in_the_report(telling.told(study, method), bool(telling.others(study, method)))
+        reported = words.in_the_report(telling.told(study, method), _by_others(study, method))
         st.markdown(words.result(title_of(study, method), verdict, statistic, thirds), help=reported)
         if stronger := single_images.told(study, method):
             st.markdown(f"{stronger} That attack is shown under *Single images*.")
@@ -45,6 +45,11 @@ def draw(study, method: str, top) -> None:
     found, target = (audit.efficacy(study, m, seeds) for m in (method, core.RETRAINED))
     st.markdown(words.efficacy(found, target))
     images_at_risk.draw(study, method, part, seeds)
+
+
+@lru_cache(maxsize=64)  # this runs all attacks on all groups of images, and the view is drawn at every click
+def _by_others(study, method: str) -> bool:
+    return bool(telling.others(study, method))
 
 
 def choices(study) -> tuple[str, str, tuple[int, ...]]:

@@ -6,8 +6,14 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import state
-from unlearn_core.experiment.tiers.per_example import Observed
+from unlearn_core.experiment.tiers.per_example import Observed, PerExample
 from unlearn_core.experiment.tiers.shadow_attack import ShadowVerdict, judged
+
+
+def lost(audit: str) -> PerExample | None:
+    """What would make it anew where the store has it no more: damaged, or left behind by a file; None where it has."""
+    asked = state.store().open("Audit", audit).spec().per_example
+    return asked if state.store().find(asked) is None else None
 
 
 def observed(audit: str) -> Observed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.evidence import offer, one_image, shadow_attack
+from pages.evidence import offer, one_image, shadow_attack, shadows
 from pages.shared import legend, numbers, state, theme, thumbnails
 from pages.shared.comparison_words import title_of
 from pages.shared.folds import fold
@@ -43,7 +43,10 @@ def draw(study, method: str, top) -> None:
     images, lines = found.table("images"), _lines(table)
     with top:
         st.markdown(in_words(title_of(study, method), lines))
-    shadow_attack.draw(study, method, found.key)
+    if lost := shadows.lost(found.key):
+        offer.anew(lost)
+    else:
+        shadow_attack.draw(study, method, found.key)
     st.subheader("Beside one rule for all images")
     attackers_chart(lines)
     st.caption(
@@ -60,7 +63,8 @@ def draw(study, method: str, top) -> None:
     )
     exposed(study, images)
     deletions(table)
-    one_image.draw(study, found, images)
+    if not lost:
+        one_image.draw(study, found, images)
 
 
 def _lines(table: pd.DataFrame) -> pd.DataFrame:

@@ -195,6 +195,22 @@ def test_a_loss_reads_its_own_learning_rate(cases):
         torch.testing.assert_close(weights(stacked), weights(one(m, r)), rtol=1e-3, atol=1e-5)
 
 
+def test_a_loss_may_ask_for_features(cases):
+    """Those of the model and of the original, beside logits."""
+
+    class Drift(GradientUnlearner):
+        title = group = "test"
+
+        def loss(self, model, original, step):
+            x = step.forget.x
+            return -(model.embed(x) - original.embed(x)).abs().mean() + model(step.retain.x).square().mean()
+
+    models, requests = cases
+    unlearners = [Drift(lr=lr, epochs=1) for lr in (0.01, 0.1)]
+    for one, m, r, stacked in zip(unlearners, models, requests, run_stacked(unlearners, models, requests), strict=True):
+        torch.testing.assert_close(weights(stacked), weights(one(m, r)), rtol=1e-3, atol=1e-5)
+
+
 def test_a_member_that_diverged_costs_no_more(cases):
     models, requests = cases
     unlearners = [ALGORITHMS["neggrad"](lr=lr, epochs=40, batch=40) for lr in (1e-4, 10.0)]

@@ -113,10 +113,12 @@ def roc_over_blocks(
     again = np.array([found(np.bincount(d, minlength=blocks)) for d in drawn])
     wider = math.sqrt(1 + blocks / (blocks - 1))
     ends = (whole + wider * (end - whole) for end in np.quantile(again, [0.025, 0.975], axis=0))
-    # Where nothing or everything is found all blocks agree, though others need not: never narrower than for one model.
-    counts = np.rint(whole * member.sum()).astype(int)
-    exact = {k: clopper_pearson(k, int(member.sum())) for k in np.unique(counts)}
-    least, most = np.array([exact[k] for k in counts]).reshape(-1, 2).T
+    # Never narrower than for so many independent readings; and where not half an image a model is found, or missed,
+    # hardly a block differs from the others, though blocks to come may: there never narrower than for one model.
+    counts, of_one = np.rint(whole * member.sum()).astype(int), np.rint(whole * each).astype(int)
+    asked = [(one, each) if one in (0, each) else (k, blocks * each) for k, one in zip(counts, of_one, strict=True)]
+    exact = {k: clopper_pearson(*k) for k in set(asked)}
+    least, most = np.array([exact[k] for k in asked]).reshape(-1, 2).T
     low, high = ends
     return whole, np.maximum(0.0, np.minimum(low, least)), np.minimum(1.0, np.maximum(high, most))
 

@@ -65,12 +65,21 @@ def by_seed(study: OpenStudy, metric: str) -> pd.DataFrame:
     return table.pivot(index="seed", columns="method", values="value")
 
 
+def two_agree(difference: Estimate) -> bool:
+    """Whether it is of two seeds with one and the same value."""
+    return difference.n == 2 and difference.half_width is not None and difference.half_width <= ROUNDING
+
+
 def side_of_zero(difference: Estimate) -> int | None:
-    """1 or -1 where the whole interval lies above or below 0, 0 where it holds 0; None without an interval."""
+    """1 or -1 where the whole interval lies above or below 0, 0 where it holds 0; None without an interval, and where
+    there are two seeds that agree: their interval has no width, and says nothing of how far others would lie apart.
+    """
     if difference.mean is None or difference.half_width is None:
         return None
     if abs(difference.mean) <= difference.half_width + ROUNDING:
         return 0
+    if two_agree(difference):
+        return None
     return 1 if difference.mean > 0 else -1
 
 

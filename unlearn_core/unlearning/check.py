@@ -250,8 +250,9 @@ def _side_by_side(trial: _Trial) -> None:
         together = run_stacked([trial.unlearner, other], [trial.model] * 2, requests)
     except Exception as error:
         raise _Broken(
-            "It cannot run side by side: a loss does sums with its settings and asks them no questions, such as "
-            "`if self.weight`."
+            "It cannot run side by side. A loss does sums with its settings and asks them no questions, such as "
+            "`if self.weight`; of a model it may ask logits, features (`embed`) and parameters. The error was: "
+            f"{(str(error).splitlines() or [type(error).__name__])[0].rstrip('.')}."
         ) from error
     for unlearner, request, stacked in zip((trial.unlearner, other), requests, together, strict=True):
         alone = unlearner(trial.model, request).model.state_dict()

@@ -18,7 +18,7 @@ from torch.func import vmap
 from unlearn_core.dense import DenseNets, flat, layers_of
 from unlearn_core.engines.machine import halvings
 from unlearn_core.params import params as settings_of
-from unlearn_core.stacking import StackedLosses, call, out_of_memory, pays, skeleton, stacked_state
+from unlearn_core.stacking import StackedLosses, call, embed, out_of_memory, pays, skeleton, stacked_state
 from unlearn_core.unlearning.base import Cost, Unlearned, Unlearner, peak_megabytes
 from unlearn_core.unlearning.descent import GradientUnlearner, Step
 from unlearn_core.unlearning.request import Batch, Request
@@ -61,7 +61,7 @@ class _Asked(Exception):
 
 
 class _Member:
-    """A model as a loss sees it, with parameters from outside: callable, and it lists its parameters.
+    """A model as a loss sees it, with parameters from outside: callable, it embeds, and it lists its parameters.
 
     `known` are logits that it need not be asked for again, by the identity of the images. Without parameters it knows
     no more than these.
@@ -74,6 +74,9 @@ class _Member:
         if id(x) in self.known:
             return self.known[id(x)]
         return call(self.skeleton, self._parameters(), self.buffers, x)
+
+    def embed(self, x: torch.Tensor) -> torch.Tensor:
+        return embed(self.skeleton, self._parameters(), self.buffers, x)
 
     def parameters(self) -> Iterator[torch.Tensor]:
         return iter(self._parameters().values())

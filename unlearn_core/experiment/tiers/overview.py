@@ -10,7 +10,7 @@ import pandas as pd
 from unlearn_core.attacks import Measured
 from unlearn_core.attacks.blocks import over_blocks
 from unlearn_core.evaluation import METRICS, Estimate, over_seeds, paired_difference, values_of, within
-from unlearn_core.experiment.comparison import side_of_zero
+from unlearn_core.experiment.comparison import side_of_zero, two_agree
 from unlearn_core.words import MISSING, missing
 
 COLUMNS = ("metric", "on", "by")
@@ -78,7 +78,8 @@ def _line(metric: str, group: pd.DataFrame) -> dict:
     says = "a diagnostic, no verdict" if metric in DIAGNOSTICS else in_words(metric, group["on"].iloc[0], side)
     line |= {"side": side, "says": says, "unit": group["unit"].iloc[0], "count": compared.gap.n}
     asked = (kinds[kind]["why"] for kind in ("unlearned", "retrained") if kind in kinds)
-    return line | {"why": next((why for column in asked for why in column if why), "")}
+    agree = "two seeds agree, which says nothing of others" if side is None and two_agree(compared.gap) else ""
+    return line | {"why": next((why for column in asked for why in column if why), agree)}
 
 
 def _with_interval(own: pd.DataFrame | None) -> dict[str, float | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -67,7 +67,9 @@ class Shadowed(Scored):
         95 % interval over blocks; None, saying how many shadow models there would have to be, where these are too few.
         """
         if self.can_tell(alpha):
-            return _found_at(self, alpha)
+            if alpha not in self._found:  # drawing blocks again takes longer than the rest of a page
+                self._found[alpha] = tpr_over_blocks(self.trials, alpha)
+            return self._found[alpha]
         if not alpha > 0:
             return Measured(None, why="not measurable (needs a rate of false alarms above 0)")
         blocks = math.ceil(needed(alpha) / self.unseen) * (self.shadows // BLOCK // len(self.seeds))
@@ -83,14 +85,13 @@ class Shadowed(Scored):
         table.insert(0, "fpr", fpr)
         return pd.concat([pd.DataFrame(0.0, [0], table.columns), table], ignore_index=True)
 
+    @cached_property
+    def _found(self) -> dict[float, Measured]:
+        return {}
+
     @property
     def trials(self) -> Trials:
         return Trials(np.stack(self.members), np.stack(self.others))
-
-
-@lru_cache(maxsize=256)  # a number is small, and drawing blocks again takes longer than the rest of a page
-def _found_at(model: Shadowed, alpha: float) -> Measured:
-    return tpr_over_blocks(model.trials, alpha)
 
 
 @dataclass(frozen=True, eq=False)
