@@ -19,7 +19,7 @@ from unlearn_core import ensembles, stacking
 from unlearn_core.attacks import lira_online, mean_probability, summarise
 from unlearn_core.data import Data, Dataset, Images
 from unlearn_core.engines import machine
-from unlearn_core.ensembles import Bank, BankSums, balanced_subsets, deal, member_seed, train_members
+from unlearn_core.ensembles import Bank, BankSums, balanced_subsets, deal, everywhere, member_seed, train_members
 from unlearn_core.ensembles import sums as sums_module
 from unlearn_core.ensembles.stacked import train_stacked
 from unlearn_core.experiment import BankPart, fulfil, spread, trained_models
@@ -233,6 +233,21 @@ def test_subsets_are_balanced(n, models, share, seed):
 def test_each_row_is_left_out_of_exactly_thirty_percent(tens, models, seed):
     member = balanced_subsets(10 * tens, 10 * models, 0.7, seed)
     assert ((~member).sum(0) == 3 * models).all()
+
+
+@given(st.integers(2, 60), st.integers(2, 12), st.floats(0.1, 0.9), st.integers(0, 99))
+def test_whether_each_row_is_somewhere_in_and_somewhere_out_is_known_before(n, models, share, seed):
+    outs = (~balanced_subsets(n, models, share, seed)).sum(0)
+    assert everywhere(n, models, share) == bool(outs.min() >= 1 and outs.max() <= models - 1)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_a_bank_that_could_not_score_every_image_is_refused_before_it_is_trained(store, share):
+    few = Data(name="digits", train=1261, validation=0.0)
+    asked = Bank(training=Training(data=few, model="mlp", width=16), models=10, share=share)
+    with pytest.raises(BadValue, match="some image would be in every model or in none"):
+        fulfil(store, asked)
+    assert not list(store.results("BankPart"))
 
 
 def test_subsets_of_other_seeds_and_members_differ():

@@ -195,6 +195,24 @@ def test_a_loss_reads_its_own_learning_rate(cases):
         torch.testing.assert_close(weights(stacked), weights(one(m, r)), rtol=1e-3, atol=1e-5)
 
 
+def test_an_end_that_is_not_finite_gives_the_original_back(cases):
+    class Burst(GradientUnlearner):
+        title = group = "test"
+
+        def loss(self, model, original, step):
+            return model(step.retain.x).square().mean()
+
+        @torch.no_grad()
+        def end(self, model, request):
+            next(model.parameters()).mul_(float("inf"))
+
+    models, requests = cases
+    unlearners = [Burst(lr=lr, epochs=1) for lr in (0.01, 0.1)]
+    for one, m, r, stacked in zip(unlearners, models, requests, run_stacked(unlearners, models, requests), strict=True):
+        alone = one(m, r)
+        assert torch.equal(weights(stacked), weights(alone)) and stacked.cost.diverged_at == alone.cost.diverged_at > 0
+
+
 def test_a_loss_may_ask_for_features(cases):
     """Those of the model and of the original, beside logits."""
 
@@ -202,8 +220,8 @@ def test_a_loss_may_ask_for_features(cases):
         title = group = "test"
 
         def loss(self, model, original, step):
-            x = step.forget.x
-            return -(model.embed(x) - original.embed(x)).abs().mean() + model(step.retain.x).square().mean()
+            x = step.retain.x
+            return -(model.embed(x) - original.embed(x)).abs().mean() + model(x).square().mean()
 
     models, requests = cases
     unlearners = [Drift(lr=lr, epochs=1) for lr in (0.01, 0.1)]

@@ -21,7 +21,7 @@ from unlearn_core.dense import layers_of
 from unlearn_core.device import pick_device
 from unlearn_core.engines import machine
 from unlearn_core.ensembles.stacked import train_stacked
-from unlearn_core.ensembles.subsets import balanced_subsets, deal, member_seed
+from unlearn_core.ensembles.subsets import balanced_subsets, deal, everywhere, member_seed
 from unlearn_core.ensembles.sums import BankSums
 from unlearn_core.models import new_model
 from unlearn_core.params import Spec, param, spec
@@ -169,6 +169,7 @@ __all__ = [
     "balanced_subsets",
     "bytes_of",
     "deal",
+    "everywhere",
     "goes_dense",
     "goes_stacked",
     "member_seed",

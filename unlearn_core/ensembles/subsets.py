@@ -33,6 +33,12 @@ def deal(n: int, share: float, seed: int) -> Iterator[np.ndarray]:
         yield member
 
 
+def everywhere(n: int, models: int, share: float) -> bool:
+    """Whether each row is in at least one of so many members of `deal`, and left out of at least one."""
+    dealt = models * (n - round(share * n))  # how often rows are left out, all together
+    return n <= dealt <= n * (models - 1)
+
+
 def balanced_subsets(n: int, models: int, share: float, seed: int) -> np.ndarray:
     """(models, n) bool: the first members of `deal`, as one table."""
     return np.stack(list(islice(deal(n, share, seed), models)))

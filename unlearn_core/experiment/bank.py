@@ -17,12 +17,12 @@ from unlearn_core.attacks.signals import margin
 from unlearn_core.data import Dataset
 from unlearn_core.device import numerics
 from unlearn_core.engines import engine
-from unlearn_core.ensembles import Bank, BankSums, deal, member_seed, train_members
+from unlearn_core.ensembles import Bank, BankSums, deal, everywhere, member_seed, train_members
 from unlearn_core.experiment.door import MAKERS, TOGETHER, fulfil
 from unlearn_core.experiment.spread import found, fulfil_all
 from unlearn_core.experiment.trained_models import a_share, check_finite, dataset, made_on, unfinished
 from unlearn_core.memorization import Memorization, Stability, memorization, stability
-from unlearn_core.params import Spec, key, param, spec
+from unlearn_core.params import BadValue, Spec, key, param, spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.result import Draft, Result
 from unlearn_core.store import Store
@@ -99,6 +99,11 @@ def _write_part(draft: Draft, columns: dict[str, np.ndarray], seconds: float) ->
 
 def _bank(store: Store, bank: Bank, tell: Tell) -> Result:
     images, parts = dataset(store, bank.training.data), parts_of(bank)
+    if not everywhere(len(images.train.y), bank.models, bank.share):
+        raise BadValue(
+            f"{bank.models} models that each see {bank.share:.0%} of the images are too few to score all of them: some "
+            "image would be in every model or in none. Take more models, or a share nearer to a half."
+        )
     together = a_share(bank.training, images, sum(store.find(part) is None for part in parts), PART)
     sums, curve = BankSums(len(images.train.y), len(images.test.y)), []
     members, accuracies, seconds = deal(sums.n, bank.share, bank.seed), [], 0.0

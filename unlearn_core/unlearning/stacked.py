@@ -19,7 +19,7 @@ from unlearn_core.dense import DenseNets, flat, layers_of
 from unlearn_core.engines.machine import halvings
 from unlearn_core.params import params as settings_of
 from unlearn_core.stacking import StackedLosses, call, embed, out_of_memory, pays, skeleton, stacked_state
-from unlearn_core.unlearning.base import Cost, Unlearned, Unlearner, peak_megabytes
+from unlearn_core.unlearning.base import Cost, Unlearned, Unlearner, finite, peak_megabytes
 from unlearn_core.unlearning.descent import GradientUnlearner, Step
 from unlearn_core.unlearning.request import Batch, Request
 
@@ -200,7 +200,9 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
                 request.tell("unlearn", number, total)
     seconds = (time.perf_counter() - started) / len(unlearners)
     return [
-        _finished(unlearners[m], models[m], requests[m], {k: v[m] for k, v in params.items()}, costs[m], seconds)
+        _finished(
+            unlearners[m], originals[m], models[m], requests[m], {k: v[m] for k, v in params.items()}, costs[m], seconds
+        )
         for m in range(len(unlearners))
     ]
 
@@ -317,9 +319,12 @@ class _Watch:
         self.fallen = self.bad.clone()
 
 
-def _finished(unlearner, model, request: Request, params: dict, cost: Cost, seconds: float) -> Unlearned:
+def _finished(unlearner, original, model, request: Request, params: dict, cost: Cost, seconds: float) -> Unlearned:
     model.load_state_dict(params, strict=False)
     unlearner.end(model, request)
     unlearner.count_mixture(request, cost)
+    if not finite(model):  # what it did at the end was one step too many
+        model.load_state_dict(original.state_dict())
+        cost.diverged_at = max(cost.steps, 1)
     cost.seconds, cost.peak_megabytes = seconds, peak_megabytes(request.x.device)
     return Unlearned(model.eval().requires_grad_(True), cost)
