@@ -34,7 +34,7 @@ HARD = {
     ("entanglement",): "By the paper its entanglement makes it hard to forget; its {0} does not.",
     ("memorization", "entanglement"): "By the paper both make it hard to forget.",
 }
-APART = " Its low entanglement makes it easier."
+APART = " Its low entanglement, it says, makes it easier."
 SAID = {"all": "mean of all training images", "midpoint": "midpoint of the two sets"}
 
 

@@ -90,7 +90,9 @@ def _said(study: OpenStudy, plan: Plan, rows) -> None:
 
 def _advice(study: OpenStudy, plan: Plan, rows) -> None:
     better = plan_parts.suggested(study, plan, rows)
-    if st.button("Use what is suggested", icon=":material/lightbulb:", disabled=better == plan):
+    same = better == plan
+    why = "For no part is anything else suggested than what the plan runs." if same else None
+    if st.button("Use what is suggested", icon=":material/lightbulb:", disabled=same, help=why):
         plan_editor.load(study, better)
         st.rerun()
 

@@ -37,6 +37,7 @@ def test_spaces_and_order_do_not_matter():
     ("text", "says"),
     [
         ("x", "'x' is not a row number"),
+        ("3,,4", "There is no row number between two commas"),
         ("-3", "not a row number"),
         ("1.5", "not a row number"),
         ("3,,4", "not a row number"),

@@ -30,6 +30,8 @@ def unpack(text: str, n: int) -> np.ndarray:
     for part in text.split(",") if text.strip() else []:
         match = _PART.fullmatch(part)
         if match is None:
+            if not part.strip():
+                raise BadValue("There is no row number between two commas, or before or after one.")
             raise BadValue(f"{part.strip()[:40]!r} is not a row number or a range such as 7-9.")
         first = int(match[1])
         last = int(match[2] or first)

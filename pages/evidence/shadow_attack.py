@@ -124,7 +124,7 @@ def at_threshold(cut: float, verdict: ShadowVerdict) -> str:
             "are too few to speak of a rate."
         )
     return (
-        f"At this threshold an attacker is right about **{say(found)}** forgotten images while wrongly accusing "
+        f"At this threshold an attacker finds **{say(found)}** forgotten images while wrongly accusing "
         f"**{say(accused)}** that the model never saw. Before forgetting, the same threshold finds {say(before)} and "
         f"accuses {say(blamed)}. {why}"
     )

@@ -158,14 +158,14 @@ def at_threshold(cut: float, audited: Attacked, original: Attacked, retrained: A
         rows, unseen = len(audited.rows) * models, audited.unseen * models
         once = f" Each image counts once under each of the {models} models." if models > 1 else ""
         return (
-            f"At this threshold an attacker is right about **{counted(found, rows)}** forgotten images while wrongly "
+            f"At this threshold an attacker finds **{counted(found, rows)}** forgotten images while wrongly "
             f"accusing **{counted(accused, unseen)}** unseen ones. In the original the same threshold finds "
             f"{counted(before, rows)} and accuses {counted(blamed, unseen)}; in a retrained model, which never saw "
             f"them, it points at {counted(never, rows)}.{once} Fewer than {FALSE_ALARMS_NEEDED} false alarms "
             "under a model are too few to speak of a rate."
         )
     return (
-        f"At this threshold an attacker is right about **{hundred(found)}** forgotten images while wrongly accusing "
+        f"At this threshold an attacker finds **{hundred(found)}** forgotten images while wrongly accusing "
         f"**{hundred(accused)}** unseen ones. In the original the same threshold finds {hundred(before)} and "
         f"accuses {hundred(blamed)}; in a retrained model, which never saw them, it points at {hundred(never)}. "
         f"This goes by {len(audited.rows):,} forgotten and {audited.unseen:,} unseen images under each model."

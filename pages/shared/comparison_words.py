@@ -151,15 +151,16 @@ def plan_verdict(study, found: core.Versus) -> str:
                 f"{says}. This plan is further away; the authors of RUM report an advantage for their plans and sets."
             )
         case 0:
-            return f"{says}, not distinguishable with {found.difference.n} seeds, which rules out no advantage either."
-    return f"{says}; a single seed has no interval, so this decides nothing."
+            return f"{says}, not distinguishable with {found.difference.n} seeds; there may be an advantage that so few do not show."
+    few = "a single seed has no interval" if found.difference.n == 1 else "two seeds that agree say nothing of others"
+    return f"{says}; {few}, so this decides nothing."
 
 
 def other_plans(study) -> str:
     """What other plans of the same images read, so that nobody takes one plan for all of RUM."""
     plans = other_runs.other_plans(study)
     if plans.empty:
-        return "No plan of another study can stand beside it, so this says nothing of other plans."
+        return "No other plan of these images was run on the same models, so this says nothing of other plans."
     best, count = plans.iloc[0], len(plans)
     many = f"{count} other plans of these images are" if count > 1 else "1 other plan of these images is"
     return (

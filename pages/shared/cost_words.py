@@ -59,11 +59,17 @@ def queue(store: Store) -> str:
 
 
 def _guessed(f: Forecast) -> str:
-    return f" Never run here, so guessed: {', '.join(f.guessed)}." if f.guessed else ""
+    return f" Never run here on such a model, so guessed: {', '.join(f.guessed)}." if f.guessed else ""
 
 
-def added(f: Forecast) -> str:
-    """The same in a few words, for something that may be added."""
+def part(store: Store, whole: Forecast, f: Forecast) -> str:
+    """What a part of a study adds to it, in a few words; seconds as the whole study is told."""
+    rest = beyond(whole, f)
+    seconds = job_forecast.beyond(store, _work(whole), _work(rest), whole.at_once, whole.device) if f.seconds else 0.0
+    return _added(replace(f, seconds=seconds))
+
+
+def _added(f: Forecast) -> str:
     if f.is_done:
         return "adds nothing: stored already"
     models = f.runs + f.trainings
@@ -73,7 +79,7 @@ def added(f: Forecast) -> str:
 def baselines(store: Store, whole: Forecast, plan: Forecast) -> str:
     """What a study costs beyond its plan alone, as a sentence; seconds as the study is told."""
     seconds = job_forecast.beyond(store, _work(whole), _work(plan), whole.at_once, whole.device)
-    more = added(replace(beyond(whole, plan), seconds=seconds)).replace("adds", "add", 1)
+    more = _added(replace(beyond(whole, plan), seconds=seconds)).replace("adds", "add", 1)
     return f"The baselines {more}.{_guessed(whole) if whole.guessed != plan.guessed else ''}"
 
 

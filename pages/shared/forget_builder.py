@@ -52,7 +52,7 @@ def offer(study: OpenStudy, chosen: np.ndarray, rows: np.ndarray, lead: str, key
         text += f"{facts.entanglement.share_of_random:.2g} times as entangled as a random set of this size"
     st.markdown(f"{text}.")
     results = {
-        f"Use these {len(rows):,} as the set": rows,
+        f"Use {'this one' if len(rows) == 1 else f'these {len(rows):,}'} as the set": rows,
         f"Add {len(rows) - len(shared):,} to the set": np.union1d(chosen, rows),
         f"Take {len(shared):,} out of the set": np.setdiff1d(chosen, rows),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from pages.shared import algorithms, chosen_set, cost_words, plan_editor
+from pages.shared import algorithms, chosen_set, cost_words, plan_editor, state
 from pages.shared.folds import counts, fold
 from pages.shared.forms import form
 from unlearn_core.experiment import OpenStudy, Study
@@ -170,7 +170,7 @@ def _baselines(study: OpenStudy, place: str) -> tuple[bool, list[str], dict]:
 def _told(study: OpenStudy, whole: Study, costs: dict) -> None:
     forecasts = _added(study.key, key(whole), study, whole)
     for name, place in costs.items():
-        place.caption(cost_words.added(forecasts[name]))
+        place.caption(cost_words.part(state.store(), forecasts["whole"], forecasts[name]))
 
 
 @st.cache_resource(ttl=30, max_entries=64, show_spinner=False)

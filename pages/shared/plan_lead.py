@@ -81,7 +81,9 @@ def _of_a_class_gone(study: OpenStudy, left: list[str], parts: dict[str, np.ndar
     count = sum(int(np.isin(study.labels[parts[part]], numbers).sum()) for part in left)
     if not count:
         return ""
+    which, whom = ("Class {} is", "it") if len(gone) == 1 else ("Classes {} are", "them")
     return (
-        f"All of class {escape(', '.join(gone))} is to be forgotten, and {images(count)} of it would be left: what no "
-        "retrained model knows is then **not forgotten**, however little it was memorized."
+        f"{which.format(escape(', '.join(gone)))} to be forgotten as a whole, but {images(count)} of {whom} "
+        f"{'lies' if count == 1 else 'lie'} in parts that are left as they are: **not forgotten**, for no retrained "
+        "model knows such a class, however little its images were memorized. Choose an algorithm for those parts."
     )

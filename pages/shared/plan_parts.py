@@ -25,7 +25,7 @@ def draw(study: OpenStudy, rows: np.ndarray, plan: Plan) -> Plan | None:
     told, misfits = _told(study, rows, plan), _misfits(study, rows, plan)
     for column, part in zip(st.columns(3), PARTS, strict=True):
         with column.container(border=True, height="stretch"):
-            _about(study, part, cut[part])
+            _about(study, part, cut[part], plan.cut_by == "rank" and len(rows) < len(PARTS))
             chosen[part] = _algorithm(study, part, getattr(plan, part), told.get(part), misfits.get(part, {}))
     return None if None in chosen.values() else plan.but(**chosen)
 
@@ -41,11 +41,13 @@ def against(study: OpenStudy, plan: Plan, rows: np.ndarray) -> str:
     return plan_words.against(plan, _told(study, rows, plan))
 
 
-def _about(study: OpenStudy, part: str, rows: np.ndarray) -> None:
+def _about(study: OpenStudy, part: str, rows: np.ndarray, too_few: bool) -> None:
+    """`too_few`: so few images are cut by rank that not every part can have one."""
     head = f"**{part.capitalize()}: {images(len(rows))}**"
     if not len(rows):
         st.markdown(head)
-        st.warning("This part is empty, so its algorithm will not run.")
+        why = " So small a set fills no three parts by rank: cut by score to have its images where theirs lies."
+        st.warning(f"This part is empty, so its algorithm will not run.{why if too_few else ''}")
         return
     facts = study.about(rows)
     st.markdown(
@@ -141,15 +143,16 @@ def reason(a: Advice, score: str) -> str:
     text += f"{as_is}{'t' if as_is else 'T'}wo retrained models {a.ceiling:.2f}. "
     if a.rival is None:
         return f"{text}Nothing else was run."
-    text += f"Runner-up: {escape(a.rival.title)}, {numbers.estimate(a.rival_tow)}"
+    text += f"Runner-up: {escape(a.rival.title)}, "
     more = a.rival_seconds - a.seconds
     time = f"{duration(abs(more))} {'more' if more > 0 else 'less'} a run" if abs(more) >= 0.05 else "no more time"
     if a.lead is None:
-        return f"{text}, never run on the same models; {time}."
+        return f"{text}{numbers.estimate(a.rival_tow)}, never run on the same models; {time}."
+    # The two were not always run on the same models, so the runner-up's own mean may be the higher one.
     if a.lead.mean <= 0:
-        small = ", too little more to be worth a run" if isinstance(a.unlearner, Original) else " on the same models"
-        return f"{text}: {-a.lead.mean:.3f} closer{small} ({time})."
+        small = ", too little more to be worth a run" if isinstance(a.unlearner, Original) else ""
+        return f"{text}on the same models {-a.lead.mean:.3f} closer{small} ({time})."
     spread = ""
     if a.lead.half_width is not None:
-        spread = f" ({'beyond' if a.lead.mean > a.lead.half_width else 'within'} the spread between seeds)"
-    return f"{text}: choosing it would cost {a.lead.mean:.3f} of closeness{spread} and {time}."
+        spread = f" ({'beyond' if a.lead.mean > a.lead.half_width else 'within'} the spread between them)"
+    return f"{text}on the same models {a.lead.mean:.3f} less close{spread}, {time}."

@@ -122,7 +122,7 @@ def test_a_cut_is_dragged_on_the_histogram_of_a_plan(page, look):
 
 def test_the_threshold_is_dragged_on_its_chart(page, look):
     page.goto(f"{look}/audit?attack=confidence")
-    says = page.get_by_text("At this threshold an attacker is right about").first
+    says = page.get_by_text("At this threshold an attacker finds").first
     expect(says).to_be_visible()
     settle(page)
     chart = page.locator(".stPlotlyChart").first

@@ -121,7 +121,7 @@ def test_a_study_from_start_to_audit(page, serve, tmp_path):
     go(page, "Compare")
     expect(page.get_by_text("is the only method here").first).to_be_visible()
     go(page, "Audit")
-    expect(page.get_by_text("At this threshold an attacker is right about").first).to_be_visible()
+    expect(page.get_by_text("At this threshold an attacker finds").first).to_be_visible()
     opened = OpenStudy.open(Store(store), studies(Store(store))[0].key)
     assert len(opened.forget) == 18
     assert f"study={opened.key}" in page.url

@@ -259,7 +259,7 @@ def test_a_rate_is_said_only_where_the_table_has_it(unseen, accused):
 def test_a_rate_of_enough_false_alarms_is_the_same_in_the_sentence_and_in_the_table(unseen, accused):
     model = attacked(unseen, accused)
     assert model.found_at(accused / unseen).value == 0.75
-    assert "right about **75 of 100** forgotten images" in audit_words.at_threshold(1.0, model, model, model)
+    assert "finds **75 of 100** forgotten images" in audit_words.at_threshold(1.0, model, model, model)
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.124, "12 of 100"), (0.0, "0 of 100"), (0.001, "fewer than 1 of 100")])

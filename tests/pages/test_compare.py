@@ -76,7 +76,7 @@ def test_the_plan_against_the_best_single_algorithm_in_words(compare, filled_sto
     study.summary["plans_against_best_single"] = [line]
     monkeypatch.setattr(state, "study", lambda: study)
     said = compare(filled_store).markdown[1].value
-    assert says in said and "No plan of another study can stand beside it" in said
+    assert says in said and "No other plan of these images was run on the same models" in said
     ran = study.run_result("rum", 0).spec().unlearner.parts
     assert all(f"{part.name}: {part.unlearner.title}" in said for part in ran)
 

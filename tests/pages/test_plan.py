@@ -374,7 +374,7 @@ def test_nothing_is_suggested_for_a_whole_class(plan_page, filled_store, study):
     rows = ",".join(map(str, np.flatnonzero(study.labels == 3)))
     at = plan_page(filled_store, forget=rows)
     count = len(study.refine(study.spec.plans[0], np.flatnonzero(study.labels == 3))["low"])
-    assert [w.value for w in at.warning if f"and {count} images of it would be left" in w.value]
+    assert [w.value for w in at.warning if f"but {count} images of it lie in parts that are left" in w.value]
     assert words(at).count("Nothing is suggested: the set takes most of class 3") == 3
     assert button(at, "Use what is suggested").disabled
 
@@ -678,19 +678,24 @@ def test_a_reason_names_its_runs_the_runner_up_and_what_that_would_cost():
     over = "**0.900 ± 0.020** over 20 stored runs of 2 studies, from 10 original models; on parts"
     for part in (over, "within 0.1 of this one", "reads 0.40", "0.97"):
         assert part in said
-    assert "Runner-up: SalUn, 0.800 ± 0.030: choosing it would cost 0.100 of closeness (beyond" in said
-    assert said.endswith("and 1.5 s more a run.")
+    assert "Runner-up: SalUn, on the same models 0.100 less close (beyond the spread between them)" in said
+    assert said.endswith(", 1.5 s more a run.") and "0.800" not in said  # its own mean may be over other models
+    apart = plan_parts.reason(replace(sure, lead=None), "x")
+    assert "Runner-up: SalUn, 0.800 ± 0.030, never run on the same models" in apart
     level = replace(sure, lead=Estimate(0.01, 0.04, 10), rival_seconds=1.0, alike=False)
     unsure = plan_parts.reason(level, "unsureness")
-    assert "(within the spread between seeds) and 1.0 s less a run" in unsure
+    assert "(within the spread between them), 1.0 s less a run" in unsure
     assert "nearest part of this study's own set; none is within 0.1 in mean unsureness" in unsure
-    assert plan_parts.reason(replace(level, rival_seconds=2.04), "x").endswith("and no more time.")
+    assert plan_parts.reason(replace(level, rival_seconds=2.04), "x").endswith(", no more time.")
     one = plan_parts.reason(
         replace(sure, tow=Estimate(0.9, None, 1), lead=Estimate(0.1, None, 1), studies=1, runs=1), "x"
     )
     assert "over one stored run, from one original model, which says little; on" in one and "spread" not in one
     as_good = plan_parts.reason(replace(sure, unlearner=Original(), lead=Estimate(-0.01, 0.02, 5)), "x")
-    assert "0.010 closer, too little more to be worth a run" in as_good and "Leaving these" not in as_good
+    assert (
+        "on the same models 0.010 closer, too little more to be worth a run" in as_good
+        and "Leaving these" not in as_good
+    )
     assert plan_parts.reason(replace(sure, rival=None), "x").endswith("Nothing else was run.")
 
 

@@ -118,7 +118,7 @@ def like(store: Store, study: Study) -> OpenStudy | None:
 def added(finished: OpenStudy, study: Study) -> dict[str, Forecast]:
     """What is added to the first plan alone by what runs beside it, in a study that has all of it: "earlier", the other
     plans; "singles", the single algorithms, beside those; "controls", beside these; and "retrained", the models that
-    every study has. Raises BadValue where `forecast` does.
+    every study has. "whole" is all of it. Raises BadValue where `forecast` does.
     """
     plain = study.but(unlearners=(), controls=False)
     kinds = [study.alone, plain, study.but(controls=False), study.but(controls=True)]
@@ -131,7 +131,7 @@ def added(finished: OpenStudy, study: Study) -> dict[str, Forecast]:
     megabytes = size_of(finished.run_result("retrained", 0)) * missing
     retrained = Forecast(missing, 0, 0, len(references) - missing, seconds, seconds, seconds, (), megabytes)
     more = {"earlier": beyond(alone, first), "singles": beyond(beside, alone), "controls": beyond(whole, beside)}
-    return more | {"retrained": retrained}
+    return more | {"retrained": retrained, "whole": whole}
 
 
 def beyond(with_it: Forecast, without: Forecast) -> Forecast:

@@ -107,7 +107,7 @@ def _entangled(study: OpenStudy) -> Recommended | str:
     es = quick_facts(study, rows).entanglement
     if es.percentile < STANDS_OUT:
         return (
-            "No set is called most entangled: the most entangled of the groups at one distance from the middle is "
+            "No set is recommended as most entangled: the best candidate, images at one distance from the middle, is "
             f"{among_random(es.percentile, 'more entangled')} of its size, and {STANDS_OUT:.0%} is asked for."
         )
     said = (
