@@ -8,6 +8,7 @@ import pytest
 from unlearn_core.experiment import EqualRetention, LayerCka, OpenStudy, SharedMap, fulfil
 from unlearn_core.experiment import asking_cost as asking
 from unlearn_core.experiment.asking_cost import asking_cost
+from unlearn_core.kinds import KINDS, STUDY
 from unlearn_core.store import Store
 
 
@@ -23,6 +24,13 @@ def asked(study):
     method = study.table.loc[study.table["kind"] == "single", "method"].iloc[0]
     maps = [SharedMap(study=study.spec, method=method, kind=kind) for kind in ("pca", "umap")]
     return LayerCka(study=study.spec), EqualRetention(study=study.spec), *maps
+
+
+def test_what_asks_the_models_of_a_study_has_its_work_told():
+    """But for ProxyTable, which goes by the bank."""
+    kinds = {name for name, row in KINDS.items() if row.about == STUDY} - {"ProxyTable"}
+    lacking = kinds - {kind.__name__ for kind in asking.WORK}
+    assert not lacking, f"{lacking} must be in WORK of unlearn_core/experiment/asking_cost.py, or be named here"
 
 
 def test_where_none_was_made_it_goes_by_how_fast_the_models_learned(study):

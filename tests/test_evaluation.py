@@ -205,7 +205,7 @@ def test_every_metric_is_perfect_when_the_model_is_the_retrained_one(name):
     whole, parts, scores = dict(forget=0.5, retain=1.0, test=0.9), dict(low=0.9, high=0.1), rng.normal(size=2000)
     pair = logits, labels
     probs, curve = rng.dirichlet(np.ones(4), 2000), np.array([0.2, 0.9])
-    arguments, perfect = {
+    known = {
         "attack_epsilon": ((50, 100, 50, 100), 0),
         "one_run_epsilon": ((100, 100, 50), 0),
         "forgetting_quality": ((logits[:64], logits[:64]), 1),
@@ -258,7 +258,9 @@ def test_every_metric_is_perfect_when_the_model_is_the_retrained_one(name):
         "calibration_error": ((logits, labels), None),
         "speedup": ((3.0, 3.0), 1),
         "entanglement": ((EmbeddingSums(logits), np.arange(100)), None),
-    }[name]
+    }
+    assert name in known, f'add a line "{name}": (arguments, what a retrained model reads or None) to `known` here'
+    arguments, perfect = known[name]
     result = ev.METRICS[name].function(*arguments)
     value = getattr(result, "value", result)
     assert math.isfinite(value)

@@ -5,6 +5,7 @@ goes along in a file, and what opens.
 import pytest
 
 import unlearn_core.experiment  # noqa: F401 - brings every kind
+from pages.shared import folds
 from unlearn_core.experiment import Study
 from unlearn_core.experiment.door import MAKERS
 from unlearn_core.forget import ForgetSet
@@ -37,6 +38,10 @@ def faults(kind: type, row: Kind | None) -> list[str]:
                 ("name" in fields) != (row.opens is not None),
                 f"{name}: a spec that a page opens has a field `name`, by which people find it, no other has: give it "
                 "that field, or drop `opens` of its row.",
+            ),
+            (
+                bool(row.opens and row.opens.fold) and row.opens.fold not in folds.NAMES,
+                f"{name} opens in a fold that there is not: add it to NAMES of pages/shared/folds.py.",
             ),
             (0 < len(row.left) <= 20, f"{name} stays behind when a study is written to a file: say why."),
         )
@@ -82,7 +87,7 @@ def test_what_is_forgotten_in_a_row_is_said(monkeypatch):
         training: Training = param(Training(), help="the model")
         rows: str = param("0-3", help="what to forget")
 
-    there = Place("pages/plan.py")
+    there, nowhere = Place("pages/plan.py"), Place("pages/plan.py", fold="nowhere")
     for row, said in (
         (None, "no row in KINDS"),
         (Kind("", HOLDS, "rows", opens=there), "called nothing"),
@@ -90,6 +95,7 @@ def test_what_is_forgotten_in_a_row_is_said(monkeypatch):
         (Kind("Work", HOLDS, NOTHING, opens=there), "about nothing"),
         (Kind("Work", HOLDS, STUDY, opens=there), "names no study"),
         (Kind("Work", HOLDS, "forget", opens=there), "no rows of images to forget in 'forget'"),
+        (Kind("Work", HOLDS, "rows", opens=nowhere), "add it to NAMES"),
         (Kind("Work", HOLDS, "rows"), "that a page opens has a field"),
         (Kind("Work", HOLDS, "rows", left="no", opens=there), "say why"),
     ):

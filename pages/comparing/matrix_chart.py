@@ -73,7 +73,7 @@ def _panel(fig, name: str, matrix: Matrix, classes, values, where, style: dict, 
 
 def _numbers(fig, z: np.ndarray, style: dict, place: dict) -> None:
     """The percent of each cell on it, black or white by what can be read there: a heatmap has one colour for all."""
-    texts = {(i, j): _percent(value, style["zmin"] < 0) for (i, j), value in np.ndenumerate(z)}
+    texts = {(i, j): _on_cell(value, style["zmin"] < 0) for (i, j), value in np.ndenumerate(z)}
     shown = [cell for cell, text in texts.items() if text]
     if shown:
         fig.add_scatter(
@@ -95,7 +95,7 @@ def colour_of(value: float, style: dict) -> str:
     return "#" + "".join(f"{round(part):02x}" for part in mixed)
 
 
-def _percent(value: float, signed: bool) -> str:
+def _on_cell(value: float, signed: bool) -> str:
     """A share in percent without the sign for it; nothing where it rounds to 0."""
     rounded = 0 if np.isnan(value) else round(100 * value)
     return (f"{rounded:+d}" if signed else f"{rounded}").replace("-", "−") if rounded else ""

@@ -16,6 +16,7 @@ from unlearn_core.experiment.bundle import export, import_bundle, recorded
 from unlearn_core.experiment.pace import pace
 from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.forget import AtRandom
+from unlearn_core.kinds import KINDS
 from unlearn_core.params import key
 from unlearn_core.report import write
 from unlearn_core.store import Store
@@ -65,6 +66,13 @@ def test_the_recorded_example_opens_at_once_on_every_page(open_page, tmp_path):
         assert any("Recorded study" in c.value for c in at.sidebar.caption)
     button(at := open_page("start", tmp_path / "new"), "Open a recorded run").click().run()
     assert at.title[0].value == "Explore" and at.query_params["study"] == study
+
+
+def test_the_recorded_example_has_one_of_each_kind_that_a_page_opens(tmp_path):
+    """No page offers to compute what is not there."""
+    import_bundle(store := Store(tmp_path / "new"), EXAMPLE)
+    lacking = {name for name, row in KINDS.items() if row.opens and not row.left} - set(store.kinds())
+    assert not lacking, f"add {lacking} to evidence() of docs/recorded.py, then run python docs/recorded.py ./store"
 
 
 def test_nothing_that_is_run_rests_on_the_recorded_example(tmp_path):

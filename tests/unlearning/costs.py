@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 from tests.unlearning.common import BATCH, EPOCHS, FORGET, RETAIN
 
 PER_EPOCH = math.ceil(RETAIN / BATCH)
@@ -67,3 +69,10 @@ COSTS = {
     # wrappers
     "uwc": (EPOCHS * PER_EPOCH, EPOCHS * sum((ROUND * 5)[:PER_EPOCH]), EPOCHS * RETAIN),  # what is mixed is only asked
 }
+
+
+def counted(name: str) -> tuple[int, int, int]:
+    """The line of an algorithm."""
+    if name not in COSTS:
+        pytest.fail(f'add a line "{name}": (steps, forget, retain) to COSTS in tests/unlearning/costs.py')
+    return COSTS[name]

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.unlearning.common import BOUNDED, DETERMINISTIC, GRADIENT, finite, quick, same
-from tests.unlearning.costs import COSTS
+from tests.unlearning.costs import counted
 from unlearn_core import unlearning
 from unlearn_core.params import BadValue, params
 from unlearn_core.progress import Cancelled
@@ -266,7 +266,7 @@ def test_retraining_asks_for_the_retain_rows_only(tiny_model, asked):
 @every_algorithm
 def test_the_cost_is_what_was_done(name, tiny_model, asked):
     cost = quick(name)(tiny_model, asked(name)).cost
-    assert (cost.steps, cost.forget_gradients, cost.retain_gradients) == COSTS[name]
+    assert (cost.steps, cost.forget_gradients, cost.retain_gradients) == counted(name)
     assert cost.seconds > 0 and cost.peak_megabytes > 0 and cost.diverged_at is None
 
 
@@ -274,7 +274,7 @@ def test_the_cost_is_what_was_done(name, tiny_model, asked):
 def test_progress_is_told_and_can_stop_it(name, tiny_model, asked):
     told = []
     quick(name)(tiny_model, asked(name, tell=lambda *what: told.append(what)))
-    steps = COSTS[name][0]
+    steps = counted(name)[0]
     told = [what for what in told if what[0] == "unlearn"]  # the models it trains on the way tell of themselves
     assert told == [("unlearn", s, steps) for s in range(1, steps + 1)]
 

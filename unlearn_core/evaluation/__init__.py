@@ -7,7 +7,7 @@ tooltips, column heads and axis titles come from the row.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -92,7 +92,7 @@ class Metric:
     direction: Literal["better", "worse", "closer_to_retrain"]
     help: str
     source: str
-    tier: int
+    tier: int = field(kw_only=True)
     remembers: Literal[-1, 0, 1] = 0
     ends: Ends = (None, None)
 
@@ -110,7 +110,7 @@ METRICS: dict[str, Metric] = {
         "closer_to_retrain",
         "Share of the forget images still classified correctly. A retrained model gets many of them right too.",
         "definition",
-        0,
+        tier=0,
         remembers=1,
         ends=SHARE,
     ),
@@ -120,7 +120,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "Share of the training images you keep that the model classifies correctly.",
         "definition",
-        0,
+        tier=0,
         ends=SHARE,
     ),
     "test_accuracy": Metric(
@@ -129,7 +129,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "Share of the test images that the model classifies correctly.",
         "definition",
-        0,
+        tier=0,
         ends=SHARE,
     ),
     # How close it comes to a model retrained without the forget images.
@@ -139,7 +139,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "Like ToW, but forgetting one part of the images too much and another too little cannot cancel.",
         "this project, after Zhao et al. 2024, arXiv:2406.01257",
-        1,
+        tier=1,
         ends=SHARE,
     ),
     "tow": Metric(
@@ -148,7 +148,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "1 when the three accuracies equal a retrained model's. Two retrained models read a little less than 1.",
         "Zhao et al. 2024, arXiv:2406.01257",
-        1,
+        tier=1,
         ends=SHARE,
     ),
     "tow_mia": Metric(
@@ -157,7 +157,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "Like ToW, with the confidence attack's success in the place of the accuracy on forgotten images.",
         "Zhao et al. 2024, arXiv:2406.01257",
-        1,
+        tier=1,
         ends=SHARE,
     ),
     "average_gap": Metric(
@@ -166,7 +166,7 @@ METRICS: dict[str, Metric] = {
         "worse",
         "Mean distance to the retrained model in the three accuracies and in the confidence attack's success.",
         "Fan et al. 2024, arXiv:2310.12508",
-        1,
+        tier=1,
         ends=FROM_ZERO,
     ),
     "agreement": Metric(
@@ -175,7 +175,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "Share of images for which the model and a retrained model predict the same class.",
         "definition",
-        0,
+        tier=0,
         ends=SHARE,
     ),
     "disagreement": Metric(
@@ -184,7 +184,7 @@ METRICS: dict[str, Metric] = {
         "worse",
         "Share of images for which the model and a retrained model predict different classes.",
         "Zhao et al. 2024, arXiv:2406.01257",
-        0,
+        tier=0,
         ends=SHARE,
     ),
     # What an attacker can tell.
@@ -194,7 +194,7 @@ METRICS: dict[str, Metric] = {
         "closer_to_retrain",
         "Share of the forget images that the confidence attack calls non-members. More than retraining is a trace too.",
         "Fan et al. 2024, arXiv:2310.12508",
-        0,
+        tier=0,
         remembers=-1,
         ends=SHARE,
     ),
@@ -204,7 +204,7 @@ METRICS: dict[str, Metric] = {
         "closer_to_retrain",
         "Chance that the attack ranks a forgotten image above an unseen one. Retraining does not read exactly 0.5.",
         "DeLong et al. 1988",
-        0,
+        tier=0,
         remembers=1,
         ends=SHARE,
     ),
@@ -214,7 +214,7 @@ METRICS: dict[str, Metric] = {
         "closer_to_retrain",
         "Share of the forgotten images found by an attacker who wrongly accuses 1 of 100 unseen images.",
         "Carlini et al. 2022, arXiv:2112.03570",
-        0,
+        tier=0,
         remembers=1,
         ends=SHARE,
     ),
@@ -225,7 +225,7 @@ METRICS: dict[str, Metric] = {
         "Share of the forgotten images found by an attacker who wrongly accuses 1 of 1,000 unseen images; needs 10,000 "
         "of them.",
         "Carlini et al. 2022, arXiv:2112.03570",
-        0,
+        tier=0,
         remembers=1,
         ends=SHARE,
     ),
@@ -235,7 +235,7 @@ METRICS: dict[str, Metric] = {
         "closer_to_retrain",
         "Share of the forgotten images found by an attacker who wrongly accuses 1 of 10 unseen images.",
         "Carlini et al. 2022, arXiv:2112.03570",
-        0,
+        tier=0,
         remembers=1,
         ends=SHARE,
     ),
@@ -246,7 +246,7 @@ METRICS: dict[str, Metric] = {
         "How often one threshold on the loss tells forgotten from unseen images: the attack of the challenge's "
         "starting kit. Either direction counts, so over-unlearning reads high too.",
         "Triantafillou et al. 2024, arXiv:2406.09073",
-        0,
+        tier=0,
         ends=SHARE,
     ),
     "attack_epsilon": Metric(
@@ -255,7 +255,7 @@ METRICS: dict[str, Metric] = {
         "closer_to_retrain",
         "What the hits and false alarms of one fixed threshold prove, in nats. Where nothing can be told it reads 0.",
         "Fagerland et al. 2015; Jagielski et al. 2020, arXiv:2006.07709",
-        0,
+        tier=0,
         ends=FROM_ZERO,
     ),
     "one_run_epsilon": Metric(
@@ -264,7 +264,7 @@ METRICS: dict[str, Metric] = {
         "worse",
         "What right guesses about images that fair coins put in or left out prove, in nats. A perfect method reads 0.",
         "Steinke et al. 2023, arXiv:2305.08846",
-        0,
+        tier=0,
         ends=FROM_ZERO,
     ),
     "rmia_auc": Metric(
@@ -274,7 +274,7 @@ METRICS: dict[str, Metric] = {
         "Chance that the attack ranks a forgotten image above an unseen one, each held against other images and a few "
         "reference models. A retrained model's value is perfect, about 0.5.",
         "Zarifzadeh et al. 2024, arXiv:2312.03262",
-        1,
+        tier=1,
         remembers=1,
         ends=SHARE,
     ),
@@ -285,7 +285,7 @@ METRICS: dict[str, Metric] = {
         "Chance that an image looks more like unlearned in an unlearned model than in a retrained one. Two retrained "
         "models read about 0.5.",
         "Hayes et al. 2024, arXiv:2403.01218",
-        2,
+        tier=2,
         ends=SHARE,
     ),
     "u_lira_privacy_auc": Metric(
@@ -295,7 +295,7 @@ METRICS: dict[str, Metric] = {
         "Chance to tell an unlearned model that forgot the image from an unlearned model that never saw it. Perfect "
         "reads 0.5.",
         "Hayes et al. 2024, arXiv:2403.01218",
-        2,
+        tier=2,
         ends=SHARE,
     ),
     "u_lira_efficacy_auc": Metric(
@@ -305,7 +305,7 @@ METRICS: dict[str, Metric] = {
         "Chance to tell an unlearned model from one that was never trained on the image, by what both say about it. "
         "Perfect reads 0.5.",
         "Hayes et al. 2024, arXiv:2403.01218",
-        2,
+        tier=2,
         ends=SHARE,
     ),
     "u_lira_privacy_tpr": Metric(
@@ -315,7 +315,7 @@ METRICS: dict[str, Metric] = {
         "Share of forgotten images an attacker with shadow models finds who accuses 1 of 100 never seen. Perfect reads "
         "0.01.",
         "Hayes et al. 2024, arXiv:2403.01218",
-        2,
+        tier=2,
         ends=SHARE,
     ),
     "u_lira_efficacy_tpr": Metric(
@@ -325,7 +325,7 @@ METRICS: dict[str, Metric] = {
         "Share of unlearned images told from never trained ones by an attacker with shadow models who is wrong about 1 "
         "of 100. Perfect reads 0.01.",
         "Hayes et al. 2024, arXiv:2403.01218",
-        2,
+        tier=2,
         ends=SHARE,
     ),
     "retain_leakage": Metric(
@@ -335,7 +335,7 @@ METRICS: dict[str, Metric] = {
         "Chance that the attack ranks a kept image above an unseen one. More than a retrained model gives away means "
         "that forgetting some images exposed the others.",
         "DeLong et al. 1988",
-        0,
+        tier=0,
         ends=SHARE,
     ),
     "inversion_label_accuracy": Metric(
@@ -345,7 +345,7 @@ METRICS: dict[str, Metric] = {
         "Share of single deletions whose class is guessed by someone with the model before and after. Training on "
         "without a deletion reads 1 divided by the number of classes.",
         "Hu et al. 2024, arXiv:2404.03233",
-        0,
+        tier=0,
         ends=SHARE,
     ),
     "inversion_retrieval": Metric(
@@ -355,7 +355,7 @@ METRICS: dict[str, Metric] = {
         "Chance that someone with the model before and after finds the deleted image before another. Training on "
         "without a deletion reads 0.5.",
         "this project, after Hu et al. 2024, arXiv:2404.03233",
-        0,
+        tier=0,
         ends=SHARE,
     ),
     # Whether many unlearned models can be told from many retrained ones.
@@ -365,7 +365,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "How hard many unlearned models are to tell from retrained ones. Perfect reads about 0.19, not 1.",
         "Triantafillou et al. 2024, arXiv:2406.09073",
-        3,
+        tier=3,
         ends=SHARE,
     ),
     "challenge_score": Metric(
@@ -374,7 +374,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "Forgetting quality times the accuracies on kept and test images over retraining's. Perfect reads about 0.19.",
         "Triantafillou et al. 2024, arXiv:2406.09073",
-        3,
+        tier=3,
         ends=FROM_ZERO,
     ),
     "challenge_score_capped": Metric(
@@ -383,7 +383,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "The final score with accuracies counted only up to those of retraining.",
         "this project, after Triantafillou et al. 2024, arXiv:2406.09073",
-        3,
+        tier=3,
         ends=SHARE,
     ),
     "certified_quality": Metric(
@@ -392,7 +392,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "Like F, but an image costs points only for what half of the models prove. Perfect reads 1, as can few models.",
         "this project, after Triantafillou et al. 2024, arXiv:2406.09073",
-        3,
+        tier=3,
         ends=SHARE,
     ),
     # What it cost, and how hard it was.
@@ -402,7 +402,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "Seconds to retrain divided by seconds to unlearn.",
         "Cadet et al. 2024, arXiv:2410.01276",
-        0,
+        tier=0,
         ends=FROM_ZERO,
     ),
     "entanglement": Metric(
@@ -411,7 +411,7 @@ METRICS: dict[str, Metric] = {
         "worse",
         "How far the forget images and the kept images overlap in embedding space. High means hard to forget.",
         "Zhao et al. 2024, arXiv:2406.01257",
-        0,
+        tier=0,
         ends=FROM_ZERO,
     ),
     # How far its outputs, weights and features are from a retrained model's.
@@ -421,7 +421,7 @@ METRICS: dict[str, Metric] = {
         "worse",
         "0 when all probabilities equal a retrained model's, 0.69 at most. Two retrained models read more than 0.",
         "Lin 1991",
-        0,
+        tier=0,
         ends=FROM_ZERO,
     ),
     "activation_distance": Metric(
@@ -431,7 +431,7 @@ METRICS: dict[str, Metric] = {
         "Mean length of the difference between the probabilities of the model and a retrained one, 0 to 1.41. Two "
         "retrained models read more than 0.",
         "Chundawat et al. 2023, arXiv:2205.08096",
-        0,
+        tier=0,
         ends=FROM_ZERO,
     ),
     "zrf": Metric(
@@ -441,7 +441,7 @@ METRICS: dict[str, Metric] = {
         "1 when the outputs look like those of models that never learned anything. A retrained model reads less, so "
         "more than that is a trace too.",
         "Chundawat et al. 2023, arXiv:2205.08096",
-        0,
+        tier=0,
         remembers=-1,
         ends=SHARE,
     ),
@@ -452,7 +452,7 @@ METRICS: dict[str, Metric] = {
         "How differently the margins of an image are spread, for the image at the 95th percentile. 0 is perfect, but "
         "retrained models against each other read about 0.6 with 100 models and far more with fewer.",
         "Georgiev et al. 2024, arXiv:2410.23232",
-        3,
+        tier=3,
         ends=FROM_ZERO,
     ),
     "margin_shift": Metric(
@@ -461,7 +461,7 @@ METRICS: dict[str, Metric] = {
         "closer_to_retrain",
         "Mean logit-scaled confidence minus that of retrained models. 0 is perfect, below 0 is over-unlearned.",
         "this project",
-        3,
+        tier=3,
         remembers=1,
     ),
     "margin_distance": Metric(
@@ -471,7 +471,7 @@ METRICS: dict[str, Metric] = {
         "Median over images. Unlike KLoM it reads little above its floor with few models; retrained models against "
         "each other set the floor.",
         "this project, after Georgiev et al. 2024, arXiv:2410.23232",
-        3,
+        tier=3,
         ends=FROM_ZERO,
     ),
     "told_apart": Metric(
@@ -480,7 +480,7 @@ METRICS: dict[str, Metric] = {
         "worse",
         "Share of images for which a test at 5 % sees a difference. Perfect reads at most about 0.05.",
         "Smirnov 1948",
-        3,
+        tier=3,
         ends=SHARE,
     ),
     "weight_distance": Metric(
@@ -489,7 +489,7 @@ METRICS: dict[str, Metric] = {
         "worse",
         "0 for the same weights. Two retrained models are far apart as well, so this is no verdict.",
         "Golatkar et al. 2020, arXiv:1911.04933",
-        0,
+        tier=0,
         ends=FROM_ZERO,
     ),
     "relative_weight_distance": Metric(
@@ -498,7 +498,7 @@ METRICS: dict[str, Metric] = {
         "worse",
         "0 for the same weights. Two retrained models are far apart as well, so this is no verdict.",
         "Cadet et al. 2024, arXiv:2410.01276",
-        0,
+        tier=0,
         ends=FROM_ZERO,
     ),
     "linear_cka": Metric(
@@ -507,7 +507,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "1 when the features equal a retrained model's up to rotation and scale. Two retrained ones read less than 1.",
         "Kornblith et al. 2019, arXiv:1905.00414",
-        0,
+        tier=0,
         ends=SHARE,
     ),
     "debiased_cka": Metric(
@@ -517,7 +517,7 @@ METRICS: dict[str, Metric] = {
         "Like linear CKA, but unrelated features read about 0 however few the images are. Two retrained models read "
         "less than 1.",
         "Nguyen et al. 2021, arXiv:2010.15327",
-        0,
+        tier=0,
         ends=AT_MOST_ONE,
     ),
     # What is left inside, and how much was lost.
@@ -528,7 +528,7 @@ METRICS: dict[str, Metric] = {
         "Epochs of 500 images, drawn from all training images, until the mean loss on the forget images is at most "
         "0.1. A perfect method takes as long as a retrained model.",
         "Golatkar et al. 2020, arXiv:1911.04933",
-        1,
+        tier=1,
         remembers=-1,
         ends=FROM_ZERO,
     ),
@@ -538,7 +538,7 @@ METRICS: dict[str, Metric] = {
         "closer_to_retrain",
         "1 when the forget images are relearned as slowly as by a retrained model. Less means knowledge was left.",
         "Chundawat et al. 2023, arXiv:2201.05629",
-        1,
+        tier=1,
         remembers=-1,
         ends=FROM_ZERO,
     ),
@@ -549,7 +549,7 @@ METRICS: dict[str, Metric] = {
         "Share of the forget images that a new last layer gets right, taught on the frozen features with a few others "
         "of them. More than a retrained model's features allow means that only the old last layer forgot.",
         "Alain and Bengio 2017, arXiv:1610.01644",
-        0,
+        tier=0,
         remembers=1,
         ends=SHARE,
     ),
@@ -560,7 +560,7 @@ METRICS: dict[str, Metric] = {
         "How far the model's confidence is from the share it gets right. A perfect method is as sure as a retrained "
         "model, neither more nor less.",
         "Guo et al. 2017, arXiv:1706.04599",
-        0,
+        tier=0,
         ends=SHARE,
     ),
     "forgetting_rate": Metric(
@@ -570,7 +570,7 @@ METRICS: dict[str, Metric] = {
         "Share of the original accuracy on the forget images that is gone, below 0 where it rose. A perfect method "
         "reads what a retrained model reads.",
         "after Zuo et al. 2024, arXiv:2401.04385, our operational definition",
-        0,
+        tier=0,
         remembers=-1,
         ends=AT_MOST_ONE,
     ),
@@ -580,7 +580,7 @@ METRICS: dict[str, Metric] = {
         "better",
         "Share of the original accuracy on the kept images that is left. A retrained model reads about 1.",
         "after Zuo et al. 2024, arXiv:2401.04385, our operational definition",
-        0,
+        tier=0,
         ends=FROM_ZERO,
     ),
     "degree_of_unlearning": Metric(
@@ -589,7 +589,7 @@ METRICS: dict[str, Metric] = {
         "closer_to_retrain",
         "Accuracy lost on slightly perturbed forget images. A perfect method reads what a retrained model reads.",
         "after Zuo et al. 2024, arXiv:2401.04385, our operational definition",
-        0,
+        tier=0,
         remembers=-1,
     ),
     "membership_forgetting_rate": Metric(
@@ -599,7 +599,7 @@ METRICS: dict[str, Metric] = {
         "Of the forget images that an attack called members, the share it no longer does, below 0 where it calls more "
         "so. A perfect method reads what a retrained model reads.",
         "Liu et al. 2020, arXiv:2003.10933",
-        0,
+        tier=0,
         remembers=-1,
         ends=AT_MOST_ONE,
     ),
@@ -610,7 +610,7 @@ METRICS: dict[str, Metric] = {
         "1 divided by the mean squared gradient at the forget images. Well-learned images read high too, so only a "
         "retrained model's value tells what is perfect.",
         "Becker and Liebig 2022, arXiv:2208.10836",
-        0,
+        tier=0,
         ends=FROM_ZERO,
     ),
 }

@@ -4,9 +4,11 @@ one map. Nothing is trained for these, so the work is how many images go through
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
+
+import pandas as pd
 
 from unlearn_core.experiment.equal_retention import EqualRetention
 from unlearn_core.experiment.layers import LayerCka
@@ -35,17 +37,19 @@ class AskingCost:
 
 
 def asking_cost(study: OpenStudy, asked: Spec) -> AskingCost | None:
-    """The work of one of the three, by results of its kind for models like these; where none was made yet, by how fast
+    """The work of one of WORK, by results of its kind for models like these; where none was made yet, by how fast
     these models learned. None where neither tells: a UMAP takes longer than asking models does.
     """
-    like = [seconds / _images(*about) for seconds, about in _alike(study, asked)]
+    work = WORK[type(asked)]
+    looks, images = work(study, asked)
+    like = [seconds / work(*about)[1] for seconds, about in _alike(study, asked)]
     if like:
-        return AskingCost(float(median(like)) * _images(study, asked), UNKNOWN)
+        return AskingCost(float(median(like)) * images, UNKNOWN)
     if getattr(asked, "kind", "") == "umap":
         return None
     training = study.spec.training
     passes = PASSES_OF_TRAINING * training.epochs * len(study.labels)
-    seconds = training_seconds(study) / passes * _images(study, asked) + LOOK * _looks(study, asked)
+    seconds = training_seconds(study) / passes * images + LOOK * looks
     return AskingCost(seconds, FIRST)
 
 
@@ -64,35 +68,35 @@ def _alike(study: OpenStudy, asked: Spec) -> Iterator[tuple[float, tuple[OpenStu
             return
 
 
-def _looks(study: OpenStudy, asked: Spec) -> int:
-    """How often a model is read or mixed."""
-    if isinstance(asked, SharedMap):
-        return MAP_MODELS * study.spec.seeds
-    if isinstance(asked, EqualRetention):
-        return _mixed(study) * len(asked.retentions)
-    return len(study.table[["method", "seed"]].drop_duplicates())
+def _by_layer(study: OpenStudy, asked: LayerCka) -> tuple[int, int]:
+    looks = _models(study.table)
+    return looks, looks * sum(min(asked.images, n) for n in (len(study.forget), len(study.data.test.y)))
 
 
-def _mixed(study: OpenStudy) -> int:
-    """The models that are mixed with their originals."""
-    lines = study.table[study.table["kind"] != "reference"]
+def _on_one_map(study: OpenStudy, asked: SharedMap) -> tuple[int, int]:
+    looks = MAP_MODELS * study.spec.seeds
+    return looks, looks * len(study.data.train.y)
+
+
+def _mixed(study: OpenStudy, asked: EqualRetention) -> tuple[int, int]:
+    data, looks = study.data, _models(study.table[study.table["kind"] != "reference"]) * len(asked.retentions)
+    every = sum(len(part.y) for part in (data.train, data.validation, data.test))
+    search = len(data.validation.y) + (len(study.target.retain) if _has_batch_norm(study) else 0)
+    return looks, looks * ((GRID + HALVINGS) * search + every)
+
+
+def _models(lines: pd.DataFrame) -> int:
     return len(lines[["method", "seed"]].drop_duplicates())
-
-
-def _images(study: OpenStudy, asked: Spec) -> int:
-    """How many images go through a model, all models together."""
-    data = study.data
-    if isinstance(asked, LayerCka):
-        return _looks(study, asked) * (min(asked.images, len(study.forget)) + min(asked.images, len(data.test.y)))
-    if isinstance(asked, SharedMap):
-        return MAP_MODELS * study.spec.seeds * len(data.train.y)
-    if isinstance(asked, EqualRetention):
-        every = sum(len(part.y) for part in (data.train, data.validation, data.test))
-        search = len(data.validation.y) + (len(study.target.retain) if _has_batch_norm(study) else 0)
-        return _mixed(study) * len(asked.retentions) * ((GRID + HALVINGS) * search + every)
-    raise TypeError(f"The work of {type(asked).__name__} is not known here.")
 
 
 def _has_batch_norm(study: OpenStudy) -> bool:
     training = study.spec.training
     return bool(layers(new_model(training.model, study.data, 0, training.width), NORMS))
+
+
+# How often a model is read or mixed, and how many images go through one, for each kind that asks models once more.
+WORK: dict[type[Spec], Callable[[OpenStudy, Spec], tuple[int, int]]] = {
+    LayerCka: _by_layer,
+    SharedMap: _on_one_map,
+    EqualRetention: _mixed,
+}

@@ -8,6 +8,7 @@ from unlearn_core.params import param, spec
 from unlearn_core.unlearning.distil.mixture import Mixture
 from unlearn_core.unlearning.draws import generator
 from unlearn_core.unlearning.request import fetch
+from unlearn_core.unlearning.schedules import epoch_of
 
 
 @spec
@@ -53,7 +54,7 @@ class OracleMatching(Mixture):
         return F.mse_loss(model(x), step.context[rows])
 
     def rate(self, phase, number, total):
-        return self.lr * 0.95 ** (number * self.epochs // total)
+        return self.lr * 0.95 ** epoch_of(number, total, self.epochs)
 
     def kept(self, request):
         return min(3 * len(request.forget), len(request.retain))
