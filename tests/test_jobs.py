@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import psutil
 import pytest
@@ -17,7 +18,9 @@ from unlearn_core.disk import StoreError, write_whole
 from unlearn_core.engines import machine
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment import BankPart, Map, Run, fulfil
+from unlearn_core.forget import AtRandom
 from unlearn_core.job import Expected
+from unlearn_core.kinds import KINDS
 from unlearn_core.params import BadValue, key, plain
 from unlearn_core.result import find_fault
 from unlearn_core.store import Store
@@ -661,3 +664,20 @@ def test_time_that_was_worked_is_kept_over_an_attempt_that_never_had_the_machine
         jobs.resume(store, job)
         assert jobs.read_record(store, job, "job.json")["before"] == pytest.approx(100.0)
         jobs.end(store, job, "cancelled", "Cancelled.")
+
+
+def test_a_list_of_ended_jobs_looks_for_each_result_in_its_own_place(store, monkeypatch):
+    """Among all kinds of results it would be a look for each of them, for each job, at every click."""
+    for kind in KINDS:
+        (store.root / "results" / kind).mkdir(parents=True, exist_ok=True)
+    for size in range(1, 4):
+        job = key(AtRandom(size=size))
+        (store.root / "jobs" / job).mkdir()
+        about = {"spec": plain(AtRandom(size=size)), "submitted": time.time() - size}
+        (store.root / "jobs" / job / "job.json").write_text(json.dumps(about))
+        jobs.end(store, job, "failed", "It failed.")
+    jobs.listing(store)
+    looked, honest = [], Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda path: looked.append(path) or honest(path))
+    assert [job.state for job in jobs.listing(store)] == ["failed"] * 3
+    assert {path.parent.name for path in looked} == {"AtRandom"} and len(looked) == 3

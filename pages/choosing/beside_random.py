@@ -46,7 +46,7 @@ def draw(study: OpenStudy, chosen: np.ndarray, said: SetNumbers, own: SetNumbers
         share = mine.entanglement.share_of_random
         by = share - theirs.entanglement.share_of_random
         about = f"{METRICS['entanglement'].help} Here as a share of a random set of the same size, which reads 1."
-        # The number itself is beside any sets in both cases; only the place among them goes by those of the same classes.
+        # The number is beside any sets in both cases; only its place goes by those of the same classes.
         label = "Entanglement, × random" if among == "any" else "Entanglement, × any random set"
         line(label, f"{share:.2g}", by, "entanglement", "more entangled", about)
 

@@ -151,8 +151,10 @@ def plan_verdict(study, found: core.Versus) -> str:
                 f"{says}. This plan is further away; the authors of RUM report an advantage for their plans and sets."
             )
         case 0:
-            return f"{says}, not distinguishable with {found.difference.n} seeds; there may be an advantage that so few do not show."
-    few = "a single seed has no interval" if found.difference.n == 1 else "two seeds that agree say nothing of others"
+            few = f"not distinguishable with {found.difference.n} seeds"
+            return f"{says}, {few}; there may be an advantage that so few do not show."
+    alone = found.difference.half_width is None
+    few = "a single seed has no interval" if alone else "two seeds that agree say nothing of others"
     return f"{says}; {few}, so this decides nothing."
 
 

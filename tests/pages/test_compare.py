@@ -68,11 +68,12 @@ def test_the_first_sentence_names_the_closest_method_and_the_ceiling(compare, fi
         ((0.1, 0.01), "is closer on this forget set"),
         ((-0.1, 0.01), "This plan is further away"),
         ((0.01, 0.1), "not distinguishable with 3 seeds"),
-        ((0.1, None), "decides nothing"),
+        ((0.1, None), "a single seed has no interval, so this decides nothing"),
+        ((0.1, 0.0, 2), "two seeds that agree say nothing of others, so this decides nothing"),
     ],
 )
 def test_the_plan_against_the_best_single_algorithm_in_words(compare, filled_store, study, monkeypatch, values, says):
-    line = {"plan": "rum", "best_single": "fine-tune", "mean": values[0], "half_width": values[1], "n": 3}
+    line = {"plan": "rum", "best_single": "fine-tune", "mean": values[0], "half_width": values[1], "n": [*values, 3][2]}
     study.summary["plans_against_best_single"] = [line]
     monkeypatch.setattr(state, "study", lambda: study)
     said = compare(filled_store).markdown[1].value

@@ -1,6 +1,7 @@
 """The deeper views of the Audit page on a finished audit of all tiers: what they say is what was measured."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ from audit_story import METHOD
 
 from pages.evidence import attack_numbers, offer, shadow_attack
 from pages.shared import audit_words, numbers, roc_chart
+from unlearn_core import jobs
 from unlearn_core.experiment.tiers.cost import Cost
 from unlearn_core.experiment.tiers.per_example import Observed
 from unlearn_core.experiment.tiers.shadow_attack import judged
@@ -139,6 +141,24 @@ def test_the_audit_opens_on_the_strongest_attack_that_was_made(open_page, audite
     assert view(at) == "attack"
     assert view(open_page("audit", root, method=METHOD, evidence="attack")) == "attack"
     assert view(open_page("audit", root, method="fine-tune", evidence="images")) == "images"
+
+
+def test_what_shadow_models_said_is_offered_again_where_it_is_gone(open_page, audited, tmp_path, monkeypatch):
+    root, result = audited
+    store = Store(shutil.copytree(root, tmp_path / "store"))
+    lost = result.spec().per_example
+    arrays = store.find(lost).folder / "arrays.safetensors"
+    arrays.write_bytes(arrays.read_bytes()[:-10])
+    asked = []
+    monkeypatch.setattr(jobs, "submit", lambda to, spec, *_, **__: asked.append(spec))
+    at = open_page("audit", store.root, method=METHOD, evidence="images")
+    assert not at.exception
+    assert [i.value for i in at.info if "is not in this store any more: it was found damaged" in i.value]
+    # What was concluded from it stands.
+    assert any(s.value == "Beside one rule for all images" for s in at.subheader)
+    assert not any(s.value == "One image" for s in at.subheader)
+    next(b for b in at.button if b.label == "Make it anew").click().run()
+    assert asked == [lost]
 
 
 def verdicts_by(**sides):
