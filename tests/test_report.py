@@ -479,6 +479,14 @@ def test_what_an_audit_finds_where_accuracy_leaves_it_open_is_told_beside_the_an
     assert words.in_the_audit(agreed, study, table) == agreed
 
 
+def test_learning_rates_that_were_chosen_by_test_images_are_said_to_flatter(study, monkeypatch):
+    said = " ".join(words.not_claimed(study, None))
+    assert bool(study.spec.tuning_seeds and not len(study.data.validation.y)) is ("no validation images" in said)
+    for tuned in (True, False):
+        monkeypatch.setattr(OpenStudy, "tuned_on_test", tuned)
+        assert ("no validation images" in " ".join(words.not_claimed(study, None))) is tuned
+
+
 def test_what_was_asked_of_the_weights_is_said_to_stand_where_it_stands(study):
     """The short report has no audit in it, and in the long one it stands before what is not claimed."""
     ends = {technical: " ".join(words.not_claimed(study, 1, technical)) for technical in (True, False)}

@@ -116,7 +116,8 @@ def _learning_rates(study) -> None:
         if rates.empty:
             st.markdown("Nothing was tuned: every algorithm ran with the learning rate it was given.")
             return
-        st.markdown(f"Chosen by group ToW on {study.spec.tuning_seeds} other models and on a mixed forget set.")
+        by = " and the test images, for there are no validation images" if study.tuned_on_test else ""
+        st.markdown(f"Chosen by group ToW on {study.spec.tuning_seeds} other models, on a mixed forget set{by}.")
         st.dataframe(
             rates[["title", "lr", "edge", "settings"]],
             column_config={

@@ -192,6 +192,11 @@ class OpenStudy:
         """What must be said beside its numbers where the original was trained elsewhere, "" where it was not."""
         return about_original(self.spec.training, self.summary["accuracy"])
 
+    @property
+    def tuned_on_test(self) -> bool:
+        """Whether learning rates were chosen by the very test images that are reported, for want of others."""
+        return bool(self.spec.tuning_seeds) and not len(self.data.validation.y)
+
     @cached_property
     def original_margins(self) -> np.ndarray:
         """(n,) float64 logit-scaled confidence in the label of each training image, any real number, its mean over the

@@ -361,6 +361,11 @@ def not_claimed(study: OpenStudy, tier: int | None, technical: bool = True) -> l
         said.append("No bank of models was trained: images are ranked by the model's confidence during training.")
     if study.summary["bank_warning"]:
         said.append(study.summary["bank_warning"])
+    if study.tuned_on_test:
+        said.append(
+            "There are no validation images, so learning rates were chosen by the test images that are reported: with "
+            "other models and another forget set, but it may flatter the methods a little."
+        )
     if core.learning_rates(study)["edge"].any():
         said.append("Some learning rates lie at the end of what was tried, so a better one may lie beyond.")
     return said
