@@ -56,6 +56,8 @@ TIERS = (
 class Audit(Spec):
     """Everything that can be said of one way of forgetting, up to a tier."""
 
+    version = 2  # two seeds that agree give no verdict, nor do blocks that agree by chance a narrow interval
+
     name: str = param("Audit", help="what the audit is called")
     subject: Subject = param(help="what is audited")
     tier: int = param(1, 0, len(TIERS) - 1, help="how deep: 0 one seed, 1 all numbers, 2 single images, 3 many models")
