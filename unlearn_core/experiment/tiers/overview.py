@@ -24,7 +24,8 @@ DIAGNOSTICS = ("speedup", "weight_distance", "relative_weight_distance", "episte
 # Why these numbers are not quite those of a study's own table, wherever the two stand beside each other.
 BESIDE_A_STUDY = (
     "Where an audit compares two models it is always with a second retrained one of another seed, so its numbers "
-    "differ a little from those of Compare, which compares within a seed."
+    "differ a little from those of Compare, which compares within a seed, and what lies at the edge may be told there "
+    "and not here, or the other way round."
 )
 RULE = (
     "A number is called different where the whole interval of its difference to retraining misses 0 and the "
