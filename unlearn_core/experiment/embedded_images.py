@@ -29,7 +29,7 @@ class Map(Spec):
 
     training: Training = param(Training(), help="the model")
     neighbours: int = param(15, 2, 200, help="UMAP: how many neighbours shape a point's place")
-    min_dist: float = param(0.1, 0.0, 1.0, help="UMAP: how closely points may lie")
+    min_dist: float = param(0.5, 0.0, 1.0, help="UMAP: how closely points may lie")
     seed: int = param(0, 0, 2**31 - 1, help="seed of the layout")
 
 

@@ -45,7 +45,7 @@ class SharedMap(Spec):
     method: str = param(help="the method, as the study's table names it")
     kind: str = param("pca", choices=("pca", "umap"), help="how the map is made")
     neighbours: int = param(15, 2, 200, help="UMAP: how many neighbours shape a point's place")
-    min_dist: float = param(0.1, 0.0, 1.0, help="UMAP: how closely points may lie")
+    min_dist: float = param(0.5, 0.0, 1.0, help="UMAP: how closely points may lie")
 
 
 @dataclass(frozen=True)
