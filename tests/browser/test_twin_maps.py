@@ -12,7 +12,10 @@ FORGET, KEPT, GREY = "213,94,0,255", "0,114,178,255", "201,205,212,255"
 MARKED = """(canvas, k) => {
   const map = canvas.closest(".map").shown, { x, y } = map.clouds()[k];
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  const dark = (px, py) => { const at = 4 * (py * canvas.width + px); return data[at + 3] > 200 && data[at] < 90 && data[at + 2] < 90; };
+  const dark = (px, py) => {
+    const at = 4 * (py * canvas.width + px);
+    return data[at + 3] > 200 && data[at] < 90 && data[at + 2] < 90;
+  };
   let [count, marked] = [0, 0];
   for (let i = 0; i < x.length; i++) if (map.chosen[i]) {
     count++;

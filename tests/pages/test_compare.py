@@ -14,7 +14,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.comparing import images as each
-from pages.shared import chosen_set, class_gaps, comparison_words, downloads, numbers, state
+from pages.shared import chosen_set, class_gaps, comparison_words, cost_words, downloads, numbers, state
 from pages.shared.text import images
 from tests.pages.test_map import sent
 from tests.views import views
@@ -181,13 +181,15 @@ def test_every_view_opens_and_only_the_chosen_one_is_drawn(compare, filled_store
         "classes": "Class by class",
         "images": "Image by image",
         "layers": "Layer by layer",
-        "maps": "Where the images moved",
+        "maps": "",
         "numbers": "Numbers by method",
     }
     assert [*heads] == views("compare")
     for view, head in heads.items():
-        shown = [s.value for s in compare(filled_store, view).subheader]
-        assert head in shown and not set(shown) & (set(heads.values()) - {head})
+        at = compare(filled_store, view)
+        shown = [s.value for s in at.subheader]
+        assert (head in shown or not head) and not set(shown) & (set(heads.values()) - {head})
+        assert any(b.label == "Make this map" for b in at.button) == (view == "maps")
 
 
 def test_the_methods_picked_are_in_the_address_and_nonsense_there_is_ignored(compare, filled_store, study):
@@ -402,9 +404,13 @@ def test_what_is_measured_on_demand_says_what_it_takes_and_its_job_knows(compare
     assert foreseen[0].fastest < foreseen[0].seconds < foreseen[0].slowest
 
 
-def test_how_long_a_first_umap_takes_is_not_guessed(compare, filled_store):
-    at = compare(filled_store, "maps", methods="fine-tune", plane="umap")
-    assert "How long this takes is known once one was made here." in words(at)
+def test_how_long_a_first_umap_takes_goes_by_that_of_the_original(compare, filled_store, monkeypatch):
+    assert "This takes about **" in words(compare(filled_store, "maps", methods="fine-tune", plane="umap"))
+    monkeypatch.setattr(cost_words, "asking_cost", lambda *_: None)
+    cost_words._asking.clear()
+    said = words(compare(filled_store, "maps", methods="fine-tune", plane="umap"))
+    cost_words._asking.clear()
+    assert "It takes longer than a PCA map; how long is known once one was made here." in said
 
 
 # -- two maps ----------------------------------------------------------------------------------------------------------
@@ -430,9 +436,11 @@ def test_maps_are_offered_and_then_shown(compare, filled_store, study, submitted
         groups = study.forget, moved.study.target.retain
         share = [[moved.beyond(model)[rows].mean() for rows in groups] for model in ("unlearned", "retrained")]
         first, second = (f"{forgot:.0%} and {kept:.0%} under" for forgot, kept in share)
-        assert f"{first} Fine-tune and {second} retraining" in words(at)
-        assert share[1][1] == pytest.approx(0.05, abs=0.002) and "one in twenty" not in words(at)
-        assert f"{moved.times_kept('floor', 'retain').mean:.1f} ±" in words(at)
+        (below,) = (c for c in at.caption if c.value.startswith("Highlighted: "))
+        assert f"{first} Fine-tune and {second} retraining" in below.help
+        assert share[1][1] == pytest.approx(0.05, abs=0.002)
+        assert f"{moved.times_kept('floor', 'retain').mean:.1f} ±" in below.help
+        assert "Explore's map shows the original alone" in below.value and len(below.value) < 330
 
 
 # -- class by class ----------------------------------------------------------------------------------------------------

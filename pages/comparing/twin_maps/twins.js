@@ -140,7 +140,7 @@ class Twins extends Hands {
   paint(field, { x, y, all }) {
     const { forget } = this.points;
     const small = radius(all);
-    const [lit, edge] = [1.15 * small, Math.max(0.8, 0.6 * small)];
+    const [lit, edge] = [1.15 * small, Math.max(0.8, 0.45 * small)];
     const shapes = { grey: ["dot", small], greyCross: ["cross", small], lit: ["dot", lit], litCross: ["cross", 1.15 * lit] };
     const around = Object.entries(shapes).map(([name, shape]) => [`${name}Around`, [...shape, edge]]);
     const { shapes: drawn, put, done } = sheet(field.getContext("2d"), this.view, { ...shapes, ...Object.fromEntries(around) });
@@ -229,7 +229,7 @@ class Twins extends Hands {
 
   say(lines) {
     this.lines = lines;
-    this.tell({ id: this.points.id, lines });
+    this.tell({ id: this.points.id, lines, at: Date.now() }); // the same lines said again are news after Back
     this.above();
   }
 }
