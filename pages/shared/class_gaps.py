@@ -118,9 +118,12 @@ def chart(title: str, ours: pd.DataFrame, again: pd.DataFrame, told: list) -> go
             mode="markers",
             marker={"symbol": shape, "size": 9, "color": fill, "line": {"color": edge, "width": 1.5}},
             name=name,
+            legendgroup=name,
+            showlegend=lines is again,
             text=[f"class {html(str(c))}, {name}: {gap(lines, c)}, {images(n)}" for c, n in lines["images"].items()],
             hovertemplate="%{text}<extra></extra>",
         )
+    legend.shape(fig, "circle", "unlearned", 9, "unlearned")
     fig.add_bar(
         x=ours["gap"],
         y=places - 0.15,

@@ -250,13 +250,29 @@ def test_a_trade_off_names_those_picked_and_those_ahead_and_draws_all(compare, f
     named = {label["text"] for label in spec["layout"]["annotations"]}
     found = core.trade_off(study)
     assert named == {"RUM", "Fine-tune", *found.loc[found["verdict"] == "front", "title"]}
-    drawn = sum(len(t["x"]) for t in spec["data"] if "markers" in t["mode"])
+    drawn = sum(len(t["x"]) for t in spec["data"] if "markers" in t["mode"] and t["x"] != [None])
     assert drawn == len(found) - int((core.far_out(found["x"]) & (found["kind"] != "reference")).sum())
     said = next(m.value for m in at.markdown if m.value.startswith("- **"))
     assert ("beats it at both" in said) == (found["verdict"][["rum", "fine-tune"]] == "front").any()
     # Few marks have their names beside them; the table has them all.
     marks = next(d.value for d in at.dataframe if list(d.value.columns)[:1] == ["Method"])
     assert sorted(marks["Method"]) == sorted(study.means("tow")["title"])
+
+
+@pytest.mark.parametrize(("view", "names"), [("trade-off", {"single algorithm", "RUM plan", "control of a plan"}),
+                                             ("ranking", {"single algorithm", "RUM plan", "control of a plan"}),
+                                             ("classes", {"unlearned"})])  # fmt: skip
+def test_shapes_have_no_colour_in_the_legend(compare, filled_store, view, names):
+    """What stands there beside a shape whose marks have several colours would look like one of them."""
+    spec = json.loads(compare(filled_store, view).get("plotly_chart")[0].proto.spec)
+    told = {t["name"]: t for t in spec["data"] if t.get("showlegend", True) and t["name"] in names}
+    assert set(told) == names
+    for trace in told.values():
+        assert trace["x"] == [None] and trace["marker"]["color"] == spec["layout"]["font"]["color"]
+        assert trace["marker"]["symbol"].endswith("-open")
+        assert any(
+            t["legendgroup"] == trace["legendgroup"] for t in spec["data"] if t["x"] != [None] and "text" in str(t)
+        )
 
 
 def test_the_trade_off_is_the_first_view_and_its_accuracy_is_in_the_address(compare, open_page, filled_store, study):
@@ -471,7 +487,7 @@ def test_classes_are_drawn_by_the_size_of_their_gap_and_grey_inside_the_noise(co
 def test_what_cannot_be_told_from_retraining_is_grey_in_the_ranking(compare, filled_store, study):
     spec = json.loads(compare(filled_store).get("plotly_chart")[0].proto.spec)
     means = study.means("group_tow").set_index("title")["distinguishable"]
-    dots = [trace for trace in spec["data"] if trace["mode"] == "markers" and trace.get("xaxis", "x") == "x"]
+    dots = [trace for trace in spec["data"] if "text" in trace and trace.get("xaxis", "x") == "x"]
     grey = {
         text.rpartition(": ")[0].removesuffix(" ≈")
         for trace in dots
