@@ -79,6 +79,7 @@ def epsilons(images: pd.DataFrame) -> None:
         fig = theme.figure(title, "epsilon", "Images", height=320)
         ends = [*range(0, int(most), 2), most]
         fig.update_xaxes(tickvals=ends, ticktext=[numbers.capped(end, most, 0) for end in ends])
+        fig.layout.margin.r = 40  # the last of them is long, and left out where it finds no room
         for kind, own in found.items():
             fig.add_scatter(
                 x=np.repeat(core.EDGES, 2),

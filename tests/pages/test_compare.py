@@ -37,7 +37,7 @@ def compare(open_page):
 
 
 def words(at) -> str:
-    return "\n".join(e.value for e in (*at.markdown, *at.caption))
+    return "\n".join([e.value for e in (*at.markdown, *at.caption)] + [e.help for e in at.caption])
 
 
 def titles(at) -> list[str]:
@@ -457,6 +457,20 @@ def test_maps_are_offered_and_then_shown(compare, filled_store, study, submitted
         assert share[1][1] == pytest.approx(0.05, abs=0.002)
         assert f"{moved.times_kept('floor', 'retain').mean:.1f} ±" in below.help
         assert "Explore's map shows the original alone" in below.value and len(below.value) < 330
+
+
+# -- below the charts --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", ["trade-off", "ranking", "classes", "maps"])
+def test_below_a_chart_stand_three_short_lines_at_most_and_the_rules_are_in_the_help(
+    compare, filled_store, study, view
+):
+    at = compare(filled_store, view, methods="rum,fine-tune")
+    for caption in at.caption:
+        assert len(caption.value) <= 330, caption.value
+    if view != "maps":  # none is made
+        assert any(caption.help for caption in at.caption)
 
 
 # -- class by class ----------------------------------------------------------------------------------------------------
