@@ -46,7 +46,9 @@ def by_metric(study) -> None:
         st.info(f"{about.label}: {numbers.missing(why)}.")
         return
     theme.show(*_metric_chart(study, metric))
-    told = "Grey and ≈ mark what cannot be told from one retrained model against another, which does not make them equal."
+    told = (
+        "Grey and ≈ mark what cannot be told from one retrained model against another, which does not make them equal."
+    )
     if study.spec.seeds == 1:
         st.caption(words.ONE_SEED, help=words.why_group_tow(study))
     else:
