@@ -18,7 +18,7 @@ VIEWS = {
     "classes": ("Classes", classes, ANY),
     "images": ("Single images", images, ANY),
     "layers": ("Layers", layers, OWN),
-    "maps": ("Maps", maps, OWN),
+    "maps": ("Maps", maps, None),
     "numbers": ("Numbers by method", numbers_by_method, None),
 }
 

@@ -12,6 +12,7 @@ from pages.shared import (
     cost_words,
     frame,
     job_table,
+    job_words,
     outdated,
     plan_glyph,
     progress,
@@ -120,13 +121,15 @@ def _row(job: Job, unfolded: bool = False) -> None:
     spec = jobs.asked(state.store(), job.key)
     plans = plan_glyph.plans(spec)
     with st.container(border=True, key=f"job.{job.key}"):
-        name, where, times, buttons = st.columns((3.3, 2.4, 2.3, 4.0), vertical_alignment="center")
+        # Beside one that is under way there are more words on its time, and fewer buttons.
+        widths = (3.3, 2.4, 4.3, 2.0) if job.active else (3.3, 2.4, 2.3, 4.0)
+        name, where, times, buttons = st.columns(widths, vertical_alignment="center")
         size = forget_size(spec)
         about = f", {images(size)} to forget" if size else ""
         blocks = f"{plan_glyph.glyph(plans[0])} " if plans else ""
         blocks += f"+{len(plans) - 1} " if len(plans) > 1 else ""
         kind = f"{kind_of(job.kind).name} #{job.key[:4]}{about}"
-        name.markdown(f"{blocks}**{escape(job.title)}**  \n{kind}")
+        name.markdown(f"{blocks}**{escape(job_words.title(job))}**  \n{kind}")
         said = escape(job.message) if job.state == "done" else progress.where(job)
         where.markdown("  \n".join(filter(None, (progress.status(job), said))))
         times.markdown(_times(job))

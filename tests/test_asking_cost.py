@@ -8,6 +8,7 @@ import pytest
 from unlearn_core.experiment import EqualRetention, LayerCka, OpenStudy, SharedMap, fulfil
 from unlearn_core.experiment import asking_cost as asking
 from unlearn_core.experiment.asking_cost import asking_cost
+from unlearn_core.experiment.embedded_images import Map
 from unlearn_core.kinds import KINDS, STUDY
 from unlearn_core.store import Store
 
@@ -39,7 +40,24 @@ def test_where_none_was_made_it_goes_by_how_fast_the_models_learned(study):
     assert asking_cost(study, layers.but(images=8)).seconds < asking_cost(study, layers).seconds
     assert asking_cost(study, equal.but(retentions=(0.9,))).seconds < asking_cost(study, equal).seconds
     assert asking_cost(study, pca).seconds > 0
-    assert asking_cost(study, umap) is None
+    layout = study.store.find(Map(training=study.spec.training)).undisturbed()
+    train, test = len(study.data.train.y), len(study.data.test.y)
+    assert asking_cost(study, umap).factor == 5.0
+    plane = asking_cost(study, umap).seconds - asking_cost(study, pca).seconds
+    assert plane == pytest.approx(layout * 4 * train / (train + test))
+
+
+def test_a_first_umap_is_not_guessed_without_that_of_the_original(study, monkeypatch):
+    monkeypatch.setattr(asking, "Map", lambda training: Map(training=training, seed=7))
+    assert asking_cost(study, asked(study)[3]) is None
+
+
+def test_what_a_first_umap_took_lies_in_the_range(study):
+    umap = asked(study)[3]
+    first = asking_cost(study, umap)
+    took = fulfil(study.store, umap).undisturbed()
+    assert first.seconds / first.factor < took < first.seconds * first.factor
+    assert asking_cost(study, umap).seconds == pytest.approx(took)
 
 
 def test_what_it_took_lies_in_the_range_and_the_next_goes_by_it(study):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.comparing import twin_maps
+from pages.comparing import picks, twin_maps
 from pages.comparing.images import buttons
 from pages.shared import access, address, cost_words, embedding_map, numbers, progress, recorded, state
 from pages.shared import comparison_words as words
 from pages.shared.data_words import data
 from pages.shared.text import escape, images
+from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment import shared_map as made
 
 RIGHT = {"unlearned": "The method", "retrained": "The retrained model"}
@@ -27,24 +28,30 @@ ABOUT = {
     "damage": "kept images that the original gets right and the unlearned model wrong",
     "all": "all training images",
 }
+# Why the clumps of Explore's map lie elsewhere: how each of the two is made.
+EXPLORES = {
+    kind: "Explore's map shows the original alone, with its test images; this one is fitted on the original's training "
+    f"images, and the other models are carried onto it, so {what}."
+    for kind, what in (("umap", "its clumps lie elsewhere"), ("pca", "places differ a little"))
+}
 
 
 def draw(study, picked: list[str]) -> None:
-    """One of the methods picked."""
-    st.subheader("Where the images moved")
+    """One method of the study: chosen here, in one line with all else that is, so that the maps are near."""
+    titles = words.titles(study, core.ranked(study, "group_tow").index)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        method = address.choice(st.segmented_control, "Method", words.titles(study, picked), "of", required=True)
+        method = address.choice(
+            st.selectbox, "Method", titles, "of", default=picks.first(study), follows=True, width=190
+        )
         kind = address.choice(st.segmented_control, "Map", embedding_map.KINDS, "plane", "pca", required=True)
-    found = made.finished(study, method, kind)
+        found = made.finished(study, method, kind)
+        if found is not None:
+            shown = address.choice(st.selectbox, "Highlight", SHOWN, "highlight", width=190)
+            right = address.choice(st.segmented_control, "On the right", RIGHT, "right", required=True)
     if found is None:
         progress.live("compare.maps", lambda: _offer(study, method, kind))
         return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        shown = address.choice(st.segmented_control, "Highlight", SHOWN, "highlight", required=True)
-        right = address.choice(st.segmented_control, "On the right", RIGHT, "right", required=True)
-    said = in_words(study, found)
-    st.markdown(said)
-    rows, beyond = found.shown[shown], found.beyond(right)
+    rows, beyond, said = found.shown[shown], found.beyond(right), in_words(study, found)
     if not len(rows):
         st.info(f"There are none here: {ABOUT[shown]}. All points are grey.")
     title = (
@@ -58,7 +65,8 @@ def draw(study, picked: list[str]) -> None:
     if nothing:
         st.warning(escape(nothing))
     buttons(study, chosen)
-    st.caption(caption(found, shown, left_out))
+    st.markdown(said)
+    st.caption(f"Highlighted: {ABOUT[shown]}. {left_out}{EXPLORES[kind]}", help=caption(found))
 
 
 def _offer(study, method: str, kind: str) -> None:
@@ -95,20 +103,18 @@ def times(found) -> str:
     return f"{found.mean:.1f}{half}"
 
 
-def caption(found: made.Moved, shown: str, left_out: str) -> str:
+def caption(found: made.Moved) -> str:
     """How the maps are read, and what of them is computed how."""
     study = found.study
     share = {of: " and ".join(f"{found.share_beyond(of, on):.0%}" for on in ("forget", "retain")) for of in RIGHT}
     return (
-        f"Highlighted: {ABOUT[shown]}. {left_out}The image under the pointer has a ring around it on both "
-        "maps. How far features move and what a model answers are two things: it can answer as a retrained one does "
-        "while its features lie elsewhere. Draw around images on either map to choose them. The map is "
-        "made once, from the original's features; those of the "
-        "other models are turned and shifted to lie on it best on the kept images, which changes no distance between "
-        f"them. Arrows: images that moved further, in the full space, than retraining moves {made.BEYOND:.0%} of the "
-        f"kept ones. So did, of the forgotten and of the kept images, {share['unlearned']} under "
-        f"{escape(words.title_of(study, found.method))} and {share['retrained']} under retraining. Original, unlearned "
-        "and retrained model have the same first weights; two retrained models with different ones lie "
+        "The image under the pointer has a ring around it on both maps. How far features move and what a model answers "
+        "are two things: it can answer as a retrained one does while its features lie elsewhere. The features of the "
+        "other models are turned and shifted to lie on the original's best on the kept images, which changes no "
+        "distance between them. Arrows: images that moved further, in the full space, than retraining moves "
+        f"{made.BEYOND:.0%} of the kept ones. So did, of the forgotten and of the kept images, {share['unlearned']} "
+        f"under {escape(words.title_of(study, found.method))} and {share['retrained']} under retraining. Original, "
+        "unlearned and retrained model have the same first weights; two retrained models with different ones lie "
         f"{times(found.times_kept('floor', 'retain'))} times as far apart on kept images, so they are no measure here. "
         f"Places and arrows are those of the first seed, the multiples are over {study.spec.seeds} seeds."
     )

@@ -21,13 +21,11 @@ def draw(study, joins: bool) -> tuple[OpenStudy, list[str]]:
     names = titles(study, core.ranked(study, "group_tow").index)
     others = other_runs.others(study) if joins else []
     names |= {name: title for other in others for name, title in other.runs.items()}
-    asked = list(dict.fromkeys(st.query_params.get(ADDRESS, "").split(",")))[:MOST]
+    asked = _asked()
     for name in asked if joins else ():
         if "@" in name and name not in names:
             _refuse(study, name)
-    wanted = [name for name in asked if name in names]
-    default = core.default_picks(study)
-    st.session_state[KEY] = wanted[:MOST] or default
+    st.session_state[KEY] = [name for name in asked if name in names] or core.default_picks(study)
     refused = "".join(f"\n- {escape(other.why)}" for other in others if other.why)
     picked = st.multiselect(
         "Methods, beside the original and the retrained model",
@@ -42,6 +40,18 @@ def draw(study, joins: bool) -> tuple[OpenStudy, list[str]]:
     )
     shown = other_runs.with_runs(study, tuple(name for name in picked if "@" in name))
     return shown, [name for name in core.ranked(shown, "group_tow").index if name in picked]
+
+
+def first(study) -> str:
+    """Of the study's own methods the one to look at first where one is looked at: of those that the address names, or
+    else of those that would be picked, the first in the ranking.
+    """
+    order = list(core.ranked(study, "group_tow").index)
+    return min([name for name in _asked() if name in order] or core.default_picks(study), key=order.index)
+
+
+def _asked() -> list[str]:
+    return list(dict.fromkeys(st.query_params.get(ADDRESS, "").split(",")))[:MOST]
 
 
 def _refuse(study, name: str) -> None:

@@ -47,10 +47,12 @@ def by_metric(study) -> None:
         return
     theme.show(*_metric_chart(study, metric))
     told = (
-        "Grey and ≈ mark what cannot be told from one retrained "
-        f"model against another, which is not the same as equal. {words.TWO_TESTS}"
+        "Grey and ≈ mark what cannot be told from one retrained model against another, which does not make them equal."
     )
-    st.caption(f"{words.ONE_SEED if study.spec.seeds == 1 else told} {words.why_group_tow(study)}")
+    if study.spec.seeds == 1:
+        st.caption(words.ONE_SEED, help=words.why_group_tow(study))
+    else:
+        st.caption(told, help=f"{words.TWO_TESTS} {words.why_group_tow(study)}")
 
 
 @theme.kept
@@ -102,10 +104,10 @@ def what_the_plan_brings(study) -> None:
         return
     theme.show(*drawn)
     st.caption(
-        "Differences on the same seeds. “Shuffled” runs the same algorithms on parts drawn at "
-        "random: what the plan has over it comes from parts that are alike. “RUM^F” runs one algorithm on every part, "
-        "“no parts” as many epochs of it at once. Grey intervals hold 0. The intervals are over "
-        "seeds on this one forget set and say nothing about others."
+        "Grey intervals hold 0. They are over seeds on this one forget set and say nothing about others.",
+        help="Differences on the same seeds. “Shuffled” runs the same algorithms on parts drawn at random: what the "
+        "plan has over it comes from parts that are alike. “RUM^F” runs one algorithm on every part, “no parts” as "
+        "many epochs of it at once.",
     )
     what_was_expected(study, plan)
 
@@ -135,9 +137,10 @@ def what_was_expected(study, plan: str) -> None:
         height="content",
     )
     st.caption(
-        f"{core.COLUMNS['tow'].label}, with one part as the forget set. Expected goes by the studies stored before "
-        "this one that are still there, never by this one; a plan runs other parts too, so it may differ from an "
-        "algorithm alone. Where earlier studies forgot these very images, they flatter themselves a little."
+        f"{core.COLUMNS['tow'].label}, with one part as the forget set.",
+        help="Expected goes by the studies stored before this one that are still there, never by this one; a plan runs "
+        "other parts too, so it may differ from an algorithm alone. Where earlier studies forgot these very images, "
+        "they flatter themselves a little.",
     )
 
 
@@ -170,8 +173,8 @@ def third_by_third(study) -> None:
     """The accuracy on each third, method by method."""
     st.subheader("Third by third")
     theme.show(*_thirds_chart(study))
-    st.caption(f"{words.thirds(study)} {words.how_told(study)}")
-    st.caption(f"{words.known_anyway(study)} {words.relabelling(study)}")
+    told, how = words.how_told(study)
+    st.caption(f"{told} {words.known_anyway(study)}", help=f"{words.thirds(study)} {how} {words.relabelling(study)}")
 
 
 @theme.kept

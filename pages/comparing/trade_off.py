@@ -89,7 +89,7 @@ def below(study, points: pd.DataFrame, picked: list[str], by: str, limit: float)
     st.markdown(in_words(study, points, picked, by, limit))
     if (out := far_out(points)).any():
         st.caption(f"Too far out to be drawn: {'; '.join(escape(place(p)) for p in points[out].itertuples())}.")
-    st.caption(caption(study, by, bool((points["verdict"] == "inside").any())))
+    st.caption(caption(study, by, bool((points["verdict"] == "inside").any())), help=marked(study, by))
     with fold("marks", "Every mark by name") as box:
         if box.open:
             widths = {name: st.column_config.TextColumn(width=260) for name in ("Method", "Beaten by")}
@@ -107,14 +107,21 @@ def caption(study, by: str, grey: bool) -> str:
     goal = "Down is closer to retraining"
     if by != "parts":
         goal = "The dashed line is what retrained models read: the nearer to it, from above or below, the better"
-    none = " Where no seed's attack found any, the mark stands at half an image." * (by == "tpr_at_1_fpr")
     near = " or lie behind by no more than the spread of seeds" * (grey and study.spec.seeds > 1)
     return (
-        f"Right is more accurate. {goal}; “Retrained again” is as close as another seed comes.{none} Shaded is what is "
-        f"usable: at most {core.MOST_LOST:.2f} of accuracy lost against retraining and at most half of the original's "
-        "distance to it left, or as much as a second retrained model has. The dotted line joins the methods there that "
-        "no other beats at both in the mean; these are named, and those you picked. Grey ones are extreme in one thing "
-        f"alone{near}. Larger marks took longer. {words.yardstick(study)}"
+        f"Right is more accurate. {goal}. Shaded is what is usable; the dotted line joins the methods there that no "
+        f"other beats at both in the mean. Grey ones are extreme in one thing alone{near}."
+    )
+
+
+def marked(study, by: str) -> str:
+    """What is usable, and what else is in the marks."""
+    none = " Where no seed's attack found any, the mark stands at half an image." * (by == "tpr_at_1_fpr")
+    return (
+        f"Usable is what lost at most {core.MOST_LOST:.2f} of accuracy against retraining and has at most half of the "
+        "original's distance to it left, or as much as a second retrained model has. “Retrained again” is as close as "
+        "another seed comes. Those that no other beats are named, and those you picked. Larger marks took longer."
+        f"{none} {words.yardstick(study)}"
     )
 
 

@@ -17,8 +17,7 @@ SETS = {
     "difference": "Difference: what nearness costs",
 }
 WAYS = {"more": "paid more than", "less": "fared better than", "untold": "cannot be told from"}
-# Hit images on screen, and in a line of the picture.
-HIT, ACROSS = 16, 8
+ACROSS = 8  # hit images in a line of the picture
 
 
 def neighbours(near: pd.DataFrame) -> None:
@@ -80,8 +79,8 @@ def worst_hit(study, title: str, hit: pd.DataFrame) -> None:
     st.markdown(fell(title, ours, again))
     if ours.empty:
         return
-    for start in range(0, min(HIT, len(ours)), ACROSS):
-        _pairs(study, ours[start : min(start + ACROSS, HIT)])
+    for start in range(0, len(ours), ACROSS):
+        _pairs(study, ours[start : start + ACROSS])
     st.caption(
         "Above: a kept image, its class and how its confidence changed. Below it: the forgotten image nearest to it in "
         "the embedding of the original model, which may have nothing to do with it."
@@ -96,9 +95,10 @@ def fell(title: str, ours: pd.DataFrame, again: pd.DataFrame) -> str:
     if ours.empty:
         return f"No kept image is less sure of its label under {escape(title)} than under retrained models."
     wrong = int((ours["right_unlearned"] < 0.5).sum())
+    now = f"{wrong or 'None'} of them {'is' if wrong < 2 else 'are'} now wrong on more than half of the seeds."
     text = (
         f"The {images(len(ours))} that lost most confidence in their label under {escape(title)} fell {_span(ours)} "
-        f"below retrained models; most seeds now get {wrong or 'none'} of them wrong."
+        f"below retrained models. {now}"
     )
     if again.empty:
         return f"{text} Between two retrained models none falls."

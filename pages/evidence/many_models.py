@@ -11,6 +11,7 @@ from pages.shared import address, legend, numbers, state, theme, thumbnails
 from pages.shared.comparison_words import title_of
 from pages.shared.text import WRAPPED, escape, hundredths
 from unlearn_core.evaluation import METRICS
+from unlearn_core.evaluation.challenge import LARGEST
 from unlearn_core.experiment.measured_groups import third, where
 from unlearn_core.experiment.tiers import exposed as core
 from unlearn_core.experiment.tiers.distribution import margins
@@ -74,8 +75,11 @@ def epsilons(images: pd.DataFrame) -> None:
         (left, "epsilon", "Epsilon as the strongest attack reads it"),
         (right, "proved", "Epsilon as it is proved"),
     ):
-        found, most = core.spreads(images, name), f"{core.MOST:g}"
-        fig = theme.figure(title, f"epsilon ({most} stands for {most} and more)", "Images", height=320)
+        found, most = core.spreads(images, name), core.MOST
+        fig = theme.figure(title, "epsilon", "Images", height=320)
+        ends = [*range(0, int(most), 2), most]
+        fig.update_xaxes(tickvals=ends, ticktext=[numbers.capped(end, most, 0) for end in ends])
+        fig.layout.margin.r = 40  # the last of them is long, and left out where it finds no room
         for kind, own in found.items():
             fig.add_scatter(
                 x=np.repeat(core.EDGES, 2),
@@ -87,7 +91,9 @@ def epsilons(images: pd.DataFrame) -> None:
                 name={"unlearned": "unlearned", "retrained": "retrained against retrained"}[kind],
                 hovertemplate="%{y} images<extra></extra>",
             )
-        medians = "; ".join(f"median {k} {own.median:.2f}" for k, own in found.items() if own.median is not None)
+        medians = "; ".join(
+            f"median {k} {numbers.capped(own.median, most, 2)}" for k, own in found.items() if own.median is not None
+        )
         with place:
             theme.show(legend.below(fig), alt=f"{title}: histogram over {len(images)} forget images; {medians}.")
 
@@ -159,8 +165,8 @@ def one_image(study, method: str, found, images: pd.DataFrame) -> None:
     samples = {role: table[:, place] for role, table in said.items()}
     line = images.iloc[place]
     title = (
-        f"Row {row}, class {study.classes[study.labels[row]]}: epsilon {line['unlearned_epsilon']:.1f}, "
-        f"proved {line['unlearned_proved']:.1f}"
+        f"Row {row}, class {study.classes[study.labels[row]]}: epsilon "
+        f"{numbers.capped(line['unlearned_epsilon'], LARGEST)}, proved {line['unlearned_proved']:.1f}"
     )
     left, right = st.columns([1, 4], vertical_alignment="center")
     with left:

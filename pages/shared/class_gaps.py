@@ -43,10 +43,11 @@ def draw(classes: pd.DataFrame, on: str = "") -> None:
         alt=f"{title}. Accuracy, unlearned minus retrained: {'; '.join(said)}.",
     )
     st.caption(
-        f"Left of 0 a class is {WAYS[on][0]} than by retraining. Bars: 95 % intervals over {int(ours['seeds'].max())} "
-        "seeds. A class stands out where its whole interval misses 0 and it lies further off than any class of a "
-        "second retrained model may: the worst of many always looks bad. Grey ones do not."
-        + left_out(classes, ours, on)
+        f"Left of 0 a class is {WAYS[on][0]} than by retraining; grey ones do not stand out."
+        + left_out(classes, ours, on),
+        help=f"Bars: 95 % intervals over {int(ours['seeds'].max())} seeds. A class stands out where its whole interval "
+        "misses 0 and it lies further off than any class of a second retrained model may: the worst of many always "
+        "looks bad.",
     )
     with fold("classes", "All classes in numbers") as box:
         if box.open:
@@ -118,9 +119,12 @@ def chart(title: str, ours: pd.DataFrame, again: pd.DataFrame, told: list) -> go
             mode="markers",
             marker={"symbol": shape, "size": 9, "color": fill, "line": {"color": edge, "width": 1.5}},
             name=name,
+            legendgroup=name,
+            showlegend=lines is again,
             text=[f"class {html(str(c))}, {name}: {gap(lines, c)}, {images(n)}" for c, n in lines["images"].items()],
             hovertemplate="%{text}<extra></extra>",
         )
+    legend.shape(fig, "circle", "unlearned", 9, "unlearned")
     fig.add_bar(
         x=ours["gap"],
         y=places - 0.15,

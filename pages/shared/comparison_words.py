@@ -119,20 +119,21 @@ def thirds(study) -> str:
     return " ".join(said)
 
 
-def how_told(study) -> str:
-    """How an accuracy on a third is told from retraining, and where nothing can be."""
+def how_told(study) -> tuple[str, str]:
+    """What grey means where an accuracy on a third is told from retraining, with where nothing can be; and by what."""
     margins = {p: telling.beside(study, core.RETRAINED, f"{p}_accuracy").margin for p in measured_groups.filled(study)}
     if None in margins.values():
-        return "Grey: from one seed nothing can be told."
+        return "Grey: from one seed nothing can be told.", ""
     each = ", ".join(f"{p} {numbers.spread(margin, None)}" for p, margin in margins.items())
-    said = (
+    how = (
         "In colour: off retraining with the whole 95 % interval of its difference, seed by seed, beyond the margin, as "
         f"in the report. Grey: within it, or not to be told. Margins: {each}. {telling.RULE}"
     )
+    told = "Grey: not told from retraining."
     if blind := telling.accuracy_blind(study):
         few = f"{' and '.join(blind)} third{'s' if len(blind) > 1 else ''}"
-        said += f" On the {few} not even the original lies off retraining, so grey proves nothing there."
-    return said
+        told += f" On the {few} not even the original lies off retraining, so grey proves nothing there."
+    return told, how
 
 
 def plan_verdict(study, found: core.Versus) -> str:

@@ -142,7 +142,7 @@ def again(store: Store, study: OpenStudy, asked: Spec) -> tuple[str, Expected | 
         return "Its images are not here, so its models cannot be asked.", None
     cost = _asking(study.key, key(asked), study, asked)
     if cost is None:
-        return "How long this takes is known once one was made here.", None
+        return "It takes longer than a PCA map; how long is known once one was made here.", None
     expected = about(store, cost, type(asked).__name__)
     return f"This takes {inside(expected)}.", expected
 

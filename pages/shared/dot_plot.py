@@ -65,8 +65,10 @@ def draw(title: str, heads: pd.DataFrame, panels: list[Panel], about: str, zero:
     ink, grid = fig.layout.font.color, fig.layout.xaxis.gridcolor
     make_subplots(rows=1, cols=len(panels), shared_yaxes=True, horizontal_spacing=BETWEEN, figure=fig)
     for column, panel in enumerate(panels, start=1):
-        for kind in KINDS:
+        for kind, (shape, name) in KINDS.items():
             _dots(fig, kind, heads, panel, column)
+            if column == 1 and kind in set(heads["kind"]):
+                legend.shape(fig, shape, name, 10, kind)
         for line in panel.lines:
             _reference(fig, line, len(heads), column)
         if zero:
@@ -107,7 +109,7 @@ def _dots(fig: go.Figure, kind: str, heads: pd.DataFrame, panel: Panel, column: 
         },
         name=name,
         legendgroup=kind,
-        showlegend=column == 1,
+        showlegend=False,
         text=[f"{escape(title)}: {text}" for title, text in zip(titles, texts, strict=True)],
         hovertemplate="%{text}<extra></extra>",
         row=1,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import access, address, chosen_set, ground, how_to_read, progress, recorded, state, uploads
+from pages.shared import access, address, chosen_set, ground, how_to_read, job_words, progress, recorded, state, uploads
 from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import escape, images
 from unlearn_core import jobs
@@ -120,7 +120,7 @@ def _light() -> None:
     for job in jobs.listing(state.store()):
         if job.active or job.state == "interrupted":
             icon, word = progress.STATES[job.state]
-            st.page_link("pages/runs.py", label=escape(job.title), icon=icon)
+            st.page_link("pages/runs.py", label=escape(job_words.title(job)), icon=icon)
             st.caption(f"{word}: {progress.where(job)}" if job.stage else word)
 
 

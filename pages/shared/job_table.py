@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 import pandas as pd
 import streamlit as st
 
-from pages.shared import address, numbers, plan_glyph, progress, state, theme
+from pages.shared import address, job_words, numbers, plan_glyph, progress, state, theme
 from unlearn_core import jobs
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment.forecast import forget_size
@@ -84,7 +84,7 @@ def _picked(place: str, keys: list[str]) -> None:
 
 
 def _named(job: Job) -> str:
-    return f"{job.title} {kind_of(job.kind).name} #{job.key[:4]}"
+    return f"{job_words.title(job)} {kind_of(job.kind).name} #{job.key[:4]}"
 
 
 def _line(job: Job) -> dict:
@@ -92,7 +92,7 @@ def _line(job: Job) -> dict:
     came = outcome(state.store(), job.key) if job.kind == "Study" and job.state == "done" else None
     return {
         "Plan": plan and _picture(plan, theme.is_dark()),
-        "Name": f"{job.title} #{job.key[:4]}",
+        "Name": f"{job_words.title(job)} #{job.key[:4]}",
         "Set": size,
         "Status": progress.STATES[job.state][1],
         "Progress": 1.0 if job.state == "done" else job.share and round(job.share, 2),

@@ -16,8 +16,15 @@ def interval(found: Measured) -> str:
     return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
+def capped(value: float, most: float, digits: int = 1) -> str:
+    """A value that is never given larger than `most`: at it, "50 or more". MISSING where there is none."""
+    if not known(value):
+        return MISSING
+    return f"{most:g} or more" if value >= most else f"{value:.{digits}f}"
+
+
 def direction(metric: Metric) -> str:
     return DIRECTIONS[metric.direction]
 
 
-__all__ = ["MISSING", "direction", "estimate", "interval", "known", "missing", "spread"]
+__all__ = ["MISSING", "capped", "direction", "estimate", "interval", "known", "missing", "spread"]

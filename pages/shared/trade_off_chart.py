@@ -13,6 +13,7 @@ from pages.shared import dot_plot, label_places, legend, numbers, theme
 from pages.shared.text import cut, duration
 from unlearn_core.evaluation import FROM_ZERO, reach
 
+LEGEND = 11  # pixels of a mark in the legend
 SMALLEST, LARGEST = 8, 24  # pixels of a mark; the logarithm of the seconds lies between
 # Pixels of the plot at 1280 x 720; on a wider screen marks and labels only move apart.
 ROOM = (748, 306)
@@ -64,7 +65,8 @@ def draw(title: str, points: pd.DataFrame, picked: list[str], axes: Axes) -> go.
         rows = points[points["kind"] == kind]
         if len(rows):
             colours = [grey if verdict in ("inside", "left", "lost") else colour for verdict in rows["verdict"]]
-            _points(fig, rows, name, shape, colours, sizes, axes.y)
+            _points(fig, rows, name, shape, colours, sizes, axes.y, kind)
+            legend.shape(fig, shape, name, LEGEND, kind)
     for method, model, shape in (
         ("original", "original", "triangle-up"),
         ("retrained-again", "retrained", "x"),
@@ -72,7 +74,7 @@ def draw(title: str, points: pd.DataFrame, picked: list[str], axes: Axes) -> go.
     ):
         rows = points[points.index == method]
         name = f"{rows['title'].iloc[0]} (target)" if method == "retrained" else rows["title"].iloc[0]
-        _points(fig, rows, name, shape, [theme.model_colour(model)], pd.Series(11.0, points.index), axes.y)
+        _points(fig, rows, name, shape, [theme.model_colour(model)], pd.Series(float(LEGEND), points.index), axes.y)
     _labels(fig, points, {*picked, *front.index}, sizes, front[["x", "y"]].to_numpy(float), bool(axes.floor))
     _usable(fig, axes)
     return legend.below(fig)
@@ -98,8 +100,8 @@ def _sizes(seconds: pd.Series) -> pd.Series:
     return (SMALLEST + (LARGEST - SMALLEST) * share).fillna(SMALLEST)
 
 
-def _points(fig, rows: pd.DataFrame, name: str, shape: str, colours: list, sizes: pd.Series, upwards: str) -> None:
-    """Points of one kind, named on hovering."""
+def _points(fig, rows, name: str, shape: str, colours: list, sizes: pd.Series, upwards: str, group: str = "") -> None:
+    """Points of one kind, named on hovering; those of a `group` are in the legend by its entry."""
     ink = fig.layout.font.color
     bars = {"color": ink, "thickness": 0.8, "width": 0}
     fig.add_scatter(
@@ -115,6 +117,8 @@ def _points(fig, rows: pd.DataFrame, name: str, shape: str, colours: list, sizes
             "line": {"color": colours if "open" in shape else ink, "width": 1},
         },
         name=name,
+        legendgroup=group or None,
+        showlegend=not group,
         hovertext=[_said(row, upwards) for row in rows.itertuples()],
         hovertemplate="%{hovertext}<extra></extra>",
     )

@@ -240,6 +240,21 @@ def test_the_twin_maps_under_a_hand(page, serve, copied):
     button.click()
     expect(page.get_by_text(f"Your set: {count} image")).to_be_visible()
 
+    # A link brings the line back, and Back does after it is gone; it can then be taken off again.
+    said, clear = re.compile(f"these {count} my"), page.get_by_role("button", name="Clear", exact=True)
+    page.reload()
+    painted(page)
+    expect(button).to_have_text(said)
+    assert fields.last.evaluate("canvas => canvas.closest('.map').shown.lines.length") == 1
+    for there in (0, 1):
+        if there:
+            page.go_back()
+            expect(button).to_have_text(said)
+            settle(page)
+        clear.click()
+        expect(button).to_be_disabled()
+        settle(page)
+
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.goto(page.url.split("?")[0] + "?compare=maps&methods=fine-tune&highlight=all")

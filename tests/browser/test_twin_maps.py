@@ -8,6 +8,24 @@ from tests.browser.conftest import PIXELS, Frames, painted, settle
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 N = 50_000
 FORGET, KEPT, GREY = "213,94,0,255", "0,114,178,255", "201,205,212,255"
+# Of the images that are selected: how many, and around how many of them there is ink, within as far as their line goes.
+MARKED = """(canvas, k) => {
+  const map = canvas.closest(".map").shown, { x, y } = map.clouds()[k];
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const dark = (px, py) => {
+    const at = 4 * (py * canvas.width + px);
+    return data[at + 3] > 200 && data[at] < 90 && data[at + 2] < 90;
+  };
+  let [count, marked] = [0, 0];
+  for (let i = 0; i < x.length; i++) if (map.chosen[i]) {
+    count++;
+    const [px, py] = map.seen([x[i], y[i]]).map((place) => Math.round(place * map.view.ratio));
+    let near = 0;
+    for (let dy = -5; dy <= 5; dy++) for (let dx = -5; dx <= 5; dx++) near += dark(px + dx, py + dy);
+    marked += near >= 4;
+  }
+  return [count, marked];
+}"""
 
 
 def test_fifty_thousand_points_on_two_maps(page, alone):
@@ -52,3 +70,28 @@ def test_fifty_thousand_points_on_two_maps(page, alone):
     settle(page)
     assert int(page.get_by_text("inside").inner_text().split()[0]) > 1000
     assert sum(frames.up) < 4000 and sum(frames.down) < N / 2
+
+
+def test_every_selected_image_is_marked_on_both_maps_whatever_is_highlighted(page, alone):
+    """By a pixel just outside its own shape, where there is nothing of an image that is not selected."""
+    page.goto(f"{alone}/?twins&n=1500")
+    expect(page.get_by_text("0 inside")).to_be_visible()
+    painted(page)
+    fields = page.locator("canvas.field")
+    for toggle in ("", "Highlight all"):
+        if toggle:
+            page.get_by_text(toggle).click()
+            expect(page.locator(".twins .legend")).not_to_contain_text("kept, not highlighted")
+        box = fields.first.bounding_box()
+        page.mouse.move(box["x"] + 20, box["y"] + 20)
+        page.mouse.down()
+        for x, y in ((200, 20), (200, 200), (20, 200)):
+            page.mouse.move(box["x"] + x, box["y"] + y, steps=5)
+        page.mouse.up()
+        expect(page.get_by_text("0 inside", exact=True)).to_have_count(0)
+        settle(page)
+        count = int(page.get_by_text("inside").inner_text().split()[0])
+        assert count > 100
+        for k in (0, 1):
+            marked = fields.nth(k).evaluate(MARKED, k)
+            assert marked[0] == count and marked[1] > 0.9 * count, (toggle, k, marked)

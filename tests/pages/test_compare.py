@@ -14,7 +14,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.comparing import images as each
-from pages.shared import chosen_set, class_gaps, comparison_words, downloads, numbers, state
+from pages.shared import chosen_set, class_gaps, comparison_words, cost_words, downloads, numbers, state
 from pages.shared.text import images
 from tests.pages.test_map import sent
 from tests.views import views
@@ -37,7 +37,7 @@ def compare(open_page):
 
 
 def words(at) -> str:
-    return "\n".join(e.value for e in (*at.markdown, *at.caption))
+    return "\n".join([e.value for e in (*at.markdown, *at.caption)] + [e.help for e in at.caption])
 
 
 def titles(at) -> list[str]:
@@ -182,13 +182,15 @@ def test_every_view_opens_and_only_the_chosen_one_is_drawn(compare, filled_store
         "classes": "Class by class",
         "images": "Image by image",
         "layers": "Layer by layer",
-        "maps": "Where the images moved",
+        "maps": "",
         "numbers": "Numbers by method",
     }
     assert [*heads] == views("compare")
     for view, head in heads.items():
-        shown = [s.value for s in compare(filled_store, view).subheader]
-        assert head in shown and not set(shown) & (set(heads.values()) - {head})
+        at = compare(filled_store, view)
+        shown = [s.value for s in at.subheader]
+        assert (head in shown or not head) and not set(shown) & (set(heads.values()) - {head})
+        assert any(b.label == "Make this map" for b in at.button) == (view == "maps")
 
 
 def test_the_methods_picked_are_in_the_address_and_nonsense_there_is_ignored(compare, filled_store, study):
@@ -249,13 +251,29 @@ def test_a_trade_off_names_those_picked_and_those_ahead_and_draws_all(compare, f
     named = {label["text"] for label in spec["layout"]["annotations"]}
     found = core.trade_off(study)
     assert named == {"RUM", "Fine-tune", *found.loc[found["verdict"] == "front", "title"]}
-    drawn = sum(len(t["x"]) for t in spec["data"] if "markers" in t["mode"])
+    drawn = sum(len(t["x"]) for t in spec["data"] if "markers" in t["mode"] and t["x"] != [None])
     assert drawn == len(found) - int((core.far_out(found["x"]) & (found["kind"] != "reference")).sum())
     said = next(m.value for m in at.markdown if m.value.startswith("- **"))
     assert ("beats it at both" in said) == (found["verdict"][["rum", "fine-tune"]] == "front").any()
     # Few marks have their names beside them; the table has them all.
     marks = next(d.value for d in at.dataframe if list(d.value.columns)[:1] == ["Method"])
     assert sorted(marks["Method"]) == sorted(study.means("tow")["title"])
+
+
+@pytest.mark.parametrize(("view", "names"), [("trade-off", {"single algorithm", "RUM plan", "control of a plan"}),
+                                             ("ranking", {"single algorithm", "RUM plan", "control of a plan"}),
+                                             ("classes", {"unlearned"})])  # fmt: skip
+def test_shapes_have_no_colour_in_the_legend(compare, filled_store, view, names):
+    """What stands there beside a shape whose marks have several colours would look like one of them."""
+    spec = json.loads(compare(filled_store, view).get("plotly_chart")[0].proto.spec)
+    told = {t["name"]: t for t in spec["data"] if t.get("showlegend", True) and t["name"] in names}
+    assert set(told) == names
+    for trace in told.values():
+        assert trace["x"] == [None] and trace["marker"]["color"] == spec["layout"]["font"]["color"]
+        assert trace["marker"]["symbol"].endswith("-open")
+        assert any(
+            t["legendgroup"] == trace["legendgroup"] for t in spec["data"] if t["x"] != [None] and "text" in str(t)
+        )
 
 
 def test_the_trade_off_is_the_first_view_and_its_accuracy_is_in_the_address(compare, open_page, filled_store, study):
@@ -403,9 +421,13 @@ def test_what_is_measured_on_demand_says_what_it_takes_and_its_job_knows(compare
     assert foreseen[0].fastest < foreseen[0].seconds < foreseen[0].slowest
 
 
-def test_how_long_a_first_umap_takes_is_not_guessed(compare, filled_store):
-    at = compare(filled_store, "maps", methods="fine-tune", plane="umap")
-    assert "How long this takes is known once one was made here." in words(at)
+def test_how_long_a_first_umap_takes_goes_by_that_of_the_original(compare, filled_store, monkeypatch):
+    assert "This takes about **" in words(compare(filled_store, "maps", methods="fine-tune", plane="umap"))
+    monkeypatch.setattr(cost_words, "asking_cost", lambda *_: None)
+    cost_words._asking.clear()
+    said = words(compare(filled_store, "maps", methods="fine-tune", plane="umap"))
+    cost_words._asking.clear()
+    assert "It takes longer than a PCA map; how long is known once one was made here." in said
 
 
 # -- two maps ----------------------------------------------------------------------------------------------------------
@@ -431,9 +453,25 @@ def test_maps_are_offered_and_then_shown(compare, filled_store, study, submitted
         groups = study.forget, moved.study.target.retain
         share = [[moved.beyond(model)[rows].mean() for rows in groups] for model in ("unlearned", "retrained")]
         first, second = (f"{forgot:.0%} and {kept:.0%} under" for forgot, kept in share)
-        assert f"{first} Fine-tune and {second} retraining" in words(at)
-        assert share[1][1] == pytest.approx(0.05, abs=0.002) and "one in twenty" not in words(at)
-        assert f"{moved.times_kept('floor', 'retain').mean:.1f} ±" in words(at)
+        (below,) = (c for c in at.caption if c.value.startswith("Highlighted: "))
+        assert f"{first} Fine-tune and {second} retraining" in below.help
+        assert share[1][1] == pytest.approx(0.05, abs=0.002)
+        assert f"{moved.times_kept('floor', 'retain').mean:.1f} ±" in below.help
+        assert "Explore's map shows the original alone" in below.value and len(below.value) < 330
+
+
+# -- below the charts --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", ["trade-off", "ranking", "classes", "maps"])
+def test_below_a_chart_stand_three_short_lines_at_most_and_the_rules_are_in_the_help(
+    compare, filled_store, study, view
+):
+    at = compare(filled_store, view, methods="rum,fine-tune")
+    for caption in at.caption:
+        assert len(caption.value) <= 330, caption.value
+    if view != "maps":  # none is made
+        assert any(caption.help for caption in at.caption)
 
 
 # -- class by class ----------------------------------------------------------------------------------------------------
@@ -464,7 +502,7 @@ def test_classes_are_drawn_by_the_size_of_their_gap_and_grey_inside_the_noise(co
 def test_what_cannot_be_told_from_retraining_is_grey_in_the_ranking(compare, filled_store, study):
     spec = json.loads(compare(filled_store).get("plotly_chart")[0].proto.spec)
     means = study.means("group_tow").set_index("title")["distinguishable"]
-    dots = [trace for trace in spec["data"] if trace["mode"] == "markers" and trace.get("xaxis", "x") == "x"]
+    dots = [trace for trace in spec["data"] if "text" in trace and trace.get("xaxis", "x") == "x"]
     grey = {
         text.rpartition(": ")[0].removesuffix(" ≈")
         for trace in dots

@@ -12,6 +12,7 @@ from audit_story import METHOD
 from pages.evidence import attack_numbers, offer, shadow_attack
 from pages.shared import audit_words, numbers, roc_chart
 from unlearn_core import jobs
+from unlearn_core.evaluation.challenge import LARGEST
 from unlearn_core.experiment.tiers.cost import Cost
 from unlearn_core.experiment.tiers.per_example import Observed
 from unlearn_core.experiment.tiers.shadow_attack import judged
@@ -186,6 +187,23 @@ def test_many_models_says_what_a_perfect_run_reads(open_page, audited):
     said = at.markdown[0].value
     assert f"F {quality['unlearned']:.2f}" in said
     assert f"{quality['retrained_low']:.2f} to {quality['retrained_high']:.2f} (not 1)" in said
+
+
+def test_an_epsilon_at_its_cap_is_given_as_so_much_or_more(open_page, audited):
+    """Of one image, and at the end of the axis of the charts that hold all; each says so once."""
+    found = audited[1].table("many_models")
+    at_most, below = (found.loc[found["unlearned_epsilon"].fillna(-1).map(fits), "row"] for fits in
+                      (LARGEST.__eq__, lambda epsilon: 0 <= epsilon < LARGEST))  # fmt: skip
+    for rows, says in ((at_most, "epsilon 50 or more, proved"), (below, "epsilon ")):
+        if rows.empty:
+            continue
+        at = open_page("audit", audited[0], method=METHOD, evidence="models", image=str(rows.iloc[0]))
+        specs = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+        title = specs[-1]["layout"]["title"]["text"].replace("<br>", " ")
+        assert says in title and ("or more" in title) == (rows is at_most)
+        assert [spec["layout"]["xaxis"]["ticktext"][-1] for spec in specs[:2]] == ["8 or more"] * 2
+    assert numbers.capped(50.0, LARGEST) == "50 or more" and numbers.capped(49.94, LARGEST) == "49.9"
+    assert numbers.capped(float("nan"), LARGEST) == numbers.MISSING
 
 
 def test_all_columns_of_many_models_are_on_a_small_screen(open_page, audited):

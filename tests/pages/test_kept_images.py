@@ -2,7 +2,10 @@
 
 import json
 import shutil
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -70,7 +73,7 @@ def test_every_class_with_such_images_is_drawn_sorted_with_the_noise(page, found
     table = found.table("classes")
     own = table[(table["on"] == on) & (table["images"] > 0)]
     gaps = own[own["kind"] == "unlearned"].set_index("group")["gap"]
-    drawn = [trace for trace in chart["data"] if trace["type"] == "scatter"]
+    drawn = [trace for trace in chart["data"] if trace["type"] == "scatter" and trace["x"] != [None]]
     assert [trace["name"] for trace in drawn] == ["unlearned", "retrained again: the noise"]
     names = chart["layout"]["yaxis"]["ticktext"]
     assert set(names) == set(gaps.index)
@@ -98,6 +101,21 @@ def test_neighbours_leakage_and_the_worst_are_told(page, found):
         assert "The worst of many always look bad" in said
     listed = next(t for t in tables if "nearest" in t)
     assert listed["row"].tolist() == hit["row"].tolist()
+
+
+def test_all_of_whom_the_sentence_speaks_are_shown(monkeypatch):
+    """More than fit in two lines of the picture."""
+    shown, n = [], 21
+    hit = pd.DataFrame({"kind": "unlearned", "row": range(n), "nearest": range(50, 50 + n), "change": -0.1,
+                        "right_unlearned": [0.0, 0.4, *[1.0] * (n - 2)]})  # fmt: skip
+    study = SimpleNamespace(classes=["a"], labels=np.zeros(99, int), pixels=np.zeros((99, 1, 8, 8), np.uint8))
+    monkeypatch.setattr(collateral_damage.thumbnails, "show", lambda pixels, labels, **_: shown.extend(labels))
+    monkeypatch.setattr(collateral_damage, "st", MagicMock())
+    collateral_damage.worst_hit(study, "Fine-tune", hit)
+    assert [name for name, _ in shown if name.startswith("row ")] == [f"row {row}" for row in range(n)]
+    said = collateral_damage.fell("Fine-tune", hit, hit[:0])
+    assert "The 21 images" in said and "2 of them are now wrong on more than half of the seeds." in said
+    assert "None of them is now wrong" in collateral_damage.fell("Fine-tune", hit[2:], hit[:0])
 
 
 # -- words from numbers ------------------------------------------------------------------------------------------------
@@ -181,7 +199,7 @@ def test_the_worst_in_words():
     hit = pd.DataFrame({"change": [-0.5, -0.25], "right_unlearned": [0.0, 1.0]})
     none = hit[:0]
     assert "by 0.250 to 0.500" in collateral_damage.fell("A", hit, hit[1:])
-    assert "get 1 of them wrong" in collateral_damage.fell("A", hit, hit[1:])
+    assert "1 of them is now wrong on more than half of the seeds" in collateral_damage.fell("A", hit, hit[1:])
     assert collateral_damage.fell("A", hit, hit[1:]).endswith("they fell by 0.250.")
     assert "none falls" in collateral_damage.fell("A", hit, none)
     assert "No kept image" in collateral_damage.fell("A", none, hit)

@@ -16,8 +16,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import job_table, numbers, progress
+from pages.shared.text import escape
 from unlearn_core import jobs
-from unlearn_core.experiment import EqualRetention, LayerCka, OpenStudy, Run, example
+from unlearn_core.experiment import EqualRetention, Landscape, LayerCka, OpenStudy, Run, SharedMap, example, shared_map
 from unlearn_core.experiment.door import fulfil
 from unlearn_core.experiment.forecast import forget_size
 from unlearn_core.experiment.outcome import outcome
@@ -117,6 +118,38 @@ def test_all_jobs_stand_in_one_table_that_is_narrowed_by_state_and_words(runs, o
     assert list(jobs_table(at)["Name"]) == ["Gone"] and "**Lost**" not in words(at)
     at = runs(own_store.root, find="nowhere")
     assert "No job fits that." in [c.value for c in at.caption] and "3 jobs: " in words(at)
+
+
+def test_jobs_that_nobody_named_say_what_they_are_about(runs, own_store, filled_study):
+    """All maps, comparisons and tables are called the same in their specs."""
+    study = OpenStudy.open(own_store, key(filled_study))
+    own = f"{filled_study.name} #{study.key[:4]}"
+    for method, kind in (("rum", "pca"), ("fine-tune", "umap")):
+        finished(own_store, shared_map.asked(study, method, kind))
+    finished(own_store, LayerCka(study=filled_study))
+    finished(own_store, Landscape(sets=48))
+    finished(own_store, fitting(study, Picked(named="0-9"), np.arange(10), 3))
+    finished(own_store, shared_map.asked(study, "rum", "umap").but(name="Mine"))
+    gone = filled_study.but(name="Gone")
+    finished(own_store, SharedMap(study=gone, method="rum", kind="pca"))
+    at = runs(own_store.root)
+    named = {
+        f"PCA map of RUM, {own}", f"UMAP map of Fine-tune, {own}", f"Layer by layer, {own}", "Mine",
+        "Difficulty landscape of 48 sets, digits", "Everything on 10 images",
+        f"PCA map of rum, Gone #{key(gone)[:4]}",
+    }  # fmt: skip
+    assert set(jobs_table(at)["Name"]) == named
+    assert all(f"**{escape(name)}**" in words(at) for name in named)
+    assert set(jobs_table(runs(own_store.root, find="umap map"))["Name"]) == {f"UMAP map of Fine-tune, {own}"}
+
+
+def test_beside_a_job_under_way_its_time_has_the_room_that_few_buttons_leave(runs, store):
+    started = {"begun": True, "stages": [], "began": time.time() - 1, "written": time.time()}
+    job = add_job(store, "Long", time.time(), progress=started)
+    add_job(store, "Gone", 3.0, outcome=ended("cancelled", "Cancelled."))
+    with store.lock(f"job-{job}"):
+        weights = [column.weight for column in runs(store.root).columns]
+    assert len(weights) == 8 and weights[2] > 1.5 * weights[6]
 
 
 def test_a_job_under_way_stands_in_the_table_too(runs, store):

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from pages.comparing import twin_maps
-from pages.comparing.twin_maps import lines, packed
+from pages.comparing.twin_maps import lines, link, packed
 from tests.pages.test_map import around, sent, unframed
 from tests.twins import made_up
 from unlearn_core.experiment import OpenStudy, fulfil, shared_map, studies
+from unlearn_core.params import BadValue
 from unlearn_core.store import Store
 
 
@@ -164,3 +165,92 @@ def test_what_selects_no_image_says_so(told, said):
 def test_a_line_that_cannot_be_read_is_one_sentence(maps):
     at = maps(7)
     assert [w.value for w in at.warning] == [lines.UNREADABLE] and not at.error
+
+
+# -- in the address ----------------------------------------------------------------------------------------------------
+
+
+def drawn(at) -> list[dict]:
+    return sent(at, "shown")[0]["lines"]
+
+
+@pytest.fixture
+def line(mapped):
+    """A line around the first image to forget on the map of the original."""
+    found = mapped[1]
+    places, _ = packed.of_map(found, f"{found.study.key}.fine-tune.pca")
+    return {"on": "original", "mode": "replace", "line": around(places["original"], found.study.forget[0])}
+
+
+def test_lines_are_in_the_address_and_a_link_brings_them_back(maps, mapped, line):
+    key = f"{mapped[1].study.key}.fine-tune.pca"
+    lines = [line, line | {"on": "retrained", "mode": "add"}]
+    text = maps({"id": key, "lines": lines, "at": 1}).query_params["lasso"]
+    assert len(text) < 100
+    at = maps(lasso=text)
+    assert drawn(at) == lines and not at.warning
+    chosen = columns(sent(at, "shown")[1], len(mapped[1].study.labels))[1]
+    assert chosen.sum() and any(b.label == f"Make these {chosen.sum()} my forget set" for b in at.button)
+    assert "lasso" not in maps({"id": key, "lines": [], "at": 2}, lasso=text).query_params
+
+
+def test_lines_come_back_with_the_map_in_the_same_visit(maps, mapped, line, monkeypatch):
+    """When the page was left and the browser says nothing any more, and when another map was looked at."""
+    at = maps({"id": f"{mapped[1].study.key}.fine-tune.pca", "lines": [line], "at": 1})
+    text = at.query_params["lasso"]
+    monkeypatch.setattr(twin_maps, "_maps", lambda **_: SimpleNamespace(told=None))
+    at.query_params["plane"] = "umap"
+    at.run()
+    at.query_params["plane"] = "pca"
+    at.query_params.pop("lasso", None)
+    at.run()
+    assert drawn(at) == [line] and at.query_params["lasso"] == text
+
+
+def test_an_address_gone_back_to_says_which_lines_there_are(maps, mapped, line, monkeypatch):
+    said = {"id": f"{mapped[1].study.key}.fine-tune.pca", "lines": [line], "at": 1}
+    at, told = maps(said), [said]
+    monkeypatch.setattr(twin_maps, "_maps", lambda **_: SimpleNamespace(told=told[-1]))
+    at.run()
+    assert drawn(at) == [line]
+    at.query_params.pop("lasso")
+    with monkeypatch.context() as patch:
+        patch.setattr(link.address, "went_back", lambda: True)
+        at.run()
+    assert drawn(at) == [] and "lasso" not in at.query_params
+    at.run()  # what the browser said before is no news
+    assert drawn(at) == []
+    told.append(said | {"at": 2})
+    at.run()
+    assert drawn(at) == [line]
+
+
+def test_every_line_comes_back_corner_by_corner():
+    rng = np.random.default_rng(0)
+    lines = [
+        {"on": on, "mode": mode, "line": rng.integers(-90_000, 90_000, (k, 2)).tolist()}
+        for k, (on, mode) in enumerate((on, mode) for on in packed.MODELS for mode in ("replace", "add", "subtract"))
+    ]
+    text = link.encode("a map", lines)
+    assert link.decode("a map", text) == lines and link.decode("another", text) == []
+    assert len(link.encode("a map", [lines[0] | {"line": rng.integers(-32_000, 32_000, (64, 2)).tolist()}])) < 600
+    far = lines[0] | {"line": [[0, 0], [9e8, 0], [0, 9e8]]}
+    assert link.encode("a map", [far]) == "" == link.encode("a map", lines * 9)
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "", "abcd.", "abcd.onAAAA", "abcd.xnAAAAAAAA", "abcd.on!AAAAAAA", "a.on" + "A" * 4000]
+)
+def test_a_damaged_selection_of_an_address_is_one_sentence(maps, text):
+    with pytest.raises(BadValue):
+        link.decode("a map", text)
+    if text:
+        at = maps(lasso=text)
+        assert [w.value for w in at.warning] == [link.UNREADABLE] and not at.error
+        assert "lasso" not in at.query_params
+
+
+def test_lines_too_many_for_an_address_say_so(maps, mapped, line):
+    long = line | {"line": line["line"] * 91}
+    at = maps({"id": f"{mapped[1].study.key}.fine-tune.pca", "lines": [long], "at": 1})
+    assert [w.value for w in at.warning] == [link.TOO_LONG] and "lasso" not in at.query_params

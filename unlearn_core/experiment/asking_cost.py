@@ -10,6 +10,7 @@ from statistics import median
 
 import pandas as pd
 
+from unlearn_core.experiment.embedded_images import Map
 from unlearn_core.experiment.equal_retention import EqualRetention
 from unlearn_core.experiment.layers import LayerCka
 from unlearn_core.experiment.run_times import UNKNOWN, training_seconds
@@ -38,19 +39,31 @@ class AskingCost:
 
 def asking_cost(study: OpenStudy, asked: Spec) -> AskingCost | None:
     """The work of one of WORK, by results of its kind for models like these; where none was made yet, by how fast
-    these models learned. None where neither tells: a UMAP takes longer than asking models does.
+    these models learned, and a UMAP by what that of the original took besides. None for a UMAP where that does not
+    tell.
     """
     work = WORK[type(asked)]
     looks, images = work(study, asked)
     like = [seconds / work(*about)[1] for seconds, about in _alike(study, asked)]
     if like:
         return AskingCost(float(median(like)) * images, UNKNOWN)
-    if getattr(asked, "kind", "") == "umap":
+    plane = _plane(study) if getattr(asked, "kind", "") == "umap" else 0.0
+    if plane is None:
         return None
     training = study.spec.training
     passes = PASSES_OF_TRAINING * training.epochs * len(study.labels)
     seconds = training_seconds(study) / passes * images + LOOK * looks
-    return AskingCost(seconds, FIRST)
+    return AskingCost(seconds + plane, FIRST)
+
+
+def _plane(study: OpenStudy) -> float | None:
+    """Seconds to lay the images out by UMAP under all models of one map, by what that of the original took; None where
+    that is not here, or took no time that tells.
+    """
+    made = study.store.find(Map(training=study.spec.training))
+    if made is None or (seconds := made.undisturbed()) <= WRITING:
+        return None
+    return seconds * MAP_MODELS * len(study.data.train.y) / (len(study.data.train.y) + len(study.data.test.y))
 
 
 def _alike(study: OpenStudy, asked: Spec) -> Iterator[tuple[float, tuple[OpenStudy, Spec]]]:

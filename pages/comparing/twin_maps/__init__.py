@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from pages.comparing.twin_maps import lines, packed
+from pages.comparing.twin_maps import lines, link, packed
 from pages.shared import theme
 from pages.shared.embedding_map import wires
 from unlearn_core.experiment.shared_map import Moved
@@ -40,19 +40,21 @@ _maps = st.components.v2.component(
 def draw(found: Moved, kind: str, rows: np.ndarray, right: str, words: dict[str, str]) -> tuple[np.ndarray, str, str]:
     """The original on the left, "unlearned" or "retrained" on the right; `rows` are highlighted. `words`: the `title`,
     what it rests on (`about`), what the chart says for those who cannot see it (`label`), and the `name` of the model
-    on the right. Returns the rows that lines surround, sorted, a sentence where lines came to nothing, and one on the
-    arrows that were left out; "" where there is none.
+    on the right. Returns the rows that lines surround, sorted, a sentence where lines came to nothing or to no address,
+    and one on the arrows that were left out; "" where there is none.
     """
     n, key = len(found.study.labels), f"{found.study.key}.{found.method}.{kind}"
     places, data = packed.of_map(found, key)
     told = _maps(key="compare.maps.points", data=data, on_told_change=_heard).told
-    chosen, drawn, said = lines.selected(places, key, told)
+    there, unread = link.now(key, told)
+    chosen, drawn, nobody = lines.selected(places, key, there)
+    too_long = link.tell(key, drawn)
     arrows = found.furthest(rows, right, ARROWS)
     head = {"id": key, "right": right, "keys": KEYS, "lines": drawn, "colours": _colours()} | words
     columns = packed.bits(rows, n), packed.bits(chosen, n), arrows.astype(np.uint32)
     wires.send(packed.NAME, "shown", head, *columns, key="compare.maps.shown")
     left_out = int(found.beyond(right)[rows].sum()) > len(arrows)
-    return chosen, said, f"The {ARROWS} longest movements have arrows. " if left_out else ""
+    return chosen, unread or nobody or too_long, f"The {ARROWS} longest movements have arrows. " if left_out else ""
 
 
 def _colours() -> dict[str, str]:

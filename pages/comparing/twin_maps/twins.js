@@ -136,27 +136,26 @@ class Twins extends Hands {
     this.above();
   }
 
-  // All points: what is not highlighted in grey, above it what is, and a line around what is selected.
+  // All points, what is not highlighted in grey and below; above all others what is selected, each with a line around it.
   paint(field, { x, y, all }) {
     const { forget } = this.points;
     const small = radius(all);
-    const [lit, edge] = [1.15 * small, Math.max(0.8, 0.6 * small)];
-    const { shapes, put, done } = sheet(field.getContext("2d"), this.view, {
-      grey: ["dot", small], greyCross: ["cross", small], dot: ["dot", lit], cross: ["cross", 1.15 * lit],
-      around: ["dot", lit, edge], aroundCross: ["cross", 1.15 * lit, edge],
-      aroundGrey: ["dot", small, edge], aroundGreyCross: ["cross", small, edge],
-    }); // prettier-ignore
+    const [lit, edge] = [1.15 * small, Math.max(0.8, 0.45 * small)];
+    const shapes = { grey: ["dot", small], greyCross: ["cross", small], lit: ["dot", lit], litCross: ["cross", 1.15 * lit] };
+    const around = Object.entries(shapes).map(([name, shape]) => [`${name}Around`, [...shape, edge]]);
+    const { shapes: drawn, put, done } = sheet(field.getContext("2d"), this.view, { ...shapes, ...Object.fromEntries(around) });
     const colours = Object.fromEntries(Object.entries(this.news.colours).map(([name, hex]) => [name, word(channels(hex))]));
-    const pass = (wanted, dot, cross, kept, left) => {
+    for (const [chosen, lights] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
       for (const leaves of [0, 1]) {
-        for (let i = 0; i < all; i++) if (forget[i] === leaves && wanted(i)) put(x[i], y[i], leaves ? cross : dot, leaves ? left : kept);
+        const name = `${lights ? "lit" : "grey"}${leaves ? "Cross" : ""}`;
+        const colour = lights ? colours[leaves ? "forget" : "retain"] : colours.grey;
+        for (let i = 0; i < all; i++) {
+          if (forget[i] !== leaves || this.lit[i] !== lights || this.chosen[i] !== chosen) continue;
+          if (chosen) put(x[i], y[i], drawn[`${name}Around`], colours.ink);
+          put(x[i], y[i], drawn[name], colour);
+        }
       }
-    };
-    pass((i) => !this.lit[i], shapes.grey, shapes.greyCross, colours.grey, colours.grey);
-    pass((i) => this.chosen[i] && this.lit[i], shapes.around, shapes.aroundCross, colours.ink, colours.ink);
-    pass((i) => this.chosen[i] && !this.lit[i], shapes.aroundGrey, shapes.aroundGreyCross, colours.ink, colours.ink);
-    pass((i) => this.chosen[i] && !this.lit[i], shapes.grey, shapes.greyCross, colours.grey, colours.grey);
-    pass((i) => this.lit[i], shapes.dot, shapes.cross, colours.retain, colours.forget);
+    }
     done();
   }
 
@@ -230,7 +229,7 @@ class Twins extends Hands {
 
   say(lines) {
     this.lines = lines;
-    this.tell({ id: this.points.id, lines });
+    this.tell({ id: this.points.id, lines, at: Date.now() }); // the same lines said again are news after Back
     this.above();
   }
 }

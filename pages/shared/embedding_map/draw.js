@@ -43,7 +43,7 @@ function stamp(shape, radius, edge = 0) {
       let cover;
       if (shape === "ring") cover = 1 - Math.abs(r - radius);
       else if (shape === "cross") cover = r > radius * 1.5 + edge ? 0 : radius / 4 + 0.8 + edge - Math.abs(Math.abs(dx) - Math.abs(dy)) / 1.4;
-      else cover = radius + 0.5 - r;
+      else cover = radius + edge + 0.5 - r;
       if (cover > 0.25) offsets.push([dx, dy, cover >= (shape === "ring" ? 0.5 : 0.7)]); // a ring has no inside to be seen by
     }
   }
