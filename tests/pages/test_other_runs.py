@@ -104,6 +104,8 @@ def test_compare_shows_a_run_of_another_study_or_says_why_not(together, open_pag
     assert not at.error and sorted(at.multiselect[0].value) == sorted(["rum", name])
     assert any("**NegGrad+, Other ways" in m.value for m in at.markdown)
     assert len(at.warning) == 1 and "forgets other images" in at.warning[0].value
-    for view in ("predictions", "classes", "images", "layers", "maps"):
+    for view in ("predictions", "classes", "images", "layers"):
         at = open_page("compare", study.store.root, methods=f"rum,{name}", **(here | {"compare": view}))
-        assert not at.error and (name in at.multiselect[0].value) == (view not in ("layers", "maps"))
+        assert not at.error and (name in at.multiselect[0].value) == (view != "layers")
+    at = open_page("compare", study.store.root, methods=f"{name},rum", **(here | {"compare": "maps"}))
+    assert not at.error and at.selectbox(key="address.of").value == "rum" and not at.multiselect

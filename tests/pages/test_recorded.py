@@ -191,7 +191,8 @@ def test_its_seconds_are_told_as_those_of_another_machine(open_page, shipped, fi
             for page, view in (("plan", {}), ("compare", {"compare": "trade-off"}))
         )
         report = write(OpenStudy.open(Store(store), shown), "technical")
-        texts[shown] = "\n".join(e.value for at in (plan, numbers) for e in (*at.markdown, *at.caption)) + report
+        said = [e.value for at in (plan, numbers) for e in (*at.markdown, *at.caption)]
+        texts[shown] = "\n".join([*said, *(e.help for e in numbers.caption), report])
     ours, theirs = texts[study.key], texts[named]
     assert "seconds say what it took here." in ours and "** here, many at once" in ours and "machine where" not in ours
     assert "seconds say what it took on the machine where this study was made." in theirs
