@@ -48,7 +48,7 @@ def test_where_none_was_made_it_goes_by_how_fast_the_models_learned(study):
 
 
 def test_a_first_umap_is_not_guessed_without_that_of_the_original(study, monkeypatch):
-    monkeypatch.setattr(asking, "Map", lambda training: Map(training=training, seed=7))
+    monkeypatch.setattr(asking, "map_of", lambda _, training: Map(training=training, seed=7))
     assert asking_cost(study, asked(study)[3]) is None
 
 

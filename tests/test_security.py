@@ -208,7 +208,8 @@ JOINS = {
     "experiment/views.py": {"kind"},  # folders of the store
     "job_process.py": {"job", "name"},  # keys, constants
     "job_work.py": {"job", "f'card-{card}.lock' if (card := machine.card()) else 'machine.lock'"},  # keys, and a number
-    "jobs.py": {"job", "name", "stale", "about['spec']['spec']", "spec['spec']"},  # keys, constants, kinds of specs
+    # Keys, constants, kinds of specs.
+    "jobs.py": {"_kind(store, folder.name, asked)", "job", "name", "stale", "about['spec']['spec']", "spec['spec']"},
     # Keys that were found, folders of the store, entries and places of the trash.
     "removal.py": {
         "job.key", "kind", "place", "found.id", "trash.FOLDER", "place.replace('/', '.')",

@@ -263,7 +263,7 @@ def _stamps(store: Store, folder: Path) -> tuple | None:
 @lru_cache(maxsize=10_000)
 def _kind(store: Store, job: str, written: int) -> str:
     """What its record, written then, asks for: looking for its result among all kinds takes a millisecond a job."""
-    return read_record(store, job, "job.json")["spec"]["spec"]
+    return find(store, job).kind
 
 
 @lru_cache(maxsize=10_000)  # a list of jobs is asked for every second while one is under way

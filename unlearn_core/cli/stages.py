@@ -76,7 +76,7 @@ def bank(
 def map_(
     recipe: dict,
     neighbours: Annotated[int, typer.Option(help="How many neighbours shape a point's place.")] = 15,
-    min_dist: Annotated[float, typer.Option(help="How closely points may lie.")] = 0.1,
+    min_dist: Annotated[float, typer.Option(help="How closely points may lie.")] = 0.5,
     out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the coordinates here too.")] = None,
     store: StoreOption = None,
 ) -> None:

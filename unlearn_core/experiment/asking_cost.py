@@ -10,7 +10,7 @@ from statistics import median
 
 import pandas as pd
 
-from unlearn_core.experiment.embedded_images import Map
+from unlearn_core.experiment.embedded_images import map_of
 from unlearn_core.experiment.equal_retention import EqualRetention
 from unlearn_core.experiment.layers import LayerCka
 from unlearn_core.experiment.run_times import UNKNOWN, training_seconds
@@ -60,7 +60,7 @@ def _plane(study: OpenStudy) -> float | None:
     """Seconds to lay the images out by UMAP under all models of one map, by what that of the original took; None where
     that is not here, or took no time that tells.
     """
-    made = study.store.find(Map(training=study.spec.training))
+    made = study.store.find(map_of(study.store, study.spec.training))
     if made is None or (seconds := made.undisturbed()) <= WRITING:
         return None
     return seconds * MAP_MODELS * len(study.data.train.y) / (len(study.data.train.y) + len(study.data.test.y))

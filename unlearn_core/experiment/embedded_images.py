@@ -48,6 +48,12 @@ def embedding_sums(store: Store, training: Training, tell: Tell = silent) -> Emb
     return EmbeddingSums(fulfil(store, Embedding(training=training), tell).arrays()["train"])
 
 
+def map_of(store: Store, training: Training) -> Map:
+    """The map of a study's images. Studies that were made when points lay closer keep the one that they have."""
+    now, before = Map(training=training), Map(training=training, min_dist=0.1)
+    return now if store.find(now) is not None or store.find(before) is None else before
+
+
 def _map(store: Store, spec: Map, tell: Tell) -> Result:
     embeddings = fulfil(store, Embedding(training=spec.training), tell).arrays()
     tell("map", 0, 1)

@@ -24,7 +24,7 @@ from unlearn_core.evaluation import values_of
 from unlearn_core.experiment.attributes import cutter, known, target
 from unlearn_core.experiment.bank import bank_columns, bank_stability, parts_of
 from unlearn_core.experiment.door import MAKERS, fulfil
-from unlearn_core.experiment.embedded_images import Map, embedding_sums
+from unlearn_core.experiment.embedded_images import embedding_sums, map_of
 from unlearn_core.experiment.measures import Shadows, Target, measure
 from unlearn_core.experiment.memorized import Unbanked, bank_of, memorization_of
 from unlearn_core.experiment.model_seeds import AGAIN
@@ -217,7 +217,7 @@ def _study(store: Store, study: Study, tell: Tell) -> Result:
             members = sum(part.count for part in parts if study.stop_at or store.find(part) is None)
             bank = fulfil(store, study.bank, in_steps(t, members))
     with stage("map") as t:
-        fulfil(store, Map(training=training), in_steps(t, 1))
+        fulfil(store, map_of(store, training), in_steps(t, 1))
     with stage("forget set") as t:
         t = in_steps(t, 1)
         rows = study.forget.choose(known(store, study.bank, t))

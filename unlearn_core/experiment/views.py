@@ -18,7 +18,7 @@ from unlearn_core.ensembles.sums import OUT
 from unlearn_core.entanglement import EmbeddingSums, Entanglement
 from unlearn_core.experiment.bank import bank_columns, bank_stability, bank_sums
 from unlearn_core.experiment.door import fulfil
-from unlearn_core.experiment.embedded_images import Map, embedding_sums
+from unlearn_core.experiment.embedded_images import embedding_sums, map_of
 from unlearn_core.experiment.measures import Shadows, Target
 from unlearn_core.experiment.memorized import memorization_of
 from unlearn_core.experiment.own_weights import about_original
@@ -219,7 +219,7 @@ class OpenStudy:
         """((n, 2), (n_test, 2)) float32 coordinates of training and test images under the original model; "umap" or
         "pca".
         """
-        arrays = fulfil(self.store, Map(training=self.spec.training)).arrays(kind)
+        arrays = fulfil(self.store, map_of(self.store, self.spec.training)).arrays(kind)
         return arrays["train"], arrays["test"]
 
     # -- the forget set and what was run -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from unlearn_core.data import DATASETS, kept
 from unlearn_core.data.own import place_of
 from unlearn_core.experiment.bank import bank_stability, parts_of
 from unlearn_core.experiment.comparison import CEILING
-from unlearn_core.experiment.embedded_images import Embedding, Map
+from unlearn_core.experiment.embedded_images import Embedding, map_of
 from unlearn_core.experiment.equal_retention import EqualRetention
 from unlearn_core.experiment.forget_sets import KeptSet, names_of
 from unlearn_core.experiment.landscape import landscapes
@@ -49,7 +49,7 @@ def needed(study: OpenStudy) -> list[Result]:
     lines = study.table[["kind", "result"]].drop_duplicates()
     found = [study.result]
     found += [store.open("Training" if kind == "reference" else "Run", result) for kind, result in lines.to_numpy()]
-    wanted: list[Spec] = [Map(training=spec.training), Embedding(training=spec.training), spec.training]
+    wanted: list[Spec] = [map_of(store, spec.training), Embedding(training=spec.training), spec.training]
     if spec.models:
         bank = bank_of(spec.training, spec.models, spec.stop_at)
         found.append(_there(store, bank))
