@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape as html
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared import address, equal_retention, numbers, theme, trade_off_chart
@@ -40,17 +41,17 @@ def draw(study, picked: list[str]) -> None:
         by = address.choice(st.selectbox, "Forgetting measured by", labels, "forgetting", default=usual, width=370)
         names = {name: label for name, (label, _) in KEPT.items()}
         on = address.choice(st.segmented_control, "Accuracy on", names, "kept", required=True)
-    points = core.trade_off(study, by, on)
+    drawn = chart(study, by, on, tuple(picked))
     with above:
         if by == "lira_auc" and not study.spec.models:
             st.info(NO_RATIO)
-        elif not points["y"].notna().any():
+        elif drawn is None:
             why = audit.attack(study, core.ORIGINAL, "confidence").found_at(0.01).why
             st.info(f"{labels[by]}: {numbers.missing(why)}.")
         else:
-            limit = core.usable(points)
-            points = chart(study, points, picked, by, on, limit)
-    if points["y"].notna().any():
+            points, limit, fig, alt = drawn
+            theme.show(fig, alt=alt)
+    if drawn is not None:
         below(study, points, picked, by, limit)
         if not study.spec.models:
             st.caption(NO_RATIO)
@@ -58,8 +59,15 @@ def draw(study, picked: list[str]) -> None:
     equal_retention.draw(study)
 
 
-def chart(study, points: pd.DataFrame, picked: list[str], by: str, on: str, limit: float) -> pd.DataFrame:
-    """The points, and who is beaten by whom; the points as they are drawn."""
+@theme.kept
+def chart(study, by: str, on: str, picked: tuple[str, ...]) -> tuple[pd.DataFrame, float, go.Figure, str] | None:
+    """The points as they are drawn, up to where they are usable, the chart of who is beaten by whom, and the same in
+    words; None where nothing was measured.
+    """
+    points = core.trade_off(study, by, on)
+    if not points["y"].notna().any():
+        return None
+    limit = core.usable(points)
     if by != "parts":
         points = points.assign(y=points["success"], y_half=points["success_half"])
     title, goal = conclusion(points, study.spec.seeds), points.loc[core.RETRAINED, "y"]
@@ -72,11 +80,8 @@ def chart(study, points: pd.DataFrame, picked: list[str], by: str, on: str, limi
         floor,
         (-core.MOST_LOST, limit),
     )
-    theme.show(
-        trade_off_chart.draw(html(title), points[~far_out(points)], picked, axes),
-        alt=f"{title}. {axes.about}. " + "; ".join(place(p) for p in points.itertuples()),
-    )
-    return points
+    fig = trade_off_chart.draw(html(title), points[~far_out(points)], list(picked), axes)
+    return points, limit, fig, f"{title}. {axes.about}. " + "; ".join(place(p) for p in points.itertuples())
 
 
 def far_out(points: pd.DataFrame) -> pd.Series:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from html import escape as html
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from pages.evidence import attack_numbers, before_and_after, shadows
@@ -133,6 +134,12 @@ def at_threshold(cut: float, verdict: ShadowVerdict) -> str:
 def by_third(study, method: str, audit: str, question: str) -> None:
     """The same attacker on each third."""
     st.subheader("Third by third")
+    fig, alt = _thirds(study, method, audit, question)
+    theme.show(fig, alt=alt)
+
+
+@theme.kept
+def _thirds(study, method: str, audit: str, question: str) -> tuple[go.Figure, str]:
     found = {name: _verdict(study, audit, question, name) for name in ("all", *filled(study))}
     title = in_thirds({name: verdict for name, verdict in found.items() if name != "all"})
     lines = [
@@ -144,7 +151,7 @@ def by_third(study, method: str, audit: str, question: str) -> None:
     ]
     axis = "Attack success (AUC); target: never saw it"
     read = "; ".join(f"{line.name}: {numbers.interval(line.found['unlearned'])}" for line in lines)
-    theme.show(risk_by_part.draw(html(title), axis, lines, names(study, method)), alt=f"{title}. AUC on {read}.")
+    return risk_by_part.draw(html(title), axis, lines, names(study, method)), f"{title}. AUC on {read}."
 
 
 def in_thirds(found: dict[str, ShadowVerdict]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from pages.evidence import offer, one_image, shadow_attack, shadows
@@ -47,8 +48,9 @@ def draw(study, method: str, top) -> None:
         offer.anew(lost)
     else:
         shadow_attack.draw(study, method, found.key)
+    (attackers, says_attackers), (scatter, says_scatter) = _charts(study, found.key)
     st.subheader("Beside one rule for all images")
-    attackers_chart(lines)
+    theme.show(attackers, alt=says_attackers)
     st.caption(
         f"{spec.shadows} shadow models: each image was unlearned by {spec.shadows // 3} of them, kept by as many, and "
         "never seen by as many. The forget images stand beside two others each, of the same class and as hard to "
@@ -56,7 +58,7 @@ def draw(study, method: str, top) -> None:
         "of three shadows. Before forgetting the same attack reads the bars of the original: its power."
     )
     st.subheader("Image by image")
-    against_never_seen(images)
+    theme.show(scatter, alt=says_scatter)
     st.caption(
         "Above the line models are surer of an image that they were made to forget than models that never saw it: it "
         "is remembered. Below it the image is over-unlearned. Both give it away."
@@ -65,6 +67,13 @@ def draw(study, method: str, top) -> None:
     deletions(table)
     if not lost:
         one_image.draw(study, found, images)
+
+
+@theme.kept
+def _charts(study, audit: str) -> tuple[tuple[go.Figure, str], tuple[go.Figure, str]]:
+    """The two charts of the audit with this key, each with what it shows in words."""
+    found = state.store().open("Audit", audit)
+    return attackers_chart(_lines(found.table())), against_never_seen(found.table("images"))
 
 
 def _lines(table: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +122,7 @@ def _reading(line: pd.Series) -> str:
     return f"{line['unlearned']:.2f} ({line['unlearned_low']:.2f} to {line['unlearned_high']:.2f})"
 
 
-def attackers_chart(lines: pd.DataFrame) -> None:
+def attackers_chart(lines: pd.DataFrame) -> tuple[go.Figure, str]:
     """Both attackers on both questions: the unlearned models, the original and the ceiling."""
     title = "The attacker who knows each image against one rule for all"
     fig = theme.figure(title, "Attack success (AUC); a perfect run reads 0.5", "", height=300)
@@ -141,10 +150,10 @@ def attackers_chart(lines: pd.DataFrame) -> None:
     ticks = [f"{QUESTIONS[metric]}<br><i>{ATTACKERS[by]}</i>" for metric, by in rows]
     fig.update_yaxes(tickvals=list(range(len(rows))), ticktext=ticks, range=[len(rows) - 0.5, -0.5], automargin=True)
     said = "; ".join(f"{QUESTIONS[m]} {ATTACKERS[b]}: {_reading(lines.loc[(m, b)])}" for m, b in rows)
-    theme.show(legend.below(fig), alt=f"{title}. {said}.")
+    return legend.below(fig), f"{title}. {said}."
 
 
-def against_never_seen(images: pd.DataFrame) -> None:
+def against_never_seen(images: pd.DataFrame) -> tuple[go.Figure, str]:
     """Each forget image by its mean margin in models that never saw it, and in models that unlearned it."""
     above = int((images["unlearned"] > images["never_seen"]).sum())
     title = f"{above} of {len(images)} images are remembered on average, {len(images) - above} lie below"
@@ -175,7 +184,7 @@ def against_never_seen(images: pd.DataFrame) -> None:
             text=[f"row {row}: {auc:.2f}" for row, auc in zip(own["row"], own["auc"], strict=True)],
             hovertemplate="%{text} told apart (AUC)<br>never seen %{x:.1f}, unlearned %{y:.1f}<extra></extra>",
         )
-    theme.show(legend.below(fig), alt=f"{title}. Scatter of mean margins, never seen against unlearned.")
+    return legend.below(fig), f"{title}. Scatter of mean margins, never seen against unlearned."
 
 
 def exposed(study, images: pd.DataFrame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from html import escape as html
 
 import numpy as np
@@ -49,7 +50,7 @@ def draw(study: OpenStudy, rows: np.ndarray) -> None:
         taught, sets = difficulty(found[0]), found[0].spec().sets
         facts = _facts(study, rows)
         try:
-            table = taught.forecast(facts)
+            table = _forecast(taught, tuple(facts.items()))
         except BadValue as refused:
             st.info(f"No forecast for this set. {escape(str(refused))}", icon=":material/block:")
         else:
@@ -196,6 +197,17 @@ def _table(table: pd.DataFrame, where: str) -> None:
     )
 
 
+@lru_cache(maxsize=16)
+def _forecast(taught: Difficulty, facts: tuple[tuple[str, float], ...]) -> pd.DataFrame:
+    """Shared by all who ask, so it stays as it is."""
+    return taught.forecast(dict(facts))
+
+
+@theme.kept
+def _drawn(taught: Difficulty, facts: tuple[tuple[str, float], ...], names: tuple[str, ...], title: str, measure: str):
+    return landscape_chart.draw(taught, dict(facts), list(names), title, measure)
+
+
 def _chart(study: OpenStudy, taught: Difficulty, facts: dict[str, float], table: pd.DataFrame) -> None:
     measure = address.choice(
         st.segmented_control,
@@ -217,7 +229,7 @@ def _chart(study: OpenStudy, taught: Difficulty, facts: dict[str, float], table:
     title = "Expected of sets of the size and class mix of yours; dotted: your set"
     alt = "; ".join(f"{taught.titles[n]} {table.loc[n, measure]:.2f} on this set" for n in names)
     theme.show(
-        landscape_chart.draw(taught, facts, names, html(title), measure),
+        _drawn(taught, tuple(facts.items()), tuple(names), html(title), measure),
         alt=f"{landscape_chart.MEASURES[measure]}. {title}. {alt}.",
         key="landscape.chart",
     )
