@@ -1,5 +1,6 @@
 """What a finished study says before the next one is run: the parts a plan makes, what to run on them, what it costs."""
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pages.shared import cost_words
 from unlearn_core.experiment import OpenStudy, fulfil, proposals, studies, voices
 from unlearn_core.experiment.attributes import refine
 from unlearn_core.experiment.forecast import added, forecast
@@ -305,6 +307,15 @@ def test_what_runs_beside_a_plan_adds_up(study):
     assert parts["retrained"].trainings == 4 and parts["retrained"].megabytes > 0  # two a seed
     assert parts["singles"].runs == 2 * len(asked.unlearners) and parts["earlier"].runs == 2
     assert all(part.is_done for part in added(study, study.spec).values())
+
+
+def test_what_is_said_of_each_part_adds_up_to_what_the_baselines_are_told_to_take(study, monkeypatch):
+    asked = study.spec.but(forget=Picked(named="0-19"), seeds=2)
+    parts, alone = added(study, asked), forecast(study, asked.alone)
+    monkeypatch.setattr(cost_words, "_added", lambda f: f"{f.seconds!r}")
+    seconds = [float(cost_words.part(study.store, parts["whole"], parts[of])) for of in ("singles", "controls")]
+    whole = cost_words.baselines(study.store, parts["whole"], alone)
+    assert min(seconds) > 0 and sum(seconds) == pytest.approx(float(re.search(r"[\d.]+\d", whole)[0]), rel=0.02)
 
 
 def test_the_forecast_refuses_another_bank(study):

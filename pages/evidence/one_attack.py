@@ -47,7 +47,8 @@ def draw(study, method: str, top) -> None:
     images_at_risk.draw(study, method, part, seeds)
 
 
-@lru_cache(maxsize=64)  # this runs all attacks on all groups of images, and the view is drawn at every click
+# All attacks on all groups of images, while the view is drawn at every click; as many as studies are kept open.
+@lru_cache(maxsize=8)
 def _by_others(study, method: str) -> bool:
     return bool(telling.others(study, method))
 

@@ -61,15 +61,20 @@ def test_fifty_thousand_points_on_two_maps(page, alone):
     assert sum(frames.up) == sum(frames.down) == 0
     assert float(page.locator("[data-painted]").get_attribute("data-painted")) < 1000
 
-    page.mouse.move(box["x"] + 100, box["y"] + 100)
-    page.mouse.down()
-    for x, y in ((300, 100), (300, 300), (100, 300)):
-        page.mouse.move(box["x"] + x, box["y"] + y, steps=5)
-    page.mouse.up()
+    square(page, box, 100, 300)
     expect(page.get_by_text("0 inside", exact=True)).to_have_count(0)
     settle(page)
     assert int(page.get_by_text("inside").inner_text().split()[0]) > 1000
     assert sum(frames.up) < 4000 and sum(frames.down) < N / 2
+
+
+def square(page, box: dict, near: int, far: int) -> None:
+    """Draw around the images between these pixels of a map, from its upper left."""
+    page.mouse.move(box["x"] + near, box["y"] + near)
+    page.mouse.down()
+    for x, y in ((far, near), (far, far), (near, far)):
+        page.mouse.move(box["x"] + x, box["y"] + y, steps=5)
+    page.mouse.up()
 
 
 def test_every_selected_image_is_marked_on_both_maps_whatever_is_highlighted(page, alone):
@@ -83,11 +88,7 @@ def test_every_selected_image_is_marked_on_both_maps_whatever_is_highlighted(pag
             page.get_by_text(toggle).click()
             expect(page.locator(".twins .legend")).not_to_contain_text("kept, not highlighted")
         box = fields.first.bounding_box()
-        page.mouse.move(box["x"] + 20, box["y"] + 20)
-        page.mouse.down()
-        for x, y in ((200, 20), (200, 200), (20, 200)):
-            page.mouse.move(box["x"] + x, box["y"] + y, steps=5)
-        page.mouse.up()
+        square(page, box, 20, 200)
         expect(page.get_by_text("0 inside", exact=True)).to_have_count(0)
         settle(page)
         count = int(page.get_by_text("inside").inner_text().split()[0])

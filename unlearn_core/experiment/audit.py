@@ -192,7 +192,7 @@ def attack(study: OpenStudy, method: str, statistic: str, part: str = "all", see
     return _attacked(study, method, statistic, part, tuple(seeds) or all_seeds(study))
 
 
-@lru_cache(maxsize=256)  # four models for each verdict that is kept
+@lru_cache(maxsize=64)  # those of as many verdicts as are kept: each is small, but keeps its study open
 def _attacked(study: OpenStudy, method: str, statistic: str, part: str, seeds: tuple[int, ...]) -> Attacked:
     rows = rows_of(study, part)
     inside = np.isin(study.forget, rows)

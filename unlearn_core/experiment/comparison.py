@@ -363,7 +363,6 @@ def retraining_seconds(study: OpenStudy) -> float:
     return float(table[table["method"].isin([RETRAINED, CEILING])]["seconds"].mean())
 
 
-@lru_cache(maxsize=256)  # what each run wrote of its cost, and the trade-off is drawn at every click
 def _work(study: OpenStudy, method: str) -> float | None:
     """Mean number of images, those for validation too, that a run put through a backward pass, as a share of
     retraining.

@@ -78,7 +78,7 @@ def judge(study: OpenStudy, method: str, statistic: str, part: str = "all", seed
     return _judged(study, method, statistic, part, tuple(seeds))
 
 
-@lru_cache(maxsize=64)  # what Audit shows of a method: each attack of four groups of images
+@lru_cache(maxsize=16)
 def _judged(study: OpenStudy, method: str, statistic: str, part: str, seeds: tuple[int, ...]) -> Verdict:
     audited, original, retrained, again = (
         attack(study, name, statistic, part, seeds) for name in (method, ORIGINAL, RETRAINED, CEILING)
