@@ -42,7 +42,7 @@ def planted(sets=160, seed=0, noise=0.03, memorization=-0.4, entanglement=0.0, c
 
 
 def test_the_slopes_are_those_that_were_planted():
-    law = Difficulty(planted(memorization=-0.4, entanglement=0.15)).law()
+    law = Difficulty(planted(memorization=-0.4, entanglement=0.15)).law
     for name, share in (("hurt", 1.0), (ALL, 0.5)):
         assert law.loc[name, "memorization"] == pytest.approx(-0.04 * share, abs=0.003)  # for 0.1 more
         assert law.loc[name, "entanglement"] == pytest.approx(0.015 * share, abs=0.003)
@@ -52,7 +52,7 @@ def test_the_slopes_are_those_that_were_planted():
 
 
 def test_an_effect_is_claimed_only_where_it_shows():
-    claims = [Difficulty(planted(sets=60, seed=s)).law().loc["flat", "memorization_says"] for s in range(10)]
+    claims = [Difficulty(planted(sets=60, seed=s)).law.loc["flat", "memorization_says"] for s in range(10)]
     assert sum(says != "no effect shown" for says in claims) <= 2  # one in twenty is expected
     assert [side(-0.1, 0.1), side(-0.2, -0.1), side(0.1, 0.2), side(0.0, 0.1)] == [
         "no effect shown",
@@ -79,7 +79,7 @@ def mixed(sets=240, seed=0, **changes) -> pd.DataFrame:
 def test_what_the_class_mix_does_is_not_laid_to_entanglement():
     table = mixed()
     taught = Difficulty(table)
-    hurt, facts = taught.law().loc["hurt"], taught.facts
+    hurt, facts = taught.law.loc["hurt"], taught.facts
     assert abs(hurt["entanglement"]) < 0.004 and hurt["entanglement_says"] == "no effect shown"
     assert hurt["memorization"] == pytest.approx(-0.03, abs=0.003)
     alone = np.polyfit(facts["entanglement"], table.loc[table["algorithm"] == "hurt", "tow"], 1)[0]
@@ -97,7 +97,7 @@ def test_what_the_class_mix_does_is_not_laid_to_entanglement():
 )
 def test_what_is_the_same_in_all_sets_is_dropped_and_said(changes, dropped):
     taught = Difficulty(planted(entanglement=0.15).assign(**changes))
-    law = taught.law().loc["hurt"]
+    law = taught.law.loc["hurt"]
     assert law["memorization"] == pytest.approx(-0.04, abs=0.004)
     assert law["entanglement"] == pytest.approx(0.015, abs=0.004)
     assert taught.held()[1] == dropped and len(taught.held()[0]) == 3 - len(dropped)
@@ -111,8 +111,8 @@ def test_a_share_that_follows_from_the_number_of_classes_is_held_once():
 
 def test_a_factor_that_has_nothing_of_its_own_is_not_told():
     table = planted()
-    constant = Difficulty(table.assign(entanglement=0.5)).law()
-    follows = Difficulty(table.assign(entanglement=0.1 + 0.1 * table["classes"])).law()
+    constant = Difficulty(table.assign(entanglement=0.5)).law
+    follows = Difficulty(table.assign(entanglement=0.1 + 0.1 * table["classes"])).law
     for law in (constant, follows):
         assert (law["entanglement_says"] == "cannot be told").all() and law["entanglement"].isna().all()
         assert law.loc["hurt", "memorization_says"] == "falls"
@@ -132,7 +132,7 @@ def test_an_interval_holds_what_varies_between_original_models():
 
 
 def test_sets_of_one_original_model_still_have_an_interval():
-    law = Difficulty(planted().assign(seed=7)).law().loc["hurt"]
+    law = Difficulty(planted().assign(seed=7)).law.loc["hurt"]
     assert law["memorization_low"] < -0.04 < law["memorization_high"] < 0
 
 
@@ -142,7 +142,7 @@ def test_two_algorithms_that_read_the_same_count_once():
     both = Difficulty(pd.concat([table, twin], ignore_index=True))
     alone = Difficulty(table)
     assert both.algorithms == ["hurt", "flat"] and both.twins == {"hurt": ["twin"]} and alone.twins == {}
-    pd.testing.assert_frame_equal(both.law(), alone.law())
+    pd.testing.assert_frame_equal(both.law, alone.law)
     other = twin.assign(auc_gap=twin["auc_gap"] + 1e-6)  # the same closeness, another attack
     assert Difficulty(pd.concat([table, other], ignore_index=True)).twins == {}
     assert Difficulty(pd.concat([table, twin.iloc[:-1]], ignore_index=True)).twins == {}
@@ -282,7 +282,7 @@ def test_a_line_has_the_slope_of_the_measured_sets(own):
     line = taught.along("hurt", "memorization", facts)
     slope = np.polyfit(line["at"], line["said"], 1)[0]
     assert np.ptp(line["at"]) > 0.4 and slope == pytest.approx(own - 0.4, abs=0.08)
-    assert slope == pytest.approx(10 * taught.law().loc["hurt", "memorization"], abs=0.08)
+    assert slope == pytest.approx(10 * taught.law.loc["hurt", "memorization"], abs=0.08)
     here = line.loc[(line["at"] - facts["memorization"]).abs().idxmin(), "said"]
     assert here == pytest.approx(taught.forecast(facts).loc["hurt", "tow"])  # the line goes through the forecast
     fixed = pd.DataFrame([facts] * 2).assign(memorization=[0.2, 0.6])

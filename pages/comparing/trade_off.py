@@ -55,8 +55,9 @@ def draw(study, picked: list[str]) -> None:
         below(study, points, picked, by, limit)
         if not study.spec.models:
             st.caption(NO_RATIO)
-    st.subheader("At equal retention")
-    equal_retention.draw(study)
+    with fold("equal", "At equal retention: what each method forgot where all keep the same") as box:
+        if box.open:
+            equal_retention.draw(study)
 
 
 @theme.kept

@@ -13,7 +13,6 @@ from unlearn_core.experiment.measured_groups import third
 @st.fragment
 def draw(study, found, images: pd.DataFrame) -> None:
     """What the shadows say of one image; `images` are the scores of all."""
-    st.subheader("One image")
     ranked = images.sort_values(["auc", "row"], ascending=[False, True])
     names = {str(r.row): f"row {r.row}, told apart {r.auc:.2f}" for r in ranked.itertuples()}
     row = int(address.choice(st.selectbox, "Image", names, "image", width=260))

@@ -48,32 +48,50 @@ def draw(study, method: str, top) -> None:
         offer.anew(lost)
     else:
         shadow_attack.draw(study, method, found.key)
-    (attackers, says_attackers), (scatter, says_scatter) = _charts(study, found.key)
-    st.subheader("Beside one rule for all images")
-    theme.show(attackers, alt=says_attackers)
+    exposed(study, images)
+    with fold("one-rule", "Beside one rule for all images") as box:
+        if box.open:
+            _one_rule(study, found.key, spec.shadows)
+    with fold("by-image", f"Image by image: {_where(images)}") as box:
+        if box.open:
+            _by_image(study, found.key)
+    with fold("deletions", "Deletions read from two models") as box:
+        if box.open:
+            deletions(table)
+    if not lost:
+        with fold("one-image", "One image: how sure its models are") as box:
+            if box.open:
+                one_image.draw(study, found, images)
+
+
+def _one_rule(study, audit: str, shadows: int) -> None:
+    chart, alt = _attackers(study, audit)
+    theme.show(chart, alt=alt)
     st.caption(
-        f"{spec.shadows} shadow models: each image was unlearned by {spec.shadows // 3} of them, kept by as many, and "
+        f"{shadows} shadow models: each image was unlearned by {shadows // 3} of them, kept by as many, and "
         "never seen by as many. The forget images stand beside two others each, of the same class and as hard to "
         "learn, so every shadow forgets a set like the audited one. No model judges itself; intervals are over blocks "
         "of three shadows. Before forgetting the same attack reads the bars of the original: its power."
     )
-    st.subheader("Image by image")
-    theme.show(scatter, alt=says_scatter)
+
+
+def _by_image(study, audit: str) -> None:
+    chart, alt = _scatter(study, audit)
+    theme.show(chart, alt=alt)
     st.caption(
         "Above the line models are surer of an image that they were made to forget than models that never saw it: it "
         "is remembered. Below it the image is over-unlearned. Both give it away."
     )
-    exposed(study, images)
-    deletions(table)
-    if not lost:
-        one_image.draw(study, found, images)
 
 
 @theme.kept
-def _charts(study, audit: str) -> tuple[tuple[go.Figure, str], tuple[go.Figure, str]]:
-    """The two charts of the audit with this key, each with what it shows in words."""
-    found = state.store().open("Audit", audit)
-    return attackers_chart(_lines(found.table())), against_never_seen(found.table("images"))
+def _attackers(study, audit: str) -> tuple[go.Figure, str]:
+    return attackers_chart(_lines(state.store().open("Audit", audit).table()))
+
+
+@theme.kept
+def _scatter(study, audit: str) -> tuple[go.Figure, str]:
+    return against_never_seen(state.store().open("Audit", audit).table("images"))
 
 
 def _lines(table: pd.DataFrame) -> pd.DataFrame:
@@ -153,10 +171,15 @@ def attackers_chart(lines: pd.DataFrame) -> tuple[go.Figure, str]:
     return legend.below(fig), f"{title}. {said}."
 
 
+def _where(images: pd.DataFrame) -> str:
+    """How many lie above the line of models that never saw them, and how many below."""
+    above = int((images["unlearned"] > images["never_seen"]).sum())
+    return f"{above} of {len(images)} images are remembered on average, {len(images) - above} lie below"
+
+
 def against_never_seen(images: pd.DataFrame) -> tuple[go.Figure, str]:
     """Each forget image by its mean margin in models that never saw it, and in models that unlearned it."""
-    above = int((images["unlearned"] > images["never_seen"]).sum())
-    title = f"{above} of {len(images)} images are remembered on average, {len(images) - above} lie below"
+    title = _where(images)
     fig = theme.figure(title, "Mean margin in models that never saw it", "Mean margin after unlearning it", height=420)
     both = pd.concat([images["unlearned"], images["never_seen"]])
     ends = [both.min(), both.max()]
@@ -233,7 +256,6 @@ def exposed(study, images: pd.DataFrame) -> None:
 
 def deletions(table: pd.DataFrame) -> None:
     """What someone reads who has the model before and after the deletion of a single image."""
-    st.subheader("Deletions read from two models")
     lines = table[table["metric"].isin(["inversion_label_accuracy", "inversion_retrieval"])]
     if lines["unlearned"].isna().all():
         st.info(escape(next((w for w in lines["why"] if w), "This could not be measured.")))

@@ -59,7 +59,7 @@ def draw(study: OpenStudy, rows: np.ndarray) -> None:
             _table(table, where_timed(study.store, study.key))
             if taught.twins:
                 st.caption(_twins(taught))
-            _chart(study, taught, facts, table)
+            _against(taught, facts, table)
         st.markdown(law_words.law(taught, study))
         st.caption(law_words.basis(taught))
         if sets < max(SETS):
@@ -208,10 +208,17 @@ def _drawn(taught: Difficulty, facts: tuple[tuple[str, float], ...], names: tupl
     return landscape_chart.draw(taught, dict(facts), list(names), title, measure)
 
 
-def _chart(study: OpenStudy, taught: Difficulty, facts: dict[str, float], table: pd.DataFrame) -> None:
+def _against(taught: Difficulty, facts: dict[str, float], table: pd.DataFrame) -> None:
+    """What is expected as the set changes, folded away: hundreds of marks take as long as all the rest of the page."""
+    with fold("factors", "How it changes with memorization and entanglement", ":material/show_chart:") as box:
+        if box.open:
+            _chart(taught, facts, table)
+
+
+def _chart(taught: Difficulty, facts: dict[str, float], table: pd.DataFrame) -> None:
     measure = address.choice(
         st.segmented_control,
-        "Against memorization and entanglement",
+        "Upwards",
         landscape_chart.MEASURES,
         "expected",
         "tow",

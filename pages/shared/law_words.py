@@ -9,7 +9,7 @@ from unlearn_core.experiment.law import NOT_TOLD
 
 def law(taught: Difficulty, study: OpenStudy) -> str:
     """How closeness goes with both factors on these images, over all algorithms, with what is held fixed."""
-    law = taught.law()
+    law = taught.law
     mean, rest = law.loc[ALL], law.loc[taught.algorithms]
     told = []
     for factor, word in (("memorization", f"mean {study.score_words.name}"), ("entanglement", "entanglement")):

@@ -58,11 +58,12 @@ def draw(
         hoverinfo="skip",
     )
     for role, model in attacked.items():
-        curve = seen(model.curve).clip(lower=floor)
+        # Half of the bytes of float64 go to the browser, with more digits than a screen has dots.
+        curve = seen(model.curve).clip(lower=floor).astype(np.float32)
         if len(model.seeds) > 1:
             fig.add_scatter(
-                x=[*curve["fpr"], *curve["fpr"][::-1]],
-                y=[*curve["high"], *curve["low"][::-1]],
+                x=np.r_[curve["fpr"], curve["fpr"][::-1]],
+                y=np.r_[curve["high"], curve["low"][::-1]],
                 fill="toself",
                 fillcolor=BANDS[role],
                 mode="none",

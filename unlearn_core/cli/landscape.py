@@ -43,7 +43,7 @@ def landscape(
     if out is not None:
         table.to_csv(out, index=False)
     taught = difficulty(result)
-    law, (held, dropped) = taught.law(), taught.held()
+    law, (held, dropped) = taught.law, taught.held()
     if not as_json:
         lines = [_words(line) for line in law.reset_index().to_dict("records")]
         show(lines, False, nothing="", columns=COLUMNS, err=True)

@@ -85,7 +85,7 @@ class Fitted:
 
 
 class Difficulty:
-    """A landscape's table as models: `forecast(facts)`, `law()`, `along(...)`. Everything is fitted when first asked.
+    """A landscape's table as models: `forecast(facts)`, `law`, `along(...)`. Everything is fitted when first asked.
 
     `algorithms` are those to speak of: of several that read the same on every set only the first, and `same` names the
     others under it. Takes the columns of `landscape.table_so_far`. Raises BadValue with fewer than 20 sets.
@@ -216,6 +216,7 @@ class Difficulty:
 
     # -- the law -------------------------------------------------------------------------------------------------------
 
+    @cached_property
     def law(self) -> pd.DataFrame:
         """A line for each algorithm, for REFERENCES, and as ALL for the mean of the algorithms, indexed by name.
 
