@@ -12,6 +12,7 @@ from pages.evidence import attack_numbers, before_and_after, shadows
 from pages.shared import address, numbers, risk_by_part, theme
 from pages.shared.audit_words import counted, hundred
 from pages.shared.comparison_words import title_of
+from pages.shared.folds import fold
 from unlearn_core.attacks.roc import FALSE_ALARMS_NEEDED
 from unlearn_core.experiment.measured_groups import filled, group, third
 from unlearn_core.experiment.tiers.shadow_attack import ShadowVerdict
@@ -133,13 +134,15 @@ def at_threshold(cut: float, verdict: ShadowVerdict) -> str:
 
 def by_third(study, method: str, audit: str, question: str) -> None:
     """The same attacker on each third."""
-    st.subheader("Third by third")
-    fig, alt = _thirds(study, method, audit, question)
-    theme.show(fig, alt=alt)
+    fig, title, alt = _thirds(study, method, audit, question)
+    with fold("thirds", f"Third by third: {title[0].lower()}{title[1:]}") as box:
+        if box.open:
+            theme.show(fig, alt=alt)
 
 
 @theme.kept
-def _thirds(study, method: str, audit: str, question: str) -> tuple[go.Figure, str]:
+def _thirds(study, method: str, audit: str, question: str) -> tuple[go.Figure, str, str]:
+    """The chart, its title, and what it shows in words."""
     found = {name: _verdict(study, audit, question, name) for name in ("all", *filled(study))}
     title = in_thirds({name: verdict for name, verdict in found.items() if name != "all"})
     lines = [
@@ -151,7 +154,7 @@ def _thirds(study, method: str, audit: str, question: str) -> tuple[go.Figure, s
     ]
     axis = "Attack success (AUC); target: never saw it"
     read = "; ".join(f"{line.name}: {numbers.interval(line.found['unlearned'])}" for line in lines)
-    return risk_by_part.draw(html(title), axis, lines, names(study, method)), f"{title}. AUC on {read}."
+    return risk_by_part.draw(html(title), axis, lines, names(study, method)), title, f"{title}. AUC on {read}."
 
 
 def in_thirds(found: dict[str, ShadowVerdict]) -> str:

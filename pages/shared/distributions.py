@@ -27,7 +27,7 @@ def draw(
     `ratio` the axis is that of arcsinh: even around 0, powers of ten further out. `about` says on what data it rests.
     """
     fig = theme.figure(title, "Score (higher = more like a member)", "Share of images", height=400, about=about)
-    fig.layout.margin.t += 14 * bool(about)  # the word over the threshold stands between the plot and what is said here
+    fig.layout.margin.t += 20 * bool(about)  # the word over the threshold stands between the plot and what is said here
     ink, place = fig.layout.font.color, np.arcsinh if ratio else np.asarray
     for role, share in shares.items():
         unseen, name = role == "unseen", escape(names[role])

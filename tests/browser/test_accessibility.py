@@ -18,6 +18,26 @@ FURTHER = [
 ]
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
 GRAVE = ("serious", "critical")
+# Words of charts that go beyond the edge of their chart, where they are cut off, or over each other; those beside marks
+# may touch. A bounding box is a little higher than its letters.
+ILLEGIBLE = """() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(chart => {
+    const edge = chart.getBoundingClientRect(), found = [];
+    const words = [...chart.querySelectorAll('svg text')]
+        .map(text => ({text: text.textContent, element: text, box: text.getBoundingClientRect()}))
+        .filter(({box, element}) => box.width && getComputedStyle(element).opacity !== '0');
+    for (const {text, box} of words)
+        if (box.left < edge.left - 1 || box.right > edge.right + 1 || box.top < edge.top - 1
+                || box.bottom > edge.bottom + 1)
+            found.push(`cut off: ${text}`);
+    const around = words.filter(({element}) => element.closest('.xtick, .ytick, .x2tick, .legend, .annotation')
+        || /title/.test(element.getAttribute('class')));
+    around.forEach((a, i) => around.slice(i + 1).forEach(b => {
+        const wide = Math.min(a.box.right, b.box.right) - Math.max(a.box.left, b.box.left);
+        const high = Math.min(a.box.bottom, b.box.bottom) - Math.max(a.box.top, b.box.top);
+        if (wide > 2 && high > 4) found.push(`over each other: ${a.text} | ${b.text}`);
+    }));
+    return found;
+})"""
 
 
 def faults(page) -> list[str]:
@@ -27,12 +47,13 @@ def faults(page) -> list[str]:
 
 
 def look_at(page, address: str, title: str) -> dict[str, list[str]]:
-    """The grave faults of a page that is open, by its address; it must be whole and fit the screen."""
+    """The grave faults of a page that is open, by its address; it must be whole, fit the screen and can be read."""
     expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.get_by_text("could not be drawn")).to_have_count(0)
     main = page.get_by_test_id("stMain")
     assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), f"{title} scrolls sideways ({address})"
-    return {address: grave} if (grave := faults(page)) else {}
+    grave = faults(page) + page.evaluate(ILLEGIBLE)
+    return {address: grave} if grave else {}
 
 
 def told(found: dict[str, list[str]]) -> str:
@@ -60,7 +81,7 @@ def test_every_view_and_fold_too(page, look, scheme, half):
         page.goto(f"{look}/{address}")
         settle(page)
         for i in range(page.get_by_test_id("stExpander").count()):
-            fold = page.get_by_test_id("stExpander").nth(i).locator("details")
+            fold = page.get_by_test_id("stExpander").nth(i).locator("details").first
             if fold.get_attribute("open") is None:
                 fold.locator("summary").click()
                 settle(page)

@@ -46,7 +46,13 @@ def test_words_are_the_pages_and_the_larger_the_more_they_say():
         assert look.title.font.size > axis.title.font.size > axis.tickfont.size >= 12
     given = (fig.layout.title.font.size, fig.layout.font.size, fig.layout.font.family, fig.layout.xaxis.title.font.size)
     assert given == (None,) * 4  # one place says it, and what a chart says for itself goes before
-    assert look.xaxis.automargin and look.colorway  # the rest is as Plotly has it
+    # Else Plotly draws the whole chart again where what stands at an axis is wider than the margin.
+    assert not look.xaxis.automargin and not look.yaxis.automargin
+
+
+def test_what_goes_to_the_browser_with_every_chart_is_small():
+    """Plotly's own template is 7 kB."""
+    assert len(theme.figure("A", "x", "y").to_json()) < 2000
 
 
 def test_what_stands_beside_marks_is_as_large_as_at_axes():

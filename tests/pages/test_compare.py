@@ -176,7 +176,7 @@ def test_numbers_carry_their_interval(args, shown):
 
 def test_every_view_opens_and_only_the_chosen_one_is_drawn(compare, filled_store):
     heads = {
-        "trade-off": "At equal retention",
+        "trade-off": "",
         "ranking": "Third by third",
         "predictions": "What the models take the images for",
         "classes": "Class by class",
@@ -191,6 +191,7 @@ def test_every_view_opens_and_only_the_chosen_one_is_drawn(compare, filled_store
         shown = [s.value for s in at.subheader]
         assert (head in shown or not head) and not set(shown) & (set(heads.values()) - {head})
         assert any(b.label == "Make this map" for b in at.button) == (view == "maps")
+        assert any(e.label.startswith("At equal retention") for e in at.expander) == (view == "trade-off")
 
 
 def test_the_methods_picked_are_in_the_address_and_nonsense_there_is_ignored(compare, filled_store, study):

@@ -156,8 +156,9 @@ def test_what_shadow_models_said_is_offered_again_where_it_is_gone(open_page, au
     assert not at.exception
     assert [i.value for i in at.info if "is not in this store any more: it was found damaged" in i.value]
     # What was concluded from it stands.
-    assert any(s.value == "Beside one rule for all images" for s in at.subheader)
-    assert not any(s.value == "One image" for s in at.subheader)
+    folds = [e.label for e in at.expander]
+    assert "Beside one rule for all images" in folds
+    assert not [label for label in folds if label.startswith("One image")]
     next(b for b in at.button if b.label == "Make it anew").click().run()
     assert asked == [lost]
 
