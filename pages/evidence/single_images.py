@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.evidence import offer, one_image, shadow_attack, shadows
+from pages.evidence import deletions, offer, one_image, shadow_attack, shadows
 from pages.shared import legend, numbers, state, theme, thumbnails
 from pages.shared.comparison_words import title_of
 from pages.shared.folds import fold
@@ -20,13 +20,6 @@ SHOWS = (
     "Here will be seen, image by image, what an attacker finds who has models of his own that forgot it and models "
     "that never saw it: the images at most risk, and what single deletions give away."
 )
-WAYS = {
-    "last layer": "class, from the last layer",
-    "probes": "class, from images the original is sure of",
-    "among all": "image, by its features (AUC)",
-    "within the class": "image among its class, by its features (AUC)",
-    "gradient matching": "image, reconstructed by gradient matching (AUC)",
-}
 ATTACKERS = {"per example": "knows each image", "population": "one rule for all images"}
 QUESTIONS = {f"u_lira_{name}_auc": label for name, label in shadow_attack.QUESTIONS.items()}
 
@@ -57,18 +50,18 @@ def draw(study, method: str, top) -> None:
             _by_image(study, found.key)
     with fold("deletions", "Deletions read from two models") as box:
         if box.open:
-            deletions(table)
+            deletions.draw(table)
     if not lost:
         with fold("one-image", "One image: how sure its models are") as box:
             if box.open:
                 one_image.draw(study, found, images)
 
 
-def _one_rule(study, audit: str, shadows: int) -> None:
+def _one_rule(study, audit: str, models: int) -> None:
     chart, alt = _attackers(study, audit)
     theme.show(chart, alt=alt)
     st.caption(
-        f"{shadows} shadow models: each image was unlearned by {shadows // 3} of them, kept by as many, and "
+        f"{models} shadow models: each image was unlearned by {models // 3} of them, kept by as many, and "
         "never seen by as many. The forget images stand beside two others each, of the same class and as hard to "
         "learn, so every shadow forgets a set like the audited one. No model judges itself; intervals are over blocks "
         "of three shadows. Before forgetting the same attack reads the bars of the original: its power."
@@ -252,31 +245,3 @@ def exposed(study, images: pd.DataFrame) -> None:
                 },
                 hide_index=True,
             )
-
-
-def deletions(table: pd.DataFrame) -> None:
-    """What someone reads who has the model before and after the deletion of a single image."""
-    lines = table[table["metric"].isin(["inversion_label_accuracy", "inversion_retrieval"])]
-    if lines["unlearned"].isna().all():
-        st.info(escape(next((w for w in lines["why"] if w), "This could not be measured.")))
-        return
-    st.markdown(
-        "Someone who has the model before and after one image is deleted may read from the difference what was "
-        "deleted: its class, or the image itself among 1,000 candidates. The control is a model that was trained on "
-        "without any deletion, of which nothing can be read; a single step up the loss of the image must be read."
-    )
-    ends = [(kind, f"{kind}_low", f"{kind}_high") for kind in ("unlearned", "retrained", "original")]
-    shown = pd.DataFrame({"what": [WAYS.get(by, by) for by in lines["by"]]})
-    for kind, low, high in ends:
-        values = zip(lines[kind], lines[low], lines[high], strict=True)
-        shown[kind] = [f"{v:.2f} ({a:.2f} to {b:.2f})" if numbers.known(v) else numbers.MISSING for v, a, b in values]
-    shown["says"] = [
-        {1: "can be read", 0: "not told from the control"}.get(side, "below the control" if side == -1 else "")
-        for side in lines["side"]
-    ]
-    heads = {"what": "Read", "unlearned": "Unlearned", "retrained": "Control", "original": "One step up", "says": ""}
-    st.dataframe(shown, column_config=heads, hide_index=True)
-    st.caption(
-        "Means over deletions with 95 % intervals; the same images are deleted by each. Told from the control where "
-        "the interval of the difference, deletion by deletion, misses 0."
-    )
