@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from unlearn_core.evaluation import Estimate
-from unlearn_core.experiment import OpenStudy, fulfil, outcome, studies
+from unlearn_core.experiment import OpenStudy, fulfil, outcome, studies, trade_off
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.study import methods, plans_against_best_single
 from unlearn_core.experiment.study_table import best_first, best_single, told_apart
@@ -182,9 +182,9 @@ def test_no_control_that_repeats_a_single_algorithm_is_looked_at_first(study):
     assert len(set(picks)) == 3 and "rum" in picks and "rum-vanilla-fine-tune" not in picks
 
 
-@pytest.mark.parametrize("on", core.KEPT)
+@pytest.mark.parametrize("on", trade_off.KEPT)
 def test_a_trade_off_is_of_distances_to_the_retrained_model_of_the_same_seed(study, on):
-    gaps = core.trade_off(study, "parts", on)
+    gaps = trade_off.trade_off(study, "parts", on)
     assert (gaps.loc["retrained", ["x", "x_half", "y", "y_half"]] == 0).all() and gaps["success"].isna().all()
     by_hand = column(study, "original", f"{on}_accuracy") - column(study, "retrained", f"{on}_accuracy")
     assert gaps.loc["original", "x"] == pytest.approx(by_hand.mean())
@@ -197,7 +197,7 @@ def test_a_trade_off_is_of_distances_to_the_retrained_model_of_the_same_seed(stu
 
 def test_values_far_out_are_those_beyond_the_others():
     values = pd.Series([0.0, 0.01, 0.02, 0.03, -5.0, np.nan], index=list("abcdef"))
-    assert list(core.far_out(values).index[core.far_out(values)]) == ["e"]
+    assert list(trade_off.far_out(values).index[trade_off.far_out(values)]) == ["e"]
 
 
 def test_the_steps_lead_from_the_original_to_the_plans_own_accuracy(study):
@@ -272,21 +272,21 @@ def test_every_measured_number_has_a_column(study):
 
 def test_which_points_no_other_beats_by_hand():
     costs = np.array([[0, 3], [1, 1], [3, 0], [2, 2], [1, 1], [1, 4], [np.nan, 0]], float)
-    assert core.pareto(costs).tolist() == [True, True, True, False, True, False, False]
-    assert core.pareto(np.empty((0, 2))).tolist() == []
+    assert trade_off.pareto(costs).tolist() == [True, True, True, False, True, False, False]
+    assert trade_off.pareto(np.empty((0, 2))).tolist() == []
     with pytest.raises(BadValue):
-        core.pareto(np.zeros(3))
+        trade_off.pareto(np.zeros(3))
 
 
 def test_every_point_behind_the_front_is_beaten_by_one_on_it_and_none_on_it_is():
     costs = np.random.default_rng(0).integers(0, 9, (60, 2)).astype(float)
-    front = core.pareto(costs)
+    front = trade_off.pareto(costs)
     for own, on_it in zip(costs, front, strict=True):
         beats = (costs <= own).all(axis=1) & (costs < own).any(axis=1)
         assert beats.any() != on_it and (on_it or (beats & front).any())
     order = np.random.default_rng(1).permutation(60)
-    assert np.array_equal(core.pareto(costs[order]), front[order])
-    assert np.array_equal(core.pareto(np.exp(costs)), front)
+    assert np.array_equal(trade_off.pareto(costs[order]), front[order])
+    assert np.array_equal(trade_off.pareto(np.exp(costs)), front)
 
 
 def traded(filled_store, tests: dict, gaps: dict):
@@ -302,7 +302,7 @@ def traded(filled_store, tests: dict, gaps: dict):
     study.table = table[table["method"].isin(kept)]
     retrained = study.table["method"] == "retrained"
     study.table.loc[retrained, ["test_accuracy", "attack_auc"]] = [0.9, 0.5]
-    return core.trade_off(study, "attack_auc")
+    return trade_off.trade_off(study, "attack_auc")
 
 
 def test_who_is_beaten_within_the_noise_is_not_called_worse(filled_store):
@@ -327,7 +327,7 @@ def test_who_is_extreme_in_one_thing_alone_is_not_called_unbeaten(filled_store):
     gaps = {"random-label": (0.0,) * 3, "neggrad-plus": (0.29,) * 3, "fine-tune": (0.02,) * 3, "rum": (0.1,) * 3}
     references = {"original": (0.3,) * 3, "retrained-again": (0.01,) * 3}
     found = traded(filled_store, tests | dict.fromkeys(references, (0.9,) * 3), gaps | references)
-    assert core.usable(found) == pytest.approx(0.15)
+    assert trade_off.usable(found) == pytest.approx(0.15)
     assert found["verdict"][list(tests)].tolist() == ["lost", "left", "front", "front"]
     assert found.loc["fine-tune", ["pays_x", "pays_y"]].tolist() == pytest.approx([0.02, 0.0])
     assert found.loc["rum", ["pays_x", "pays_y"]].tolist() == pytest.approx([0.0, 0.08])
@@ -343,22 +343,22 @@ def test_an_attack_below_retraining_is_as_far_off_as_one_above(filled_store):
 
 
 def test_a_trade_off_says_what_is_not_measurable(study):
-    found = core.trade_off(study)
+    found = trade_off.trade_off(study)
     run = found[found["kind"] != "reference"]
     assert set(run["verdict"]) <= {"front", "left", "lost", "inside", "worse"}
     assert (found.loc[["original", "retrained", "retrained-again"], "verdict"] == "reference").all()
-    unknown = core.trade_off(study, "tpr_at_1_fpr")  # too few unseen images
+    unknown = trade_off.trade_off(study, "tpr_at_1_fpr")  # too few unseen images
     assert unknown["y"].isna().all() and set(unknown["verdict"]) == {"reference", "unknown"}
     with pytest.raises(BadValue):
-        core.trade_off(study, "nonsense")
+        trade_off.trade_off(study, "nonsense")
     with pytest.raises(BadValue):
-        core.trade_off(study, "parts", "forget")
+        trade_off.trade_off(study, "parts", "forget")
 
 
 def test_forgetting_is_measured_by_rare_false_alarms_where_there_are_images_enough(study):
-    assert core.default_forgetting(study) == "parts"
+    assert trade_off.default_forgetting(study) == "parts"
     study.table["tpr_at_1_fpr"] = 0.02
-    assert core.default_forgetting(study) == "tpr_at_1_fpr"
+    assert trade_off.default_forgetting(study) == "tpr_at_1_fpr"
 
 
 # -- class by class ----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from pages.shared.text import duration, escape
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit
 from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment import trade_off as measured
 from unlearn_core.experiment.views import NO_RATIO
 
 TPR = METRICS["tpr_at_1_fpr"].label
@@ -37,7 +38,7 @@ def draw(study, picked: list[str]) -> None:
     labels = {name: label for name, (label, _) in FORGETTING.items()}
     above = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        usual = core.default_forgetting(study)
+        usual = measured.default_forgetting(study)
         by = address.choice(st.selectbox, "Forgetting measured by", labels, "forgetting", default=usual, width=370)
         names = {name: label for name, (label, _) in KEPT.items()}
         on = address.choice(st.segmented_control, "Accuracy on", names, "kept", required=True)
@@ -65,21 +66,21 @@ def chart(study, by: str, on: str, picked: tuple[str, ...]) -> tuple[pd.DataFram
     """The points as they are drawn, up to where they are usable, the chart of who is beaten by whom, and the same in
     words; None where nothing was measured.
     """
-    points = core.trade_off(study, by, on)
+    points = measured.trade_off(study, by, on)
     if not points["y"].notna().any():
         return None
-    limit = core.usable(points)
+    limit = measured.usable(points)
     if by != "parts":
         points = points.assign(y=points["success"], y_half=points["success_half"])
     title, goal = conclusion(points, study.spec.seeds), points.loc[core.RETRAINED, "y"]
-    floor = core.rarest(study) if by == "tpr_at_1_fpr" else 0.0
+    floor = measured.rarest(study) if by == "tpr_at_1_fpr" else 0.0
     axes = trade_off_chart.Axes(
         f"{KEPT[on][1]} minus the retrained model's",
         FORGETTING[by][1],
         rests_on(study, by, on),
         goal,
         floor,
-        (-core.MOST_LOST, limit),
+        (-measured.MOST_LOST, limit),
     )
     fig = trade_off_chart.draw(html(title), points[~far_out(points)], list(picked), axes)
     return points, limit, fig, f"{title}. {axes.about}. " + "; ".join(place(p) for p in points.itertuples())
@@ -87,7 +88,7 @@ def chart(study, by: str, on: str, picked: tuple[str, ...]) -> tuple[pd.DataFram
 
 def far_out(points: pd.DataFrame) -> pd.Series:
     """Which methods lie so far out that a chart with them shows little else."""
-    return core.far_out(points["x"]) & (points["kind"] != "reference")
+    return measured.far_out(points["x"]) & (points["kind"] != "reference")
 
 
 def below(study, points: pd.DataFrame, picked: list[str], by: str, limit: float) -> None:
@@ -124,8 +125,8 @@ def marked(study, by: str) -> str:
     """What is usable, and what else is in the marks."""
     none = " Where no seed's attack found any, the mark stands at half an image." * (by == "tpr_at_1_fpr")
     return (
-        f"Usable is what lost at most {core.MOST_LOST:.2f} of accuracy against retraining and has at most half of the "
-        "original's distance to it left, or as much as a second retrained model has. “Retrained again” is as close as "
+        f"Usable is what lost at most {measured.MOST_LOST:.2f} of accuracy against retraining and has at most half of "
+        "the original's distance to it left, or as much as a second retrained model has. “Retrained again” is as close as "
         "another seed comes. Those that no other beats are named, and those you picked. Larger marks took longer."
         f"{none} {words.yardstick(study)}"
     )
@@ -180,7 +181,7 @@ def in_words(study, points: pd.DataFrame, picked: list[str], by: str, limit: flo
         says = {
             "front": "usable, and no method beats it at both" + " for this one seed" * one + paid(p),
             "left": f"extreme in accuracy alone: more than {numbers.spread(limit, None)} from retraining is left",
-            "lost": f"extreme in forgetting alone: it loses more than {core.MOST_LOST:.2f} of accuracy",
+            "lost": f"extreme in forgetting alone: it loses more than {measured.MOST_LOST:.2f} of accuracy",
             "inside": "behind others"
             + (" for this one seed" if one else ", but at neither beyond the spread of seeds"),
             "worse": f"{escape(p.beaten_by or '')} is as good at both or better, at one beyond the spread of seeds",

@@ -36,7 +36,7 @@ class Axes:
 
 
 def draw(title: str, points: pd.DataFrame, picked: list[str], axes: Axes) -> go.Figure:
-    """`points` as unlearn_core.experiment.comparison.trade_off has them, `y` being what is drawn; those `picked`
+    """`points` as unlearn_core.experiment.trade_off.trade_off has them, `y` being what is drawn; those `picked`
     and those that no other beats are named beside their marks, the others on hovering.
 
     The retrained model is the target, the second retrained model shows the spread between seeds.

@@ -19,7 +19,7 @@ from pages.shared.text import images
 from tests.pages.test_map import sent
 from tests.views import views
 from unlearn_core.evaluation import METRICS, Estimate
-from unlearn_core.experiment import LayerCka, OpenStudy, each_image, fulfil, predictions, shared_map
+from unlearn_core.experiment import LayerCka, OpenStudy, each_image, fulfil, predictions, shared_map, trade_off
 from unlearn_core.experiment import comparison as core
 from unlearn_core.store import Store
 
@@ -250,10 +250,10 @@ def test_a_trade_off_names_those_picked_and_those_ahead_and_draws_all(compare, f
     at = compare(filled_store, "trade-off", methods="rum,fine-tune")
     spec = json.loads(at.get("plotly_chart")[0].proto.spec)
     named = {label["text"] for label in spec["layout"]["annotations"]}
-    found = core.trade_off(study)
+    found = trade_off.trade_off(study)
     assert named == {"RUM", "Fine-tune", *found.loc[found["verdict"] == "front", "title"]}
     drawn = sum(len(t["x"]) for t in spec["data"] if "markers" in t["mode"] and t["x"] != [None])
-    assert drawn == len(found) - int((core.far_out(found["x"]) & (found["kind"] != "reference")).sum())
+    assert drawn == len(found) - int((trade_off.far_out(found["x"]) & (found["kind"] != "reference")).sum())
     said = next(m.value for m in at.markdown if m.value.startswith("- **"))
     assert ("beats it at both" in said) == (found["verdict"][["rum", "fine-tune"]] == "front").any()
     # Few marks have their names beside them; the table has them all.
@@ -281,7 +281,7 @@ def test_the_trade_off_is_the_first_view_and_its_accuracy_is_in_the_address(comp
     assert "trade accuracy" in titles(open_page("compare", filled_store))[0]
     at = compare(filled_store, "trade-off", kept="retain", methods="rum")
     axis = json.loads(at.get("plotly_chart")[0].proto.spec)["layout"]["xaxis"]["title"]["text"]
-    gap = core.trade_off(study, "parts", "retain").loc["rum", "x"]
+    gap = trade_off.trade_off(study, "parts", "retain").loc["rum", "x"]
     assert axis.startswith("Accuracy on kept images") and numbers.spread(gap, None, signed=True) in words(at)
     at.segmented_control(key="address.kept").set_value("test").run()
     assert not at.exception and at.query_params["kept"] == "test"
@@ -296,7 +296,7 @@ def test_rare_false_alarms_stand_on_an_axis_of_powers_with_the_aim(compare, fill
     spec = json.loads(at.get("plotly_chart")[0].proto.spec)
     assert spec["layout"]["yaxis"]["type"] == "log" and spec["layout"]["shapes"][0]["y0"] == 0.01
     low, high = spec["layout"]["yaxis"]["range"]
-    assert low < np.log10(core.rarest(study)) and high > np.log10(0.4)
+    assert low < np.log10(trade_off.rarest(study)) and high > np.log10(0.4)
     assert "half an image" in words(at) and "; attacked beside " in spec["layout"]["title"]["subtitle"]["text"]
 
 

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from pages.shared.text import escape
-from unlearn_core.experiment import OpenStudy, fulfil, other_runs
+from unlearn_core.experiment import OpenStudy, fulfil, other_runs, trade_off
 from unlearn_core.experiment import comparison as core
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import BadValue, key
@@ -43,7 +43,7 @@ def test_runs_of_another_study_stand_on_the_very_same_references(together):
         here, there = joined.means(metric), alone.means(metric)
         assert here.loc[name, "mean"] == pytest.approx(there.loc["neggrad-plus", "mean"])
         assert here.drop(name).equals(study.means(metric))
-    assert core.trade_off(joined).loc[name, "title"] == f"NegGrad+, Other ways #{other.key[:4]}"
+    assert trade_off.trade_off(joined).loc[name, "title"] == f"NegGrad+, Other ways #{other.key[:4]}"
     assert core.owners(joined) == core.owners(study)
     assert joined is other_runs.with_runs(study, (name,)) and other_runs.with_runs(study, ()) is study
 

@@ -29,7 +29,7 @@ recommended.py sets worth a look, with their evidence; map_values.py what images
 own_weights.py a model from elsewhere, checked and kept; judged.py one that was unlearned there, among_retrained.py how
 own_images.py  what an own dataset holds; added_images.py takes one in and keeps what was found
 comparison.py  its methods beside each other; measured_groups.py what they are measured on, telling.py what can be told,
-               other_runs.py runs of other studies beside them
+               other_runs.py runs of other studies beside them, trade_off.py what forgetting cost each in accuracy
 predictions.py what models take images for, class by class
 each_image.py  how sure they are of single images
 layers.py      how alike their layers compute
