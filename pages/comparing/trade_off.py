@@ -126,8 +126,8 @@ def marked(study, by: str) -> str:
     none = " Where no seed's attack found any, the mark stands at half an image." * (by == "tpr_at_1_fpr")
     return (
         f"Usable is what lost at most {measured.MOST_LOST:.2f} of accuracy against retraining and has at most half of "
-        "the original's distance to it left, or as much as a second retrained model has. “Retrained again” is as close as "
-        "another seed comes. Those that no other beats are named, and those you picked. Larger marks took longer."
+        "the original's distance to it left, or as much as a second retrained model has. “Retrained again” is as close "
+        "as another seed comes. Those that no other beats are named, and those you picked. Larger marks took longer."
         f"{none} {words.yardstick(study)}"
     )
 
