@@ -31,7 +31,7 @@ from unlearn_core.params import BadValue, Spec, build, key, plain
 from unlearn_core.result import KEY, find_fault
 from unlearn_core.store import Store
 
-STARTING = 30.0  # seconds a new process may take until it holds its lock
+STARTING = 30.0  # seconds that whoever submits a job may take to write down its process
 GRACE = 10.0  # seconds that one whose tasks are jobs of a cluster has to take them back
 WAITING = "Waiting until another job on this machine is finished."
 STARTED_AGAIN = "Somebody started this job again meanwhile: it goes on."
@@ -222,7 +222,7 @@ def _state(
         return ("running", "") if progress.get("begun") else ("queued", WAITING)
     if _result_exists(store, job, about["spec"]):
         return "done", "The result was there already."
-    if time.time() - about["submitted"] < STARTING and _starts(store, job, held):
+    if _starts(store, job, about, held):
         return "starting", "The process is starting."
     why = "The disk is full, so the process" if free_megabytes(store.root) < 1 else "The process"
     return (
@@ -232,9 +232,11 @@ def _state(
     )
 
 
-def _starts(store: Store, job: str, held: bool) -> bool:
-    # The process is written down before whoever starts it lets go of their lock, so it is looked for afterwards.
-    return (not held and store.is_locked(f"submit-{job}")) or job_process.worker(store, job) is not None
+def _starts(store: Store, job: str, about: dict, held: bool) -> bool:
+    # The process is written down before whoever starts it lets go of their lock, so it is looked for afterwards. As
+    # long as it lives nothing has stopped, however slow the machine.
+    submitting = not held and time.time() - about["submitted"] < STARTING and store.is_locked(f"submit-{job}")
+    return submitting or job_process.worker(store, job) is not None
 
 
 def listing(store: Store) -> list[Job]:

@@ -13,9 +13,10 @@ from pages.shared import address, numbers, risk_by_part, theme
 from pages.shared.audit_words import counted, hundred
 from pages.shared.comparison_words import title_of
 from pages.shared.folds import fold
+from pages.shared.text import hundredths
 from unlearn_core.attacks.roc import FALSE_ALARMS_NEEDED
 from unlearn_core.experiment.measured_groups import filled, group, third
-from unlearn_core.experiment.tiers.shadow_attack import ShadowVerdict
+from unlearn_core.experiment.tiers.shadow_attack import ShadowVerdict, beside_mates
 
 QUESTIONS = {
     "efficacy": "Unlearned or never trained on it? (efficacy)",
@@ -27,6 +28,7 @@ BESIDE = {
     "privacy": "models that never saw it and forgot others",
 }
 MATES = "mates"
+APART = 0.1  # in mean score: from here on it is said that the others are easier
 
 
 def draw(study, method: str, audit: str) -> None:
@@ -50,7 +52,8 @@ def draw(study, method: str, audit: str) -> None:
             "third",
             width=180,
             help="The forgotten images, a third of them, or all that the shadow models share out: two more for each, "
-            "of the same class and as hard to learn, so that rarer false alarms can be measured.",
+            "of the same class and as near in confidence during training as kept images are, so that rarer false "
+            "alarms can be measured.",
         )
     verdict = _verdict(study, audit, question, on)
     before_and_after.draw(shown(study, method, question, on, verdict))
@@ -67,7 +70,24 @@ def draw(study, method: str, audit: str) -> None:
         "readings of one image or one model never count as independent. AUC is the mean over blocks; TPR is of all "
         f"blocks in one, and not measurable below {FALSE_ALARMS_NEEDED} false alarms. {attack_numbers.LEAST}"
     )
+    if easier := _easier(study, audit):
+        st.caption(easier)
     by_third(study, method, audit, question)
+
+
+def _easier(study, audit: str) -> str:
+    """Where what shadows forget is easier than what was audited, and by how much; else ""."""
+    lines = beside_mates(shadows.observed(audit), study.memorization.scores, study.parts)
+    apart = lines[lines["own"] - lines["mates"] > APART]
+    if apart.empty:
+        return ""
+    named = zip(apart.index, apart["own"], apart["mates"], strict=True)
+    each = "; ".join(f"{third(part)} {hundredths(own)}, others {hundredths(mates)}" for part, own, mates in named)
+    return (
+        "Each shadow forgets some of these images and others in place of the rest, the nearest that are kept, and those "
+        f"are easier here: mean {study.score_words.name} of the {each}. So what shadows read of such images is what is "
+        "left when they are forgotten among easier ones."
+    )
 
 
 def _verdict(study, audit: str, question: str, on: str) -> ShadowVerdict:

@@ -11,9 +11,11 @@ from pages.shared import legend, numbers, state, theme, thumbnails
 from pages.shared.comparison_words import title_of
 from pages.shared.folds import fold
 from pages.shared.text import escape
+from unlearn_core.attacks.blocks import by_chance
 from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.tiers import deepest
 from unlearn_core.experiment.tiers.subject import subject_of_method
+from unlearn_core.experiment.tiers.thirds import BLOCK
 
 MOST = 24
 SHOWS = (
@@ -41,7 +43,7 @@ def draw(study, method: str, top) -> None:
         offer.anew(lost)
     else:
         shadow_attack.draw(study, method, found.key)
-    exposed(study, images)
+    exposed(study, images, spec.shadows // BLOCK)
     with fold("one-rule", "Beside one rule for all images") as box:
         if box.open:
             _one_rule(study, found.key, spec.shadows)
@@ -62,9 +64,9 @@ def _one_rule(study, audit: str, models: int) -> None:
     theme.show(chart, alt=alt)
     st.caption(
         f"{models} shadow models: each image was unlearned by {models // 3} of them, kept by as many, and "
-        "never seen by as many. The forget images stand beside two others each, of the same class and as hard to "
-        "learn, so every shadow forgets a set like the audited one. No model judges itself; intervals are over blocks "
-        "of three shadows. Before forgetting the same attack reads the bars of the original: its power."
+        "never seen by as many. The forget images stand beside two others each, of the same class and as near in "
+        "confidence during training as kept images are. No model judges itself; intervals are over blocks of three "
+        "shadows. Before forgetting the same attack reads the bars of the original: its power."
     )
 
 
@@ -114,14 +116,13 @@ def in_words(title: str, lines: pd.DataFrame) -> str:
     """What the attacker who knows each image finds, and what the other one misses."""
     single, together = (lines.loc[("u_lira_efficacy_auc", by)] for by in ATTACKERS)
     hidden = single["unlearned"] - together["unlearned"]
-    more = single["side"] and single["unlearned_low"] > single["original_high"]
+    more = single["side"] == 1 and single["unlearned_low"] > single["original_high"]
     worse = ": the forgetting itself gives it away more than remembering did" if more else ""
-    says = "cannot be told" if single["side"] == 0 else "can be told"
-    gap = (
-        f" One rule for all images reads only {together['unlearned']:.2f}: it would hide most of this."
-        if hidden > 0.05 and single["side"]
-        else f" One rule for all images reads {together['unlearned']:.2f}."
-    )
+    says = {0: "cannot be told", 1: "can be told", -1: "can be told"}.get(single["side"], "may or may not be told")
+    gap = f" One rule for all images reads {together['unlearned']:.2f}."
+    if hidden > 0.05 and single["side"] == 1:
+        most = "most" if hidden > (single["unlearned"] - 0.5) / 2 else "part"
+        gap = f" One rule for all images reads only {together['unlearned']:.2f}: it would hide {most} of this."
     return (
         f"For an attacker with shadow models, what **{escape(title)}** leaves **{says}** from never having trained on "
         f"the image: AUC {_reading(single)} where two models that never saw it read {single['retrained']:.2f} and the "
@@ -165,14 +166,15 @@ def attackers_chart(lines: pd.DataFrame) -> tuple[go.Figure, str]:
 
 
 def _where(images: pd.DataFrame) -> str:
-    """How many lie above the line of models that never saw them, and how many below."""
+    """How many lie above the line of models that never saw them, and how many would of a perfect run."""
     above = int((images["unlearned"] > images["never_seen"]).sum())
-    return f"{above} of {len(images)} images are remembered on average, {len(images) - above} lie below"
+    return f"models are surer of {above} of {len(images)} images than those that never saw them; by chance of half"
 
 
 def against_never_seen(images: pd.DataFrame) -> tuple[go.Figure, str]:
     """Each forget image by its mean margin in models that never saw it, and in models that unlearned it."""
-    title = _where(images)
+    where = _where(images)
+    title = where[0].upper() + where[1:]
     fig = theme.figure(title, "Mean margin in models that never saw it", "Mean margin after unlearning it", height=420)
     both = pd.concat([images["unlearned"], images["never_seen"]])
     ends = [both.min(), both.max()]
@@ -203,16 +205,18 @@ def against_never_seen(images: pd.DataFrame) -> tuple[go.Figure, str]:
     return legend.below(fig), f"{title}. Scatter of mean margins, never seen against unlearned."
 
 
-def exposed(study, images: pd.DataFrame) -> None:
+def exposed(study, images: pd.DataFrame, blocks: int) -> None:
     """Thumbnails of those that the audited models give away most."""
     st.subheader("Images at most risk")
     shift = (images["unlearned"] - images["never_seen"]).abs()
     worst = images.assign(shift=shift).sort_values(["auc", "shift"], ascending=False).head(MOST)
-    beyond = int((images["auc"] > 0.7).sum())
+    low, high = by_chance(blocks)
+    beyond = int((images["auc"] > high).sum())
     st.markdown(
-        f"{beyond} of {len(images)} forgotten images read above 0.7. These are the {len(worst)} whose unlearned models "
-        "are told best from models that never saw them. Each line: how well (AUC; of single images 0.3 to 0.7 is "
-        "chance), and whether it is remembered (+) or over-unlearned (−)."
+        f"{beyond} of {len(images)} forgotten images read above {high:.2f}, which by chance 1 in 40 would. These are "
+        f"the {len(worst)} whose unlearned models are told best from models that never saw them. Each line: how well "
+        f"(AUC; of single images {low:.2f} to {high:.2f} is chance with {blocks} blocks of shadows), and whether it is "
+        "remembered (+) or over-unlearned (−)."
     )
     shift = worst["unlearned"] - worst["never_seen"]
     labels = [

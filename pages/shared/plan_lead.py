@@ -10,7 +10,7 @@ from pages.shared.text import duration, escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.comparison import retraining_seconds
 from unlearn_core.experiment.recorded import where_timed
-from unlearn_core.experiment.run_times import plan_took, run_seconds, training_seconds
+from unlearn_core.experiment.run_times import plan_took, run_seconds
 from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan
 from unlearn_core.unlearning.ends.original import Original
 
@@ -22,7 +22,7 @@ def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> None:
     where = where_timed(study.store, study.key)
     if took is None:
         likely = sum(run_seconds(study, getattr(plan, part))[0] for part in PARTS if len(parts[part]))
-        said = f"by the runs timed {where} this plan would{'' if likely < training_seconds(study) else ' not'}"
+        said = f"by the runs timed {where} this plan would{'' if likely < again else ' not'}"
     else:
         said = f"this plan took **{duration(took)}**"
     st.markdown(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.special import stdtrit
@@ -127,8 +127,8 @@ def example_aucs(unlearned: np.ndarray, unseen: np.ndarray, variance: str = "eac
     """(n,) AUC of the attack on each example: of the pairs of a model that unlearned it and one that never saw it, the
     share in which the first scores higher, ties counting half. Both are left out of the distributions that judge them.
 
-    0 to 1; a perfect unlearner reads 0.5 on average, and 0.3 to 0.7 on most single examples with 16 blocks. Raises
-    BadValue as `per_example` does.
+    0 to 1; a perfect unlearner reads 0.5 on average, and on single examples what `by_chance` says. Raises BadValue as
+    `per_example` does.
     """
     sides = _pair(unlearned, unseen)
     known, spreads = _known(sides, variance)
@@ -140,6 +140,18 @@ def example_aucs(unlearned: np.ndarray, unseen: np.ndarray, variance: str = "eac
         ]
         wins += ((ratios[0] > ratios[1]) + (ratios[0] == ratios[1]) / 2).mean(axis=0)
     return wins / len(sides[0])
+
+
+@lru_cache(maxsize=8)
+def by_chance(blocks: int, level: float = 0.95) -> tuple[float, float]:
+    """Between what ends `example_aucs` of so many blocks reads on this share of examples where there is nothing to
+    tell: of 4,000 examples whose confidences in both models are drawn from one normal distribution, seed 0. From 128
+    blocks on those of 128, which lie a little further apart.
+    """
+    rng, size = np.random.default_rng(0), (min(blocks, 128), 4000)
+    read = example_aucs(rng.normal(size=size), rng.normal(size=size))
+    low, high = np.quantile(read, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def population(unlearned: np.ndarray, unseen: np.ndarray) -> Trials:

@@ -4,6 +4,7 @@ nothing slow.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -14,6 +15,7 @@ import unlearn_core.experiment.attributes as attributes
 from unlearn_core import evaluation, room
 from unlearn_core.attacks.signals import margin
 from unlearn_core.data import Dataset
+from unlearn_core.disk import StoreError
 from unlearn_core.ensembles.sums import OUT
 from unlearn_core.entanglement import EmbeddingSums, Entanglement
 from unlearn_core.experiment.bank import bank_columns, bank_stability, bank_sums
@@ -92,8 +94,14 @@ class Listed:
 
 
 def studies(store: Store) -> list[Listed]:
-    """All finished studies, the newest first, from their small files alone."""
-    return [_line(result) for result in store.results("Study")]
+    """All finished studies, the newest first, from their small files alone; one that goes meanwhile is left out."""
+    return list(filter(None, map(_there, store.results("Study"))))
+
+
+def _there(result: Result) -> Listed | None:
+    with suppress(StoreError):
+        return _line(result)
+    return None
 
 
 @lru_cache(maxsize=100_000)  # a store hands out the same result while its files are the same

@@ -123,6 +123,20 @@ class ShadowVerdict:
         return not self.side and side_of_zero(power) != 1
 
 
+def beside_mates(seen: Observed, scores: np.ndarray, parts: dict[str, np.ndarray]) -> pd.DataFrame:
+    """How hard the images are that shadows forget, by part: the mean of `scores` (n,), higher = harder, of the `own`
+    images, and of their `mates`, the two others that shadows forget in their place. A part without images is left out.
+    """
+    own, *others = np.split(seen.rows, len(seen.rows) // seen.forget)
+    lines = {}
+    for part, rows in parts.items():
+        inside = np.isin(own, rows)
+        if inside.any():
+            mates = np.concatenate([scores[each[inside]] for each in others])
+            lines[part] = {"own": float(scores[own[inside]].mean()), "mates": float(mates.mean())}
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
 def judged(seen: Observed, question: str, rows: np.ndarray | None = None) -> ShadowVerdict:
     """The attacker who knows each image, on `question` "efficacy" or "privacy" (single_images.trials), on these of the
     images that the shadows share out; None means all of them, those beside the forget images too.

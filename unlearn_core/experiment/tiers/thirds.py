@@ -1,10 +1,12 @@
 """Shadow models in thirds: for every audited image as many models that were asked to forget it as models that keep it
 and models that never saw it.
 
-Each forget image stands in a triple with two others that resemble it: same class and nearly the same confidence during
-training, so that they are about as memorized. In each shadow model one of a triple is kept (IN), one was never trained
-on (OUT) and one is unlearned (UNLEARN). So every shadow forgets as many images as the audited run, of the same classes,
-as memorized, and in parts of the same sizes. In three neighbouring shadows (a block) each image has each role once.
+Each forget image stands in a triple with two others (mates): of the same class, and as near in confidence during
+training as those that are kept allow. In each shadow model one of a triple is kept (IN), one was never trained on (OUT)
+and one is unlearned (UNLEARN). So every shadow forgets as many images as the audited run, of the same classes and in
+parts of the same sizes. Where the forget set holds most of what is hard, its mates are easier, and so is what a shadow
+forgets: `beside_mates` of shadow_attack.py says by how much. In three neighbouring shadows (a block) each image has
+each role once.
 
 Source: Hayes et al. (2024), "Inexact Unlearning Needs More Careful Evaluations", arXiv:2403.01218, in the design with
 three roles of equal size.
