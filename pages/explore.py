@@ -138,8 +138,8 @@ def _map(study: OpenStudy, kind: str) -> str:
         "Draw around points and they become your set; with Shift they are added, with Alt taken out. Click a point to "
         "see its neighbours. The wheel zooms, space moves.",
         help="Where few points are left you see their images. With keys, arrows move the map under a cross and Enter "
-        "sets corners there. Ctrl+Z and Ctrl+Y undo and redo. UMAP shows neighbourhoods; distances between far groups "
-        "mean little. PCA shows the two directions of largest spread.",
+        "sets corners there. Escape gives your set up for the study's own; Ctrl+Z and Ctrl+Y undo and redo. UMAP shows "
+        "neighbourhoods; distances between far groups mean little. PCA shows the two directions of largest spread.",
     )
     return said
 

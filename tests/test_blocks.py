@@ -7,6 +7,7 @@ from scipy.stats import norm
 from unlearn_core.attacks import auc, clopper_pearson, roc, summarise, u_lira
 from unlearn_core.attacks.blocks import (
     Trials,
+    by_chance,
     example_aucs,
     over_blocks,
     per_example,
@@ -178,3 +179,13 @@ def test_the_interval_holds_where_few_blocks_find_anything(blocks):
         found = tpr_over_blocks(Trials(np.where(hit, 3.0, 0.0), others), 0.1, resamples=100)
         missed += not found.low <= 0.05 <= found.high
     assert missed <= 10
+
+
+@pytest.mark.parametrize("blocks", [6, 16])
+def test_chance_is_what_single_examples_read_where_there_is_nothing_to_tell(blocks):
+    low, high = by_chance(blocks)
+    rng = np.random.default_rng(7)
+    told = example_aucs(*(rng.normal(3.0, 2.0, (blocks, 4000)) for _ in range(2)))  # another place and spread
+    assert ((told < low).mean(), (told > high).mean()) == pytest.approx((0.025, 0.025), abs=0.01)
+    far, near = by_chance(blocks), by_chance(4 * blocks)
+    assert far[0] < near[0] < 0.5 < near[1] < far[1]

@@ -246,6 +246,15 @@ def test_work_that_died_without_a_word_goes_on_with_fewer_models_at_once(store, 
     assert told[-1][machine.HALVINGS] == "0"
 
 
+def test_a_process_that_lives_is_not_called_stopped_however_long_it_takes_to_begin(store):
+    job = record(store, QUICK)  # submitted a minute ago
+    with subprocess.Popen(["sleep", "60"]) as slow:
+        job_process.write_worker(store, job, slow.pid)
+        assert jobs.find(store, job).state == "starting"
+        slow.kill()
+    assert jobs.find(store, job).state == "interrupted"
+
+
 def test_two_workers_do_not_meet(store):
     job = record(store, QUICK)
     with store.lock(f"job-{job}"):
@@ -303,6 +312,7 @@ def test_jobs_of_any_store_take_turns_on_one_device(store, stores, tmp_path, mon
     def carry_out(store, job):
         begun.release()
         assert let_go.wait(30)
+        jobs.end(store, job, "failed", "It was let go.")
 
     def both(*devices, together):
         """The second begins before the first is let go, or not."""

@@ -7,7 +7,7 @@ import pytest
 from unlearn_core.attacks import clopper_pearson
 from unlearn_core.experiment.tiers.overview import overview
 from unlearn_core.experiment.tiers.per_example import Observed
-from unlearn_core.experiment.tiers.shadow_attack import QUESTIONS, judged
+from unlearn_core.experiment.tiers.shadow_attack import QUESTIONS, beside_mates, judged
 from unlearn_core.experiment.tiers.single_images import lines
 from unlearn_core.experiment.tiers.thirds import Role, deal_roles
 
@@ -121,3 +121,12 @@ def test_an_interval_ends_where_an_auc_does_and_a_difference_goes_by_all_of_it()
     assert model.success.value == model.mean.value
     halves = [m.mean.high - m.mean.value for m in (verdict.audited, verdict.retrained)]
     assert verdict.apart.half_width == pytest.approx(np.hypot(*halves))
+
+
+def test_how_much_easier_the_others_are_that_shadows_forget():
+    own = seen(0.0, forget=4, shadows=18)
+    scores = np.r_[[0.9, 0.7, 0.1, 0.3], [0.2, 0.0, 0.1, 0.3], [0.4, 0.0, 0.1, 0.3]]
+    found = beside_mates(own, scores, {"low": np.array([2, 3]), "medium": np.array([], int), "high": np.array([0, 1])})
+    assert list(found.index) == ["low", "high"]
+    np.testing.assert_allclose(found.loc["low"], [0.2, 0.2])
+    np.testing.assert_allclose(found.loc["high"], [0.8, 0.15])

@@ -29,6 +29,7 @@ from unlearn_core.experiment import (
     trained_models,
     tuning,
     unlearned_models,
+    views,
 )
 from unlearn_core.experiment.bank import parts_of
 from unlearn_core.experiment.model_seeds import AGAIN, TUNING
@@ -370,6 +371,14 @@ def test_the_summary_is_plain_and_says_what_the_table_says(opened):
     assert list(opened.summary["seconds"]) == [
         "data", "original models", "bank", "map", "forget set", "retrained models", "tuning", "unlearning", "evaluation"
     ]  # fmt: skip
+
+
+def test_a_study_that_goes_while_all_are_listed_is_left_out(filled_store, filled_study, monkeypatch):
+    def removed(result):
+        raise StoreError("It was removed.")
+
+    monkeypatch.setattr(views, "_line", removed)
+    assert studies(Store(filled_store)) == []
 
 
 # -- as it is opened ---------------------------------------------------------------------------------------------------

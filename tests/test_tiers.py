@@ -221,6 +221,11 @@ def test_the_lines_of_a_stored_measurement_change_with_its_version(story):
     )
 
 
+def test_an_audit_is_another_one_where_what_it_is_made_from_is():
+    parts = (Instant, Relearned, PerExample, Inversion, Distribution)
+    assert Audit.version == 2 + sum(part.version - 1 for part in parts), "raise the 2 for what the audit itself changes"
+
+
 # How many lines a result of each class and version holds.
 LINES_HELD = {"Instant 1": 41, "Relearned 1": 2, "Inversion 1": 5, "Distribution 1": 8}
 

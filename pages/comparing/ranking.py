@@ -160,6 +160,8 @@ def _rivals_chart(study, plan: str) -> tuple[go.Figure, str] | None:
         f"{words.title_of(study, plan)} is closer to retraining than {above} of {rivals} and further "
         f"from it than {below}, beyond the spread of seeds"
     )
+    if not above and not below:
+        title = f"{words.title_of(study, plan)} cannot be told from {rivals} within the spread of seeds"
     if study.spec.seeds == 1:
         title = f"One seed tells nothing of {words.title_of(study, plan)} against {rivals}"
     axis = "Difference in group ToW (above 0: the plan is closer)"

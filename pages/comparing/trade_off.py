@@ -189,6 +189,7 @@ def in_words(study, points: pd.DataFrame, picked: list[str], by: str, limit: flo
         }[p.verdict]
         cost = f"accuracy {numbers.spread(p.x, p.x_half, signed=True)}, {what} {numbers.spread(p.y, p.y_half)}"
         work = f", {p.work:.0%} of the work of retraining" if numbers.known(p.work) else ""
+        work += ", but longer than retraining took" * bool(p.seconds > points.loc[core.RETRAINED, "seconds"])
         said.append(f"- **{escape(p.title)}**: {says} ({cost}; {duration(p.seconds)} a run{work})")
     return "\n".join(said)
 

@@ -85,8 +85,8 @@ def _easier(study, audit: str) -> str:
     each = "; ".join(f"{third(part)} {hundredths(own)}, others {hundredths(mates)}" for part, own, mates in named)
     return (
         "Each shadow forgets some of these images and others in place of the rest, the nearest that are kept, and "
-        f"those are easier here: mean {study.score_words.name} of the {each}. So what shadows read of such images is what is "
-        "left when they are forgotten among easier ones."
+        f"those are easier here: mean {study.score_words.name} of the {each}. So what shadows read of such images is "
+        "what is left when they are forgotten among easier ones."
     )
 
 

@@ -104,6 +104,11 @@ def invert(study: OpenStudy) -> None:
     change(study, others(_rows(history["sets"][history["at"]], study), len(study.labels)))
 
 
+def clear(study: OpenStudy) -> None:
+    """Give up what was chosen for the study's own set, which can be undone like any change."""
+    change(study, study.forget)
+
+
 def can_undo(study: OpenStudy) -> bool:
     return _history(study)["at"] > 0
 

@@ -241,6 +241,10 @@ def test_the_lasso_on_explore(page, look, filled_store):
     expect(heading).to_have_text(re.compile(f"{first:,} image"))
     field.press("Control+y")
     expect(heading).to_have_text(fewer)
+    field.press("Escape")  # no line is being drawn, so the set is given up
+    expect(heading).to_have_text(own)
+    field.press("Control+z")
+    expect(heading).to_have_text(fewer)
 
     lasso(page, (0.012, 0.012), (0.03, 0.012), (0.03, 0.03))
     nobody = page.get_by_text("No image lies inside that line.")

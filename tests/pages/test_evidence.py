@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from audit_story import METHOD
 
-from pages.evidence import attack_numbers, offer, shadow_attack
+from pages.evidence import attack_numbers, offer, shadow_attack, single_images
 from pages.shared import audit_words, numbers, roc_chart
 from unlearn_core import jobs
 from unlearn_core.evaluation.challenge import LARGEST
@@ -243,3 +243,20 @@ def test_a_roc_of_many_images_is_drawn_by_the_points_that_can_be_told_apart():
     assert np.abs(np.interp(x, shown["fpr"], shown["tpr"]) - curve["tpr"]).max() < 0.001
     few = curve.iloc[::4_000]
     assert roc_chart.seen(few).equals(few)
+
+
+@pytest.mark.parametrize(
+    ("together", "side", "says"),
+    [(0.55, 1, "it would hide most of this"), (0.84, 1, "it would hide part of this"), (0.88, 1, "reads 0.88."),
+     (0.55, 0, "cannot be told"), (0.55, None, "may or may not be told")],
+)  # fmt: skip
+def test_how_much_one_rule_would_hide_is_of_what_lies_above_chance(together, side, says):
+    reads = {"retrained": 0.5, "original": 0.95}
+    ends = {"unlearned_low": 0.87, "unlearned_high": 0.93, "original_low": 0.94, "original_high": 0.96}
+    lines = pd.DataFrame(
+        [reads | ends | {"unlearned": value, "side": side} for value in (0.9, together)],
+        index=pd.MultiIndex.from_tuples([("u_lira_efficacy_auc", by) for by in ("per example", "population")]),
+        dtype=object,
+    )
+    said = single_images.in_words("RUM", lines)
+    assert says in said and ("hide" in said) == ("hide" in says)

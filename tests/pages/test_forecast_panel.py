@@ -80,6 +80,8 @@ def test_what_is_foretold_of_the_reach_is_what_is_measured(mapped):
     for rows in (np.arange(300), np.arange(0, 630, 23), np.arange(40)):
         facts = facts_of(about, rows)
         assert bool(reach.why_not(facts)) == bool(taught.outside(facts))
+    many = facts_of(about, np.arange(300)) | {"size": 12_600}
+    assert "number of images is 12,600, while" in reach.why_not(many)
     # Sets of a small landscape are the first of a large one, and none of these lies outside of itself.
     larger = planned(about, spec.but(sets=64))
     pd.testing.assert_frame_equal(larger.facts.head(32), reach.facts)

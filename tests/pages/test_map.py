@@ -207,6 +207,13 @@ def test_keys_undo_and_redo(explore, study):
     assert at.warning[0].value == strokes.UNREADABLE and len(in_hand(at, study)) == 6
 
 
+def test_escape_takes_the_studys_own_set_again_and_can_be_undone(explore, study):
+    at = explore({"step": "clear"}, forget="2,4,6-9")
+    assert np.array_equal(in_hand(at, study), study.forget)
+    next(b for b in at.button if b.label == "Undo").click().run()
+    assert in_hand(at, study).tolist() == [2, 4, 6, 7, 8, 9]
+
+
 def test_what_was_heard_is_not_done_again_when_it_is_said_again(explore, study):
     places, _ = blob.of_study(study, study.key, "umap")
     add = {"mode": "add", "line": around(places, study.forget[0])}

@@ -43,14 +43,16 @@ class Reach:
         for name, off in zip(ATTRIBUTES, beyond[0], strict=True):
             if off:
                 least, most = self.facts[name].min(), self.facts[name].max()
-                return f"its {ATTRIBUTES[name]} is {facts[name]:.3g}, while {sets} have {least:.3g} to {most:.3g}"
+                return (
+                    f"its {ATTRIBUTES[name]} is {_said(facts[name])}, while {sets} have {_said(least)} to {_said(most)}"
+                )
         if not far[0]:
             return ""
         nearest = int(index[0])
         name = list(ATTRIBUTES)[int(np.abs((x[0] - self._seen[nearest]) / self._scaler.scale_).argmax())]
         return (
             "each of its attributes occurs, but not all together; the nearest set differs most in "
-            f"{ATTRIBUTES[name]}: {self.facts[name].iloc[nearest]:.3g} there, {facts[name]:.3g} here"
+            f"{ATTRIBUTES[name]}: {_said(self.facts[name].iloc[nearest])} there, {_said(facts[name])} here"
         )
 
     def unlike(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -74,3 +76,8 @@ def features(facts: pd.DataFrame) -> np.ndarray:
     logs = ("size", "entanglement")
     columns = [np.log(np.maximum(facts[a], 1e-6)) if a in logs else facts[a] for a in ATTRIBUTES]
     return np.stack([np.asarray(c, np.float64) for c in columns], axis=1)
+
+
+def _said(value: float) -> str:
+    """An attribute in words: three digits, but whole numbers of images."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

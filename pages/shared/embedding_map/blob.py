@@ -17,7 +17,8 @@ NAMED = 20  # classes whose names still fit on the map
 KEYS = (
     "Draw around images to choose them. Arrow keys move the map under a cross in its middle, with Shift by little; "
     "Enter sets a corner of a line there, and a second time in the same place ends it, or asks about the "
-    "image under the cross. Plus and minus zoom, 0 shows all of the map, Escape gives a line up."
+    "image under the cross. Plus and minus zoom, 0 shows all of the map. Escape gives a line up; without one it gives "
+    "your set up for the study's own."
 )
 # The first is the colour of a map whose address names none.
 COLOURS = {

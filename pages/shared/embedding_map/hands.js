@@ -235,9 +235,10 @@ class Hands {
     if (event.ctrlKey || event.metaKey) {
       if (!this.step(letter, event)) return;
     } else if (letter === "escape") {
+      const drawing = this.stroke !== null || this.pencil.corners.length > 0;
       this.stroke = null;
       this.pencil.corners = [];
-      this.escape();
+      this.escape(drawing);
     } else if (!onMap) return;
     else if (step) this.steer(step.map((way) => way * (event.shiftKey ? 8 : 40)));
     else if (letter === "enter") this.mark(event);

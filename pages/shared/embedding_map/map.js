@@ -333,9 +333,11 @@ class Shown extends Hands {
     return true;
   }
 
-  escape() {
+  // A line that is being drawn is given up; without one, so is what was chosen.
+  escape(drawing) {
     this.line = null;
     this.fade(false);
+    if (!drawing) this.outbox.put({ step: "clear" });
   }
 
   // Held keys go before what is chosen.

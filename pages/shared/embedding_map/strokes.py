@@ -12,7 +12,7 @@ from unlearn_core.params import BadValue
 
 UNREADABLE = "The map sent a line that cannot be read. Your set stays as it was."
 NOBODY = "No image lies inside that line."
-STEPS = {"undo": chosen_set.undo, "redo": chosen_set.redo}
+STEPS = {"undo": chosen_set.undo, "redo": chosen_set.redo, "clear": chosen_set.clear}
 # In the session: the number of the last change heard, what was said of it, and of which version of the set.
 HEARD, NOTHING = "map.heard", (0, "", 0)
 
