@@ -59,7 +59,7 @@ def queue(store: Store) -> str:
 
 
 def _guessed(f: Forecast) -> str:
-    return f" Never run here on such a model, so guessed: {', '.join(f.guessed)}." if f.guessed else ""
+    return f" Never timed by itself here on such a model, so guessed: {', '.join(f.guessed)}." if f.guessed else ""
 
 
 def part(store: Store, whole: Forecast, f: Forecast) -> str:
