@@ -137,7 +137,11 @@ def _how_much(store: Store, cost: LandscapeCost) -> str:
         f"{cost.trainings:,} models to train and {cost.runs:,} unlearning runs on "
         f"{cost.sets:,} sets.{cost_words.queue(store)}{cost_words.memory_of(cost)}"
     )
-    return f"{text} For {cost.guessed} algorithms never timed by themselves here the time is guessed." if cost.guessed else text
+    return (
+        f"{text} For {cost.guessed} algorithms never timed by themselves here the time is guessed."
+        if cost.guessed
+        else text
+    )
 
 
 # -- the forecast ------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def sidebar(title: str):  # noqa: ANN201 - Streamlit does not name the type
         how_to_read.draw(title)
         access.about()
         with_plain_errors(lambda: progress.live("light", _light))
-        ground.watch()
+        ground.watch(title)
     return hand
 
 

@@ -34,6 +34,22 @@ def test_back_undoes_a_change_of_the_set(page, server):
     expect(page.get_by_role("button", name="Redo")).to_be_disabled()
 
 
+def test_another_page_begins_at_its_top(page, server):
+    page.goto(f"{server.url}/explore")
+    settle(page)
+    main = page.get_by_test_id("stMain")
+    main.evaluate("main => main.scrollTo(0, 600)")
+    assert main.evaluate("main => main.scrollTop") == 600
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Plan").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Plan")
+    settle(page)
+    assert main.evaluate("main => main.scrollTop") == 0
+    main.evaluate("main => main.scrollTo(0, 400)")
+    page.get_by_text("What runs beside it").click()  # what is done on a page leaves it where it is
+    settle(page)
+    assert main.evaluate("main => main.scrollTop") > 100
+
+
 def test_back_undoes_a_change_of_the_plan(page, server):
     page.goto(f"{server.url}/plan")
     lead = page.get_by_text("of the study's own set of 30 images").first
