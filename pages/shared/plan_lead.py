@@ -24,7 +24,8 @@ def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> None:
         likely = sum(run_seconds(study, getattr(plan, part))[0] for part in PARTS if len(parts[part]))
         said = f"by the runs timed {where} this plan would{'' if likely < again else ' not'}"
     else:
-        said = f"this plan took **{duration(took)}**{', which is longer' if took > again else ''}"
+        longer = f", **{took / again:.1f} times** as long" * (took > again)
+        said = f"this plan took **{duration(took)}**{longer}"
     st.markdown(
         f"**{escape(plan.name)}** {_does(study, plan, rows, parts)} in {len(steps)} "
         f"{'step' if len(steps) == 1 else 'steps'}: {', then '.join(steps)}. Training a model again without the "

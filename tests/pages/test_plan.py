@@ -22,6 +22,7 @@ from pages.shared import (
     plan_cuts,
     plan_editor,
     plan_file,
+    plan_lead,
     plan_parts,
 )
 from pages.shared.text import duration, escape
@@ -364,10 +365,23 @@ def test_the_plan_that_ran_is_told_by_what_it_took(plan_page, filled_store, stud
     """The very seconds that the report divides by those of retraining."""
     took = study.table[study.table["kind"] == "plan"].groupby("method")["seconds"].mean()["rum"]
     given = study.spec.plans[0]
-    assert plan_took(study, given, study.refine(given, study.forget)) == took
+    assert plan_took(study, given, study.refine(given, study.forget)) == pytest.approx(took)
     assert f"this plan took **{duration(took)}**" in plan_page(filled_store).markdown[0].value
     other = given.but(low=FineTune(epochs=7))
     assert plan_took(study, other, study.refine(other, study.forget)) is None
+
+
+@pytest.mark.parametrize(
+    ("took", "runs", "says"),
+    [(30.0, 0.0, "this plan took **30 s**, **2.5 times** as long."), (3.0, 0.0, "this plan took **3.0 s**."),
+     (None, 3.0, "this plan would."), (None, 11.0, "this plan would not.")],
+)  # fmt: skip
+def test_a_plan_is_held_against_the_seconds_that_are_said(plan_page, filled_store, monkeypatch, took, runs, says):
+    monkeypatch.setattr(plan_lead, "retraining_seconds", lambda study: 12.0)
+    monkeypatch.setattr(plan_lead, "plan_took", lambda *_: took)
+    monkeypatch.setattr(plan_lead, "run_seconds", lambda *_: (runs / 2, None))  # the low part is left as it is
+    lead = plan_page(filled_store).markdown[0].value
+    assert "**12 s**" in lead and says in lead
 
 
 def test_nothing_is_suggested_for_a_whole_class(plan_page, filled_store, study):
