@@ -26,7 +26,7 @@ from unlearn_core import jobs, room, trash
 from unlearn_core.disk import StoreError
 from unlearn_core.experiment import OpenStudy, comparison
 from unlearn_core.experiment.forecast import forget_size
-from unlearn_core.experiment.views import contents
+from unlearn_core.experiment.listed import contents
 from unlearn_core.job import Job
 from unlearn_core.kinds import kind_of
 from unlearn_core.params import BadValue

@@ -149,7 +149,7 @@ def test_what_writes_is_found():
             "experiment.own_weights.keep", "experiment.judged.ask",
         )
     }  # fmt: skip
-    looks = ("jobs.find", "jobs.listing", "experiment.views.studies", "experiment.forget_sets.rows_of")
+    looks = ("jobs.find", "jobs.listing", "experiment.listed.studies", "experiment.forget_sets.rows_of")
     assert not writers() & {f"unlearn_core.{name}" for name in looks}
 
 

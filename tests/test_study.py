@@ -24,12 +24,12 @@ from unlearn_core.experiment import (
     embedded_images,
     example,
     fulfil,
+    listed,
     studies,
     study,
     trained_models,
     tuning,
     unlearned_models,
-    views,
 )
 from unlearn_core.experiment.bank import parts_of
 from unlearn_core.experiment.model_seeds import AGAIN, TUNING
@@ -377,7 +377,7 @@ def test_a_study_that_goes_while_all_are_listed_is_left_out(filled_store, filled
     def removed(result):
         raise StoreError("It was removed.")
 
-    monkeypatch.setattr(views, "_line", removed)
+    monkeypatch.setattr(listed, "_line", removed)
     assert studies(Store(filled_store)) == []
 
 

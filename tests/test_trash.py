@@ -18,13 +18,13 @@ from unlearn_core.disk import StoreError
 from unlearn_core.experiment import LayerCka, OpenStudy, Study, forget_sets, fulfil, studies
 from unlearn_core.experiment.bundle import export, import_bundle, reading
 from unlearn_core.experiment.bundle.contents import needed
+from unlearn_core.experiment.listed import contents
 from unlearn_core.experiment.saved_plans import remove, save, saved
 from unlearn_core.experiment.soundness import look
 from unlearn_core.experiment.study import searches
 from unlearn_core.experiment.tiers import Audit
 from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.unlearned_models import Run
-from unlearn_core.experiment.views import contents
 from unlearn_core.forget import AtRandom, Picked
 from unlearn_core.job import Expected
 from unlearn_core.kinds import HOLDS, KINDS, STAYS, Kind, Place

@@ -14,7 +14,7 @@ from pages.shared.plain_errors import with_plain_errors
 from pages.shared.text import escape, images
 from unlearn_core import jobs
 from unlearn_core.experiment import example, forget_sets, studies
-from unlearn_core.experiment.views import Listed
+from unlearn_core.experiment.listed import Listed
 
 __all__ = ["empty_state", "escape", "page", "run", "sidebar"]
 _inside = ContextVar("inside the frame", default=False)

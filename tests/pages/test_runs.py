@@ -21,9 +21,9 @@ from unlearn_core import jobs
 from unlearn_core.experiment import EqualRetention, Landscape, LayerCka, OpenStudy, Run, SharedMap, example, shared_map
 from unlearn_core.experiment.door import fulfil
 from unlearn_core.experiment.forecast import forget_size
+from unlearn_core.experiment.listed import contents
 from unlearn_core.experiment.outcome import outcome
 from unlearn_core.experiment.try_everything import fitting
-from unlearn_core.experiment.views import contents
 from unlearn_core.forget import OfClass, Picked
 from unlearn_core.job import Expected
 from unlearn_core.kinds import KINDS

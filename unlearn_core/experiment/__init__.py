@@ -21,7 +21,7 @@ stream.py      several requests in a row: does what was forgotten stay forgotten
 leaderboard.py all algorithms on three tasks of the digits, and the search for their defaults
 rehearsal.py   whether a study fits its images, before it is run
 study_table.py the names of its references and the order of its methods
-views.py       a finished study as arrays and tables
+views.py       a finished study as arrays and tables; listed.py all of them in a list, and what a store holds
 forget_sets.py sets that were saved, by hash and by name; set_numbers.py what is said of any set while it changes,
                beside_random.py where it stands among random ones
 saved_plans.py plans kept under their names; earlier_plans.py those that ran on one set
@@ -60,6 +60,7 @@ from unlearn_core.experiment.forget_sets import KeptSet
 from unlearn_core.experiment.judged import Judged
 from unlearn_core.experiment.landscape import Landscape
 from unlearn_core.experiment.layers import LayerCka
+from unlearn_core.experiment.listed import studies
 from unlearn_core.experiment.own_weights import OwnWeights
 from unlearn_core.experiment.proxy_table import ProxyTable
 from unlearn_core.experiment.search import PlanSearch
@@ -70,7 +71,7 @@ from unlearn_core.experiment.tiers import Audit
 from unlearn_core.experiment.try_everything import TryEverything
 from unlearn_core.experiment.tuning import Tuning
 from unlearn_core.experiment.unlearned_models import Run
-from unlearn_core.experiment.views import OpenStudy, studies
+from unlearn_core.experiment.views import OpenStudy
 
 __all__ = [
     "AddedImages",

@@ -20,6 +20,7 @@ from unlearn_core.data import Data
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment.attributes import known, target
 from unlearn_core.experiment.door import fulfil
+from unlearn_core.experiment.listed import studies
 from unlearn_core.experiment.model_seeds import TUNING
 from unlearn_core.experiment.proxy_table import ProxyTable
 from unlearn_core.experiment.search import PlanSearch
@@ -27,7 +28,7 @@ from unlearn_core.experiment.stream import Stream, deal_requests
 from unlearn_core.experiment.study import SINGLES, Study, short_name
 from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.experiment.tuning import Tuning, best_settings
-from unlearn_core.experiment.views import OpenStudy, studies
+from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import AtRandom, ByEntanglement, ByMemorization, ForgetSet, OfClass, Picked
 from unlearn_core.params import Spec
 from unlearn_core.progress import Tell, silent

@@ -4,7 +4,6 @@ nothing slow.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -12,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 import unlearn_core.experiment.attributes as attributes
-from unlearn_core import evaluation, room
+from unlearn_core import evaluation
 from unlearn_core.attacks.signals import margin
 from unlearn_core.data import Dataset
-from unlearn_core.disk import StoreError
 from unlearn_core.ensembles.sums import OUT
 from unlearn_core.entanglement import EmbeddingSums, Entanglement
 from unlearn_core.experiment.bank import bank_columns, bank_stability, bank_sums
@@ -34,7 +32,7 @@ from unlearn_core.forget import Known
 from unlearn_core.memorization import Memorization
 from unlearn_core.params import BadValue
 from unlearn_core.proxies import PROXIES
-from unlearn_core.result import KEY, Result
+from unlearn_core.result import Result
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Store
 from unlearn_core.training import Training
@@ -77,50 +75,6 @@ def accuracies(store: Store, training: Training) -> dict[str, tuple[float, int]]
         return None
     said = {split: outputs(store, training.data, result, split) for split in ("train", "test")}
     return {split: (evaluation.accuracy(o.logits, o.labels), len(o.labels)) for split, o in said.items()}
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One finished study in a list."""
-
-    key: str
-    name: str
-    created: str
-    dataset: str
-    forget: int
-    seeds: int
-    methods: int
-    given: bool  # whether the original is a model from elsewhere
-
-
-def studies(store: Store) -> list[Listed]:
-    """All finished studies, the newest first, from their small files alone; one that goes meanwhile is left out."""
-    return list(filter(None, map(_there, store.results("Study"))))
-
-
-def _there(result: Result) -> Listed | None:
-    with suppress(StoreError):
-        return _line(result)
-    return None
-
-
-@lru_cache(maxsize=100_000)  # a store hands out the same result while its files are the same
-def _line(result: Result) -> Listed:
-    spec, summary = result.spec(), result.json("summary")
-    created, methods = result.manifest()["created"], len(summary["tow"])
-    of = spec.training.data.name, summary["forget"], spec.seeds
-    return Listed(result.key, spec.name, created, *of, methods, bool(spec.training.weights))
-
-
-def contents(store: Store) -> pd.DataFrame:
-    """What the store holds: kind, results (how many) and megabytes, the largest first."""
-    lines = []
-    for kind in store.kinds():
-        held = [size for name, size in room.sizes(store.root / "results" / kind).items() if KEY.fullmatch(name)]
-        if held:
-            lines.append({"kind": kind, "results": len(held), "megabytes": sum(held) / 1e6})
-    table = pd.DataFrame(lines, columns=["kind", "results", "megabytes"])
-    return table.sort_values("megabytes", ascending=False, ignore_index=True)
 
 
 @dataclass(frozen=True)
