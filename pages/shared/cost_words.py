@@ -175,7 +175,8 @@ def megabytes(size: float) -> str:
 
 def how_long(e: Expected) -> str:
     """The best guess and its range, and by how many earlier jobs both were corrected."""
-    span = f" ({duration(e.fastest)} to {duration(e.slowest)})" if e.slowest > e.fastest else ""
+    fastest, slowest = duration(e.fastest), duration(e.slowest)
+    span = f" ({fastest} to {slowest})" if slowest != fastest else ""
     seen = f", corrected by {e.jobs} earlier job{'s' * (e.jobs > 1)}" if e.jobs else ""
     return f"About **{duration(e.seconds)}**{span}{seen}"
 
