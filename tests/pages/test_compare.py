@@ -14,6 +14,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.comparing import images as each
+from pages.comparing import ranking
 from pages.shared import chosen_set, class_gaps, comparison_words, cost_words, downloads, numbers, state
 from pages.shared.text import images
 from tests.pages.test_map import sent
@@ -243,6 +244,21 @@ def test_with_one_seed_no_cell_stands_out(compare, filled_store, study, monkeypa
     assert ": 0 of " in titles(at)[0] and "One seed has no interval" in words(at)
 
 
+@pytest.mark.parametrize(
+    ("sides", "says"),
+    [((0, 0), "RUM cannot be told from its 2 rivals within the spread of seeds"),
+     ((0,), "RUM cannot be told from its 1 rival within the spread of seeds"),
+     ((1, 0), "RUM is closer to retraining than 1 of its 2 rivals and further from it than 0"),
+     ((-1,), "RUM is closer to retraining than 0 of its 1 rival and further from it than 1")],
+)  # fmt: skip
+def test_the_plan_and_its_rivals_in_one_title(filled_store, study, monkeypatch, sides, says):
+    rivals = ["fine-tune", "neggrad-plus"][: len(sides)]
+    apart = [core.Versus("rum", name, Estimate(0.1 * side, 0.01, 3)) for name, side in zip(rivals, sides, strict=True)]
+    monkeypatch.setattr(core, "plan_against_rivals", lambda *_: apart)
+    fig, _ = ranking._rivals_chart.__wrapped__(study, "rum")
+    assert fig.layout.title.text.replace("<br>", " ").startswith(says)
+
+
 # -- the trade-off -----------------------------------------------------------------------------------------------------
 
 
@@ -256,6 +272,8 @@ def test_a_trade_off_names_those_picked_and_those_ahead_and_draws_all(compare, f
     assert drawn == len(found) - int((trade_off.far_out(found["x"]) & (found["kind"] != "reference")).sum())
     said = next(m.value for m in at.markdown if m.value.startswith("- **"))
     assert ("beats it at both" in said) == (found["verdict"][["rum", "fine-tune"]] == "front").any()
+    slower = found["seconds"] > found.loc["retrained", "seconds"]
+    assert said.count("but longer than retraining took") == slower[["rum", "fine-tune"]].sum()
     # Few marks have their names beside them; the table has them all.
     marks = next(d.value for d in at.dataframe if list(d.value.columns)[:1] == ["Method"])
     assert sorted(marks["Method"]) == sorted(study.means("tow")["title"])

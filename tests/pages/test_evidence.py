@@ -12,6 +12,7 @@ from audit_story import METHOD
 from pages.evidence import attack_numbers, offer, shadow_attack, single_images
 from pages.shared import audit_words, numbers, roc_chart
 from unlearn_core import jobs
+from unlearn_core.attacks.blocks import by_chance
 from unlearn_core.evaluation.challenge import LARGEST
 from unlearn_core.experiment.tiers.cost import Cost
 from unlearn_core.experiment.tiers.per_example import Observed
@@ -59,6 +60,13 @@ def test_single_images_sets_the_two_attackers_beside_each_other(open_page, audit
     said = at.markdown[0].value
     assert f"AUC {single:.2f} (" in said and f"{together:.2f}" in said
     images = result.table("images")
+    # What chance reads stands beside what is counted, and how much easier the others are that shadows forget.
+    low, high = by_chance(result.spec().shadows // 3)
+    told = f"{(images['auc'] > high).sum()} of {len(images)} forgotten images read above {high:.2f}, which by chance"
+    assert any(told in m.value and f"{low:.2f} to {high:.2f} is chance" in m.value for m in at.markdown)
+    surer = (images["unlearned"] > images["never_seen"]).sum()
+    where = f"models are surer of {surer} of {len(images)} images than those that never saw them; by chance of half"
+    assert f"Image by image: {where}" in [e.label for e in at.expander]
     assert at.selectbox(key="address.image").value in set(images["row"].astype(str))
     chosen = str(images["row"].iloc[3])
     at.selectbox(key="address.image").select(chosen).run()
@@ -142,6 +150,17 @@ def test_the_audit_opens_on_the_strongest_attack_that_was_made(open_page, audite
     assert view(at) == "attack"
     assert view(open_page("audit", root, method=METHOD, evidence="attack")) == "attack"
     assert view(open_page("audit", root, method="fine-tune", evidence="images")) == "images"
+
+
+@pytest.mark.parametrize("apart", [0.05, 0.3])
+def test_it_is_said_where_shadows_forget_what_is_easier(open_page, audited, monkeypatch, apart):
+    """Of the thirds in which the others are easier by more than a tenth, by how much."""
+    lines = pd.DataFrame({"own": [0.2, 0.4 + apart], "mates": [0.2, 0.4]}, index=["low", "high"])
+    monkeypatch.setattr(shadow_attack, "beside_mates", lambda *_: lines)
+    said = [c.value for c in open_page("audit", audited[0], method=METHOD, evidence="images").caption]
+    told = [text for text in said if "those are easier here" in text]
+    assert bool(told) == (apart == 0.3)
+    assert all("high third 0.70, others 0.40" in text and "low third" not in text for text in told)
 
 
 def test_what_shadow_models_said_is_offered_again_where_it_is_gone(open_page, audited, tmp_path, monkeypatch):
