@@ -241,6 +241,9 @@ def test_the_lasso_on_explore(page, look, filled_store):
     expect(heading).to_have_text(re.compile(f"{first:,} image"))
     field.press("Control+y")
     expect(heading).to_have_text(fewer)
+    page.locator("[data-part=mode]").press("Escape")  # closes a list
+    page.wait_for_timeout(600)
+    expect(heading).to_have_text(fewer)
     field.press("Escape")  # no line is being drawn, so the set is given up
     expect(heading).to_have_text(own)
     field.press("Control+z")

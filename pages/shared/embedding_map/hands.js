@@ -238,7 +238,7 @@ class Hands {
       const drawing = this.stroke !== null || this.pencil.corners.length > 0;
       this.stroke = null;
       this.pencil.corners = [];
-      this.escape(drawing);
+      this.escape(onMap && !drawing); // in a list, it closes the list
     } else if (!onMap) return;
     else if (step) this.steer(step.map((way) => way * (event.shiftKey ? 8 : 40)));
     else if (letter === "enter") this.mark(event);

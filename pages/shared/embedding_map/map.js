@@ -333,11 +333,11 @@ class Shown extends Hands {
     return true;
   }
 
-  // A line that is being drawn is given up; without one, so is what was chosen.
-  escape(drawing) {
+  // A line that is being drawn is given up; without one, all that was chosen is.
+  escape(all) {
     this.line = null;
     this.fade(false);
-    if (!drawing) this.outbox.put({ step: "clear" });
+    if (all) this.outbox.put({ step: "clear" });
   }
 
   // Held keys go before what is chosen.
