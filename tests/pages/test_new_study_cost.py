@@ -8,6 +8,7 @@ from unlearn_core.engines import machine
 from unlearn_core.experiment.bundle.contents import needed
 from unlearn_core.experiment.first_cost import first_cost
 from unlearn_core.experiment.forecast import forecast, like, size_of
+from unlearn_core.job import Expected
 from unlearn_core.store import Store
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
@@ -115,3 +116,8 @@ def test_what_a_first_study_takes_on_the_disk_is_what_it_then_keeps(filled_store
     """It counts runs that turn out to be the same twice."""
     kept = {result.folder: size_of(result) for result in (*needed(study), study.result)}
     assert sum(kept.values()) <= first_cost(Store(filled_store), study.spec).megabytes <= 1.6 * sum(kept.values())
+
+
+def test_a_range_is_said_where_its_ends_read_differently():
+    assert cost_words.how_long(Expected(4.4, 4.38, 4.42)) == "About **4.4 s**"
+    assert cost_words.how_long(Expected(4.4, 3.1, 6.2)) == "About **4.4 s** (3.1 s to 6.2 s)"
