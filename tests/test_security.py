@@ -205,7 +205,7 @@ JOINS = {
     "experiment/pace.py": {"training.data.name"},  # a row of DATASETS
     "experiment/saved_plans.py": {"f'{hashlib.sha256(name.strip().casefold().encode()).hexdigest()[:32]}.json'"},
     "experiment/soundness.py": {"kind", "key", "name", "f'{name}.lock'"},  # folders and locks of the store
-    "experiment/views.py": {"kind"},  # folders of the store
+    "experiment/listed.py": {"kind"},  # folders of the store
     "job_process.py": {"job", "name"},  # keys, constants
     "job_work.py": {"job", "f'card-{card}.lock' if (card := machine.card()) else 'machine.lock'"},  # keys, and a number
     # Keys, constants, kinds of specs.
