@@ -37,15 +37,17 @@ def test_more_work_takes_longer_and_other_models_tell_less(study):
 
 
 def test_what_it_took_lies_in_the_range(study):
-    """Against a clock of the test's own, the range made as wide as what else runs on a shared machine can make it."""
+    """Against a clock of the test's own, which stands still while other programs have the CPU; what else they do to
+    this one, such as to its caches, is why the range is wider here.
+    """
     store, training = study.store, study.spec.training.but(lr=0.07)
     file = fulfil(store, training).folder / "weights.safetensors"
-    cost, began = judging_cost(store, training, 3), time.perf_counter()
+    cost, began = judging_cost(store, training, 3), time.process_time()
     fulfil(store, ask(store, "Mine", training, "0-9", file, 3))
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     assert cost.seconds / (3 * cost.factor) < took < 3 * cost.factor * cost.seconds, (cost, took)
     given = training.but(weights=keep(store, training, file).digest)
-    cost, began = looking_cost(store, given), time.perf_counter()
+    cost, began = looking_cost(store, given), time.process_time()
     fulfil(store, given)
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     assert cost.seconds / (3 * cost.factor) < took < 3 * cost.factor * cost.seconds, (cost, took)
