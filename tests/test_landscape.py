@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -30,6 +31,7 @@ from unlearn_core.experiment.landscape_sets import (
     facts_of,
 )
 from unlearn_core.experiment.model_seeds import LANDSCAPE
+from unlearn_core.experiment.try_everything import Attempt
 from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Cancelled
@@ -198,6 +200,23 @@ def test_cost_counts_what_is_left(measured, wanted):
     assert (more.memory, more.device) == peak(opened) and not landscape_cost(opened, wanted).memory
     with pytest.raises(BadValue, match="same training and the same bank"):
         landscape_cost(opened, wanted.but(models=11))
+
+
+def test_what_trying_everything_took_is_known_of_algorithms_that_the_study_never_ran(measured, wanted, tmp_path):
+    store = Store(shutil.copytree(measured.root, tmp_path / "store"))
+    opened, slow = (
+        OpenStudy.open(store, studies(store)[0].key),
+        wanted.but(unlearners=(ALGORITHMS["rni"](), ALGORITHMS["scrub"]()), sets=16),
+    )
+    before = landscape_cost(opened, slow)
+    assert (before.guessed, before.slow) == (2, 1)
+    tried = Attempt(
+        training=wanted.training, forget="0-9", parts=("0-2", "3-5", "6-9"), unlearner=ALGORITHMS["rni"](), seeds=2
+    )
+    store.remember(tried, lambda out: out.table(pd.DataFrame({"seconds": [99.0, 101.0]})), device="cpu")
+    after = landscape_cost(opened, slow)
+    assert (after.guessed, after.slow) == (1, 0)
+    assert after.seconds - before.seconds > 0.9 * 16 * 100 / after.at_once
 
 
 def test_sizes_fit_the_images(measured, filled_study):

@@ -133,7 +133,7 @@ def test_the_report_says_what_that_means_and_how_to_make_it_again(made):
     said, plainly = write(given, "technical"), write(usual, "technical")
     marker = "The original is one model, trained elsewhere"
     assert marker in said and marker not in plainly
-    assert "study.json --weights original.safetensors" in said and "--weights" not in plainly
+    assert "report.html --weights original.safetensors" in said and "--weights" not in plainly
 
 
 def test_a_model_of_another_recipe_is_seen_by_what_it_keeps(made):

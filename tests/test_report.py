@@ -494,28 +494,32 @@ def test_what_was_asked_of_the_weights_is_said_to_stand_where_it_stands(study):
     assert "what was asked of that" not in " ".join(words.not_claimed(study, None))
 
 
-def test_the_command_of_the_report_runs_the_study_again(study, tmp_path, monkeypatch):
-    """The file and the command as they are printed, in a store that has lost the study and its runs."""
-    page = report.write(study, "technical")
+@pytest.mark.parametrize("audience", report.AUDIENCES)
+def test_the_command_of_the_report_runs_the_study_again(study, tmp_path, monkeypatch, audience):
+    """The file itself and the command as it is printed, in a store that has lost the study and its runs."""
+    page = report.write(study, audience)
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
     words_of = Page(page).text
     given = json.loads(re.search(r'{ "spec": "Study".*}', words_of).group())
     assert build(given) == study.spec and given == plain(study.spec)
+    assert ("hidden", None) not in Page(page).all("pre")[-1].items() or audience == "executive"
     root = shutil.copytree(study.store.root, tmp_path / "store")
     shutil.rmtree(root / "results" / "Study")
     shutil.rmtree(root / "results" / "Run")
-    (tmp_path / "study.json").write_text(json.dumps(given))
-    command = re.search(r"python -m unlearn_core study study\.json --store \./store", words_of).group()
+    command = re.search(r"python -m unlearn_core study report\.html --store \./store", words_of).group()
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, shlex.split(command)[3:])
     assert done.exit_code == 0, done.stderr
     again = OpenStudy.open(Store(root), json.loads(done.stdout.splitlines()[-1])["study"])
     assert again.key == study.key and again.summary["tow"] == pytest.approx(study.summary["tow"], abs=1e-6)
     # The other command writes this very report again.
-    command = shlex.split(re.search(r"python -m unlearn_core report .*? --audience technical", words_of).group())[3:]
+    command = shlex.split(
+        re.search(r"python -m unlearn_core report .*? --store ./store( --audience technical)?", words_of).group()
+    )[3:]
     written = CliRunner().invoke(app, command)
     assert written.exit_code == 0, written.stderr
     fresh = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert fresh == report.write(again, "technical", "rum")
+    assert fresh == report.write(again, audience, "rum")
 
 
 def run(*args):

@@ -8,7 +8,7 @@ NAMES = (
     "stability", "proxies", "forecast", "everything", "search", "saved", "low", "medium", "high", "course", "beside",
     "steps", "attack", "at-risk", "images", "studies", "trash", "score", "tuned", "layers", "cells", "classes", "worst",
     "forgotten", "exposed", "kinds", "judge", "marks", "change",
-    "factors", "equal", "thirds", "one-rule", "by-image", "deletions", "one-image",
+    "factors", "equal", "thirds", "one-rule", "by-image", "deletions", "one-image", "wider",
 )  # fmt: skip
 
 

@@ -9,21 +9,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import access, address, cost_words, landscape_chart, law_words, progress, recorded, state, theme
+from pages.shared import address, landscape_chart, landscape_offer, law_words, state, theme
 from pages.shared.folds import fold
 from pages.shared.text import duration, escape
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.difficulty import Difficulty, difficulty, rivals
-from unlearn_core.experiment.landscape import PREVIEW, Landscape, landscape_for, landscapes
-from unlearn_core.experiment.landscape_cost import LandscapeCost, landscape_cost
-from unlearn_core.experiment.landscape_sets import Seen, facts_of, is_seen, seen
-from unlearn_core.experiment.reach import Reach, planned
+from unlearn_core.experiment.landscape import landscapes
 from unlearn_core.experiment.recorded import where_timed
-from unlearn_core.params import BadValue, key
-from unlearn_core.store import Store
+from unlearn_core.params import BadValue
 
-SETS = {PREVIEW: f"Preview: {PREVIEW} sets", 240: "240 sets"}
 TOW, GROUP_TOW = METRICS["tow"].short, METRICS["group_tow"].short
 # Parts of a landscape hold what a model says of a set as a whole.
 WHOLE = (
@@ -42,13 +37,13 @@ def draw(study: OpenStudy, rows: np.ndarray) -> None:
             return
         if not found:
             st.markdown(
-                "Forget sets differ in how hard they are. The landscape runs the quick algorithms on many sets of "
-                "these images, designed to differ, and learns from them what yours will read."
+                "Forget sets differ in how hard they are. The landscape runs algorithms on many sets of these images, "
+                "designed to differ, and learns from them what yours will read."
             )
-            _offer(study, rows, list(SETS))
+            landscape_offer.draw(study, rows)
             return
-        taught, sets = difficulty(found[0]), found[0].spec().sets
-        facts = _facts(study, rows)
+        taught, measured = difficulty(found[0]), found[0].spec()
+        facts = landscape_offer.facts(study, rows)
         try:
             table = _forecast(taught, tuple(facts.items()))
         except BadValue as refused:
@@ -62,86 +57,7 @@ def draw(study: OpenStudy, rows: np.ndarray) -> None:
             _against(taught, facts, table)
         st.markdown(law_words.law(taught, study))
         st.caption(law_words.basis(taught))
-        if sets < max(SETS):
-            _offer(study, rows, [n for n in SETS if n > sets])
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _seen(bank: str, _study: OpenStudy) -> Seen:
-    """Kept by what the bank is, whose models a landscape goes by, whatever the original of the study is."""
-    return seen(_study.store, _study.spec.bank)
-
-
-# -- no landscape yet --------------------------------------------------------------------------------------------------
-
-
-def _offer(study: OpenStudy, rows: np.ndarray, sizes: list[int]) -> None:
-    """What a landscape costs, whether it would speak of these rows, and the button that has it measured."""
-    offered = {str(n): SETS[n] for n in sizes}
-    sets = int(address.choice(st.segmented_control, "How many sets", offered, "sets", required=True))
-    store = state.store()
-    try:
-        asked = landscape_for(store, study.spec.bank, sets)
-    except BadValue as error:
-        st.info(escape(str(error)))
-        return
-    if progress.under_way(asked):
-        return
-    if is_seen(store, study.spec.bank):
-        facts = _facts(study, rows)
-        reaches = {n: _planned(key(asked.but(sets=n)), study, asked.but(sets=n)) for n in sizes}
-        for sentence in _covers({n: reach.why_not(facts, "they") for n, reach in reaches.items()}):
-            st.markdown(sentence)
-    cost = _cost(study.key, key(asked), study, asked)
-    st.markdown(_how_much(store, cost))
-    if recorded.start("Measure the landscape", icon=":material/landscape:", key="landscape.start"):
-        access.submit(store, asked, cost_words.about(store, cost))
-        st.switch_page("pages/runs.py", query_params={"study": study.key})
-
-
-def _facts(study: OpenStudy, rows: np.ndarray) -> dict[str, float]:
-    return facts_of(_seen(repr(study.spec.bank), study), rows)
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _planned(asked: str, _study: OpenStudy, _wanted: Landscape) -> Reach:
-    """Kept by the key of the landscape: all its sets are drawn."""
-    return planned(_seen(repr(_study.spec.bank), _study), _wanted)
-
-
-def _covers(whys: dict[int, str]) -> list[str]:
-    """Whether so many sets would tell of the set in hand, given why each number would not."""
-    told = []
-    for why in dict.fromkeys(whys.values()):
-        sets = " or ".join(str(n) for n in whys if whys[n] == why)
-        if why:
-            text = (
-                f":material/block: Your set would lie **outside** what {sets} sets cover, so it would have no forecast"
-            )
-            told.append(f"{text}: {escape(why)}.")
-        else:
-            text = f":material/check: Your set would lie **inside** what {sets} sets cover"
-            told.append(f"{text}, so it would have a forecast.")
-    return told
-
-
-@st.cache_resource(ttl=30, max_entries=64, show_spinner=False)
-def _cost(finished: str, asked: str, _study: OpenStudy, _wanted: Landscape) -> LandscapeCost:
-    """Kept for half a minute, by the keys of study and landscape: it looks for every stored part."""
-    return landscape_cost(_study, _wanted)
-
-
-def _how_much(store: Store, cost: LandscapeCost) -> str:
-    text = (
-        f":material/schedule: {cost_words.how_long(cost_words.about(store, cost))}, {cost_words.WITH}: "
-        f"{cost.trainings:,} models to train and {cost.runs:,} unlearning runs on "
-        f"{cost.sets:,} sets.{cost_words.queue(store)}{cost_words.memory_of(cost)}"
-    )
-    return (
-        f"{text} For {cost.guessed} algorithms never timed by themselves here the time is guessed."
-        if cost.guessed
-        else text
-    )
+        landscape_offer.more(study, rows, measured)
 
 
 # -- the forecast ------------------------------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pages.shared import cost_words, forecast_panel, landscape_chart, law_words
+from pages.shared import cost_words, forecast_panel, landscape_chart, landscape_offer, law_words
 from pages.shared.try_everything import plan_of
-from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil, studies
+from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil, landscape, studies
 from unlearn_core.experiment.difficulty import Difficulty, difficulty
 from unlearn_core.experiment.forecast import peak
+from unlearn_core.experiment.landscape import SLOW, usual
 from unlearn_core.experiment.landscape_sets import Seen, facts_of, seen
 from unlearn_core.experiment.reach import planned
 from unlearn_core.experiment.try_everything import attempts, board
@@ -21,6 +22,8 @@ from unlearn_core.experiment.unlearned_models import Run, request_of
 from unlearn_core.rows import pack
 from unlearn_core.store import Store
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad
+
+FEW = (FineTune(epochs=2), NegGrad(epochs=1))
 
 
 @pytest.fixture
@@ -33,9 +36,8 @@ def mapped(filled_store, filled_study, tmp_path_factory) -> Store:
     """The small study with a landscape of its images."""
     root = tmp_path_factory.mktemp("mapped") / "store"
     shutil.copytree(filled_store, root)
-    few = (FineTune(epochs=2), NegGrad(epochs=1))
     shared = {"training": filled_study.training, "models": filled_study.models, "originals": 2}
-    fulfil(Store(root), Landscape(**shared, unlearners=few, sets=32, sizes=(20, 40)))
+    fulfil(Store(root), Landscape(**shared, unlearners=FEW, sets=32, sizes=(20, 40)))
     return Store(root)
 
 
@@ -56,6 +58,35 @@ def test_without_a_landscape_the_panel_says_what_one_costs_and_starts_it(plan_pa
     assert isinstance(asked, Landscape) and asked.bank == study.spec.bank and asked.sets == 48
 
 
+def test_all_algorithms_are_a_choice_too_and_what_is_not_known_of_their_time_is_said(
+    plan_page, filled_store, submitted
+):
+    at = plan_page(filled_store, pace="every")
+    (which,) = (w for w in at.segmented_control if w.label == "Which algorithms")
+    quick, every = usual(), usual(slow=True)
+    assert [which.value, which.options] == ["every", [f"The {len(quick)} quick ones", f"All {len(every)}"]]
+    assert f"{48 * (1 + len(every)):,} unlearning runs on 48 sets" in words(at)
+    assert f"and {len(SLOW)} of them are known as slow, so it will be longer: *Try everything* below" in words(at)
+    button(at, "Measure the landscape").click().run()
+    (asked,) = submitted
+    assert asked.unlearners == every and asked.sets == 48
+
+
+def test_a_measured_landscape_can_be_given_more_sets_or_algorithms(plan_page, mapped, submitted):
+    at = plan_page(mapped.root)
+    sets, which = (w for w in at.segmented_control if w.label in ("How many sets", "Which algorithms"))
+    assert sets.options == ["32 sets", r"Preview\: 48 sets", "240 sets"] and which.value == "every"
+    button(at, "Measure the landscape").click().run()
+    assert submitted[0].sets == 32 and submitted[0].unlearners == usual(slow=True)
+
+
+def test_the_landscape_that_there_is_is_not_offered_again(plan_page, mapped, monkeypatch):
+    monkeypatch.setattr(landscape, "usual", lambda slow=False: FEW)
+    at = plan_page(mapped.root)
+    assert "This is the landscape that the forecast rests on." in words(at)
+    assert "Measure the landscape" not in [b.label for b in at.button]
+
+
 def test_whether_the_set_in_hand_would_be_covered_is_said_before_anything_is_measured(plan_page, filled_store):
     said = words(plan_page(filled_store, forget="0-299"))
     outside = "Your set would lie **outside** what 48 or 240 sets cover, so it would have no forecast: "
@@ -65,10 +96,10 @@ def test_whether_the_set_in_hand_would_be_covered_is_said_before_anything_is_mea
 
 
 def test_the_sizes_of_a_landscape_are_told_apart_where_they_differ():
-    told = forecast_panel._covers({48: "its *size* is 9", 240: ""})
+    told = landscape_offer.covers({48: "its *size* is 9", 240: ""})
     assert "**outside** what 48 sets cover" in told[0] and r"its \*size\* is 9." in told[0]
     assert "**inside** what 240 sets cover" in told[1] and len(told) == 2
-    assert len(forecast_panel._covers({48: "", 240: ""})) == 1
+    assert len(landscape_offer.covers({48: "", 240: ""})) == 1
 
 
 def test_what_is_foretold_of_the_reach_is_what_is_measured(mapped):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import json
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -137,8 +139,10 @@ def read_text(file: Path) -> str:
 
 
 def read_spec(file: Path, kind: type[Spec] = Spec) -> Spec:
-    """The spec in a JSON file. Raises BadValue where it is not one of this kind."""
+    """The spec in a JSON file, or the study in a report. Raises BadValue where it is not one of this kind."""
     text = read_text(file)
+    if within := re.search(r'<pre id="study-json"[^>]*>(.*?)</pre>', text, re.S):
+        text = html.unescape(within[1])
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:

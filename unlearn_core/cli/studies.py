@@ -30,7 +30,9 @@ def example(
 def study(
     source: Annotated[
         str | None,
-        typer.Argument(help="JSON file of a study, the key of a finished one, or the word paper: all of the paper's."),
+        typer.Argument(
+            help="File of a study (JSON, or a report), the key of a finished one, or paper: all of the paper's."
+        ),
     ] = None,
     show: Annotated[
         str | None,

@@ -273,16 +273,16 @@ def _against(said: pd.DataFrame, truth: pd.DataFrame, facts: pd.DataFrame, name:
     return lines[["algorithm", "title", *(c for c in lines if c not in ("algorithm", "title"))]]
 
 
-def landscape_for(store: Store, bank: Bank | Unbanked, sets: int) -> Landscape:
-    """A landscape of a training and its bank with the usual algorithms: those that can be asked on these images, and
-    sets of sizes that the images allow. Raises BadValue where they allow none.
+def landscape_for(store: Store, bank: Bank | Unbanked, sets: int, slow: bool = False) -> Landscape:
+    """A landscape of a training and its bank with the usual algorithms, the slow ones too if asked: those that can be
+    run on these images, and sets of sizes that the images allow. Raises BadValue where they allow none.
     """
     n = len(dataset(store, bank.training.data).train.y)
     sizes = tuple(size for size in (20, 60, 120) if 3 * size <= n)
     if not sizes:
         raise BadValue(f"A landscape needs at least 60 training images, not {n}.")
     models, stop_at = (bank.models, bank.stop_at) if isinstance(bank, Bank) else (0, 0.0)
-    fits = tuple(u for u in usual() if can_run(store, bank.training, np.arange(20), u))
+    fits = tuple(u for u in usual(slow) if can_run(store, bank.training, np.arange(20), u))
     return Landscape(training=bank.training, models=models, stop_at=stop_at, unlearners=fits, sets=sets, sizes=sizes)
 
 
@@ -296,9 +296,12 @@ def can_run(store: Store, training: Training, rows: np.ndarray, unlearner: Unlea
 
 
 def landscapes(store: Store, bank: Bank | Unbanked) -> list[Result]:
-    """The finished landscapes of a training and its bank, that with the most sets first."""
-    found = [r for r in store.results("Landscape") if r.spec().bank == bank]
-    return sorted(found, key=lambda r: -r.spec().sets)
+    """The finished landscapes of a training and its bank: that with the most sets first, of these that with the most
+    algorithms.
+    """
+    found = [(r.spec(), r) for r in store.results("Landscape")]
+    fitting = [(spec, r) for spec, r in found if spec.bank == bank]
+    return [r for _, r in sorted(fitting, key=lambda pair: (-pair[0].sets, -len(pair[0].unlearners)))]
 
 
 MAKERS |= {LandscapePart: _part, Landscape: _landscape}

@@ -318,6 +318,6 @@ def _provenance(study: OpenStudy, method: str) -> dict:
         "versions": {"python": made["python"]} | made["versions"],
         "imported": None if note is None else note["imported"],
         "study": json.dumps(plain(study.spec), indent=1, ensure_ascii=True),
-        "command": f"python -m unlearn_core study study.json{weights} --store ./store",
+        "command": f"python -m unlearn_core study report.html{weights} --store ./store",
         "report": f"python -m unlearn_core report {study.key} --method {of} -o report.html --store ./store",
     }
