@@ -39,11 +39,11 @@ from unlearn_core.experiment import (
     shared_map,
     studies,
 )
+from unlearn_core.experiment.advice import advice
 from unlearn_core.experiment.bundle import contents, export, import_bundle, placing, reading, recorded
 from unlearn_core.experiment.comparison import everything
 from unlearn_core.experiment.landscape import LandscapePart
 from unlearn_core.experiment.landscape_sets import LandscapeSets
-from unlearn_core.experiment.proposals import advice
 from unlearn_core.experiment.proxy_scores import stage
 from unlearn_core.experiment.stream import deal_requests
 from unlearn_core.experiment.tiers.subject import subject_of_method

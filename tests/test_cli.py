@@ -23,7 +23,7 @@ from unlearn_core.attacks import svc_efficacy
 from unlearn_core.cli import app, forgetting
 from unlearn_core.cli.lists import IN_STORE, REGISTRIES
 from unlearn_core.cli.options import RECIPE
-from unlearn_core.experiment import OpenStudy, Study, proposals
+from unlearn_core.experiment import OpenStudy, Study
 from unlearn_core.forget import FORGET_SETS
 from unlearn_core.job import ACTIVE
 from unlearn_core.params import build, key, params, plain
@@ -538,7 +538,7 @@ def test_suggest_says_what_did_best_on_each_part(filled, filled_study):
     found = result("suggest", study.key, *filled)
     assert found["study"] == study.key and list(found["parts"]) == [p for p, rows in study.parts.items() if len(rows)]
     for part, advice in found["parts"].items():
-        expected = proposals.advice(study, float(study.memorization.scores[study.parts[part]].mean()))
+        expected = advice(study, float(study.memorization.scores[study.parts[part]].mean()))
         assert build(advice["unlearner"]) == expected.unlearner and build(advice["rival"]) == expected.rival
         assert advice["tow"] == vars(expected.tow) and advice["left"] == expected.left
         assert (advice["runs"], advice["studies"]) == (expected.runs, expected.studies)

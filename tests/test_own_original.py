@@ -11,10 +11,10 @@ from unlearn_core import experiment
 from unlearn_core.cli import app
 from unlearn_core.data import Data
 from unlearn_core.experiment import OpenStudy, Study, fulfil
+from unlearn_core.experiment.advice import advice
 from unlearn_core.experiment.bundle import export, import_bundle
 from unlearn_core.experiment.forecast import forecast
 from unlearn_core.experiment.own_weights import GONE, keep
-from unlearn_core.experiment.proposals import advice
 from unlearn_core.experiment.rehearsal import rehearse
 from unlearn_core.experiment.trained_models import training_rows
 from unlearn_core.experiment.unlearned_models import refuse

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from pages.shared import cost_words
-from unlearn_core.experiment import OpenStudy, fulfil, proposals, studies, voices
+from unlearn_core.experiment import OpenStudy, fulfil, studies, voices
+from unlearn_core.experiment import advice as advices
+from unlearn_core.experiment.advice import ALIKE, _over_models, advice, unfit
 from unlearn_core.experiment.attributes import refine
 from unlearn_core.experiment.forecast import added, forecast
-from unlearn_core.experiment.proposals import ALIKE, _over_models, advice, unfit
 from unlearn_core.experiment.run_times import UNKNOWN, spread_of
 from unlearn_core.experiment.study import searches
 from unlearn_core.experiment.unlearned_models import Run, request_of
@@ -208,16 +209,16 @@ def test_what_does_not_fit_is_never_suggested_and_distance_is_told(study):
 
 def test_a_study_that_tried_nothing_by_itself_has_no_say(study, monkeypatch):
     """One that ran a plan alone knows only what leaving the images comes to, which speaks for nothing."""
-    score, own = mean_score(study, "high"), proposals.voice(study)
+    score, own = mean_score(study, "high"), advices.voice(study)
     best = advice(study, score)
     assert best.unlearner != Original()
     idle = replace(own, key="0" * 32, unlearners={m: u for m, u in own.unlearners.items() if u == Original()})
-    monkeypatch.setattr(proposals, "voices", lambda finished: iter([idle, own]))
+    monkeypatch.setattr(advices, "voices", lambda finished: iter([idle, own]))
     assert advice(study, score) == best
     # Where the study itself is the idle one, and no other has a part alike, the nearest part of all speaks.
     far = replace(own, means={part: mean + 3 for part, mean in own.means.items()})
-    monkeypatch.setattr(proposals, "voices", lambda finished: iter([idle, far]))
-    monkeypatch.setattr(proposals, "voice", lambda finished: idle)
+    monkeypatch.setattr(advices, "voices", lambda finished: iter([idle, far]))
+    monkeypatch.setattr(advices, "voice", lambda finished: idle)
     found = advice(study, score)
     assert not found.alike and found.runs == best.runs
 

@@ -15,8 +15,8 @@ from pages.shared.folds import fold
 from pages.shared.text import WRAPPED
 from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
+from unlearn_core.experiment.advice import foretold
 from unlearn_core.experiment.measured_groups import filled, third
-from unlearn_core.experiment.proposals import foretold
 from unlearn_core.experiment.views import NO_RATIO
 
 WIDTHS = {"Part": 62, "Suggested before": 104, "It ran": 100, "Against earlier runs": 120}  # pixels: all fit at 1280

@@ -9,8 +9,8 @@ from pages.shared import numbers
 from pages.shared.text import escape
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment import measured_groups, other_runs, telling
+from unlearn_core.experiment.advice import Foretold
 from unlearn_core.experiment.measured_groups import third
-from unlearn_core.experiment.proposals import Foretold
 from unlearn_core.experiment.recorded import where_timed
 from unlearn_core.unlearning import ALGORITHMS
 

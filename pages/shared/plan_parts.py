@@ -10,7 +10,7 @@ from pages.shared.folds import counts, fold
 from pages.shared.text import duration, escape, hundredths, images
 from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import OpenStudy
-from unlearn_core.experiment.proposals import ALIKE, Advice, advice, unfit
+from unlearn_core.experiment.advice import ALIKE, Advice, advice, unfit
 from unlearn_core.params import canonical, key
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.unlearning import ALGORITHMS, Unlearner

@@ -9,8 +9,8 @@ import numpy as np
 from pages.shared import plan_editor
 from pages.shared.text import escape
 from unlearn_core.experiment import OpenStudy
+from unlearn_core.experiment.advice import Advice
 from unlearn_core.experiment.earlier_plans import same
-from unlearn_core.experiment.proposals import Advice
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.unlearning import Unlearner
 from unlearn_core.unlearning.ends.original import Original

@@ -8,7 +8,7 @@ import pytest
 from pages.shared import comparison_words
 from unlearn_core.evaluation import Estimate, over_seeds
 from unlearn_core.experiment import OpenStudy, fulfil, studies
-from unlearn_core.experiment.proposals import advice, foretold
+from unlearn_core.experiment.advice import advice, foretold
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store
 from unlearn_core.unlearning import FineTune, RandomLabel

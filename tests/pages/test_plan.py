@@ -31,8 +31,8 @@ from unlearn_core.disk import StoreError
 from unlearn_core.engines import machine
 from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy, PlanSearch, fulfil
+from unlearn_core.experiment.advice import Advice, advice
 from unlearn_core.experiment.forecast import Forecast, beyond, forecast, peak
-from unlearn_core.experiment.proposals import Advice, advice
 from unlearn_core.experiment.run_times import plan_took
 from unlearn_core.experiment.saved_plans import saved
 from unlearn_core.experiment.search import so_far

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pages.shared import plan_editor, plan_file, plan_words
-from unlearn_core.experiment.proposals import advice
+from unlearn_core.experiment.advice import advice
 from unlearn_core.rum import Plan
 from unlearn_core.unlearning import FineTune, NegGradPlus, RandomLabel
 from unlearn_core.unlearning.ends.original import Original

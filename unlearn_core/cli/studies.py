@@ -175,7 +175,7 @@ def _with_interval(mean: float | None, half_width: float | None) -> str | None:
 
 def suggest(study: KeyArgument = None, store: StoreOption = None) -> None:
     """What stored runs suggest for each part of a finished study's forget set, and what that rests on."""
-    from unlearn_core.experiment.proposals import advice, unfit
+    from unlearn_core.experiment.advice import advice, unfit
     from unlearn_core.rum import Plan
 
     found = open_study(store, study)

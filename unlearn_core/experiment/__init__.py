@@ -10,8 +10,9 @@ attributes.py  what is known of the training images before anything is unlearned
 measures.py    an unlearned model against its retrained reference
 tuning.py      choosing learning rates, on models that are not reported; model_seeds.py where the seeds of each kind of
                model begin
-search         the best plan: voices.py what stored studies say, proposals.py what to try, trials.py tries it,
-               side_by_side.py many at once, search.py confirms the best, search_cost.py says what that will take
+search         the best plan: voices.py what stored studies say, advice.py what they suggest, search_space.py what can
+               be tried, trials.py tries it, side_by_side.py many at once, search.py confirms the best, search_cost.py
+               says what that will take
 study.py       one forget set, many ways to forget it, over seeds; outcome.py what came of it in two numbers;
                outdated.py those of an earlier version
 paper.py       all of the paper on one dataset, as a list of specs; paper_trends.py what that shows of its findings,

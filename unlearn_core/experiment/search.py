@@ -24,7 +24,7 @@ from unlearn_core.experiment.attributes import known, refine, target
 from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.measures import measure
 from unlearn_core.experiment.model_seeds import AGAIN, TUNING
-from unlearn_core.experiment.proposals import Space, settings
+from unlearn_core.experiment.search_space import Space, settings
 from unlearn_core.experiment.study import SINGLES
 from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.trials import PlanTrial, try_all
