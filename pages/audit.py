@@ -9,6 +9,7 @@ from pages.evidence import (
     requests_in_a_row,
     retrain_free,
     single_images,
+    together,
 )
 from pages.shared import address, frame, state
 from pages.shared.comparison_words import titles
@@ -17,6 +18,7 @@ from unlearn_core.experiment.tiers import TIERS
 
 # Short name in the address -> what is shown, and who draws it.
 VIEWS = {
+    "together": ("All together", together),
     "attack": ("One attack", one_attack),
     "numbers": (TIERS[1].name.capitalize(), all_numbers),
     "images": (TIERS[2].name.capitalize(), single_images),

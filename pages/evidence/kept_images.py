@@ -17,6 +17,9 @@ SHOWS = (
 )
 
 
+HARM = ("retain_accuracy", "test_accuracy", "retain_leakage")  # what tells whether those who stay were harmed
+
+
 def draw(study, method: str, top) -> None:
     """`top` is the place for what it comes to."""
     found = offer.obtain(study, method, 1, SHOWS)

@@ -16,6 +16,7 @@ from unlearn_core.experiment.measured_groups import third, where
 from unlearn_core.experiment.tiers import exposed as core
 from unlearn_core.experiment.tiers.distribution import margins
 from unlearn_core.experiment.tiers.overview import SPLITS
+from unlearn_core.result import Result
 
 MOST = 16
 SHOWS = (
@@ -29,8 +30,7 @@ def draw(study, method: str, top) -> None:
     found = offer.obtain(study, method, 3, SHOWS)
     if found is None:
         return
-    table, images, count = found.table(), found.table("many_models"), found.spec().models
-    lines = table[table["unit"] == SPLITS]
+    lines, images, count = judged(found), found.table("many_models"), found.spec().models
     with top:
         st.markdown(in_words(title_of(study, method), lines, count))
     epsilons(images)
@@ -46,9 +46,20 @@ def draw(study, method: str, top) -> None:
     one_image(study, method, found, images)
 
 
+def judged(found: Result) -> pd.DataFrame:
+    """The lines of an audit that go by many models."""
+    table = found.table()
+    return table[table["unit"] == SPLITS]
+
+
+def of_the_set(lines: pd.DataFrame) -> pd.DataFrame:
+    """Those that speak of the whole forget set, by metric."""
+    return lines[lines["on"].isin(["forget", ""])].set_index("metric")
+
+
 def in_words(title: str, lines: pd.DataFrame, count: int) -> str:
     """Forgetting quality beside its ceiling, and how many images are told apart."""
-    whole = lines[lines["on"].isin(["forget", ""])].set_index("metric")
+    whole = of_the_set(lines)
     quality, apart, shift = (whole.loc[m] for m in ("forgetting_quality", "told_apart", "margin_shift"))
     if quality["side"] == 0 and apart["side"] == 0:
         says = "cannot be told from retrained ones"

@@ -16,6 +16,7 @@ from unlearn_core.experiment.measured_groups import third
 from unlearn_core.experiment.tiers import deepest
 from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.tiers.thirds import BLOCK
+from unlearn_core.result import Result
 
 MOST = 24
 SHOWS = (
@@ -106,8 +107,11 @@ def there(study, method: str) -> bool:
 
 def _stored(study, method: str) -> pd.DataFrame | None:
     found = deepest(state.store(), subject_of_method(study, method))
-    if found is None or found.spec().tier < 2:
-        return None
+    return None if found is None or found.spec().tier < 2 else judged(found)
+
+
+def judged(found: Result) -> pd.DataFrame | None:
+    """What the attack with shadow models reads in an audit that asked it; None where it could not be asked."""
     lines = _lines(found.table())
     return None if lines["unlearned"].isna().all() else lines
 

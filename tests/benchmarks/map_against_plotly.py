@@ -21,7 +21,16 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.benchmarks.in_browser import Counted, serve, surround  # noqa: E402
-from tests.browser.conftest import CHROMIUM, FLAGS, settle  # noqa: E402
+from tests.browser.conftest import CHROMIUM, settle  # noqa: E402
+
+# Plotly draws so many points with WebGL, which a machine without a graphics card plays in software.
+WITH_WEBGL = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+]
 
 PLOTLY = """
 import sys
@@ -110,7 +119,7 @@ def lasso(page: Page, field: str, corners, counted: Counted) -> tuple[float, int
 
 def main(n: int) -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=WITH_WEBGL)
         chart = Path(folder) / "chart.py"
         chart.write_text(PLOTLY.format(root=str(ROOT), n=n))
         alone = ROOT / "tests" / "browser" / "map_alone.py"

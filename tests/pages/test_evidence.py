@@ -1,6 +1,7 @@
 """The deeper views of the Audit page on a finished audit of all tiers: what they say is what was measured."""
 
 import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -9,12 +10,14 @@ import pandas as pd
 import pytest
 from audit_story import METHOD
 
-from pages.evidence import attack_numbers, offer, shadow_attack, single_images
+from pages.evidence import attack_numbers, offer, shadow_attack, single_images, together
 from pages.shared import audit_words, numbers, roc_chart
 from unlearn_core import jobs
 from unlearn_core.attacks.blocks import by_chance
 from unlearn_core.evaluation.challenge import LARGEST
+from unlearn_core.experiment.tiers import TIERS
 from unlearn_core.experiment.tiers.cost import Cost
+from unlearn_core.experiment.tiers.overview import beyond_chance
 from unlearn_core.experiment.tiers.per_example import Observed
 from unlearn_core.experiment.tiers.shadow_attack import judged
 from unlearn_core.rows import unpack
@@ -279,3 +282,57 @@ def test_how_much_one_rule_would_hide_is_of_what_lies_above_chance(together, sid
     )
     said = single_images.in_words("RUM", lines)
     assert says in said and ("hide" in said) == ("hide" in says)
+
+
+# -- all together ------------------------------------------------------------------------------------------------------
+
+
+def lines_of(at) -> list[str]:
+    """What stands below the views, one line a kind of evidence."""
+    assert not at.exception
+    return [m.value for m in at.markdown if m.value.startswith(tuple(icon for icon, _ in together.VERDICTS.values()))]
+
+
+def test_all_together_says_what_each_view_says(open_page, audited):
+    root, _ = audited
+    at = open_page("audit", root, method=METHOD, evidence="together")
+    lines = lines_of(at)
+    names = ["Many models", "Single images", "All numbers", "Kept images", "One attack", "Without retraining"]
+    assert [re.search(r"\*\*([^:,]+)", line)[1] for line in lines] == names
+    assert not any("Not collected" in c.value for c in at.caption)
+    for view, line in zip(("models", "images", "numbers", "kept"), lines[:4], strict=True):
+        assert open_page("audit", root, method=METHOD, evidence=view).markdown[0].value in line
+    assert open_page("audit", root, method=METHOD, evidence="free").markdown[0].value in lines[5]
+    told = [name for name, line in zip(names, lines, strict=True) if ": told from retraining.**" in line]
+    judging = sum("cannot judge" not in line for line in lines)
+    head = at.markdown[0].value
+    assert told and f"**{len(told)} of {judging}** kinds of evidence that can judge **Random-label**" in head
+    assert ", ".join(told).lower() in head
+
+
+def test_what_was_not_collected_is_named_with_what_it_would_answer(open_page, filled_store):
+    at = open_page("audit", filled_store, method="fine-tune", evidence="together")
+    assert [line.split("**")[1].split(":")[0] for line in lines_of(at)] == [
+        "One attack",
+        "Without retraining, weaker evidence",
+    ]
+    (missing,) = (c.value for c in at.caption if c.value.startswith("Not collected yet"))
+    assert all(f"**{tier.name.capitalize()}**: {tier.question}" in missing for tier in TIERS[1:])
+
+
+@pytest.mark.parametrize(
+    ("apart", "said"),
+    [((None, None), "No evidence that is here can judge **A\\_b**"), ((False, None, False), "**None of 2** kinds"),
+     ((False, True), "**1 of 2** kinds of evidence that can judge **A\\_b** tells it from retraining: kind 1. One is"),
+     ((True, True, None), "**2 of 2** kinds of evidence that can judge **A\\_b** tell it from")],
+)  # fmt: skip
+def test_one_kind_that_tells_is_enough(apart, said):
+    lines = [together.Line(f"Kind {i}", one, "") for i, one in enumerate(apart)]
+    assert together.in_words("A_b", lines).startswith(said)
+
+
+@pytest.mark.parametrize(("off", "beyond"), [(0, False), (5, False), (6, True)])
+def test_as_many_numbers_as_chance_gives_tell_nothing(off, beyond):
+    table = pd.DataFrame({"side": [1] * off + [0] * (100 - off) + [None] * 7}, dtype=object)
+    assert beyond_chance(table) is beyond
+    assert beyond_chance(table.tail(7)) is None

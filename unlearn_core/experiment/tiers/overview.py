@@ -204,17 +204,33 @@ def shown(line: pd.Series, kind: str) -> tuple[float, float, float]:
 
 def tally(title: str, table: pd.DataFrame) -> str:
     """How many numbers of an overview tell a method from retraining, and in which way; the same wherever it is said."""
-    judged = table[table["side"].notna()]
-    off = judged[judged["side"] != 0]
+    judged, off = _judged(table)
     if off.empty:
         return f"None of {len(judged)} numbers tells {title} from retraining beyond the noise of the seeds."
     said = ", ".join(f"{count} {_way(says, count)}" for says, count in off["says"].value_counts().items())
     one = len(off) == 1
     return (
         f"{len(off)} of {len(judged)} numbers {'tells' if one else 'tell'} {title} from retraining: {said}. By chance "
-        f"alone it would be at most about {round(0.05 * len(judged))}. Many of them measure nearly the same, so count "
+        f"alone it would be at most about {by_chance(len(judged))}. Many of them measure nearly the same, so count "
         "kinds, not numbers."
     )
+
+
+def beyond_chance(table: pd.DataFrame) -> bool | None:
+    """Whether more numbers of an overview tell a method from retraining than would by chance; None without any."""
+    judged, off = _judged(table)
+    return len(off) > by_chance(len(judged)) if len(judged) else None
+
+
+def by_chance(count: int) -> int:
+    """How many of so many numbers are called different at most, on average, where nothing differs."""
+    return round(0.05 * count)
+
+
+def _judged(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The lines that can be judged, and those among them that lie off retraining."""
+    judged = table[table["side"].notna()]
+    return judged, judged[judged["side"] != 0]
 
 
 NO_SIDE = "where no side means remembering"
