@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from unlearn_core.evaluation import Estimate
-from unlearn_core.experiment import OpenStudy, fulfil, outcome, studies, trade_off
+from unlearn_core.experiment import OpenStudy, fulfil, outcome, studies, trade_off, views
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.study import methods, plans_against_best_single
 from unlearn_core.experiment.study_table import best_first, best_single, told_apart
@@ -381,3 +381,12 @@ def test_the_noise_of_classes_is_that_of_the_second_retrained_model(study):
     pd.testing.assert_frame_equal(own, noise)
     other = core.class_gaps(study, "rum")
     pd.testing.assert_frame_equal(other.loc[other["kind"] == "retrained", values].reset_index(drop=True), noise)
+
+
+def test_logits_are_kept_only_where_many_of_them_are_small(study, monkeypatch):
+    kept = study.logits("rum", 0)
+    assert study.logits("rum", 0) is kept
+    monkeypatch.setattr(views, "MOST_KEPT", 4 * views.LOGITS * len(study.labels) * len(study.classes) - 1)
+    again = study.logits("rum", 0)
+    assert again is not kept and study.logits("rum", 0) is not again
+    assert all(np.array_equal(again[split], kept[split]) for split in kept)

@@ -38,6 +38,9 @@ from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import Unlearner
 
+# So many models' logits are kept, where they come to no more bytes than this; others are read anew each time.
+LOGITS, MOST_KEPT = 64, 1 << 28
+
 
 @dataclass(frozen=True)
 class ScoreWords:
@@ -253,9 +256,13 @@ class OpenStudy:
         kind = Training if line["kind"].iloc[0] == "reference" else Run
         return self.store.open(kind.__name__, line["result"].iloc[0])
 
-    @lru_cache(maxsize=64)  # noqa: B019 - an open study lives as long as its cache
     def logits(self, method: str, seed: int) -> dict[str, np.ndarray]:
         """(N, K) logits of one model on "train", "validation" and "test"."""
+        light = LOGITS * 4 * len(self.labels) * len(self.classes) <= MOST_KEPT
+        return self._logits(method, seed) if light else self.run_result(method, seed).arrays("logits")
+
+    @lru_cache(maxsize=LOGITS)  # noqa: B019 - an open study lives as long as its cache
+    def _logits(self, method: str, seed: int) -> dict[str, np.ndarray]:
         return self.run_result(method, seed).arrays("logits")
 
     @lru_cache(maxsize=64)  # noqa: B019 - an open study lives as long as its cache
