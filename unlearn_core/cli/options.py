@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import inspect
 import json
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -141,8 +140,9 @@ def read_text(file: Path) -> str:
 def read_spec(file: Path, kind: type[Spec] = Spec) -> Spec:
     """The spec in a JSON file, or the study in a report. Raises BadValue where it is not one of this kind."""
     text = read_text(file)
-    if within := re.search(r'<pre id="study-json"[^>]*>(.*?)</pre>', text, re.S):
-        text = html.unescape(within[1])
+    _, report, rest = text.partition('<pre id="study-json"')
+    if report:
+        text = html.unescape(rest.partition(">")[2].partition("</pre>")[0])
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
