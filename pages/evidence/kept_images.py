@@ -11,13 +11,11 @@ from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
 from unlearn_core.evaluation import METRICS
 
+JUDGED = ("retain_accuracy", "test_accuracy", "retain_leakage")  # what is said of all who stay
 SHOWS = (
     "Here will be seen what forgetting did to those who stay: the accuracy of each class, the neighbours of the "
     "forgotten images and those hit worst, and whether an attacker can tell who was kept."
 )
-
-
-HARM = ("retain_accuracy", "test_accuracy", "retain_leakage")  # what tells whether those who stay were harmed
 
 
 def draw(study, method: str, top) -> None:

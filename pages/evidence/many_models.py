@@ -63,15 +63,39 @@ def in_words(title: str, lines: pd.DataFrame, count: int) -> str:
     quality, apart, shift = (whole.loc[m] for m in ("forgetting_quality", "told_apart", "margin_shift"))
     if quality["side"] == 0 and apart["side"] == 0:
         says = "cannot be told from retrained ones"
+    elif _everywhere(lines, shift):
+        says = "differ from retrained ones on all images alike, forgotten or not"
     else:
-        says = {1: "remember", -1: "over-unlearn", 0: "treat otherwise than retrained ones"}[shift["side"]]
+        says = {
+            1: "remember the forgotten images on average",
+            -1: "over-unlearn the forgotten images on average",
+        }.get(shift["side"], "treat the forgotten images otherwise than retrained ones")
     return (
-        f"{count} models unlearned by **{escape(title)}** **{says}** "
-        f"{'' if says.startswith('cannot') else 'the forgotten images on average'}: "
+        f"{count} models unlearned by **{escape(title)}** **{says}**: "
         f"forgetting quality F {quality['unlearned']:.2f}, where retrained models against each other read "
         f"{_span(quality)} (not 1) and originals {quality['original']:.2f}. A simple test tells "
         f"{apart['unlearned']:.0%} of the images apart; by chance it would be {_span(apart, percent=True)}."
+        f"{_shifts(lines)}"
     )
+
+
+def _everywhere(lines: pd.DataFrame, shift: pd.Series) -> bool:
+    """Whether test images, which no model ever saw, moved the same way and at least as far as the forgotten ones."""
+    test = lines[(lines["metric"] == "margin_shift") & (lines["on"] == "test")]
+    if test.empty or not shift["side"] or pd.isna(shift["side"]):
+        return False
+    moved = test.iloc[0]
+    return moved["side"] == shift["side"] and abs(moved["unlearned"]) >= abs(shift["unlearned"])
+
+
+def _shifts(lines: pd.DataFrame) -> str:
+    """How far margins lie from retrained models', third by third and on images that were not to be forgotten."""
+    moved = lines[(lines["metric"] == "margin_shift") & lines["unlearned"].notna()].set_index("on")["unlearned"]
+    if moved.empty:
+        return ""
+    names = {"forget": "the forgotten images", "retain": "kept", "test": "test images"}
+    each = [f"{value:+.2f} on {names.get(on, f'the {third(on)}')}" for on, value in moved.items()]
+    return f" Margins lie above those of retrained models by {', '.join(each)}.".replace("-", "\u2212")
 
 
 def _span(line: pd.Series, percent: bool = False) -> str:

@@ -33,9 +33,8 @@ def draw(study, method: str, top) -> None:
     if found is None:
         return
     table, spec = found.table(), found.spec()
-    asked = table[table["metric"].isin(QUESTIONS)]
-    if asked["unlearned"].isna().all():
-        st.info(escape(numbers.missing(asked["why"].iloc[0], "readings of unseen images")))
+    if judged(found) is None:
+        st.info(nothing(found))
         return
     images, lines = found.table("images"), _lines(table)
     with top:
@@ -114,6 +113,11 @@ def judged(found: Result) -> pd.DataFrame | None:
     """What the attack with shadow models reads in an audit that asked it; None where it could not be asked."""
     lines = _lines(found.table())
     return None if lines["unlearned"].isna().all() else lines
+
+
+def nothing(found: Result) -> str:
+    """Why the attack with shadow models could not be asked in an audit."""
+    return escape(numbers.missing(_lines(found.table())["why"].iloc[0], "readings of unseen images"))
 
 
 def in_words(title: str, lines: pd.DataFrame) -> str:

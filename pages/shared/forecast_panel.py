@@ -57,7 +57,7 @@ def draw(study: OpenStudy, rows: np.ndarray) -> None:
             _against(taught, facts, table)
         st.markdown(law_words.law(taught, study))
         st.caption(law_words.basis(taught))
-        landscape_offer.more(study, rows, measured)
+        landscape_offer.draw(study, rows, measured)
 
 
 # -- the forecast ------------------------------------------------------------------------------------------------------

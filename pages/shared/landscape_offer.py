@@ -4,55 +4,74 @@ it would speak of this set.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import streamlit as st
 
 from pages.shared import access, address, cost_words, progress, recorded, state
 from pages.shared.folds import fold
-from pages.shared.text import escape
+from pages.shared.text import duration, escape
 from unlearn_core.experiment import OpenStudy
-from unlearn_core.experiment.landscape import PREVIEW, Landscape, landscape_for
+from unlearn_core.experiment.landscape import PREVIEW, Landscape, landscape_for, usual
 from unlearn_core.experiment.landscape_cost import LandscapeCost, landscape_cost
 from unlearn_core.experiment.landscape_sets import Seen, facts_of, is_seen, seen
 from unlearn_core.experiment.reach import Reach, planned
 from unlearn_core.params import BadValue, key
 from unlearn_core.store import Store
+from unlearn_core.unlearning import Unlearner
 
 SETS = (PREVIEW, 240)
 
 
-def draw(study: OpenStudy, rows: np.ndarray) -> None:
-    """Where none is measured: which could be."""
-    _choices(study, rows, None)
+def draw(study: OpenStudy, rows: np.ndarray, measured: Landscape | None = None) -> None:
+    """Where none is measured: which could be. Beside one that is, folded away: one with more sets or algorithms."""
+    if measured is None:
+        _choices(study, rows, None)
+    elif measured.sets < max(SETS) or not _types(usual(slow=True)) <= _types(measured.unlearners):
+        with fold("wider", "Measure more sets or more algorithms", ":material/add:") as box:
+            if box.open:
+                _choices(study, rows, measured)
 
 
-def more(study: OpenStudy, rows: np.ndarray, measured: Landscape) -> None:
-    """Beside one that is measured: more sets or more algorithms, folded away."""
-    with fold("wider", "Measure more sets or more algorithms", ":material/add:") as box:
-        if box.open:
-            _choices(study, rows, measured)
+def _types(unlearners: Iterable[Unlearner]) -> set[type[Unlearner]]:
+    return {type(unlearner) for unlearner in unlearners}
+
+
+def _offered(study: OpenStudy, measured: Landscape | None) -> dict[str, tuple[str, Landscape]]:
+    """The choices of algorithms: name in the address -> what is shown, and a landscape with them. One that is measured
+    keeps its own, and all else that it was measured by. Raises BadValue where the images allow none.
+    """
+    quick, every = (landscape_for(state.store(), study.spec.bank, PREVIEW, slow) for slow in (False, True))
+    if measured is None:
+        return {
+            "quick": (f"The {len(quick.unlearners)} quick ones", quick),
+            "every": (f"All {len(every.unlearners)}", every),
+        }
+    added = [unlearner for unlearner in every.unlearners if type(unlearner) not in _types(measured.unlearners)]
+    wider = measured.but(unlearners=(*measured.unlearners, *added))
+    found = {"every": (f"All {len(wider.unlearners)}", wider)}
+    return {"quick": (f"These {len(measured.unlearners)}", measured)} | found if added else found
 
 
 def _choices(study: OpenStudy, rows: np.ndarray, measured: Landscape | None) -> None:
     """What one costs, what it covers, and the button that has it measured."""
     store, bank = state.store(), study.spec.bank
     try:
-        quick, every = (landscape_for(store, bank, PREVIEW, slow) for slow in (False, True))
+        kinds = _offered(study, measured)
     except BadValue as error:
         st.info(escape(str(error)))
         return
-    sizes, least = list(SETS), "quick"
-    if measured:
-        sizes, least = [measured.sets, *(n for n in SETS if n > measured.sets)], "every"
-    numbers, kinds = st.columns(2)
-    with numbers:
+    sizes = SETS if measured is None else (measured.sets, *(n for n in SETS if n > measured.sets))
+    left, right = st.columns(2)
+    with left:
         offered = {str(n): f"Preview: {n} sets" if n == PREVIEW else f"{n} sets" for n in sizes}
         sets = int(address.choice(st.segmented_control, "How many sets", offered, "sets", required=True))
-    with kinds:
-        offered = {"quick": f"The {len(quick.unlearners)} quick ones", "every": f"All {len(every.unlearners)}"}
+    with right:
+        offered, least = {name: shown for name, (shown, _) in kinds.items()}, "every" if measured else "quick"
         kind = address.choice(st.segmented_control, "Which algorithms", offered, "pace", least, required=True)
-    asked = (every if kind == "every" else quick).but(sets=sets)
-    if measured and sets == measured.sets and set(asked.unlearners) <= set(measured.unlearners):
+    asked = kinds[kind][1].but(sets=sets)
+    if asked == measured:
         st.caption("This is the landscape that the forecast rests on.")
         return
     if progress.under_way(asked):
@@ -110,16 +129,15 @@ def _cost(finished: str, asked: str, _study: OpenStudy, _wanted: Landscape) -> L
 
 def how_much(store: Store, cost: LandscapeCost) -> str:
     """What is still to be done and how long that takes, and how far that is guessed."""
-    text = (
-        f":material/schedule: {cost_words.how_long(cost_words.about(store, cost))}, {cost_words.WITH}: "
-        f"{cost.trainings:,} models to train and {cost.runs:,} unlearning runs on "
+    work = (
+        f"{cost_words.WITH}: {cost.trainings:,} models to train and {cost.runs:,} unlearning runs on "
         f"{cost.sets:,} sets.{cost_words.queue(store)}{cost_words.memory_of(cost)}"
     )
-    if cost.guessed:
-        text += f" For {cost.guessed} algorithms never timed by themselves here the time is guessed"
-        text += (
-            f", and {cost.slow} of them are known as slow, so it will be longer: *Try everything* below times each."
-            if cost.slow
-            else "."
+    if cost.slow:
+        return (
+            f":material/schedule: More than **{duration(cost.seconds)}**, how much more nobody knows yet, {work} "
+            f"{cost.slow} of these algorithms are known as slow and were never timed by themselves here: "
+            "*Try everything* below times each of them."
         )
-    return text
+    guessed = f" For {cost.guessed} algorithms never timed by themselves here the time is guessed." * bool(cost.guessed)
+    return f":material/schedule: {cost_words.how_long(cost_words.about(store, cost))}, {work}{guessed}"

@@ -1,6 +1,7 @@
 """What to expect before a run, and everything on one set, on the Plan page."""
 
 import json
+import re
 import shutil
 from functools import partial
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import pytest
 
 from pages.shared import cost_words, forecast_panel, landscape_chart, landscape_offer, law_words
 from pages.shared.try_everything import plan_of
-from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil, landscape, studies
+from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil, studies
 from unlearn_core.experiment.difficulty import Difficulty, difficulty
 from unlearn_core.experiment.forecast import peak
 from unlearn_core.experiment.landscape import SLOW, usual
@@ -51,7 +52,7 @@ def button(at, label: str):
 
 def test_without_a_landscape_the_panel_says_what_one_costs_and_starts_it(plan_page, filled_store, study, submitted):
     at = plan_page(filled_store)
-    assert "96 models to train and 960 unlearning runs on 48 sets" in words(at)
+    assert "104 models to train and 960 unlearning runs on 48 sets" in words(at)
     assert f"It takes **{cost_words.megabytes(peak(study)[0])}** of memory" in words(at)
     button(at, "Measure the landscape").click().run()
     (asked,) = submitted
@@ -66,25 +67,33 @@ def test_all_algorithms_are_a_choice_too_and_what_is_not_known_of_their_time_is_
     quick, every = usual(), usual(slow=True)
     assert [which.value, which.options] == ["every", [f"The {len(quick)} quick ones", f"All {len(every)}"]]
     assert f"{48 * (1 + len(every)):,} unlearning runs on 48 sets" in words(at)
-    assert f"and {len(SLOW)} of them are known as slow, so it will be longer: *Try everything* below" in words(at)
+    assert re.search(r"More than \*\*.+\*\*, how much more nobody knows yet", words(at))
+    assert f"{len(SLOW)} of these algorithms are known as slow and were never timed by themselves here" in words(at)
     button(at, "Measure the landscape").click().run()
     (asked,) = submitted
     assert asked.unlearners == every and asked.sets == 48
 
 
 def test_a_measured_landscape_can_be_given_more_sets_or_algorithms(plan_page, mapped, submitted):
+    """And keeps all else that it was measured by, so that what is there is not made anew."""
+    (measured,) = (found.spec() for found in mapped.results("Landscape"))
     at = plan_page(mapped.root)
     sets, which = (w for w in at.segmented_control if w.label in ("How many sets", "Which algorithms"))
-    assert sets.options == ["32 sets", r"Preview\: 48 sets", "240 sets"] and which.value == "every"
+    added = [u for u in usual(slow=True) if type(u) not in (FineTune, NegGrad)]
+    assert sets.options == ["32 sets", r"Preview\: 48 sets", "240 sets"]
+    assert [which.value, which.options] == ["every", ["These 2", f"All {2 + len(added)}"]]
     button(at, "Measure the landscape").click().run()
-    assert submitted[0].sets == 32 and submitted[0].unlearners == usual(slow=True)
+    assert submitted[0] == measured.but(unlearners=(*FEW, *added))
 
 
 def test_the_landscape_that_there_is_is_not_offered_again(plan_page, mapped, monkeypatch):
-    monkeypatch.setattr(landscape, "usual", lambda slow=False: FEW)
-    at = plan_page(mapped.root)
+    at = plan_page(mapped.root, pace="quick")
     assert "This is the landscape that the forecast rests on." in words(at)
     assert "Measure the landscape" not in [b.label for b in at.button]
+    monkeypatch.setattr(landscape_offer, "usual", lambda slow: FEW)
+    monkeypatch.setattr(landscape_offer, "SETS", (32,))
+    at = plan_page(mapped.root)
+    assert not any(w.label == "How many sets" for w in at.segmented_control)  # nothing would be added
 
 
 def test_whether_the_set_in_hand_would_be_covered_is_said_before_anything_is_measured(plan_page, filled_store):

@@ -130,7 +130,7 @@ def _value(text: str) -> Any:
 
 def read_text(file: Path) -> str:
     try:
-        return Path(file).read_text(encoding="utf-8")
+        return Path(file).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BadValue(f"The file {file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

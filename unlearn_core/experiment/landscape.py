@@ -110,6 +110,11 @@ class Landscape(Spec):
         return bank_of(self.training, self.models, self.stop_at)
 
     @property
+    def models_to_unlearn(self) -> list[Training]:
+        """The original models, which sets take turns with."""
+        return [self.training.but(seed=s) for s in range(LANDSCAPE, LANDSCAPE + min(self.originals, TOGETHER))]
+
+    @property
     def algorithms(self) -> tuple[Unlearner, ...]:
         """What is run on every set: the algorithms, and before them the two ends of the scale."""
         return tuple(dict.fromkeys([Retrain(), Original(), *self.unlearners]))
@@ -211,9 +216,7 @@ def _landscape(store: Store, landscape: Landscape, tell: Tell) -> Result:
         seen(store, landscape.bank, tell)
         for block, _ in landscape.blocks():
             fulfil(store, block)
-        seeds = range(LANDSCAPE, LANDSCAPE + min(landscape.originals, TOGETHER))
-        trainings = [landscape.training.but(seed=s) for s in seeds]
-        train_all(store, trainings, lambda _, done, total: tell("original models", done, total))
+        train_all(store, landscape.models_to_unlearn, lambda _, done, total: tell("original models", done, total))
         fulfil_all(store, landscape.parts(), lambda _, done, total: tell("landscape", done, total))
 
     def make(out: Draft) -> None:
@@ -296,12 +299,10 @@ def can_run(store: Store, training: Training, rows: np.ndarray, unlearner: Unlea
 
 
 def landscapes(store: Store, bank: Bank | Unbanked) -> list[Result]:
-    """The finished landscapes of a training and its bank: that with the most sets first, of these that with the most
-    algorithms.
-    """
+    """The finished landscapes of a training and its bank: that with the most sets times algorithms first."""
     found = [(r.spec(), r) for r in store.results("Landscape")]
     fitting = [(spec, r) for spec, r in found if spec.bank == bank]
-    return [r for _, r in sorted(fitting, key=lambda pair: (-pair[0].sets, -len(pair[0].unlearners)))]
+    return [r for _, r in sorted(fitting, key=lambda pair: -pair[0].sets * len(pair[0].unlearners))]
 
 
 MAKERS |= {LandscapePart: _part, Landscape: _landscape}

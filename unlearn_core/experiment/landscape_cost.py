@@ -10,6 +10,7 @@ from unlearn_core import engines
 from unlearn_core.experiment.forecast import peak
 from unlearn_core.experiment.landscape import SLOW, Landscape, LandscapePart
 from unlearn_core.experiment.run_times import UNKNOWN, never_run, run_seconds, spread, training_seconds
+from unlearn_core.experiment.spread import still_to_make
 from unlearn_core.experiment.try_everything import Attempt
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
@@ -57,16 +58,17 @@ def landscape_cost(finished: OpenStudy, landscape: Landscape) -> LandscapeCost:
     asked = {part.unlearner for part in missing}
     measured = _tried(finished, landscape, asked) | measured
     each = {u: measured[u] if u in measured else run_seconds(finished, u)[0] for u in asked}
-    total = sum(part.count * each[part.unlearner] for part in missing) / max(1, engines.at_once())
+    originals = still_to_make(finished.store, landscape.models_to_unlearn) if missing else 0
+    total = sum(part.count * each[part.unlearner] for part in missing) + originals * training_seconds(finished)
     references = [part for part in missing if isinstance(part.unlearner, Retrain)]
     runs = sum(part.count for part in missing) - sum(part.count for part in references)
     guessed = never_run(finished, asked - measured.keys())
     memory, device = peak(finished) if missing else (0.0, "cpu")
     return LandscapeCost(
         sets=sum({part.sets: part.count for part in missing}.values()),
-        trainings=2 * sum(part.count for part in references),
+        trainings=2 * sum(part.count for part in references) + originals,
         runs=runs,
-        seconds=float(total),
+        seconds=float(total / max(1, engines.at_once())),
         guessed=len(guessed),
         slow=len(guessed & {ALGORITHMS[name] for name in SLOW}),
         factor=UNKNOWN if guessed else spread(finished),
@@ -81,6 +83,6 @@ def _tried(finished: OpenStudy, landscape: Landscape, asked: set[Unlearner]) -> 
     found: dict[Unlearner, list[float]] = {}
     for result in finished.store.results("Attempt"):
         attempt: Attempt = result.spec()
-        if attempt.training == landscape.training and attempt.unlearner in asked:
+        if attempt.training.afresh == landscape.training and attempt.unlearner in asked:
             found.setdefault(attempt.unlearner, []).append(float(result.table()["seconds"].mean()))
     return {unlearner: float(np.median(seconds)) for unlearner, seconds in found.items()}

@@ -41,7 +41,12 @@ class Space:
 
     @classmethod
     def of(cls, plan: Plan, names: Sequence[str], algorithms: Sequence[Unlearner], rates, orders: str) -> Space:
-        choices = dict.fromkeys([(Original(),), *(settings(u, rates) for u in algorithms)])
+        seen: set[Unlearner] = set()
+        choices = []
+        for group in [(Original(),), *(settings(u, rates) for u in algorithms)]:
+            fresh = tuple(u for u in group if u not in seen)  # one algorithm may be named twice, at rates that meet
+            seen.update(fresh)
+            choices += [fresh] * bool(fresh)
         ways = (plan.order,) if orders == "fixed" else tuple(dict.fromkeys([plan.order, *permutations(PARTS)]))
         return cls(plan, tuple(names), tuple(choices), ways)
 

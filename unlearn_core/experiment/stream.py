@@ -179,6 +179,17 @@ def finished(store: Store, stream: Stream) -> Finished | None:
     return None if result is None else opened(result)
 
 
+def newest(study: OpenStudy, method: str) -> Finished | None:
+    """The stream that was run last of those in which this algorithm met images of this study's set; else None."""
+    training, unlearner = study.spec.training, study.run_result(method, 0).spec().unlearner
+    for result in study.store.results("Stream"):
+        stream = result.spec()
+        same = stream.training == training.but(seed=0, without="") and stream.unlearner == unlearner
+        if same and all(np.isin(unpack(rows, len(study.labels)), study.forget).all() for rows in stream.requests):
+            return opened(result)
+    return None
+
+
 def opened(result: Result) -> Finished:
     return Finished(result.key, result.spec(), result.json("summary"), result)
 

@@ -190,8 +190,17 @@ def verdict(line: pd.Series) -> str:
     if pd.isna(line["side"]):
         why = missing(line["why"], "readings of unseen images" if line.get("unit") == BLOCKS else "unseen images")
         return why if why.startswith(MISSING) else ": ".join(filter(None, (line["says"], why)))
-    blind = line["side"] == 0 and not pd.isna(line["has_power"]) and not line["has_power"]
-    return f"{line['says']}, nor is the original" if blind else line["says"]
+    return f"{line['says']}, nor is the original" if tells(line) is None else line["says"]
+
+
+def tells(line: pd.Series) -> bool | None:
+    """Whether a line of the overview tells the method from retraining; None where that is not known, or where it finds
+    nothing and would not have found the original either.
+    """
+    if pd.isna(line["side"]):
+        return None
+    blind = not line["side"] and not pd.isna(line["has_power"]) and not line["has_power"]
+    return None if blind else bool(line["side"])
 
 
 def shown(line: pd.Series, kind: str) -> tuple[float, float, float]:
@@ -204,33 +213,17 @@ def shown(line: pd.Series, kind: str) -> tuple[float, float, float]:
 
 def tally(title: str, table: pd.DataFrame) -> str:
     """How many numbers of an overview tell a method from retraining, and in which way; the same wherever it is said."""
-    judged, off = _judged(table)
+    judged = table[table["side"].notna()]
+    off = judged[judged["side"] != 0]
     if off.empty:
         return f"None of {len(judged)} numbers tells {title} from retraining beyond the noise of the seeds."
     said = ", ".join(f"{count} {_way(says, count)}" for says, count in off["says"].value_counts().items())
     one = len(off) == 1
     return (
         f"{len(off)} of {len(judged)} numbers {'tells' if one else 'tell'} {title} from retraining: {said}. By chance "
-        f"alone it would be at most about {by_chance(len(judged))}. Many of them measure nearly the same, so count "
+        f"alone it would be at most about {round(0.05 * len(judged))}. Many of them measure nearly the same, so count "
         "kinds, not numbers."
     )
-
-
-def beyond_chance(table: pd.DataFrame) -> bool | None:
-    """Whether more numbers of an overview tell a method from retraining than would by chance; None without any."""
-    judged, off = _judged(table)
-    return len(off) > by_chance(len(judged)) if len(judged) else None
-
-
-def by_chance(count: int) -> int:
-    """How many of so many numbers are called different at most, on average, where nothing differs."""
-    return round(0.05 * count)
-
-
-def _judged(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The lines that can be judged, and those among them that lie off retraining."""
-    judged = table[table["side"].notna()]
-    return judged, judged[judged["side"] != 0]
 
 
 NO_SIDE = "where no side means remembering"
