@@ -90,6 +90,17 @@ def test_only_runs_of_one_algorithm_say_how_long_it_takes():
     assert expected(left, FineTune(epochs=2)) == 6.0
 
 
+def test_a_plan_takes_as_much_longer_than_its_steps_as_those_that_were_run():
+    both = plan(SalUn(epochs=2), FineTune(epochs=2))
+    finished = Finished((SalUn(epochs=2), 4.0), (FineTune(epochs=4), 12.0), (both, 25.0))
+    assert expected(finished, both) == 10.0  # as if it were one of several tries
+    finished = Finished(*finished.runs)
+    finished.table.loc[3, "kind"] = "plan"
+    assert expected(finished, both) == pytest.approx(25.0)
+    assert expected(finished, plan(SalUn(epochs=1), Original())) == pytest.approx(5.0)
+    assert expected(finished, SalUn(epochs=2)) == 4.0
+
+
 def test_a_trial_takes_what_trials_of_its_algorithm_took(monkeypatch):
     """In a search more runs go side by side than in a method, so each takes less."""
     search = SimpleNamespace(unlearners=(SalUn(epochs=2), SalUn(epochs=2, lr=0.5)), seeds=(0, 1))

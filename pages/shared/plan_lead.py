@@ -10,7 +10,7 @@ from pages.shared.text import duration, escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.comparison import retraining_seconds
 from unlearn_core.experiment.recorded import where_timed
-from unlearn_core.experiment.run_times import plan_took, run_seconds
+from unlearn_core.experiment.run_times import plan_took, run_seconds, training_seconds
 from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan
 from unlearn_core.unlearning.ends.original import Original
 
@@ -21,8 +21,8 @@ def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> None:
     again, took = retraining_seconds(study), plan_took(study, plan, parts)
     where = where_timed(study.store, study.key)
     if took is None:
-        likely = sum(run_seconds(study, getattr(plan, part))[0] for part in PARTS if len(parts[part]))
-        said = f"by the runs timed {where} this plan would{'' if likely < again else ' not'}"
+        likely = run_seconds(study, plan.resolve(parts))[0]
+        said = f"by the runs timed {where} this plan would{'' if likely < training_seconds(study) else ' not'}"
     else:
         longer = f", **{took / again:.1f} times** as long" * (took > again)
         said = f"this plan took **{duration(took)}**{longer}"

@@ -29,8 +29,13 @@ def steps_of(unlearner: Unlearner) -> tuple[Unlearner, ...]:
 
 def run_seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
     """(3,) seconds of one run: expected, fastest, slowest. Leaving the model as it is takes none; what the finished
-    study never ran takes as long as the others, for each of its epochs where it has them.
+    study never ran takes as long as the others, for each of its epochs where it has them. A plan takes as much longer
+    than its steps as those did that the study ran.
     """
+    return _by_steps(finished, unlearner) * (_of_plans(finished) if isinstance(unlearner, Rum) else 1.0)
+
+
+def _by_steps(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
     measured, total, factor = _measured(finished), np.zeros(3), spread(finished)
     for step in steps_of(unlearner):
         if isinstance(step, Retrain):
@@ -40,6 +45,19 @@ def run_seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
         middle = np.median(seen)
         total += _length(step) * np.array([middle, min(*seen, middle / factor), max(*seen, middle * factor)])
     return total
+
+
+@lru_cache(maxsize=8)
+def _of_plans(finished: OpenStudy) -> float:
+    """How many times as long as their steps, each as it is timed or guessed, the plans of a study took: going from part
+    to part takes its time, and fewer runs go side by side. 1 where it ran none.
+    """
+    found = []
+    for line in finished.table[finished.table["kind"] == "plan"].itertuples():
+        result = finished.run_result(line.method, line.seed)
+        if likely := _by_steps(finished, result.spec().unlearner)[0]:
+            found.append(result.undisturbed() / likely)
+    return float(np.median(found)) if found else 1.0
 
 
 def plan_took(finished: OpenStudy, plan: Plan, parts: dict[str, np.ndarray]) -> float | None:
