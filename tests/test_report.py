@@ -459,6 +459,43 @@ def test_what_shadow_models_find_is_in_the_third_answer(study, side, mark, verdi
     assert words.by_shadow_models(worse, pd.DataFrame(lines))[-1].verdict == "Yes, third by third"
 
 
+@pytest.mark.parametrize(
+    ("side", "has_power", "mark", "verdict"),
+    [
+        (1, True, "bad", "Yes, by many models"),
+        (0, True, "good", "No"),
+        (0, False, None, None),
+        (None, None, None, None),
+    ],
+)
+def test_what_many_models_give_away_is_in_the_third_answer(study, side, has_power, mark, verdict):
+    *rest, attacked = words.statements(study, "rum")
+    said = [*rest, replace(attacked, mark="good", verdict="No", says="It reads the same.")]
+    line = {"metric": "told_apart", "unlearned": 0.991, "retrained_low": 0.011, "retrained_high": 0.08}
+    table = pd.DataFrame(
+        [line | {"on": on, "side": side, "has_power": has_power} for on in ("low", "forget")], dtype=object
+    )
+    found = words.by_many_models(said, table)
+    assert words.by_many_models(said, table[:1]) == said
+    if mark is None:
+        assert found == said
+        return
+    assert found[:-1] == rest and (found[-1].mark, found[-1].verdict) == (mark, verdict)
+    reads = "tells 99% of the forgotten images apart, where retrained ones among themselves read 1% to 8%."
+    assert found[-1].says.startswith("It reads the same. Of many models") and found[-1].says.endswith(reads)
+    worse = [*rest, replace(attacked, mark="bad", verdict="Yes, third by third")]
+    assert words.by_many_models(worse, table)[-1].verdict == "Yes, third by third"
+
+
+def test_the_audit_has_its_own_command(audit_story):
+    study = OpenStudy.open(audit_story.store, studies(audit_story.store)[0].key)
+    said = Page(report.write(study, "technical", "random-label")).text
+    command = shlex.split(re.search(r"python -m unlearn_core audit .*? --store \./store", said).group())[3:]
+    done = CliRunner().invoke(app, [*command[:-1], str(audit_story.store.root), "--cost"])
+    assert done.exit_code == 0 and json.loads(done.stdout.splitlines()[-1])["seconds"] == 0, done.output
+    assert "python -m unlearn_core audit" not in Page(report.write(study, "technical", "rum")).text
+
+
 def test_what_an_audit_finds_where_accuracy_leaves_it_open_is_told_beside_the_answer(study):
     said = words.statements(study, "rum")
     left = tuple(replace(reading, side=None) for reading in said[0].readings)

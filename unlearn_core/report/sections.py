@@ -19,7 +19,7 @@ from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit, measured_groups, verdicts
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.bundle import recorded
-from unlearn_core.experiment.tiers import TIERS, deepest
+from unlearn_core.experiment.tiers import TIERS, Audit, deepest
 from unlearn_core.experiment.tiers.overview import BESIDE_A_STUDY, RULE, shown, tally, verdict
 from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.views import OpenStudy
@@ -38,7 +38,7 @@ def sections(study: OpenStudy, audience: str, method: str) -> dict:
     technical = audience == "technical"
     statements = words.statements(study, method)
     if found is not None:
-        statements = words.by_shadow_models(statements, found.table())
+        statements = words.by_many_models(words.by_shadow_models(statements, found.table()), found.table())
         statements = words.in_the_audit(statements, study, found.table()) if technical else statements
     return {
         "technical": technical,
@@ -57,7 +57,7 @@ def sections(study: OpenStudy, audience: str, method: str) -> dict:
         "audit": _audit(study, method, found),
         "privacy": study.summary.get("privacy"),
         "not_claimed": words.not_claimed(study, None if found is None else found.spec().tier, technical),
-        "provenance": _provenance(study, method),
+        "provenance": _provenance(study, method, None if found is None else found.spec()),
     }
 
 
@@ -301,7 +301,7 @@ def _cell(line: pd.Series, kind: str) -> str:
     return spread(value) if pd.isna(low) else f"{spread(value)} ({hundredths(low)} to {hundredths(high)})"
 
 
-def _provenance(study: OpenStudy, method: str) -> dict:
+def _provenance(study: OpenStudy, method: str, audit: Audit | None) -> dict:
     made, run = study.result.manifest(), study.run_result(method, 0).manifest()
     note = recorded(study.store, study.key)
     weights = " --weights original.safetensors" if study.spec.training.weights else ""
@@ -319,5 +319,13 @@ def _provenance(study: OpenStudy, method: str) -> dict:
         "imported": None if note is None else note["imported"],
         "study": json.dumps(plain(study.spec), indent=1, ensure_ascii=True),
         "command": f"python -m unlearn_core study report.html{weights} --store ./store",
+        "audit": None if audit is None else _audit_command(study, of, audit),
         "report": f"python -m unlearn_core report {study.key} --method {of} -o report.html --store ./store",
     }
+
+
+def _audit_command(study: OpenStudy, method: str, audit: Audit) -> str:
+    """The command that makes the evidence of this audit again, in a store that holds the study."""
+    asked = {"seeds": 1, "shadows": 2, "deletions": 2, "models": 3}  # from which tier on it is a choice
+    sizes = "".join(f" --{name} {getattr(audit, name)}" for name, least in asked.items() if audit.tier >= least)
+    return f"python -m unlearn_core audit {study.key} --method {method} --tier {audit.tier}{sizes} --store ./store"

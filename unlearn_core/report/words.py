@@ -12,6 +12,7 @@ from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import filled, group, third
 from unlearn_core.experiment.telling import LARGEST, SMALLEST
+from unlearn_core.experiment.tiers.overview import tells
 from unlearn_core.experiment.verdicts import Verdict
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.words import estimate, noise_floor, spread
@@ -169,6 +170,24 @@ def by_shadow_models(said: Sequence[Statement], table: pd.DataFrame) -> list[Sta
     verdict = attacked.verdict if attacked.mark == "bad" else "Yes, with shadow models"
     says = f"{attacked.says} An attacker with shadow models, who knows each image by itself, can tell: {reads}."
     return [*rest, replace(attacked, mark="bad", verdict=verdict, says=says)]
+
+
+def by_many_models(said: Sequence[Statement], table: pd.DataFrame) -> list[Statement]:
+    """The statements, with whether many models of each kind are told apart by what they say of the forgotten images,
+    where an audit of the same method (its overview) asked them: not even retraining reads 0 there.
+    """
+    *rest, attacked = said
+    asked = (table["metric"] == "told_apart") & (table["on"] == "forget")
+    if not asked.any() or (apart := tells(line := table[asked].iloc[0])) is None:
+        return list(said)
+    says = (
+        f"{attacked.says} Of many models of each kind a simple test tells {line['unlearned']:.0%} of the forgotten "
+        f"images apart, where retrained ones among themselves read {line['retrained_low']:.0%} to "
+        f"{line['retrained_high']:.0%}."
+    )
+    if not apart or attacked.mark == "bad":
+        return [*rest, replace(attacked, says=says)]
+    return [*rest, replace(attacked, mark="bad", verdict="Yes, by many models", says=says)]
 
 
 def _is(says: str) -> str:
