@@ -481,10 +481,10 @@ def test_what_many_models_give_away_is_in_the_third_answer(study, side, has_powe
         assert found == said
         return
     assert found[:-1] == rest and (found[-1].mark, found[-1].verdict) == (mark, verdict)
-    reads = "tells 99% of the forgotten images apart, where retrained ones among themselves read 1% to 8%."
-    assert found[-1].says.startswith("It reads the same. Of many models") and found[-1].says.endswith(reads)
+    reads = "tell 99% of the images apart, retrained ones among themselves 1% to 8%."
+    assert found[-1].says.startswith("It reads the same. Many models") and found[-1].says.endswith(reads)
     worse = [*rest, replace(attacked, mark="bad", verdict="Yes, third by third")]
-    assert words.by_many_models(worse, table)[-1].verdict == "Yes, third by third"
+    assert words.by_many_models(worse, table) == worse
 
 
 def test_the_audit_has_its_own_command(audit_story):

@@ -64,7 +64,7 @@ def in_words(title: str, lines: pd.DataFrame, count: int) -> str:
     if quality["side"] == 0 and apart["side"] == 0:
         says = "cannot be told from retrained ones"
     elif _everywhere(lines, shift):
-        says = "differ from retrained ones on all images alike, forgotten or not"
+        says = "differ from retrained ones on test images no less than on the forgotten"
     else:
         says = {
             1: "remember the forgotten images on average",

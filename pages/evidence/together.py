@@ -56,11 +56,12 @@ def draw(study, method: str, top) -> None:
         st.markdown(in_words(title, lines))
     for line in lines:
         icon, verdict = VERDICTS[line.apart]
-        st.button(
-            f"**{line.name}: {verdict}**", icon=icon, type="tertiary", key=f"together.{line.view}",
-            on_click=st.query_params.__setitem__, args=("evidence", line.view), help="See this evidence",
-        )  # fmt: skip
-        st.markdown(line.says)
+        with st.container(gap=None):
+            st.button(
+                f"**{line.name}: {verdict}**", icon=icon, type="tertiary", key=f"together.{line.view}",
+                on_click=st.query_params.__setitem__, args=("evidence", line.view), help="See this evidence",
+            )  # fmt: skip
+            st.markdown(line.says)
     tier = 0 if found is None else found.spec().tier
     missing = [f"**{each.name.capitalize()}**: {each.question}" for each in TIERS[tier + 1 :]]
     missing += ["**Kept images**: Did forgetting cost those who stay?"] * (tier < 1)

@@ -174,20 +174,19 @@ def by_shadow_models(said: Sequence[Statement], table: pd.DataFrame) -> list[Sta
 
 def by_many_models(said: Sequence[Statement], table: pd.DataFrame) -> list[Statement]:
     """The statements, with whether many models of each kind are told apart by what they say of the forgotten images,
-    where an audit of the same method (its overview) asked them: not even retraining reads 0 there.
+    where an audit of the same method (its overview) asked them and nothing else told: not even retraining reads 0
+    there.
     """
     *rest, attacked = said
     asked = (table["metric"] == "told_apart") & (table["on"] == "forget")
-    if not asked.any() or (apart := tells(line := table[asked].iloc[0])) is None:
+    if attacked.mark == "bad" or not asked.any() or (apart := tells(line := table[asked].iloc[0])) is None:
         return list(said)
     says = (
-        f"{attacked.says} Of many models of each kind a simple test tells {line['unlearned']:.0%} of the forgotten "
-        f"images apart, where retrained ones among themselves read {line['retrained_low']:.0%} to "
-        f"{line['retrained_high']:.0%}."
+        f"{attacked.says} Many models of each kind tell {line['unlearned']:.0%} of the images apart, retrained ones "
+        f"among themselves {line['retrained_low']:.0%} to {line['retrained_high']:.0%}."
     )
-    if not apart or attacked.mark == "bad":
-        return [*rest, replace(attacked, says=says)]
-    return [*rest, replace(attacked, mark="bad", verdict="Yes, by many models", says=says)]
+    found = {"mark": "bad", "verdict": "Yes, by many models"} if apart else {}
+    return [*rest, replace(attacked, says=says, **found)]
 
 
 def _is(says: str) -> str:
