@@ -538,7 +538,7 @@ def test_suggest_says_what_did_best_on_each_part(filled, filled_study):
     found = result("suggest", study.key, *filled)
     assert found["study"] == study.key and list(found["parts"]) == [p for p, rows in study.parts.items() if len(rows)]
     for part, advice in found["parts"].items():
-        expected = advice(study, float(study.memorization.scores[study.parts[part]].mean()))
+        expected = advised(study, float(study.memorization.scores[study.parts[part]].mean()))
         assert build(advice["unlearner"]) == expected.unlearner and build(advice["rival"]) == expected.rival
         assert advice["tow"] == vars(expected.tow) and advice["left"] == expected.left
         assert (advice["runs"], advice["studies"]) == (expected.runs, expected.studies)
