@@ -24,6 +24,7 @@ from unlearn_core.cli import app, forgetting
 from unlearn_core.cli.lists import IN_STORE, REGISTRIES
 from unlearn_core.cli.options import RECIPE
 from unlearn_core.experiment import OpenStudy, Study
+from unlearn_core.experiment.advice import advice as advised
 from unlearn_core.forget import FORGET_SETS
 from unlearn_core.job import ACTIVE
 from unlearn_core.params import build, key, params, plain
