@@ -24,6 +24,7 @@ from unlearn_core.experiment.search import (
     try_all,
 )
 from unlearn_core.experiment.search_cost import search_cost
+from unlearn_core.experiment.search_space import Space
 from unlearn_core.experiment.shown import study_of
 from unlearn_core.experiment.side_by_side import unlearn_plans
 from unlearn_core.experiment.trained_models import train_all
@@ -376,3 +377,16 @@ def test_tune_reports_what_the_search_found(copied, search, tmp_path):
     file.write_text(file.read_text().replace('"trials": 8', '"trials": 3'))
     refused = run(file)
     assert refused.exit_code == 2 and "The grid has 8 plans, but only 3 may be tried" in refused.stderr
+
+
+def test_settings_that_an_algorithm_named_twice_shares_are_tried_once():
+    twice = (FineTune(lr=0.01), FineTune(lr=0.02))
+    space = Space.of(Plan(), ("high",), twice, (0.5, 1.0, 2.0), "fixed")
+    rates = [u.lr for group in space.choices[1:] for u in group]
+    assert sorted(rates) == pytest.approx([0.005, 0.01, 0.02, 0.04]) and space.size == 5
+    plans = list(space.grid())
+    assert len(set(plans)) == space.size
+    # What was scored is remembered under the choice that asks for it.
+    for plan in plans:
+        group = space.choices[space._known(plan, 0.5).params["high"]]
+        assert plan.high in group

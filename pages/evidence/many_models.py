@@ -90,12 +90,16 @@ def _everywhere(lines: pd.DataFrame, shift: pd.Series) -> bool:
 
 def _shifts(lines: pd.DataFrame) -> str:
     """How far margins lie from retrained models', third by third and on images that were not to be forgotten."""
-    moved = lines[(lines["metric"] == "margin_shift") & lines["unlearned"].notna()].set_index("on")["unlearned"]
+    moved = lines[(lines["metric"] == "margin_shift") & lines["unlearned"].notna()].set_index("on")
     if moved.empty:
         return ""
     names = {"forget": "the forgotten images", "retain": "kept", "test": "test images"}
-    each = [f"{value:+.2f} on {names.get(on, f'the {third(on)}')}" for on, value in moved.items()]
-    return f" Margins lie above those of retrained models by {', '.join(each)}.".replace("-", "\u2212")
+    each = [f"{value:+.2f} on {names.get(on, f'the {third(on)}')}" for on, value in moved["unlearned"].items()]
+    floor = moved[["retrained_low", "retrained_high"]].abs().max(axis=None)
+    return (
+        f" Margins lie above those of retrained models by {', '.join(each)}; retrained ones among themselves lie no "
+        f"further apart than {floor:.2f}."
+    ).replace("-", "\u2212")
 
 
 def _span(line: pd.Series, percent: bool = False) -> str:

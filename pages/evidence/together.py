@@ -85,7 +85,7 @@ def in_words(title: str, lines: list[Line]) -> str:
     enough = " Evidence that finds nothing may only be too weak, so one that finds something counts." * (
         len(apart) < judging
     )
-    chance = " Each errs in up to 5 of 100 cases, so one alone can be chance." * (len(apart) == 1 < judging)
+    chance = " It rests on 95 % intervals, and one kind alone can be chance." * (len(apart) == 1)
     return (
         f"**{len(apart)} of {judging}** kinds of evidence that give a verdict {tell} **{escape(title)}** from "
         f"retraining: {', '.join(apart)}.{enough}{chance}"

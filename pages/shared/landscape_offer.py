@@ -84,7 +84,7 @@ def _choices(study: OpenStudy, rows: np.ndarray, measured: Landscape | None) -> 
     cost = _cost(study.key, key(asked), study, asked)
     st.markdown(how_much(store, cost))
     if recorded.start("Measure the landscape", icon=":material/landscape:", key="landscape.start"):
-        access.submit(store, asked, cost_words.about(store, cost))
+        access.submit(store, asked, None if cost.slow else cost_words.about(store, cost))
         st.switch_page("pages/runs.py", query_params={"study": study.key})
 
 
