@@ -47,7 +47,6 @@ def draw() -> None:
     _choose(study)
     embedding_map.cards(study)
     embedding_map.pictures(study)
-    embedding_map.places()
     # Only now, because a line on the map may just have changed it.
     chosen = chosen_set.rows(study)
     embedding_map.rest(study, chosen_set.version(study))

@@ -40,7 +40,7 @@ def shown(n: int) -> None:
     st.session_state["told"] = st.session_state.get("told", 0) + 1
     head = {
         "told": st.session_state["told"], "heard": event.change["n"] if event.change else 0, "version": 0,
-        "forget": int(mask.sum()), "label": "", "colour": "role",
+        "forget": int(mask.sum()), "label": "",
     }  # fmt: skip
     embedding_map._send("news", head, np.packbits(mask, bitorder="little"))
     st.markdown(f"{int(mask.sum())} inside")

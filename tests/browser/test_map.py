@@ -33,7 +33,7 @@ def lasso(page: Page, *corners: tuple[float, float], key: str | None = None, ste
 
 def test_fifty_thousand_points(page, alone):
     frames = Frames(page)
-    page.goto(f"{alone}/?n=50000")
+    page.goto(f"{alone}/?n=50000&colour=role")
     field = page.locator("canvas.field")
     expect(page.get_by_text("100 inside")).to_be_visible()
     painted(page)
@@ -61,7 +61,7 @@ def test_fifty_thousand_points(page, alone):
 @pytest.mark.parametrize("n", [1500, 50_000])
 def test_lines_around_crosses_hide_no_colour(page, alone, n):
     """In a set that lies close together most of what is drawn of it is its colour."""
-    page.goto(f"{alone}/?n={n}")
+    page.goto(f"{alone}/?n={n}&colour=role")
     expect(page.get_by_text("100 inside")).to_be_visible()
     painted(page)
     page.get_by_role("button", name="Memorization").click()
@@ -80,7 +80,7 @@ def test_fingers(chromium, alone):
     """One finger draws, two move and zoom."""
     context = chromium.new_context(viewport={"width": 1280, "height": 720}, has_touch=True)
     page = context.new_page()
-    page.goto(f"{alone}/?n=3000")
+    page.goto(f"{alone}/?n=3000&colour=role")
     painted(page)
     hand, field = context.new_cdp_session(page), page.locator("canvas.field")
     box = field.bounding_box()
@@ -115,7 +115,7 @@ def inside(page: Page) -> int:
 
 
 def test_keys_draw_a_line(page, alone):
-    page.goto(f"{alone}/?n=3000")
+    page.goto(f"{alone}/?n=3000&colour=role")
     painted(page)
     field = page.locator("canvas.field")
     for key in ("ArrowRight", "ArrowDown", "ArrowLeft"):
@@ -143,7 +143,7 @@ def test_keys_draw_a_line(page, alone):
 
 
 def test_what_a_line_does_is_chosen_without_keys(page, alone):
-    page.goto(f"{alone}/?n=3000")
+    page.goto(f"{alone}/?n=3000&colour=role")
     painted(page)
     sent = lambda: page.locator("canvas.field").evaluate("c => c.closest('.map').shown.sent.mode")  # noqa: E731
     for mode in ("add", "subtract", "replace"):
@@ -182,7 +182,7 @@ def test_on_a_wide_screen_a_page_is_1400_pixels_wide_and_the_map_fills_its_part(
 
 def test_a_line_with_many_corners_is_sent_with_few(page, alone):
     frames = Frames(page)
-    page.goto(f"{alone}/?n=3000")
+    page.goto(f"{alone}/?n=3000&colour=role")
     painted(page)
     frames.clear()
     angles = np.linspace(0, 2 * np.pi, 140)
@@ -193,7 +193,7 @@ def test_a_line_with_many_corners_is_sent_with_few(page, alone):
 
 
 def test_moves_that_a_busy_browser_tells_as_one_are_all_corners(page, alone):
-    page.goto(f"{alone}/?n=3000")
+    page.goto(f"{alone}/?n=3000&colour=role")
     painted(page)
     box = page.locator("canvas.field").bounding_box()
     shares = ((0.7, 0.3), (0.7, 0.7), (0.3, 0.7))

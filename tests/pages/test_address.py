@@ -1,12 +1,9 @@
 """A link restores the view: what was chosen is in the address, and what an address cannot mean counts for nothing."""
 
-from types import SimpleNamespace
-
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import embedding_map
 from tests.pages.conftest import APP
 
 JUNK = ("", "inf", "-inf", "nan", "-1", "0", "9" * 400, "9" * 9, "1e999", "0x10", "2.5", "<b>", ",,,", "true", "None")
@@ -31,7 +28,6 @@ def again(open_page, filled_store):
 
 
 def several():
-    import streamlit as st
 
     from pages.shared import address
 
@@ -70,7 +66,6 @@ def test_several_names_are_in_the_address_as_they_are_chosen():
 
 
 def numbered():
-    import streamlit as st
 
     from pages.shared import address
 
@@ -160,22 +155,6 @@ def test_a_rule_or_a_page_that_is_none_counts_for_nothing(open_page, filled_stor
     assert "1 to 24 of 30 images" in words(at)
     at = open_page("explore", filled_store, rule=text, **wanted)
     assert at.selectbox(key="address.rule").value == "memorization"
-
-
-@pytest.mark.parametrize(
-    ("said", "address"),
-    [("umap_12ab_-123_4567_3.50", "umap_12ab_-123_4567_3.50"), ("pca_0000_0_0_200.00", "pca_0000_0_0_200.00"),
-     ("", None), ("umap_12ab_1_1_inf", "before"), ("tsne_12ab_1_1_2.00", "before"), (None, "before"),
-     (["umap_12ab_1_1_2.00"], "before"), (7, "before"), ("umap_12ab_1_1_2.00&study=x", "before"),
-     ("umap_12ab_1_1_2.00\n", "before"), ("umap_12ab_999999_1_2.00", "before"), ("\u0661" * 9, "before")],
-)  # fmt: skip
-def test_where_the_map_stands_goes_into_the_address_and_nothing_else(monkeypatch, said, address):
-    said = SimpleNamespace(place=said)
-    kept = {"at": "before"}
-    monkeypatch.setattr(st, "session_state", {"map.place": said})
-    monkeypatch.setattr(st, "query_params", kept)
-    embedding_map._stands()
-    assert kept.get("at") == address
 
 
 # -- Compare, Audit ----------------------------------------------------------------------------------------------------

@@ -1,14 +1,14 @@
 """The map of all images, drawn by a component of its own: points go to the browser once, lines come back.
 
-Streamlit sends what a component is given as a whole, so it comes in seven parts: the points, which stay as they are;
-the news (which images are in the set); the card of one image; pictures of those on screen, where they are few; the
-image that was clicked on; the place where the map stands; and the rest of the page, which follows when hands rest. All
-but the points travel on wires that the map in the browser listens to.
+Streamlit sends what a component is given as a whole, so it comes in six parts: the points, which stay as they are; the
+news (which images are in the set); the card of one image; pictures of those on screen, where they are few; the image
+that was clicked on; and the rest of the page, which follows when hands rest. All but the points travel on wires that
+the map in the browser listens to. Its colour and where it stands are the browser's own, and its own to write into the
+address.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import numpy as np
@@ -20,13 +20,13 @@ from pages.shared.text import images
 from unlearn_core.experiment import OpenStudy
 
 KINDS = {"umap": "UMAP", "pca": "PCA"}
-PLACE = re.compile(rf"({'|'.join(KINDS)})_[0-9a-f]{{4}}(_-?\d{{1,5}}){{2}}_\d{{1,3}}\.\d\d", re.ASCII)  # see place.js
+_BY_SET = "map.by_set"  # in the session: whether the set decides the colour, so that it is asked for
 
 _map = st.components.v2.component(
     "embedding_map",
     html=wires.read("map.html"),
     css=wires.read("map.css"),
-    js=wires.read(*wires.DRAWN, "points.js", "pictures.js", "place.js", "outbox.js", "map.js"),
+    js=wires.read(*wires.DRAWN, "points.js", "pictures.js", "address.js", "place.js", "outbox.js", "map.js"),
 )
 
 
@@ -36,8 +36,13 @@ def draw(study: OpenStudy, kind: str) -> str:
     """
     if "map.points" not in st.session_state:
         strokes.visit()
+        st.session_state.pop(_BY_SET, None)
     places, data = blob.of_study(study, study.key, kind, theme.is_dark())
     event = _map(key="map.points", data=data, on_change_change=_heard)
+    if isinstance(event.change, dict):
+        st.session_state[_BY_SET] = event.change.get("by_set") is True
+    elif _BY_SET not in st.session_state or address.went_back():
+        st.session_state[_BY_SET] = st.query_params.get("colour") == blob.BY_SET
     return strokes.apply(study, places, event.change)
 
 
@@ -50,13 +55,12 @@ def news(study: OpenStudy, chosen: np.ndarray) -> None:
     head = {
         "told": st.session_state["map.told"], "heard": strokes.heard(), "version": chosen_set.version(study),
         "forget": len(chosen), "label": label(study, chosen),
-        "colour": st.query_params.get("colour", blob.USUAL),
     }  # fmt: skip
     columns = [np.packbits(mask, bitorder="little")]
-    if head["colour"] == "entanglement" and 0 < len(chosen) < len(mask):
+    if st.session_state[_BY_SET] and 0 < len(chosen) < len(mask):
         column, *head["moved"] = blob.scaled(study.sums.moved_by(chosen))
         columns.append(column)
-    _send("news", head, *columns, on_colour_change=_entangled)
+    _send("news", head, *columns, on_colour_change=_by_set)
 
 
 @st.fragment(key="map.card")
@@ -64,7 +68,7 @@ def cards(study: OpenStudy) -> None:
     """Answer, apart from the rest of the page, what the map asks about single images."""
     found = card.of_image(study, st.session_state.pop("map.looked", None))
     head, picture = found or ({}, np.zeros(0, np.uint8))
-    _send("look", head | {"id": study.key}, picture, on_look_change=_looked, on_colour_change=_coloured)
+    _send("look", head | {"id": study.key}, picture, on_look_change=_looked)
 
 
 @st.fragment(key="map.thumbs")
@@ -91,14 +95,6 @@ def picks(heard: Callable[[object], None], ringed: int | None, finds: int) -> No
     image `ringed` there is a ring; where `finds` has grown since, the map moves to it and shows its card.
     """
     _send("pick", {"ringed": ringed, "finds": finds}, on_pick_change=lambda: heard(st.session_state["map.pick"].pick))
-
-
-@st.fragment(key="map.place")
-def places() -> None:
-    """Hear where the map stands, apart from all that is drawn: the browser has it in its address already, but it would
-    not say it again in what Python writes there. A map that is opened reads it from there by itself.
-    """
-    _send("place", {}, on_place_change=_stands)
 
 
 def _which(study: OpenStudy, chosen: np.ndarray) -> str:
@@ -134,22 +130,9 @@ def _wanted() -> None:
     st.session_state["map.wanted"] = st.session_state["map.thumbs"].want
 
 
-def _coloured() -> None:
-    """The colours change in the browser alone; a link to the page still brings them back."""
-    colour = st.session_state["map.look"].colour
-    if isinstance(colour, str) and colour in blob.COLOURS:
-        st.query_params["colour"] = colour
-
-
-def _stands() -> None:
-    place = st.session_state["map.place"].place
-    if place == "" or (isinstance(place, str) and PLACE.fullmatch(place)):
-        address.put("at", place or None)
-
-
-def _entangled() -> None:
+def _by_set() -> None:
     """This colour goes by the set, so it is asked for of whoever sends the set."""
-    st.query_params["colour"] = "entanglement"
+    st.session_state[_BY_SET] = True
 
 
 def _heard() -> None:

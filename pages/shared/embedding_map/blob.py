@@ -20,6 +20,7 @@ KEYS = (
     "image under the cross. Plus and minus zoom, 0 shows all of the map. Escape gives a line up; without one it gives "
     "your set up for the study's own."
 )
+BY_SET = "entanglement"  # the one colour that changes with the set
 # The first is the colour of a map whose address names none.
 COLOURS = {
     "memorization": "",
@@ -27,10 +28,9 @@ COLOURS = {
     "class": "Class",
     "loss": "Loss",
     "margin": "Margin",
-    "entanglement": "Entanglement",
+    BY_SET: "Entanglement",
     "correct": "Correct",
 }
-USUAL = next(iter(COLOURS))
 ENDS = (1, 99)  # percentiles at which the scale of the scores ends
 
 

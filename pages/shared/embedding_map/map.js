@@ -2,6 +2,7 @@
 
 const DWELL = 125; // milliseconds until a card is asked for
 const REST = 300; // milliseconds without a change until the rest of the page follows
+const BY_SET = "entanglement"; // the one colour that Python is asked for, as the set decides it
 const CARDS = 500; // cards kept, so that a second look asks for nothing
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -18,13 +19,15 @@ class Shown extends Hands {
     super(root);
     [this.over] = this.overs;
     this.card = this.find(".card");
-    this.by = "memorization";
     this.faded = false;
     this.outbox = new Outbox();
     this.cards = new Map();
     this.tiles = new Map();
     const { signal } = this.left;
-    window.addEventListener("popstate", () => location.pathname === this.path && this.restore(), { signal });
+    window.addEventListener("popstate", () => location.pathname === this.path && this.back(), { signal });
+    // Streamlit writes into the address what Python knows, which knows nothing of what is said here.
+    const lost = ({ navigationType }) => navigationType !== "traverse" && this.say();
+    window.navigation?.addEventListener("currententrychange", lost, { signal });
   }
 
   leave() {
@@ -46,6 +49,7 @@ class Shown extends Hands {
     this.tiles.clear();
     this.near = -1;
     this.join(this.points.map);
+    if (!had) this.by = this.linked();
     this.fill();
     this.path = location.pathname;
     if (had) this.restore();
@@ -60,14 +64,13 @@ class Shown extends Hands {
     const from = Math.ceil(bytes / 4) * 4; // columns begin at multiples of four
     this.points.moved = head.moved && body.slice(from, from + this.points.train);
     this.news = head;
-    if (this.named !== head.colour) this.colourBy((this.named = head.colour), false); // by a link, or by Back
     this.line = null;
     this.field.setAttribute("aria-label", `${head.label} ${this.points.keys}`);
     this.legend();
     this.redraw();
     this.outbox.heard(head.heard);
     this.follow();
-    this.stand(); // a page that was drawn meanwhile may have lost what was told
+    this.stand(); // where the browser does not tell when its address was written
   }
 
   // The image that is asked about has a ring. One that was found by its number, and not by a hand, comes into view.
@@ -80,8 +83,6 @@ class Shown extends Hands {
     if (found && this.ringed !== null) this.reveal(this.ringed);
     this.above();
   }
-
-  heard_place() {} // it only listens
 
   heard_rest() {
     this.follow();
@@ -134,7 +135,7 @@ class Shown extends Hands {
       button.textContent = title;
       button.dataset.by = by;
       button.setAttribute("aria-pressed", String(by === this.by));
-      button.addEventListener("click", () => this.colourBy(by, true));
+      button.addEventListener("click", () => this.recolour(by));
       group.append(button);
     }
     const { label, x, y, train, classes } = this.points;
@@ -147,16 +148,21 @@ class Shown extends Hands {
     this.middles = places.map(([xs, ys]) => (xs.length ? [middle(xs), middle(ys)] : null));
   }
 
-  colourBy(by, tell) {
-    if (!(by in this.points.by)) return;
+  // As a hand asks: on screen at once, but for a colour that goes by the set and follows.
+  recolour(by) {
+    if (by === this.by) return;
+    this.colourBy(by);
+    this.say(true);
+    if (by === BY_SET) this.hub.parts.news?.send("colour", by);
+  }
+
+  colourBy(by) {
     this.by = by;
     for (const button of this.root.querySelectorAll("[data-by]")) {
       button.setAttribute("aria-pressed", String(button.dataset.by === by));
     }
     this.legend();
     this.redraw();
-    // For the address only: the colours are on screen already, but for one that goes by the set and follows.
-    if (tell) this.hub.parts[by === "entanglement" ? "news" : "look"]?.send("colour", by);
   }
 
   legend() {
@@ -181,7 +187,7 @@ class Shown extends Hands {
       const [text, low, high] = this.points.ramps[this.by];
       ramp(text, `\u2264 ${number(low)}`, `\u2265 ${number(high)}`); // beyond its ends the scale goes on in one colour
     }
-    if (this.by === "entanglement" && this.news.moved) {
+    if (this.by === BY_SET && this.news.moved) {
       const said = (percent) => `${percent < 0 ? "\u2212" : "+"}${Math.abs(percent).toFixed(Math.abs(percent) < 10 ? 2 : 0)} %`;
       ramp("the image alone moves the set's entanglement by", ...this.news.moved.map((share) => said(100 * share)));
     }
@@ -190,27 +196,38 @@ class Shown extends Hands {
 
   // -- drawing -----------------------------------------------------------------------------------------------------------
 
+  // The colour that the address asks for, else the usual one.
+  linked() {
+    const usual = Object.keys(this.points.by)[0];
+    const asked = addressed("colour").at(-1);
+    return Object.hasOwn(this.points.by, asked) ? asked : usual;
+  }
+
   // As a link, or Back, has it.
   restore() {
     this.fit();
     if (!this.size) return;
-    this.view = viewAt(addressed(), this.points.place, this.view, this.size);
+    this.view = viewAt(addressed("at").at(-1), this.points.place, this.view, this.size);
     this.redraw();
     this.stand();
   }
 
-  // Have the address say where the map stands, once it does: a few bytes, answered by nothing that is drawn.
+  back() {
+    this.colourBy(this.linked());
+    this.restore();
+  }
+
+  // Have the address say where the map stands, once it does.
   stand() {
     clearTimeout(this.standing);
-    this.standing = setTimeout(() => {
-      const tell = this.hub?.parts.place?.send;
-      if (!tell || !this.size || !this.points.place || location.pathname !== this.path) return;
-      if (this.hands.size) return this.stand();
-      const now = placeOf(this.points.place, this.view, this.size);
-      if (now === addressed()) return;
-      readdress(now);
-      tell("place", now);
-    }, STILL);
+    this.standing = setTimeout(() => (this.hands.size ? this.stand() : this.say()), STILL);
+  }
+
+  // The browser's own to say: nobody waits for it, and nothing is sent.
+  say(step = false) {
+    if (!this.hub || !this.size || !this.points.place || location.pathname !== this.path) return;
+    const usual = this.by === Object.keys(this.points.by)[0];
+    readdress({ colour: usual ? "" : this.by, at: placeOf(this.points.place, this.view, this.size) }, step);
   }
 
   draw() {
@@ -326,10 +343,14 @@ class Shown extends Hands {
     this.redraw();
   }
 
+  change(said) {
+    this.outbox.put({ ...said, by_set: this.by === BY_SET });
+  }
+
   // Control with a letter; whether that is of the map.
   step(letter, event) {
     if (letter !== "z" && letter !== "y") return false;
-    this.outbox.put({ step: letter === "y" || event.shiftKey ? "redo" : "undo" });
+    this.change({ step: letter === "y" || event.shiftKey ? "redo" : "undo" });
     return true;
   }
 
@@ -337,7 +358,7 @@ class Shown extends Hands {
   escape(all) {
     this.line = null;
     this.fade(false);
-    if (all) this.outbox.put({ step: "clear" });
+    if (all) this.change({ step: "clear" });
   }
 
   // Held keys go before what is chosen.
@@ -359,6 +380,6 @@ class Shown extends Hands {
   ask(corners, mode) {
     this.sent = { mode, line: corners.map((corner) => corner.map(Math.round)) };
     this.fade(true);
-    this.outbox.put(this.sent);
+    this.change(this.sent);
   }
 }

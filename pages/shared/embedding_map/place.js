@@ -3,11 +3,6 @@
 const STILL = 500; // milliseconds without a move until the address says where the map stands
 const PLACE = /^([a-z]+_[0-9a-f]+)_(-?\d{1,5})_(-?\d{1,5})_(\d{1,3}\.\d{2})$/;
 
-// What the address says, the last where it says so more than once, as Python reads it.
-function addressed() {
-  return new URLSearchParams(location.search).getAll("at").at(-1) ?? "";
-}
-
 // The middle of the field in the coordinates of the points, and how many times larger they are drawn than where all
 // just fit: so it is the same place in a window of another size. "" where that is all of the map.
 function placeOf(name, { scale, fitted, left, top }, [width, height]) {
@@ -23,17 +18,4 @@ function viewAt(text, name, view, [width, height]) {
   if (of !== name || times < FURTHEST || times > NEAREST) return view;
   const scale = view.fitted * times;
   return { ...view, scale, left: width / 2 - scale * x, top: height / 2 + scale * y };
-}
-
-// Writes it in the place where Python will write it, who is told next: an address that says so already is left alone,
-// so where the map stands makes no steps in the browser's history.
-function readdress(text) {
-  const parts = location.search.slice(1).split("&").filter(Boolean);
-  const said = (part) => /^at(=|$)/.test(part);
-  const first = parts.findIndex(said);
-  const others = parts.filter((part, i) => i === first || !said(part));
-  if (first < 0) others.push("");
-  others[first < 0 ? others.length - 1 : first] = text && `at=${text}`;
-  const search = others.filter(Boolean).join("&");
-  history.replaceState(history.state, "", `${location.pathname}${search && "?"}${search}${location.hash}`);
 }
