@@ -1,7 +1,7 @@
 """The map of 50,000 points against Plotly's, in one browser: `python tests/benchmarks/map_against_plotly.py [POINTS]`
 
 Prints one JSON line a way: seconds from letting go of the mouse to the count on screen (the middle of five lassos),
-bytes up for one, bytes down until the first picture stands, and bytes down for other colours; of the map also how long
+bytes up for one, bytes down until the first picture stands, and bytes both ways for other colours; of the map also how long
 it draws its points, at first, in other colours and nearer. Then a line with ratios. Needs a Chromium. Not a test: times
 depend on the machine, and on what else it does.
 """
@@ -82,7 +82,7 @@ def measured(browser, script: Path, address: str, field: str, recolour: str, cle
         counted.since()
         page.get_by_role("button", name=recolour, exact=True).or_(page.get_by_role("radio", name=recolour)).click()
         page.wait_for_timeout(4000)
-        recoloured = counted.since()[1]
+        recoloured = sum(counted.since())
         painted["colours"] = _painted(page)
         if not clear:
             page.get_by_role("button", name="Zoom in").click()
@@ -94,7 +94,7 @@ def measured(browser, script: Path, address: str, field: str, recolour: str, cle
         server.wait()
     return {
         "lasso_seconds": round(statistics.median(times), 3), "all_lassos": [round(t, 3) for t in times],
-        "bytes_up": max(ups), "bytes_down_first": down, "bytes_down_recolour": recoloured, "painted_ms": painted,
+        "bytes_up": max(ups), "bytes_down_first": down, "bytes_recolour": recoloured, "painted_ms": painted,
     }  # fmt: skip
 
 

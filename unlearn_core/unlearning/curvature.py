@@ -21,14 +21,17 @@ Product = Callable[[torch.Tensor], torch.Tensor]
 class MeanLoss:
     """The mean loss of a model as a function of some of its parameters, at its present weights and in its present mode.
 
-    Vectors (P,) are all numbers of the parameters called `names`, in the model's order.
+    Vectors (P,) are all numbers of the parameters called `names`, all of them by default, in the model's order.
     """
 
-    def __init__(self, model: torch.nn.Module, names: Collection[str], loss: Callable = F.cross_entropy):
+    def __init__(self, model: torch.nn.Module, names: Collection[str] | None = None, loss: Callable = F.cross_entropy):
         self.model, self.loss = model, loss
-        detached = {name: p.detach() for name, p in model.named_parameters()}
-        self.parameters = {name: p for name, p in detached.items() if name in names}
-        self.others = {name: p for name, p in detached.items() if name not in names}
+        self.parameters, self.others = {}, {}
+        for name, p in model.named_parameters():
+            if names is None or name in names:
+                self.parameters[name] = p
+            else:
+                self.others[name] = p.detach()
 
     def gradient(self, batch: Batch) -> torch.Tensor:
         """(P,) of the mean loss over a batch."""
@@ -40,23 +43,24 @@ class MeanLoss:
 
     def gradient_and_product(self, batch: Batch, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Both (P,), for the cost of the product."""
-        at, slopes = self._slopes(batch, again=True)
+        ours, slopes = self._slopes(batch, again=True)
         # Of a slope that does not depend on the parameters there is nothing to go back through.
         bent = [(s, part) for s, part in zip(slopes, self.parts(v).values(), strict=True) if s.requires_grad]
         if not bent:
             return flat(slopes), torch.zeros_like(v)
         ends, along = zip(*bent, strict=True)
-        return flat(slopes).detach(), flat(torch.autograd.grad(ends, at, along, materialize_grads=True))
+        return flat(slopes).detach(), flat(torch.autograd.grad(ends, ours, along, materialize_grads=True))
 
     @torch.enable_grad()
-    def _slopes(self, batch: Batch, again: bool = False) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
-        """The parameters as they go in, and the gradient of each; with `again` it can be gone back through once more.
+    def _slopes(self, batch: Batch, again: bool = False) -> tuple[list[torch.nn.Parameter], tuple[torch.Tensor, ...]]:
+        """The parameters, and the gradient of each; with `again` it can be gone back through once more.
         torch's own way back, for that of torch.func takes three times as long on a small net.
         """
-        at = {name: p.detach().requires_grad_() for name, p in self.parameters.items()}
-        loss = self.loss(functional_call(self.model, at | self.others, (batch.x,)), batch.y)
-        inputs = list(at.values())
-        return inputs, torch.autograd.grad(loss, inputs, create_graph=again, materialize_grads=True)
+        ours = list(self.parameters.values())
+        # Without others the model is asked as it is: to hand weights in takes as long as a small net's answer.
+        said = functional_call(self.model, self.others, (batch.x,)) if self.others else self.model(batch.x)
+        loss = self.loss(said, batch.y)
+        return ours, torch.autograd.grad(loss, ours, create_graph=again, materialize_grads=True)
 
     def parts(self, v: torch.Tensor) -> dict[str, torch.Tensor]:
         """The vector as one tensor for each parameter."""

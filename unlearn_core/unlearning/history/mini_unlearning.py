@@ -69,7 +69,7 @@ class MiniUnlearning(Replayed):
         found, n = torch.zeros_like(delta), len(retained.y)
         hessian, forgets = self.variant == "hessian", bool(gone.any())
         with statistics_untouched(model):
-            loss = MeanLoss(model, [name for name, _ in model.named_parameters()])
+            loss = MeanLoss(model)
             if hessian:
                 slope, found = loss.gradient_and_product(retained, delta)
                 cost.retain_gradients += 2 * n
