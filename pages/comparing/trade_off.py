@@ -154,6 +154,7 @@ def conclusion(points: pd.DataFrame, seeds: int) -> str:
     counts, front = points["verdict"].value_counts(), list(points.loc[points["verdict"] == "front", "title"])
     worse, run = int(counts.get("worse", 0)), int((points["kind"] != "reference").sum())
     beaten = f"{worse or 'none'} of {run} methods {'is' if worse < 2 else 'are'} beaten beyond the spread of seeds"
+    mean = "" if worse or seeds == 1 else " in the mean"
     if seeds == 1:
         beaten = "one seed tells nothing of how another would read"
     if run == 1:
@@ -162,7 +163,7 @@ def conclusion(points: pd.DataFrame, seeds: int) -> str:
         return f"No method both forgets and keeps enough to be usable; {beaten}"
     if len(front) == 1:
         extreme = points["verdict"].isin(["left", "lost"]).any()
-        return f"{front[0]} is ahead {'of all usable methods' if extreme else 'at both'}; {beaten}"
+        return f"{front[0]} is ahead {'of all usable methods' if extreme else 'at both'}{mean}; {beaten}"
     return f"{len(front)} usable methods trade accuracy for forgetting; {beaten}"
 
 

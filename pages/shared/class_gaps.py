@@ -19,6 +19,7 @@ GROUPS = {"retain": "Kept images", "test": "Test images", "forget": "Forgotten i
 WAYS = {"retain": ("worse", "better"), "test": ("worse", "better"), "forget": ("forgotten more", "forgotten less")}
 # More lines than this in one chart are not read any more.
 MOST = 24
+NONE = 0.05  # to which the scale goes where there is no gap at all
 
 
 def which() -> str:
@@ -125,6 +126,8 @@ def chart(title: str, ours: pd.DataFrame, again: pd.DataFrame, told: list) -> go
             hovertemplate="%{text}<extra></extra>",
         )
     legend.shape(fig, "circle", "unlearned", 9, "unlearned")
+    if not (ours["gap"].any() or again["gap"].any()):
+        fig.update_xaxes(range=[-NONE, NONE])  # or gaps that are all 0 would stand on a scale from -1 to 1
     fig.add_bar(
         x=ours["gap"],
         y=places - 0.15,

@@ -1,9 +1,9 @@
 """The map of 50,000 points against Plotly's, in one browser: `python tests/benchmarks/map_against_plotly.py [POINTS]`
 
 Prints one JSON line a way: seconds from letting go of the mouse to the count on screen (the middle of five lassos),
-bytes up for one, bytes down until the first picture stands, and bytes both ways for other colours; of the map also how long
-it draws its points, at first, in other colours and nearer. Then a line with ratios. Needs a Chromium. Not a test: times
-depend on the machine, and on what else it does.
+bytes up for one, bytes down until the first picture stands, and bytes both ways for other colours; of the map also how
+long it draws its points, at first, in other colours and nearer. Then a line with ratios. Needs a Chromium. Not a test:
+times depend on the machine, and on what else it does.
 """
 
 from __future__ import annotations

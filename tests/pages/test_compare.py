@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.comparing import images as each
 from pages.comparing import ranking
+from pages.comparing import trade_off as trade_off_view
 from pages.shared import chosen_set, class_gaps, comparison_words, cost_words, downloads, numbers, state
 from pages.shared.text import images
 from tests.pages.test_map import sent
@@ -277,6 +278,22 @@ def test_a_trade_off_names_those_picked_and_those_ahead_and_draws_all(compare, f
     # Few marks have their names beside them; the table has them all.
     marks = next(d.value for d in at.dataframe if list(d.value.columns)[:1] == ["Method"])
     assert sorted(marks["Method"]) == sorted(study.means("tow")["title"])
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "seeds", "says"),
+    [
+        (["front", "inside"], 3, "A is ahead at both in the mean; none of 2 methods is beaten beyond the spread"),
+        (["front", "worse"], 3, "A is ahead at both; 1 of 2 methods is beaten beyond the spread of seeds"),
+        (["front", "left"], 3, "A is ahead of all usable methods in the mean; none of 2"),
+        (["front", "inside"], 1, "A is ahead at both; one seed tells nothing"),
+        (["front", "front"], 3, "2 usable methods trade accuracy for forgetting; none of 2"),
+        (["left", "lost"], 3, "No method both forgets and keeps enough to be usable; none of 2"),
+    ],
+)
+def test_who_is_ahead_only_in_the_mean_is_not_said_to_beat_anybody(verdicts, seeds, says):
+    points = pd.DataFrame({"verdict": verdicts, "kind": "single", "title": list("AB")})
+    assert trade_off_view.conclusion(points, seeds).startswith(says)
 
 
 @pytest.mark.parametrize(("view", "names"), [("trade-off", {"single algorithm", "RUM plan", "control of a plan"}),

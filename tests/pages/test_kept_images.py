@@ -148,6 +148,14 @@ def test_a_class_stands_out_only_beyond_its_interval_and_the_noise_of_any_class(
     assert "class a, is −0.200 ± 0.100" in class_gaps.in_words(noisy, "retain")
 
 
+def test_gaps_that_are_all_none_stand_on_no_wide_scale():
+    """Plotly alone would draw them from -1 to 1."""
+    still, moved = classes(a=((0.0, 0.0), (0.0, 0.0))), classes(a=((0.0, 0.0), (0.01, 0.0)))
+    for table, range_ in ((still, (-class_gaps.NONE, class_gaps.NONE)), (moved, None)):
+        ours, again = (class_gaps.of(table, "retain", kind) for kind in ("unlearned", "retrained"))
+        assert class_gaps.chart("title", ours, again, []).layout.xaxis.range == range_
+
+
 def test_names_of_classes_are_plain_text():
     table = classes(**{"<b>*x*</b>": ((-0.9, 0.1), (0.0, 0.0))})
     ours, again = (class_gaps.of(table, "retain", kind) for kind in ("unlearned", "retrained"))
