@@ -487,6 +487,39 @@ def test_what_many_models_give_away_is_in_the_third_answer(study, side, has_powe
     assert words.by_many_models(worse, table) == worse
 
 
+@pytest.mark.parametrize(
+    ("gap", "before", "mark", "verdict"),
+    [
+        (-0.05, ("good", "Yes"), "bad", "Not beside forgotten ones"),
+        (-0.05, ("unknown", "Cannot be told"), "bad", "Not beside forgotten ones"),
+        (-0.05, ("bad", "No"), "bad", "No"),
+        (-0.02, ("good", "Yes"), None, None),  # a second retrained model reads as much
+        (0.05, ("good", "Yes"), None, None),
+        (float("nan"), ("good", "Yes"), None, None),
+    ],
+)
+def test_what_neighbours_of_forgotten_images_paid_is_in_the_second_answer(study, gap, before, mark, verdict):
+    first, kept, last = words.statements(study, "rum")
+    said = [first, replace(kept, mark=before[0], verdict=before[1], says="It is as high."), last]
+    line = {"measure": "confidence", "half_width": 0.01, "count": 67.0}
+    table = pd.DataFrame(
+        [
+            line | {"images": images, "kind": kind, "gap": value}
+            for kind, value in (("unlearned", gap), ("retrained", -0.02))
+            for images in ("neighbours", "others", "difference")
+        ]
+    )
+    found = words.by_neighbours(said, table)
+    if mark is None:
+        assert found == said
+        return
+    assert (found[0], found[2]) == (first, last) and (found[1].mark, found[1].verdict) == (mark, verdict)
+    assert found[1].says == (
+        "It is as high. The 67 kept images nearest to forgotten ones paid more than the others: \u22120.050 \u00b1 0.010 "
+        "in confidence, where a second retrained model reads \u22120.020 \u00b1 0.010."
+    )
+
+
 def test_the_audit_has_its_own_command(audit_story):
     study = OpenStudy.open(audit_story.store, studies(audit_story.store)[0].key)
     said = Page(report.write(study, "technical", "random-label")).text

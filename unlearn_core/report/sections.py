@@ -39,6 +39,8 @@ def sections(study: OpenStudy, audience: str, method: str) -> dict:
     statements = words.statements(study, method)
     if found is not None:
         statements = words.by_many_models(words.by_shadow_models(statements, found.table()), found.table())
+        if found.spec().tier >= 1:
+            statements = words.by_neighbours(statements, found.table("neighbours"))
         statements = words.in_the_audit(statements, study, found.table()) if technical else statements
     return {
         "technical": technical,

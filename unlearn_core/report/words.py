@@ -12,6 +12,7 @@ from unlearn_core.experiment import audit, telling
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.measured_groups import filled, group, third
 from unlearn_core.experiment.telling import LARGEST, SMALLEST
+from unlearn_core.experiment.tiers.others import nearness
 from unlearn_core.experiment.tiers.overview import tells
 from unlearn_core.experiment.verdicts import Verdict
 from unlearn_core.experiment.views import OpenStudy
@@ -187,6 +188,27 @@ def by_many_models(said: Sequence[Statement], table: pd.DataFrame) -> list[State
     )
     found = {"mark": "bad", "verdict": "Yes, by many models"} if apart else {}
     return [*rest, replace(attacked, says=says, **found)]
+
+
+def by_neighbours(said: Sequence[Statement], near: pd.DataFrame) -> list[Statement]:
+    """The statements, with what kept images paid for lying near forgotten ones where an audit of the same method (its
+    table of neighbours) finds that it is more than the others paid: accuracy over all of them does not show it.
+    """
+    forgotten, kept, attacked = said
+    if nearness(near) != "more":
+        return list(said)
+    lines = near[near["measure"] == "confidence"].set_index(["images", "kind"])
+    ours, noise = (
+        spread(*lines.loc[("difference", kind), ["gap", "half_width"]], signed=True)
+        for kind in ("unlearned", "retrained")
+    )
+    count = int(lines.loc[("neighbours", "unlearned"), "count"])
+    says = (
+        f"{kept.says} The {count:,} kept images nearest to forgotten ones paid more than the others: {ours} in "
+        f"confidence, where a second retrained model reads {noise}."
+    )
+    found = {} if kept.mark == "bad" else {"mark": "bad", "verdict": "Not beside forgotten ones"}
+    return [forgotten, replace(kept, says=says, **found), attacked]
 
 
 def _is(says: str) -> str:
