@@ -515,8 +515,8 @@ def test_what_neighbours_of_forgotten_images_paid_is_in_the_second_answer(study,
         return
     assert (found[0], found[2]) == (first, last) and (found[1].mark, found[1].verdict) == (mark, verdict)
     assert found[1].says == (
-        "It is as high. The 67 kept images nearest to forgotten ones paid more than the others: \u22120.050 \u00b1 0.010 "
-        "in confidence, where a second retrained model reads \u22120.020 \u00b1 0.010."
+        "It is as high. The 67 kept images nearest to forgotten ones paid more than the others: \u22120.050 \u00b1 "
+        "0.010 in confidence, where a second retrained model reads \u22120.020 \u00b1 0.010."
     )
 
 
