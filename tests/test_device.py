@@ -48,3 +48,57 @@ def test_nets_whose_steps_are_short_have_one_thread(name, threads, monkeypatch):
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
+
+
+# -- products of matrices ----------------------------------------------------------------------------------------------
+
+
+def rounding() -> str:
+    return torch.backends.mkldnn.matmul.fp32_precision
+
+
+def test_fast_products_are_exact_and_end(monkeypatch):
+    """Here as they are, and as on a processor on which nothing speaks against them."""
+    before, a, b = rounding(), torch.rand(8, 64, 256), torch.rand(8, 256, 64)
+    with pytest.raises(ZeroDivisionError), device.fast_products():
+        found = torch.bmm(a, b)
+        1 / 0  # noqa: B018
+    assert rounding() == before
+    torch.testing.assert_close(found.double(), a.double() @ b.double(), rtol=1e-5, atol=1e-5)
+    monkeypatch.setattr(device, "onednn_is_faster", lambda: True)
+    with device.fast_products():
+        assert rounding() == "bf16"
+        with device.fast_products(torch.nn.Linear(64, 33)):
+            assert rounding() == "bf16"
+    assert rounding() == before
+
+
+def test_small_nets_of_a_stack_are_multiplied_as_ever(monkeypatch):
+    """Else torch would go by how many there are."""
+    monkeypatch.setattr(device, "onednn_is_faster", lambda: True)
+    before = rounding()
+    with device.fast_products(torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Linear(64, 32))):
+        assert rounding() == before
+
+
+def test_a_product_that_rounds_is_found_out():
+    half = lambda a, b: (a.bfloat16() @ b.bfloat16()).float()  # noqa: E731
+    kept = lambda a, b: a.bfloat16().float() @ b.bfloat16().float()  # noqa: E731 - as AMX does: only what goes in
+    assert device.is_exact(torch.mm, (64, 256), (256, 256))
+    assert not device.is_exact(half, (64, 256), (256, 256)) and not device.is_exact(kept, (64, 256), (256, 256))
+
+
+@pytest.mark.parametrize(("name", "capability"), [("Intel(R) Xeon(R)", "AVX512"), ("AMD EPYC", "AVX2"), ("", "AVX512")])
+def test_other_processors_multiply_as_ever(monkeypatch, name, capability):
+    monkeypatch.setattr(device, "processor", lambda: name)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert not device.onednn_is_faster.__wrapped__() and rounding() != "bf16"
+
+
+def test_a_processor_that_would_round_multiplies_as_ever(monkeypatch):
+    monkeypatch.setattr(device, "processor", lambda: "AMD EPYC")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    before = rounding()
+    for exact in (True, False):
+        monkeypatch.setattr(device, "is_exact", lambda *_, exact=exact: exact)
+        assert device.onednn_is_faster.__wrapped__() == exact and rounding() == before

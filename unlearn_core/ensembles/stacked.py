@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from unlearn_core.augmentation import epoch_draws, flip_and_crop
 from unlearn_core.data import Dataset
 from unlearn_core.dense import DenseSteps, flat, layers_of
-from unlearn_core.device import pick_device, ready_for
+from unlearn_core.device import fast_products, pick_device, ready_for
 from unlearn_core.models import Classifier, new_model
 from unlearn_core.progress import Tell
 from unlearn_core.stacking import call, skeleton, stacked_state
@@ -62,13 +62,14 @@ def train_stacked(
         if training.augment != "none":
             draws = torch.from_numpy(np.stack([epoch_draws(size, s, epoch) for s in seeds])).to(device)
         said = []
-        for start in range(0, size, training.batch):
-            at = slice(start, start + training.batch)
-            now = [learning_rate(lr, training.schedule, step, steps) for lr in starts]
-            images = take(order[:, at], None if draws is None else draws[:, at])
-            said.append(step_all(images, y[order[:, at]], now))
-            step += 1
-            tell("train", step, steps)
+        with fast_products(models[0]):
+            for start in range(0, size, training.batch):
+                at = slice(start, start + training.batch)
+                now = [learning_rate(lr, training.schedule, step, steps) for lr in starts]
+                images = take(order[:, at], None if draws is None else draws[:, at])
+                said.append(step_all(images, y[order[:, at]], now))
+                step += 1
+                tell("train", step, steps)
         seen[member_axis, order] += trajectory_of(torch.cat(said, dim=1), y[order])
     seen = seen.cpu().numpy() / training.epochs
     seconds = (time.perf_counter() - started) / members

@@ -34,6 +34,7 @@ LAID_OUT = (
     "together",
     "matmul_precision",
     "cudnn_tf32",
+    "stacked_products",
     "cuda",
     "cudnn",
     "cudnn_deterministic",

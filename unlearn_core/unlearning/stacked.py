@@ -16,6 +16,7 @@ import torch
 from torch.func import vmap
 
 from unlearn_core.dense import DenseNets, flat, layers_of
+from unlearn_core.device import fast_products
 from unlearn_core.engines.machine import halvings
 from unlearn_core.params import params as settings_of
 from unlearn_core.stacking import StackedLosses, call, embed, out_of_memory, pays, skeleton, stacked_state
@@ -99,7 +100,8 @@ def run_stacked(
     while len(found) < len(unlearners):
         at, short = slice(len(found), len(found) + size), False
         try:
-            found += _run_chunk(unlearners[at], originals[at], requests[at])
+            with fast_products(originals[0]):
+                found += _run_chunk(unlearners[at], originals[at], requests[at])
         except (MemoryError, RuntimeError) as error:
             if size <= 2 or not out_of_memory(error):
                 raise

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from unlearn_core.device import fast_products
 from unlearn_core.params import param, spec
 from unlearn_core.unlearning.base import Unlearner
 from unlearn_core.unlearning.draws import generator
@@ -49,13 +50,14 @@ class LangevinHead(Unlearner):
         learning = math.ceil(math.log(1 / SETTLED) / (walk.m * walk.eta))
         after = walk.steps(self.epsilon, 1 / n)
         weight = x.new_zeros(request.classes, x.shape[1])
-        for step in range(learning + after):
-            if step == learning:
-                stand_in = F.normalize(torch.randn(n - kept, x.shape[1], generator=draws)).to(x)
-                labels = torch.randint(request.classes, (n - kept,), generator=draws)
-                x, y = torch.cat([x[:kept], stand_in]), torch.cat([y[:, :kept], one_hot(labels).to(y)], 1)
-            weight = walk.step(weight, x, y, draws)
-            request.tell("unlearn", step + 1, learning + after)
+        with fast_products():
+            for step in range(learning + after):
+                if step == learning:
+                    stand_in = F.normalize(torch.randn(n - kept, x.shape[1], generator=draws)).to(x)
+                    labels = torch.randint(request.classes, (n - kept,), generator=draws)
+                    x, y = torch.cat([x[:kept], stand_in]), torch.cat([y[:, :kept], one_hot(labels).to(y)], 1)
+                weight = walk.step(weight, x, y, draws)
+                request.tell("unlearn", step + 1, learning + after)
         with torch.no_grad():
             model.head.weight.copy_(weight / scale)
             if model.head.bias is not None:
