@@ -103,6 +103,18 @@ def test_equal_plans_are_tried_once(copied, asked):
     assert [t.kind for t in todo] == ["reference", "plan", "single"]
 
 
+def test_plans_of_one_name_are_told_apart(copied, asked):
+    """A study's own plan may be called as the one that is tried everywhere, with other settings."""
+    own, other, usual = Plan(low=FineTune(lr=0.02)), Plan(low=FineTune(lr=0.03)), Plan()
+    for plans, titles in (
+        ((own, usual), ["RUM", "RUM, usual settings"]),
+        ((usual, own), ["RUM", "RUM (2)"]),
+        ((own, usual, other), ["RUM", "RUM, usual settings", "RUM (2)"]),
+    ):
+        tried = [t for t in attempts(copied, asked.but(plans=plans)) if t.kind == "plan"]
+        assert [t.title for t in tried] == titles and tuple(t.plan for t in tried) == plans
+
+
 def test_what_cannot_be_tried_is_refused(copied, study, asked):
     for changes in ({"unlearners": (), "plans": ()}, {"unlearners": ("x",)}, {"models": 3}):
         with pytest.raises(BadValue):

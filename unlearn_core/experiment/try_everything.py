@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -194,12 +195,23 @@ def attempts(store: Store, asked: TryEverything) -> list[Tried]:
     parts = tuple(pack(part) for part in target(store, asked.bank, rows).parts.values())
     shared = {"training": asked.training, "forget": pack(rows), "parts": parts, "seeds": asked.seeds}
     found = [Tried("References", "reference", Attempt(**shared, unlearner=Retrain()))]
-    for plan in dict.fromkeys(asked.plans):
+    plans = list(dict.fromkeys(asked.plans))
+    for plan, title in zip(plans, _titles(plans), strict=True):
         rum = plan.resolve(refine(store, asked.bank, plan, rows))
-        found.append(Tried(plan.name, "plan", Attempt(**shared, unlearner=rum), plan))
+        found.append(Tried(title, "plan", Attempt(**shared, unlearner=rum), plan))
     for unlearner in dict.fromkeys(asked.unlearners):
         found.append(Tried(unlearner.title, "single", Attempt(**shared, unlearner=unlearner)))
     return found
+
+
+def _titles(plans: Sequence[Plan]) -> list[str]:
+    """The names of plans, each once: a study's own plan may be called as one that is tried everywhere."""
+    titles: list[str] = []
+    for plan in plans:
+        same = [plan.name, f"{plan.name}, usual settings"] if plan in PLANS else [plan.name]
+        numbered = (f"{plan.name} ({i})" for i in range(2, len(plans) + 2))
+        titles.append(next(title for title in chain(same, numbered) if title not in titles))
+    return titles
 
 
 def board(store: Store, todo: Sequence[Tried]) -> pd.DataFrame:
