@@ -41,3 +41,14 @@ def test_an_empty_file_names_nothing():
 def test_a_mistake_in_a_file_is_named_by_its_line(text, says):
     with pytest.raises(BadValue, match=says):
         read_ids(text, 10)
+
+
+def test_all_mistakes_of_a_file_are_told_at_once():
+    with pytest.raises(BadValue) as told:
+        read_ids("1\n5\nabc\n99999\n7\n7", 10)
+    said = str(told.value)
+    assert said.startswith("Line 3: 'abc' is not") and "Line 4: Row 99999 does not" in said
+    assert said.endswith("Line 6: row 7 was named before, in line 5.")
+    with pytest.raises(BadValue) as told:
+        read_ids("3\n" + "x\n" * 3000, 10)
+    assert str(told.value).count("Line ") == 5 and str(told.value).endswith("2,995 more.")

@@ -15,14 +15,16 @@ from unlearn_core.params import BadValue
 from unlearn_core.rows import unpack
 
 IDS = ("row", "id", "index")  # how the column is called; where there are several of these, the first counts
+NAMED = 5  # faults of a file that are told at once
 WORDS = {1: "one column", 2: "two columns", 3: "three columns"}
 
 
 def read_ids(text: str, n: int) -> np.ndarray:
-    """(k,) int64, sorted. Raises BadValue naming the line that cannot be used."""
+    """(k,) int64, sorted. Raises BadValue naming the lines that cannot be used, the first NAMED of them."""
     lines = ((number, line.split("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1))
     found: dict[int, int] = {}
     heading: list[str] | None = None
+    faults, count = [], 0  # those that are told, and how many there are
     for place, (number, line) in enumerate((number, line) for number, line in lines if line.strip(",")):
         try:
             if place == 0 and _is_heading(line):
@@ -31,11 +33,18 @@ def read_ids(text: str, n: int) -> np.ndarray:
                 continue
             rows = unpack(line.strip(",") if heading is None else _cell(heading, line), n)
         except BadValue as error:
-            raise BadValue(f"Line {number}: {error}") from error
+            faults, count = [*faults, f"Line {number}: {error}"][:NAMED], count + 1
+            if place == 0 and heading is not None:  # without it the other lines cannot be read either
+                break
+            continue
         for row in rows.tolist():
             if row in found:
-                raise BadValue(f"Line {number}: row {row} was named before, in line {found[row]}.")
-            found[row] = number
+                before = f"Line {number}: row {row} was named before, in line {found[row]}."
+                faults, count = [*faults, before][:NAMED], count + 1
+            found.setdefault(row, number)
+    if faults:
+        more = f" Lines that cannot be used: {count - NAMED:,} more." if count > NAMED else ""
+        raise BadValue(" ".join(faults) + more)
     return np.sort(np.fromiter(found, np.int64, len(found)))
 
 
