@@ -61,7 +61,7 @@ def draw(found: list[Job]) -> tuple[list[Job], Job | None]:
     if address.went_back():  # to another row than the one that the table remembers
         st.session_state["jobs.back"] = st.session_state.get("jobs.back", 0) + 1
     place = f"jobs.{hash(tuple(keys))}.{st.session_state.get('jobs.back', 0)}"  # another list has other rows
-    picked = st.dataframe(
+    st.dataframe(
         table,
         column_config=COLUMNS | ({"Name": TEXT(width=SHORT)} if under_way else {}),
         column_order=[name for name in COLUMNS if name != "Left" or under_way],
@@ -69,17 +69,16 @@ def draw(found: list[Job]) -> tuple[list[Job], Job | None]:
         hide_index=True,
         height="content" if len(drawn) < 8 else 315,
         on_select=partial(_picked, place, keys),
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": [keys.index(named)]}} if named in keys else None,
+        selection_mode="single-cell",  # so that a click anywhere in a row opens it
+        selection_default={"selection": {"cells": [(keys.index(named), "Name")]}} if named in keys else None,
         key=place,
         alt="Every job with its plan, set, status, progress, what came of it, and its time beside the estimate.",
     )
-    rows = [row for row in picked.selection.rows if row < len(drawn)]
-    return fit, drawn[rows[0]] if rows else None
+    return fit, drawn[keys.index(named)] if named in keys else None
 
 
 def _picked(place: str, keys: list[str]) -> None:
-    rows = [row for row in st.session_state[place].selection.rows if row < len(keys)]
+    rows = [row for row, _ in st.session_state[place].selection.cells if row < len(keys)]
     address.put("job", keys[rows[0]] if rows else None)
 
 
