@@ -117,9 +117,10 @@ def test_colours_and_zoom_send_nothing_and_are_in_the_address(page, look):
     colour(page, "Margin").click()
     colour(page, "Class").click()
     assert "colour=class" in page.url  # at once
+    page.get_by_role("button", name="Fade others").click()
     for _ in range(4):
         page.mouse.wheel(0, 100)
-    page.wait_for_function("location.search.includes('at=')")
+    page.wait_for_function("location.search.includes('at=') && location.search.includes('fade=others')")
     assert page.evaluate("history.length") == steps + 2
     page.wait_for_timeout(1500)
     assert frames.up == frames.down == []
@@ -144,6 +145,9 @@ def test_colours_and_zoom_send_nothing_and_are_in_the_address(page, look):
     expect(colour(page, "Class")).to_have_attribute("aria-pressed", "true")
     expect(heading).not_to_have_text(said)
     assert stands(page) == pytest.approx(before, rel=0.01)
+    page.goto(page.url)
+    painted(page)
+    expect(page.get_by_role("button", name="Fade others")).to_have_attribute("aria-pressed", "true")
     for asked in ("constructor", "%3Cb%3E", "class&colour=x"):
         page.goto(f"{look}/explore?colour={asked}")
         painted(page)

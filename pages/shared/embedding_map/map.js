@@ -49,7 +49,7 @@ class Shown extends Hands {
     this.tiles.clear();
     this.near = -1;
     this.join(this.points.map);
-    if (!had) this.by = this.linked();
+    if (!had) this.linked();
     this.fill();
     this.path = location.pathname;
     if (had) this.restore();
@@ -196,11 +196,11 @@ class Shown extends Hands {
 
   // -- drawing -----------------------------------------------------------------------------------------------------------
 
-  // The colour that the address asks for, else the usual one.
+  // The colour that the address asks for, else the usual one, and whether others are faded.
   linked() {
-    const usual = Object.keys(this.points.by)[0];
-    const asked = addressed("colour").at(-1);
-    return Object.hasOwn(this.points.by, asked) ? asked : usual;
+    const [usual, asked] = [Object.keys(this.points.by)[0], addressed("colour").at(-1)];
+    this.colourBy(Object.hasOwn(this.points.by, asked) ? asked : usual);
+    this.fade(addressed("fade").at(-1) === "others");
   }
 
   // As a link, or Back, has it.
@@ -213,7 +213,7 @@ class Shown extends Hands {
   }
 
   back() {
-    this.colourBy(this.linked());
+    this.linked();
     this.restore();
   }
 
@@ -227,7 +227,8 @@ class Shown extends Hands {
   say(step = false) {
     if (!this.hub || !this.size || !this.points.place || location.pathname !== this.path) return;
     const usual = this.by === Object.keys(this.points.by)[0];
-    readdress({ colour: usual ? "" : this.by, at: placeOf(this.points.place, this.view, this.size) }, step);
+    const at = placeOf(this.points.place, this.view, this.size);
+    readdress({ colour: usual ? "" : this.by, fade: this.faded ? "others" : "", at }, step);
   }
 
   draw() {
@@ -341,6 +342,7 @@ class Shown extends Hands {
     this.faded = faded;
     this.find("[data-act=fade]").setAttribute("aria-pressed", faded);
     this.redraw();
+    this.stand();
   }
 
   change(said) {
