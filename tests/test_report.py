@@ -265,10 +265,17 @@ def test_who_attacks_and_on_how_many_models_is_said(study, unbanked):
     seeds, bank = study.spec.seeds, study.summary["bank_models"]
     text = Page(report.write(study, "technical")).text
     assert "chosen by whoever ran the study" in text and "neither the model from before nor any weights" in text
-    assert f"has {bank:,} reference models" in text and "The audit:" not in text and "more in hand" not in text
+    assert f"has {bank:,} reference models, each trained on 70 % of" in text
+    assert "The audit:" not in text and "more in hand" not in text
     counted = f"{seeds} original; {seeds} retrained without the forgotten images and {seeds} retrained again; {seeds} "
     rest = len(report.methods(study)) - 1
     assert f"{counted}unlearned by RUM; each of the {rest} other methods as many. From seed to seed vary" in text
+    given = OpenStudy.open(study.store, study.key)
+    given.spec = study.spec.but(training=study.spec.training.but(weights="0" * 64))
+    first, second, *_ = protocol.models(given, "RUM", None, set())
+    assert first.startswith("1 original, trained elsewhere") and "weights of the retrained models," in second
+    given.spec = study.spec.but(seeds=1)
+    assert "Nothing was varied: there is one seed" in protocol.models(given, "RUM", None, set())[1]
     without = Page(report.write(unbanked, "technical")).text
     assert "has no reference models" in without and "serve the attack as references" not in without
 

@@ -59,9 +59,9 @@ def threat_model(study: OpenStudy, rule: str, asked: Audit | None, found: Collec
     if audit.compares_same_images(statistic):
         said.append(
             "It knows the images, their labels and the way models are trained, and has "
-            f"{study.summary['bank_models']:,} reference models, each trained on {bank.share:.0%} of the same training "
-            "images, of which it knows which saw what. It sets its scores against those of the same images in a "
-            "retrained model."
+            f"{study.summary['bank_models']:,} reference models, each trained on {100 * bank.share:.0f} % of the same "
+            "training images, of which it knows which saw what. It sets its scores against those of the same images in "
+            "a retrained model."
         )
         said.append(f"The attack by confidence does without them: it has {beside}.")
     else:
