@@ -23,18 +23,10 @@ from unlearn_core import projection
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.set_numbers import SetNumbers, describe, quick_facts
 from unlearn_core.rum import Plan
-from unlearn_core.words import among_random
+from unlearn_core.words import among_random, hardness
 
 SHOWN = 8  # thumbnails of a part
 ROW = {"horizontal": True, "vertical_alignment": "center", "gap": "small"}
-# By what a set stands out from random ones, and what the paper would have one expect; {0} is what scores are called.
-HARD = {
-    (): "By the paper neither makes it harder to forget than most random sets.",
-    ("memorization",): "By the paper its {0} makes it hard to forget; its entanglement does not.",
-    ("entanglement",): "By the paper its entanglement makes it hard to forget; its {0} does not.",
-    ("memorization", "entanglement"): "By the paper both make it hard to forget.",
-}
-APART = " Its low entanglement, it says, makes it easier."
 SAID = {"all": "mean of all training images", "midpoint": "midpoint of the two sets"}
 
 
@@ -115,7 +107,7 @@ def _sentence(study: OpenStudy, chosen: np.ndarray, said: SetNumbers) -> None:
         left, of_all = images(said.kept), f"{said.kept + facts.images:,}"
         verdict = f"**Only {left} of {of_all} would be kept**: what can be learned from so few decides more than that."
     else:
-        verdict = f"{HARD[said.stands_out].format(study.score_words.name)}{APART if said.apart else ''}"
+        verdict = hardness(said.stands_out, said.apart, study.score_words.name)
     mean = hundredths(facts.memorization)
     st.markdown(
         f"{whose} of {images(facts.images)}: mean {study.score_words.name} **{mean}**, "

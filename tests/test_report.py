@@ -15,18 +15,21 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from pages.shared import class_gaps
 from unlearn_core import report
 from unlearn_core.cli import app
 from unlearn_core.evaluation import METRICS, Estimate, over_seeds
 from unlearn_core.experiment import Audit, OpenStudy, audit, fulfil, studies, verdicts
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.bundle import export, import_bundle
+from unlearn_core.experiment.set_numbers import describe
 from unlearn_core.experiment.telling import LARGEST, SMALLEST, margin, place
 from unlearn_core.experiment.tiers.overview import BESIDE_A_STUDY, tally, verdict
 from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.params import BadValue, build, plain
-from unlearn_core.report import charts, sections, words
+from unlearn_core.report import charts, protocol, sections, words
 from unlearn_core.store import Store
+from unlearn_core.words import hardness
 
 NESTED = ("meta", "img", "link", "br", "line", "rect", "path", "circle", "polyline")
 
@@ -207,6 +210,103 @@ def test_images_of_any_depth_become_a_png(channels):
     assert np.array_equal(pixels, tile[0] if channels < 3 else np.moveaxis(tile[:3], 0, -1))
 
 
+def test_the_executive_report_names_the_versions_that_matter(study):
+    named = study.result.manifest()["versions"]
+    short, full = (Page(report.write(study, audience)).text for audience in report.AUDIENCES)
+    assert all(f"{name} {version}," in full for name, version in named.items())
+    assert [n for n, v in named.items() if f"{n} {v}," in short] == ["unlearning-workbench", "torch"]
+
+
+def test_whether_the_set_is_hard_is_said_by_the_rule_of_explore(study, monkeypatch):
+    said = describe(study, study.forget)
+    wanted = hardness(said.stands_out, said.apart, "memorization", sections.PAPER)
+    for audience in report.AUDIENCES:
+        text = Page(report.write(study, audience)).text
+        assert wanted in text and "the harder it is to forget" not in text
+    few = replace(said, kept=said.facts.images - 1)
+    monkeypatch.setattr(sections, "describe", lambda *_: few)
+    text = Page(report.write(study)).text
+    assert wanted not in text and f"Only {few.kept} images are kept" in text
+
+
+# -- how it was measured -----------------------------------------------------------------------------------------------
+
+
+def test_the_attacks_in_numbers_are_those_of_the_audit_page(study):
+    lines = iter((said := protocol.attacks(study, "rum", "RUM"))["lines"])
+    text = Page(report.write(study, "technical")).text
+    for statistic in (audit.default_statistic(study), "confidence"):
+        found = verdicts.judge(study, "rum", statistic)
+        for model in (found.original, found.audited, found.retrained, found.again):
+            line, area = next(lines), model.success
+            assert line["attack"] == audit.STATISTICS[statistic].label
+            assert line["cells"][0] == f"{area.value:.2f} ({area.low:.2f} to {area.high:.2f})"
+            for cell, alpha in zip(line["cells"][1:], (0.01, 0.1), strict=True):
+                rare = model.found_at(alpha)
+                assert cell.startswith("not measurable" if rare.value is None else f"{rare.value:.2f} (")
+            assert " ".join(line["cells"]) in text
+    unseen = verdicts.judge(study, "rum", "confidence").audited.unseen
+    lacking = f"TPR@1%FPR under “Confidence” is not measurable: {unseen:,} unseen images, 1,000 are needed."
+    assert lacking in said["why"] and lacking in text and f"intervals over {study.spec.seeds} seeds" in text
+
+
+def test_classes_beyond_the_noise_are_those_of_compare(study):
+    table = core.class_gaps(study, "random-label")
+    for line, on in zip(protocol.classes(study, "random-label"), ("retain", "test", "forget"), strict=True):
+        ours, again = (class_gaps.of(table, on, kind) for kind in ("unlearned", "retrained"))
+        assert line["out"] == f"{len(class_gaps.standing_out(ours, again))} of {len(ours)}"
+        for lines, said in zip((ours, again), line["widest"], strict=True):
+            most = lines["gap"].abs().max()
+            name = re.search(r"\(class (.*)\)$", said).group(1)
+            assert abs(lines.at[name, "gap"]) == most and said == f"{class_gaps.gap(lines, name)} (class {name})"
+
+
+def test_who_attacks_and_on_how_many_models_is_said(study, unbanked):
+    seeds, bank = study.spec.seeds, study.summary["bank_models"]
+    text = Page(report.write(study, "technical")).text
+    assert "chosen by whoever ran the study" in text and "neither the model from before nor any weights" in text
+    assert f"has {bank:,} reference models, each trained on 70 % of" in text
+    assert "The audit:" not in text and "more in hand" not in text
+    counted = f"{seeds} original; {seeds} retrained without the forgotten images and {seeds} retrained again; {seeds} "
+    rest = len(report.methods(study)) - 1
+    assert f"{counted}unlearned by RUM; each of the {rest} other methods as many. From seed to seed vary" in text
+    given = OpenStudy.open(study.store, study.key)
+    given.spec = study.spec.but(training=study.spec.training.but(weights="0" * 64))
+    first, second, *_ = protocol.models(given, "RUM", None, set())
+    assert first.startswith("1 original, trained elsewhere") and "weights of the retrained models," in second
+    given.spec = study.spec.but(seeds=1)
+    assert "Nothing was varied: there is one seed" in protocol.models(given, "RUM", None, set())[1]
+    without = Page(report.write(unbanked, "technical")).text
+    assert "has no reference models" in without and "serve the attack as references" not in without
+
+
+def test_what_an_audit_adds_is_said_where_it_has_numbers_for_it(study):
+    asked = Audit(subject=subject_of_method(study, "rum"), tier=3, seeds=4, shadows=48, deletions=7, models=16)
+    every = set(protocol.BY_AUDIT)
+    threat = " ".join(protocol.threat_model(study, "by hand", asked, every))
+    assert "by hand" in threat and "48 shadow models that unlearned" in threat and "16 models of each kind" in threat
+    counted = protocol.models(study, "RUM", asked, every)[-1]
+    assert counted.startswith("The audit: 4 of each kind, 48 shadow models, up to 7 deletions of one image each and 16")
+    # Shadow models are refused for some sets: then nobody attacked with them.
+    fewer = every - {"u_lira_efficacy_auc"}
+    assert "shadow" not in " ".join(protocol.threat_model(study, "by hand", asked, fewer))
+    assert "shadow" not in protocol.models(study, "RUM", asked, fewer)[-1]
+
+
+def test_what_was_not_measured_is_named(study, audit_story):
+    bare = protocol.not_measured(protocol.answered(None))
+    assert set(bare) == {*protocol.BY_AUDIT.values(), *protocol.NEVER}
+    assert f"Not measured here: {'; '.join(bare)}." in Page(report.write(study, "technical")).text
+    assert protocol.not_measured(set(protocol.BY_AUDIT)) == list(protocol.NEVER)
+    table = pd.DataFrame({"metric": ["klom", "relearn_time"], "unlearned": [0.1, None]})
+    assert protocol.answered(table) == {"klom"}
+    assert set(protocol.BY_AUDIT) <= set(METRICS)
+    opened = OpenStudy.open(audit_story.store, studies(audit_story.store)[0].key)
+    text = Page(report.write(opened, "technical", "random-label")).text
+    left = re.search(r"Not measured here: (.*?)\.", text).group(1)
+    assert protocol.BY_AUDIT["calibration_error"] not in left and all(each in left for each in protocol.NEVER)
+
+
 # -- its verdicts ------------------------------------------------------------------------------------------------------
 
 
@@ -324,10 +424,10 @@ def test_keeping_is_judged_on_one(study, monkeypatch, sides, mark, verdict):
 @pytest.mark.parametrize(
     ("whole", "high", "wide", "power", "mark", "verdict"),
     [
-        (0.0, 0.0, 0.02, 0.3, "good", "No"),
-        (0.2, 0.0, 0.02, 0.3, "bad", "Yes"),
-        (-0.2, 0.0, 0.02, 0.3, "bad", "Yes"),
-        (0.0, -0.2, 0.02, 0.3, "bad", "Yes, third by third"),
+        (0.0, 0.0, 0.02, 0.3, "good", "Yes"),
+        (0.2, 0.0, 0.02, 0.3, "bad", "No"),
+        (-0.2, 0.0, 0.02, 0.3, "bad", "No"),
+        (0.0, -0.2, 0.02, 0.3, "bad", "No, third by third"),
         (0.0, 0.0, 0.9, 0.3, "unknown", "Cannot be told"),
         (0.2, 0.0, 0.9, 0.3, "unknown", "Cannot be told"),
         (0.0, 0.0, 0.02, 0.0, "unknown", "Cannot be told"),
@@ -348,6 +448,19 @@ def test_an_attack_is_judged_on_both_sides(study, monkeypatch, whole, high, wide
     assert ("over-unlearned" in said.says) == (whole < 0 or high < 0)
     assert ("proves nothing" in said.says) == (power < 0.1)
     assert (said.says.count("± 0.900") == 4) == (wide == 0.9)
+
+
+def test_yes_is_good_in_all_three_answers(study):
+    for method in report.methods(study):
+        for said in words.statements(study, method):
+            assert (said.mark == "good") == said.verdict.startswith(("Yes", "Like retraining"))
+    assert "Is it hidden from an attack?" in Page(report.write(study)).text
+
+
+def test_the_third_answer_has_the_power_of_the_attack(study, written):
+    whole = verdicts.judge(study, "rum", audit.default_statistic(study))
+    reads = f"{whole.original.success.value:.2f} on the original, {whole.retrained.success.value:.2f} on retrained"
+    assert f"Its power: of all images together it reads AUC {reads} models." in Page(written).text
 
 
 def test_of_one_seed_nothing_is_told(study):
@@ -439,14 +552,14 @@ def test_an_audit_is_told_and_a_missing_one_named(study, tmp_path):
 @pytest.mark.parametrize(
     ("side", "mark", "verdict", "says"),
     [
-        (1, "bad", "Yes, with shadow models", "by itself, can tell: AUC 0.810, and 0.470 between models that never"),
-        (0, "good", "No", "by itself, cannot either: AUC 0.810, and 0.470 between"),
-        (None, "good", "No", ""),
+        (1, "bad", "Not from shadow models", "by itself, can tell: AUC 0.810, and 0.470 between models that never"),
+        (0, "good", "Yes", "by itself, cannot tell: AUC 0.810, and 0.470 between"),
+        (None, "good", "Yes", ""),
     ],
 )
 def test_what_shadow_models_find_is_in_the_third_answer(study, side, mark, verdict, says):
     *rest, attacked = words.statements(study, "rum")
-    said = [*rest, replace(attacked, mark="good", verdict="No", says="It reads the same.")]
+    said = [*rest, replace(attacked, mark="good", verdict="Yes", says="It reads the same.")]
     lines = {
         "metric": ["u_lira_efficacy_auc"] * 2, "on": ["forget"] * 2, "by": ["population", "per example"],
         "side": pd.Series([1, side], dtype=object), "unlearned": [0.5, 0.81], "retrained": [0.5, 0.47],
@@ -455,22 +568,22 @@ def test_what_shadow_models_find_is_in_the_third_answer(study, side, mark, verdi
     assert others == rest and (found.mark, found.verdict) == (mark, verdict)
     assert says in found.says and found.says.startswith("It reads the same.") and bool(says) == (found != said[-1])
     assert words.by_shadow_models(said, pd.DataFrame(lines)[:1]) == said
-    worse = [*rest, replace(attacked, mark="bad", verdict="Yes, third by third")]
-    assert words.by_shadow_models(worse, pd.DataFrame(lines))[-1].verdict == "Yes, third by third"
+    worse = [*rest, replace(attacked, mark="bad", verdict="No, third by third")]
+    assert words.by_shadow_models(worse, pd.DataFrame(lines))[-1].verdict == "No, third by third"
 
 
 @pytest.mark.parametrize(
     ("side", "has_power", "mark", "verdict"),
     [
-        (1, True, "bad", "Yes, by many models"),
-        (0, True, "good", "No"),
+        (1, True, "bad", "Not from many models"),
+        (0, True, "good", "Yes"),
         (0, False, None, None),
         (None, None, None, None),
     ],
 )
 def test_what_many_models_give_away_is_in_the_third_answer(study, side, has_power, mark, verdict):
     *rest, attacked = words.statements(study, "rum")
-    said = [*rest, replace(attacked, mark="good", verdict="No", says="It reads the same.")]
+    said = [*rest, replace(attacked, mark="good", verdict="Yes", says="It reads the same.")]
     line = {"metric": "told_apart", "unlearned": 0.991, "retrained_low": 0.011, "retrained_high": 0.08}
     table = pd.DataFrame(
         [line | {"on": on, "side": side, "has_power": has_power} for on in ("low", "forget")], dtype=object
@@ -483,7 +596,7 @@ def test_what_many_models_give_away_is_in_the_third_answer(study, side, has_powe
     assert found[:-1] == rest and (found[-1].mark, found[-1].verdict) == (mark, verdict)
     reads = "tell 99% of the images apart, retrained ones among themselves 1% to 8%."
     assert found[-1].says.startswith("It reads the same. Many models") and found[-1].says.endswith(reads)
-    worse = [*rest, replace(attacked, mark="bad", verdict="Yes, third by third")]
+    worse = [*rest, replace(attacked, mark="bad", verdict="No, third by third")]
     assert words.by_many_models(worse, table) == worse
 
 

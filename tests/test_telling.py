@@ -52,7 +52,7 @@ def test_a_finding_counts_without_power(study, monkeypatch, power):
     own = audit.default_statistic(study)
     planted(monkeypatch, {(own, "high"): -0.3}, power)
     said = words.statements(study, "rum")[2]
-    assert (said.mark, said.verdict) == ("bad", "Yes, third by third")
+    assert (said.mark, said.verdict) == ("bad", "No, third by third")
     assert "the high third is over-unlearned" in said.says
     assert telling.says(verdicts.judge(study, "rum", own, "high"), own) == "is over-unlearned"
 
@@ -60,7 +60,7 @@ def test_a_finding_counts_without_power(study, monkeypatch, power):
 def test_another_attack_that_finds_something_is_named(study, monkeypatch):
     planted(monkeypatch, {("confidence", "all"): -0.3, (audit.EITHER_DIRECTION, "low"): 0.3})
     said = words.statements(study, "rum")[2]
-    assert (said.mark, said.verdict) == ("unknown", "By other attacks")
+    assert (said.mark, said.verdict) == ("unknown", "Not from other attacks")
     assert "“Confidence” finds that it is over-unlearned" in said.says and "by chance" in said.says
     assert "the low third stands out from retraining" in said.says and "2 of the 8 others" in said.says
     told = telling.told(study, "rum")
@@ -69,7 +69,7 @@ def test_another_attack_that_finds_something_is_named(study, monkeypatch):
     planted(monkeypatch, {}, power=0.0)
     assert "finds nothing, which proves nothing here." in audit_words.in_the_report(telling.told(study, "rum"), False)
     planted(monkeypatch, {})
-    assert words.statements(study, "rum")[2].verdict == "No" and telling.others(study, "rum") == []
+    assert words.statements(study, "rum")[2].verdict == "Yes" and telling.others(study, "rum") == []
 
 
 @pytest.mark.parametrize("side", [-1, 1])

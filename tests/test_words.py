@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unlearn_core.attacks.roc import tpr_at_fpr
-from unlearn_core.words import MISSING, among_random, duration, hundredths, missing, spread
+from unlearn_core.words import MISSING, among_random, duration, hardness, hundredths, missing, spread
 
 
 @pytest.mark.parametrize(("value", "said"), [(0.274, "0.27"), (-0.0003, "0.00"), (-0.0, "0.00"), (-0.126, "−0.13")])
@@ -44,10 +44,30 @@ def test_a_place_among_random_sets_has_no_percentage_at_the_ends(share, said):
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0 s"), (0.04, "less than 0.1 s"), (9.96, "10.0 s"), (12, "12 s"), (72, "1 min 12 s"), (7380, "2 h 3 min")],
+    [
+        (None, "not known"),
+        (0, "0 s"),
+        (0.0004, "less than 1 ms"),
+        (0.04, "40 ms"),
+        (0.0994, "99 ms"),
+        (0.0996, "0.1 s"),
+        (9.96, "10.0 s"),
+        (12, "12 s"),
+        (72, "1 min 12 s"),
+        (7380, "2 h 3 min"),
+    ],
 )
 def test_a_time_span(seconds, said):
     assert duration(seconds) == said
+
+
+def test_what_a_paper_says_of_a_set_names_the_reasons_that_hold():
+    said = hardness(("memorization",), True, "unsureness", "a paper")
+    assert said == (
+        "By a paper its unsureness makes it hard to forget; its entanglement does not. "
+        "Its low entanglement, it says, makes it easier."
+    )
+    assert hardness((), False, "memorization").startswith("By the paper neither makes it harder")
 
 
 def test_what_attacks_say_of_too_few_images_is_put_for_a_reader():

@@ -5,10 +5,19 @@ from __future__ import annotations
 import math
 import re
 
+from unlearn_core.attacks import Measured
 from unlearn_core.entanglement import RANDOM_SETS
 from unlearn_core.evaluation import Estimate
 
 MISSING = "not measurable"
+# By which of memorization and entanglement a set exceeds nearly all random sets of its size: what a paper says of it.
+HARD = {
+    (): "neither makes it harder to forget than most random sets.",
+    ("memorization",): "its {0} makes it hard to forget; its entanglement does not.",
+    ("entanglement",): "its entanglement makes it hard to forget; its {0} does not.",
+    ("memorization", "entanglement"): "both make it hard to forget.",
+}
+APART = " Its low entanglement, it says, makes it easier."
 
 
 def known(value: float | None) -> bool:
@@ -57,18 +66,34 @@ def among_random(share: float, more: str, mark: str = "") -> str:
     return f"{more} than {mark}{f'{share:.1%}' if shown in ('0%', '100%') else shown}{mark} of random sets"
 
 
+def hardness(stands_out: tuple[str, ...], apart: bool, score: str, paper: str = "the paper") -> str:
+    """Whether a forget set is hard by the `paper`, in a sentence or two. `stands_out` and `apart` are those of
+    `SetNumbers`, `score` the name of what ranks images (memorization, or what stands in for it).
+    """
+    return f"By {paper} {HARD[stands_out].format(score)}{APART if apart else ''}"
+
+
+def interval(found: Measured) -> str:
+    """A number of an attack with the ends of its interval: 0.49 (0.46 to 0.52); the reason where there is none."""
+    if found.value is None:
+        return missing(found.why)
+    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
 def noise_floor(auc: float) -> str:
     """By how much two retrained models may differ in AUC; with few seeds by more than an AUC can."""
     return spread(auc) if auc < 1 else "above 1"
 
 
 def duration(seconds: float | None) -> str:
-    """A time span: less than 0.1 s, 0.4 s, 12 s, 1 min 12 s, 2 h 3 min, 5 days."""
+    """A time span: less than 1 ms, 40 ms, 0.4 s, 12 s, 1 min 12 s, 2 h 3 min, 5 days."""
     if not known(seconds):
         return "not known"
     whole = round(seconds)
-    if seconds < 0.1:
-        return "less than 0.1 s" if seconds > 0 else "0 s"
+    if seconds <= 0:
+        return "0 s"
+    if seconds < 0.0995:  # a share of another time stands beside many of these, and has to be seen to fit
+        return f"{1000 * seconds:.0f} ms" if seconds >= 0.0005 else "less than 1 ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     if whole < 60:

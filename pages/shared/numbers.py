@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from unlearn_core.attacks import Measured
 from unlearn_core.evaluation import Metric
-from unlearn_core.words import MISSING, estimate, known, missing, spread
+from unlearn_core.words import MISSING, estimate, interval, known, missing, spread
 
 DIRECTIONS = {"better": "higher is better", "worse": "lower is better", "closer_to_retrain": "target: retrained"}
-
-
-def interval(found: Measured) -> str:
-    """A value with the ends of its interval: 0.49 (0.46 to 0.52); the reason where there is none."""
-    if found.value is None:
-        return missing(found.why)
-    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
 def capped(value: float, most: float, digits: int = 1) -> str:

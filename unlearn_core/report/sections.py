@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image
 
 import unlearn_core.report.charts as charts
+import unlearn_core.report.protocol as protocol
 import unlearn_core.report.words as words
 from unlearn_core.attacks import ATTACKS
 from unlearn_core.data import DATASETS
@@ -19,14 +20,16 @@ from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment import audit, measured_groups, verdicts
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment.bundle import recorded
+from unlearn_core.experiment.set_numbers import describe
 from unlearn_core.experiment.tiers import TIERS, Audit, deepest
 from unlearn_core.experiment.tiers.overview import BESIDE_A_STUDY, RULE, shown, tally, verdict
 from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import Picked
 from unlearn_core.params import plain, settings
-from unlearn_core.words import duration, estimate, hundredths, spread
+from unlearn_core.words import duration, estimate, hardness, hundredths, spread
 
+PAPER = "Zhao et al. (2024)"  # the report goes to people who do not know which paper is meant
 SHOWN = {"executive": 3, "technical": 6}  # images of each third
 # Columns of the table of all methods.
 TABLE = ("group_tow", "tow", "forget_accuracy", "retain_accuracy", "test_accuracy", "lira_auc", "attack_auc")
@@ -56,6 +59,7 @@ def sections(study: OpenStudy, audience: str, method: str) -> dict:
         "diverged": core.diverged(study).get(method, 0),
         "others": _others(study) if technical else None,
         "scores": _scores(study, method) if technical else None,
+        "protocol": _protocol(study, method, found) if technical else None,
         "audit": _audit(study, method, found),
         "privacy": study.summary.get("privacy"),
         "not_claimed": words.not_claimed(study, None if found is None else found.spec().tier, technical),
@@ -121,7 +125,7 @@ def png(tile: np.ndarray) -> str:
 
 
 def _hard(study: OpenStudy) -> dict:
-    facts, parts = study.about(study.forget), study.summary["parts"]
+    facts, parts, said = study.about(study.forget), study.summary["parts"], describe(study, study.forget)
     return {
         "word": study.score_words.name,
         "about": study.score_words.about,
@@ -129,6 +133,8 @@ def _hard(study: OpenStudy) -> dict:
         "score": facts.memorization,
         "models": study.summary["bank_models"],
         "entanglement": facts.entanglement,
+        "verdict": "" if said.few_kept else hardness(said.stands_out, said.apart, study.score_words.name, PAPER),
+        "kept": said.kept,
         "thirds": [(measured_groups.third(name), part["images"], part["memorization"]) for name, part in parts.items()],
         "lost": facts.lost[:5],
     }
@@ -272,6 +278,19 @@ def _scores(study: OpenStudy, method: str):
 # -- evidence and provenance -------------------------------------------------------------------------------------------
 
 
+def _protocol(study: OpenStudy, method: str, found) -> dict:
+    """Who attacks, on how many models, in what numbers, and what a reader may look for in vain."""
+    asked, answered = (None, set()) if found is None else (found.spec(), protocol.answered(found.table()))
+    title = _title(study, method)
+    return {
+        "threat": protocol.threat_model(study, _rule(study), asked, answered),
+        "models": protocol.models(study, title, asked, answered),
+        "attacks": protocol.attacks(study, method, title),
+        "classes": protocol.classes(study, method),
+        "not_measured": protocol.not_measured(answered),
+    }
+
+
 def _audit(study: OpenStudy, method: str, found) -> dict:
     """The deepest stored audit of the method, or None: its lines, and the evidence that nobody collected."""
     tier = -1 if found is None else found.spec().tier
@@ -318,6 +337,7 @@ def _provenance(study: OpenStudy, method: str, audit: Audit | None) -> dict:
         "machine": made["machine"],
         "commit": made.get("commit"),
         "versions": {"python": made["python"]} | made["versions"],
+        "ours": ("python", "torch", "unlearning-workbench"),  # what the short report names: there is a page for it
         "imported": None if note is None else note["imported"],
         "study": json.dumps(plain(study.spec), indent=1, ensure_ascii=True),
         "command": f"python -m unlearn_core study report.html{weights} --store ./store",

@@ -16,7 +16,7 @@ from unlearn_core.experiment.tiers.others import nearness
 from unlearn_core.experiment.tiers.overview import tells
 from unlearn_core.experiment.verdicts import Verdict
 from unlearn_core.experiment.views import OpenStudy
-from unlearn_core.words import estimate, noise_floor, spread
+from unlearn_core.words import estimate, hundredths, interval, noise_floor, spread
 
 # An icon is never alone: the verdict stands beside it in words.
 ICONS = {"good": "✓", "bad": "✗", "unknown": "?"}
@@ -122,8 +122,9 @@ TOO_FEW = (
 
 
 def statements(study: OpenStudy, method: str) -> tuple[Statement, Statement, Statement]:
-    """Whether the images were forgotten, the rest was kept, and an attacker can tell: each beside retraining."""
-    attacked = _attacked(study, method)
+    """Whether the images were forgotten, the rest was kept, and an attacker cannot tell: each beside retraining. Yes is
+    good of all three."""
+    attacked = _with_power(_attacked(study, method), study, method)
     return _beside_attack(_forgotten(study, method), study, method), _kept(study, method), attacked
 
 
@@ -164,11 +165,9 @@ def by_shadow_models(said: Sequence[Statement], table: pd.DataFrame) -> list[Sta
         return list(said)
     reads = f"AUC {spread(line['unlearned'])}, and {spread(line['retrained'])} between models that never saw them"
     if not line["side"]:
-        says = (
-            f"{attacked.says} An attacker with shadow models, who knows each image by itself, cannot either: {reads}."
-        )
+        says = f"{attacked.says} An attacker with shadow models, who knows each image by itself, cannot tell: {reads}."
         return [*rest, replace(attacked, says=says)]
-    verdict = attacked.verdict if attacked.mark == "bad" else "Yes, with shadow models"
+    verdict = attacked.verdict if attacked.mark == "bad" else "Not from shadow models"
     says = f"{attacked.says} An attacker with shadow models, who knows each image by itself, can tell: {reads}."
     return [*rest, replace(attacked, mark="bad", verdict=verdict, says=says)]
 
@@ -186,7 +185,7 @@ def by_many_models(said: Sequence[Statement], table: pd.DataFrame) -> list[State
         f"{attacked.says} Many models of each kind tell {line['unlearned']:.0%} of the images apart, retrained ones "
         f"among themselves {line['retrained_low']:.0%} to {line['retrained_high']:.0%}."
     )
-    found = {"mark": "bad", "verdict": "Yes, by many models"} if apart else {}
+    found = {"mark": "bad", "verdict": "Not from many models"} if apart else {}
     return [*rest, replace(attacked, says=says, **found)]
 
 
@@ -302,7 +301,7 @@ def _kept(study: OpenStudy, method: str) -> Statement:
 
 
 def _attacked(study: OpenStudy, method: str) -> Statement:
-    question = "Does an attack tell it from retraining?"
+    question = "Is it hidden from an attack?"
     told = telling.told(study, method)
     whole, found = told.whole, [told.whole, *told.parts]
     readings = tuple(_attack_reading(v) for v in found)
@@ -314,12 +313,12 @@ def _attacked(study: OpenStudy, method: str) -> Statement:
         return Statement(question, "unknown", "Cannot be told", says, readings)
     if whole.side:
         away = " Standing out that way gives the images away too." if whole.side == -1 else ""
-        return Statement(question, "bad", "Yes", f"{label} finds that {told.finding}.{away}", readings)
+        return Statement(question, "bad", "No", f"{label} finds that {told.finding}.{away}", readings)
     if told.off:
         says = f"{label} finds too little on all together, but third by third it does: {told.finding}."
-        return Statement(question, "bad", "Yes, third by third", says, readings)
+        return Statement(question, "bad", "No, third by third", says, readings)
     if others := telling.others(study, method):
-        return Statement(question, "unknown", "By other attacks", _by_others(study, told, others), readings)
+        return Statement(question, "unknown", "Not from other attacks", _by_others(study, told, others), readings)
     if lacking := telling.without_power(whole):
         says = f"{label} {lacking}, so a good reading proves nothing."
         return Statement(question, "unknown", "Cannot be told", says, readings)
@@ -334,7 +333,15 @@ def _attacked(study: OpenStudy, method: str) -> Statement:
     says += "."
     if blind := [v.part for v in found if not v.has_power]:
         says += f" On the {_thirds(blind)} it proves nothing: not even the original can be told from retraining there."
-    return Statement(question, "good", "No", says, readings)
+    return Statement(question, "good", "Yes", says, readings)
+
+
+def _with_power(attacked: Statement, study: OpenStudy, method: str) -> Statement:
+    """The third answer with what the attack reads on the original: without it a reading says nothing."""
+    whole = telling.told(study, method).whole
+    power, target = (hundredths(model.success.value) for model in (whole.original, whole.retrained))
+    reads = f"of all images together it reads AUC {power} on the original, {target} on retrained models"
+    return replace(attacked, says=f"{attacked.says} Its power: {reads}.")
 
 
 def _by_others(study: OpenStudy, own: telling.Told, others: list[telling.Told]) -> str:
@@ -353,7 +360,7 @@ def _by_others(study: OpenStudy, own: telling.Told, others: list[telling.Told]) 
 def _attack_reading(found: Verdict) -> Reading:
     """An attack beside retraining. What it finds, the Audit page says (one true finding gives an image away, whatever
     two retrained models read); only that it finds nothing has to hold within the margin."""
-    at = [f"{m.value:.2f} ({m.low:.2f} to {m.high:.2f})" for m in (found.audited.success, found.retrained.success)]
+    at = [interval(found.audited.success), interval(found.retrained.success)]
     within = telling.margin_of(found)
     side = None if within is None else found.side or (0 if telling.place(found.apart, within) == 0 else None)
     what, by = f"AUC, {group(found.part)}", estimate(found.apart, signed=True)
