@@ -189,13 +189,30 @@ def test_own_images_are_added_by_a_job_and_can_be_chosen(app, store, pets, monke
         assert not at.error
         assert "80 training and 20 test images in 2 classes" in at.success[0].value
         assert at.dataframe[0].value.to_dict("list") == {"class": ["cat", "dog"], "train": [40, 40], "test": [10, 10]}
-        assert at.dataframe[1].value["File"].tolist() == ["cat/broken.png"]
+        assert at.warning[0].value.splitlines() == [
+            "Not used: 1 of the files.",
+            "",
+            "- “cat/broken.png”: ends in .png, but is not a PNG, JPEG, WEBP or BMP image",
+        ]
     assert [(job.title, job.state) for job in jobs.listing(store)] == [("pets", "done")]
     assert [e.value for e in add_images(at, pets, "pets").error] == [
         "There is already a dataset called pets; choose another name."
     ]
     at.selectbox(key="new.dataset").set_value("pets").run()
     assert not at.error and "**36 of 72** training images" in words(at)  # half of them, not 120
+
+
+def test_files_that_are_not_used_are_named_with_their_reasons_and_the_rest_counted(app, store, pets):
+    (pets / "dog" / "cut.png").write_bytes((pets / "dog" / "0.png").read_bytes()[:12])
+    (pets / "cat" / "broken.png").unlink()
+    for name in ("*a*.txt", "![b](c).txt", "c.txt", "d.txt", "e.txt"):
+        (pets / "cat" / name).write_text("a note")
+    fulfil(store, ask(store, pets, "pets"))
+    said = app(store.root, own="yes").warning[0].value.splitlines()
+    note = "not a PNG, JPEG, WEBP or BMP image"
+    assert said[0] == f"Not used: 6 of the files. {note}: 5; begins like a PNG but cannot be read: 1."
+    assert said[2:4] == [f"- “cat/\\!\\[b\\]\\(c\\).txt”: {note}", f"- “cat/\\*a\\*.txt”: {note}"]
+    assert len(said) == 8 and said[-1] == "- and 1 more"
 
 
 def test_own_images_are_removed_after_a_question_and_come_back(app, open_page, store, pets, monkeypatch):
