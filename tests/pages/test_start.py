@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pages.shared import idea
 from pages.shared.progress import STUDY
 from unlearn_core import job_work, jobs
 from unlearn_core.data import DATASETS
@@ -302,9 +303,13 @@ def test_three_cards_say_what_can_be_done(app, store, filled_store):
     """And a newcomer finds each: in an empty store what leads to a report is said."""
     for root in (store.root, filled_store):
         at = app(root)
-        assert sorted(s.value for s in at.subheader) == ["Build a forget set", "Explore an example", "Open a report"]
+        assert [s.value for s in at.subheader] == ["Explore an example", "Build a forget set", "Open a report"]
     assert button(at, "Open its report") and "draw it on the map of **Explore**" in words(at)
     assert "There is none yet: open the example first." in words(app(store.root))
+
+
+def test_the_drawing_of_the_idea_promises_nothing():
+    assert "aim" in idea.TITLES[2] and "After, which is the aim" in idea.ALT
 
 
 def test_where_only_the_example_is_finished_nothing_else_is_promised(app, filled_store, filled_study, monkeypatch):
