@@ -44,7 +44,10 @@ def names_and_shapes(training: Training, place: str) -> None:
             hide_index=True,
             alt="Name, shape and kind of numbers of each weight that the file must hold.",
         )
-        st.caption("A prefix module. of all names is taken off; 16- and 64-bit numbers become 32-bit ones.")
+        st.caption(
+            "Without `mean` and `std` those of the images are taken. A prefix `module.` of all names is taken off, and "
+            "16- and 64-bit numbers become 32-bit ones."
+        )
 
 
 @st.cache_resource(ttl=30, max_entries=16, show_spinner=False)

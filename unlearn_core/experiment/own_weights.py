@@ -91,7 +91,7 @@ def needed(store: Store, training: Training) -> list[dict[str, str]]:
             "name": name,
             "shape": _shape(value),
             "numbers": str(value.dtype).removeprefix("torch."),
-            "note": "may be left out; then that of the images is taken" if name in NORMALISATION else "",
+            "note": "may be left out" if name in NORMALISATION else "",
         }
         for name, value in found.items()
     ]
