@@ -143,8 +143,8 @@ def _report(found: Overview) -> None:
 def _left_out(found: Overview) -> str:
     """The first files that were not used with their reasons; of more than these, how many there are of each reason."""
     lines = named(found.skipped, lambda name, why: f"“{escape(name)}”: {escape(why)}")
-    said = f"Not used: {len(found.skipped):,} of the files."
+    said = f"Not used: {len(found.skipped):,} of the files"
     if len(found.skipped) > FEW:
         why = "; ".join(f"{escape(reason)}: {count:,}" for reason, count in list(found.reasons.items())[:REASONS])
-        said = f"{said} {why}."
-    return "\n- ".join([f"{said}\n", *lines])
+        said = f"{said} ({why})"
+    return "\n- ".join([f"{said}.\n", *lines])

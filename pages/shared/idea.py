@@ -82,5 +82,6 @@ def _add(fig: go.Figure, panel: int, name: str, **what) -> None:
 ALT = (
     "A drawing in three panels, not measured. Before: the line of the original model bends around three images. "
     "Forget: the three images are taken away, and the line is still bent. "
-    "After, which is the aim: the line of the unlearned model is straight and lies on that of a model retrained without them."
+    "After, which is the aim: the line of the unlearned model is straight and lies on that of a model retrained "
+    "without them."
 )

@@ -211,7 +211,7 @@ def test_files_that_are_not_used_are_named_with_their_reasons_and_the_rest_count
     fulfil(store, ask(store, pets, "pets"))
     said = app(store.root, own="yes").warning[0].value.splitlines()
     note = "not a PNG, JPEG, WEBP or BMP image"
-    assert said[0] == f"Not used: 6 of the files. {note}: 5; begins like a PNG but cannot be read: 1."
+    assert said[0] == f"Not used: 6 of the files ({note}: 5; begins like a PNG but cannot be read: 1)."
     assert said[2:4] == [f"- “cat/\\!\\[b\\]\\(c\\).txt”: {note}", f"- “cat/\\*a\\*.txt”: {note}"]
     assert len(said) == 8 and said[-1] == "- and 1 more"
 
