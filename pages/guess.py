@@ -106,6 +106,7 @@ def _ask(study: OpenStudy, game: dict, method: str) -> None:
             thumbnails.show(tile[None], [(f"labelled {name}", "")], alt=f"{side} image, class {name}", across=1)
             st.markdown(f"The model is **{_percent(sure)}** sure of its label.")
             st.button(f"{side} one", key=f"guess.{side}", on_click=_answer, args=(side == "Left",), width="stretch")
+    st.caption("A link to this page opens this pair. Your answers are not in it: whoever opens it begins with none.")
 
 
 def _percent(sure: float) -> str:
@@ -165,8 +166,11 @@ def _over_all(study: OpenStudy, method: str) -> None:
         f"**{right[core.RETRAINED].mean:.0%}** with a model retrained without the images, which is the value to reach: "
         f"not 50 %, and not as low as possible. Means over {study.spec.seeds} seeds."
     )
-    if told := _opposite(study, opposite_wins(right)):
+    shares = opposite_wins(right)
+    if told := _opposite(study, shares):
         st.markdown(told)
+    if core.RETRAINED in shares:
+        st.caption(_why_under_half(study))
 
 
 def _opposite(study: OpenStudy, shares: dict[str, float]) -> str:
@@ -182,6 +186,16 @@ def _opposite(study: OpenStudy, shares: dict[str, float]) -> str:
         if core.ORIGINAL not in shares:
             beside += ", so the images stand out by what was done to forget them"
     return f"{text}{' and '.join(told)}, {beside}."
+
+
+def _why_under_half(study: OpenStudy) -> str:
+    hard = "Why the value to reach is under one half: images to forget are often the hard ones"
+    if hardness(study) is None:
+        return f"{hard}, so even a model that never saw them is less sure of them than of test images."
+    return (
+        f"{hard}. Where no test image is as hard, even a model that never saw them is less sure of them than of their "
+        "partners."
+    )
 
 
 def _again() -> None:

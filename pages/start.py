@@ -22,7 +22,7 @@ def draw() -> None:
         "let attacks say how close the result comes to a model retrained without them."
     )
     columns = st.columns(3)
-    with columns[2].container(border=True, height="stretch"):
+    with columns[1].container(border=True, height="stretch"):
         st.subheader("Build a forget set")
         st.markdown(
             "Of a finished study: draw it on the map of **Explore**. Or set up a study of your own: images, a model, "
@@ -32,7 +32,7 @@ def draw() -> None:
     with columns[0].container(border=True, height="stretch"):
         st.subheader("Explore an example")
         _example("secondary" if own else "primary")
-    with columns[1].container(border=True, height="stretch"):
+    with columns[2].container(border=True, height="stretch"):
         st.subheader("Open a report")
         _finished([listed for listed in studies(state.store()) if listed.key != key(example())])
         recorded.upload()

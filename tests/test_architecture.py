@@ -155,6 +155,11 @@ def test_pages_only_show(file):
     assert not packages(file) & {"torch", "torchvision", "sklearn", "umap", "safetensors"}
 
 
+@page_files
+def test_a_file_of_the_pages_is_read_in_one_go(file):
+    assert len(file.read_text().splitlines()) <= 250
+
+
 @pytest.mark.parametrize("file", sorted((ROOT / "pages").glob("*.py")), ids=lambda f: f.name)
 def test_a_page_always_goes_through_the_frame(file):
     """A deep link on a fresh server runs the file alone: its last line hands over to the frame."""

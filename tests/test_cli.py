@@ -37,7 +37,7 @@ from unlearn_core.unlearning import ALGORITHMS, FineTune, Original
 WORK = ("train", "bank", "map", "forget", "unlearn", "evaluate")
 COMMANDS = (
     "example", "list", *WORK, "study", "tune", "landscape", "forecast", "compare", "suggest", "proxies", "audit",
-    "judge", "report", "remove", "verify", "bundle", "algorithms", "data", "jobs", "trash",
+    "judge", "weights", "report", "remove", "verify", "bundle", "algorithms", "data", "jobs", "trash",
 )  # fmt: skip
 SMALL = ("--epochs", "3")  # a recipe that trains in a fraction of a second
 

@@ -468,6 +468,7 @@ def deep():
 NOISE = np.random.default_rng(1).integers(0, 256, (40, 40, 3))
 BAD = {
     "empty": (b"", "empty"),
+    "cut early": (png(NOISE)[:12], "begins like a PNG but cannot be read"),
     "text": (b"I am no image", "not a PNG, JPEG, WEBP or BMP image"),
     "gif": (png(numbered(1), "GIF"), "not a PNG, JPEG, WEBP or BMP image"),
     "tiff": (png(numbered(1), "TIFF"), "not a PNG, JPEG, WEBP or BMP image"),
@@ -517,8 +518,28 @@ def test_files_that_do_not_claim_to_be_images_are_listed_and_not_counted(tmp_pat
     assert got.train + got.test == 10
     assert [name for name, _ in got.skipped] == ["a/README", "a/list.csv", "a/notes.txt"]
     (tmp_path / "in" / "a" / "broken.png").write_text("no image")
-    with pytest.raises(BadValue, match=r"^1 of 11 images cannot be used \(a/broken.png: "):
+    with pytest.raises(
+        BadValue, match=r"^1 of 11 images cannot be used \(a/broken.png: ends in .png, but is not a PNG"
+    ):
         d.add(tmp_path / "in", "other", tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "length"), [("PNG", 12), ("JPEG", 4), ("WEBP", 12), ("BMP", 12)])
+def test_a_broken_image_has_another_reason_than_a_text(tmp_path, kind, length):
+    """The first bytes alone, which no decoder takes, under a name that says nothing."""
+    (tmp_path / "image").write_bytes(png(NOISE, kind)[:length])
+    (tmp_path / "text.webp").write_text("no image")
+    (tmp_path / "text").write_text("no image")
+    assert decode.header(tmp_path / "image") == f"begins like a {kind} but cannot be read"
+    assert decode.header(tmp_path / "text.webp") == "ends in .webp, but is not a PNG, JPEG, WEBP or BMP image"
+    assert decode.header(tmp_path / "text") == "not a PNG, JPEG, WEBP or BMP image"
+
+
+def test_six_bad_images_are_told_as_five_and_one_more(tmp_path):
+    images = [png(numbered(i)) for i in range(20)]
+    images[:6] = [b"no image"] * 6
+    with pytest.raises(BadValue, match=r"^6 of 20 .*in.parquet row 4: [^;]*; and 1 more\); at most one in 100 "):
+        d.add(table(tmp_path / "in.parquet", [0, 1] * 10, images), "mine", tmp_path)
 
 
 def test_a_class_that_loses_its_images_to_skipping_is_refused(tmp_path):

@@ -41,6 +41,9 @@ def test_a_sound_dataset_is_counted_and_has_no_problem(folder, store):
     assert found.classes.to_dict("list") == {"class": ["cat", "dog"], "train": [12, 15], "test": [3, 2]}
     assert found.problems == () and [name for name, _ in found.skipped] == ["train/cat/notes.txt"]
     assert sum(found.reasons.values()) == 1
+    run = CliRunner().invoke(own_data.app, ["check", "pets", "--store", str(store.root)])
+    said = run.stderr.splitlines()
+    assert said[-2:] == ["Not used: 1 of the files.", "- train/cat/notes.txt: not a PNG, JPEG, WEBP or BMP image"]
 
 
 def test_each_problem_is_found_and_counted(folder, store):
@@ -62,6 +65,7 @@ def test_the_command_and_a_name_that_is_none(folder, store):
     add(folder({"cat": 20, "dog": 20}), "pets", store.root / "data")
     run = CliRunner().invoke(own_data.app, ["check", "pets", "--store", str(store.root)])
     answer = json.loads(run.stdout.splitlines()[-1])
+    assert "Not used" not in run.stderr
     assert run.exit_code == 0 and answer["shape"] == [1, 8, 8] and answer["problems"] == []
     assert [c["train"] + c["test"] for c in answer["classes"]] == [20, 20]
     for name in ("dogs", "../pets", "digits"):

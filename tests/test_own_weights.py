@@ -18,7 +18,7 @@ from unlearn_core.experiment import fulfil
 from unlearn_core.experiment.among_retrained import FEWEST, closeness_to, furthest, outside
 from unlearn_core.experiment.judged import Judged, ask, judgements
 from unlearn_core.experiment.model_seeds import AGAIN
-from unlearn_core.experiment.own_weights import BadWeights, keep
+from unlearn_core.experiment.own_weights import BadWeights, keep, needed
 from unlearn_core.experiment.trained_models import load_model
 from unlearn_core.params import BadValue, build, key, plain
 from unlearn_core.store import Store
@@ -69,6 +69,30 @@ def test_weights_come_back_as_they_were_and_have_one_key(copied, state, trained)
     assert keep(copied, SMALL, save(state | {"head.bias": state["head.bias"] + 1})) != kept
     other = keep(copied, SMALL, save(state | {"mean": state["mean"] + 0.1}))  # its own normalisation is its own
     assert torch.equal(load_model(copied, SMALL, copied.find(other)).mean.cpu(), state["mean"] + 0.1)
+
+
+@pytest.mark.parametrize("model, width", [("mlp", 64), ("cnn", 4), ("resnet20", 8)])
+def test_what_is_listed_as_needed_is_what_is_taken(store, model, width):
+    asked = SMALL.but(model=model, width=width)
+    rows, before = needed(store, asked), torch.get_rng_state()
+    shapes = {r["name"]: [int(n) for n in r["shape"].split("x") if n.isdigit()] for r in rows}
+    given = {r["name"]: torch.ones(shapes[r["name"]], dtype=getattr(torch, r["numbers"])) for r in rows}
+    free = {r["name"] for r in rows if r["note"]}
+    assert free == {"mean", "std"} and torch.equal(before, torch.get_rng_state())
+    assert keep(store, asked, save(given)).width == width
+    assert keep(store, asked, save({name: value for name, value in given.items() if name not in free}))
+    with pytest.raises(BadWeights) as error:
+        keep(store, asked, save({}))
+    assert {name for name, _ in error.value.faults} == set(given) - free
+
+
+def test_needed_weights_of_images_that_are_too_small_are_none_and_the_command_lists_them(store):
+    with pytest.raises(BadValue, match="VGG-16-BN .* needs images of at least 32x32; these are 8x8"):
+        needed(store, SMALL.but(model="vgg16", width=0))
+    app = typer.Typer()
+    app.command()(own_model.weights)
+    run = CliRunner().invoke(app, ["--width", "64", "--json", "--store", str(store.root)])
+    assert json.loads(run.stdout) == needed(store, SMALL)
 
 
 def test_every_mismatch_is_named(copied, state):

@@ -207,6 +207,23 @@ def new_model(name: str, dataset, seed: int, width: int = 0) -> Classifier:
 
     `width` 0 means the architecture's own. Raises BadValue where the images are too small for the architecture.
     """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        trunk, head = _parts(name, dataset, width)
+    # A channel that never varies would divide by zero.
+    return Classifier(trunk, head, dataset.mean, [max(s, 1e-3) for s in dataset.std])
+
+
+def weights_of(name: str, dataset, width: int = 0) -> dict[str, torch.Tensor]:
+    """The weights that such a model has for a dataset by name, with shapes and kinds of numbers but without values.
+    Raises BadValue as `new_model` does.
+    """
+    channels = dataset.train.x.shape[1]
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # neither memory nor time for values
+        return Classifier(*_parts(name, dataset, width), [0.0] * channels, [1.0] * channels).state_dict()
+
+
+def _parts(name: str, dataset, width: int) -> tuple[nn.Module, nn.Module]:
     row, shape = MODELS[name], tuple(dataset.train.x.shape[1:])
     if min(shape[1:]) < row.smallest:
         raise BadValue(
@@ -214,8 +231,4 @@ def new_model(name: str, dataset, seed: int, width: int = 0) -> Classifier:
         )
     if width and name in FIXED_WIDTH and width != row.width:
         raise BadValue(f"The width of {row.title} is fixed at {row.width}.")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        trunk, head = row.make(len(dataset.classes), shape, width or row.width)
-    # A channel that never varies would divide by zero.
-    return Classifier(trunk, head, dataset.mean, [max(s, 1e-3) for s in dataset.std])
+    return row.make(len(dataset.classes), shape, width or row.width)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 
 from pages.shared import access, address, folds, progress, removal, state
 from pages.shared.text import duration, escape
 from unlearn_core import jobs
+from unlearn_core.data.left_out import FEW, named
 from unlearn_core.disk import StoreError
 from unlearn_core.experiment.added_images import added, ask
 from unlearn_core.experiment.own_images import Overview
@@ -17,7 +17,6 @@ from unlearn_core.job import STARTS, Job
 from unlearn_core.params import BadValue
 
 LINES = 10  # classes that are seen without scrolling
-SOME = 20  # files that are named
 REASONS = 5  # reasons that are counted
 NEWEST = "images.newest"  # in the session: the dataset that was the newest when this was drawn last
 
@@ -137,12 +136,15 @@ def _report(found: Overview) -> None:
         alt="Number of training and test images of each class.",
     )
     if found.skipped:
-        why = "; ".join(f"{escape(reason)}: {count:,}" for reason, count in list(found.reasons.items())[:REASONS])
-        first = f" The first {SOME}:" if len(found.skipped) > SOME else ""
-        st.warning(f"Not used: {len(found.skipped):,} of the files ({why}).{first}")
-        st.dataframe(
-            pd.DataFrame(found.skipped[:SOME], columns=["File", "Reason"]),
-            hide_index=True,
-            alt="Files that were not used, and why.",
-        )
+        st.warning(_left_out(found))
     removal.images(about.name)
+
+
+def _left_out(found: Overview) -> str:
+    """The first files that were not used with their reasons; of more than these, how many there are of each reason."""
+    lines = named(found.skipped, lambda name, why: f"“{escape(name)}”: {escape(why)}")
+    said = f"Not used: {len(found.skipped):,} of the files"
+    if len(found.skipped) > FEW:
+        why = "; ".join(f"{escape(reason)}: {count:,}" for reason, count in list(found.reasons.items())[:REASONS])
+        said = f"{said} ({why})"
+    return "\n- ".join([f"{said}.\n", *lines])

@@ -23,7 +23,7 @@ FORGOTTEN = ((4.4, 3.3), (5.0, 3.8), (5.6, 3.2))
 TITLES = (
     "<b>Before</b>: bent around three images",
     "<b>Forget</b>: the bend stays behind",
-    "<b>After</b>: as if never seen",
+    "<b>After</b>, the aim: as if never seen",
 )
 
 
@@ -82,5 +82,6 @@ def _add(fig: go.Figure, panel: int, name: str, **what) -> None:
 ALT = (
     "A drawing in three panels, not measured. Before: the line of the original model bends around three images. "
     "Forget: the three images are taken away, and the line is still bent. "
-    "After: the line of the unlearned model is straight and lies on that of a model retrained without them."
+    "After, which is the aim: the line of the unlearned model is straight and lies on that of a model retrained "
+    "without them."
 )

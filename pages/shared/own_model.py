@@ -43,10 +43,11 @@ def _form() -> None:
     data, side = choices[name][1:]
     training = form(Training, f"judge.training.{name}", recipe(data, side), RECIPE)
     st.caption(
-        "Names and shapes must be those of this architecture, as in the file weights.safetensors of any trained model "
-        "in the store. Row numbers are those on Explore: training images without the tenth set apart for validation, "
-        "which your model must not have been trained on either."
+        "Names and shapes must be those of this architecture and width. Row numbers are those on Explore: training "
+        "images without the tenth set apart for validation, which your model must not have been trained on either."
     )
+    if training is not None:
+        weights_file.names_and_shapes(training, "judge.needed")
     seeds = st.number_input("Pairs of retrained models", 2, 20, 3, width=200, help=PAIRS)
     foreseen = training and _say_cost(training, seeds)
     with st.form("judge", border=False):

@@ -19,11 +19,12 @@ KEPT = "new.weights"  # in the session: which file was checked against which rec
 def draw(training: Training) -> Training | None:
     """The training with the given model as its original, itself where none is given; None where it does not fit."""
     st.caption(
-        "Give its weights as a .safetensors file, with the names and shapes of the architecture above (those of "
-        "weights.safetensors of any trained model in the store). Memorization and the retrained models still come from "
-        "models trained here, so choose the recipe yours was trained by. It must not have seen the test images, which "
-        "attacks take for unseen; images of the tenth set apart for validation cannot be forgotten here."
+        "Give its weights as a .safetensors file, with the names and shapes of the architecture above. "
+        "Memorization and the retrained models still come from models trained here, so choose the recipe yours was "
+        "trained by. It must not have seen the test images, which attacks take for unseen; images of the tenth set "
+        "apart for validation cannot be forgotten here."
     )
+    weights_file.names_and_shapes(training, "new.weights.needed")
     file = weights_file.upload("Weights of your model", key="new.weights.file")
     if file is None:
         return training

@@ -32,7 +32,9 @@ def buttons(study: OpenStudy, audience: str, method: str) -> None:
             mime="application/zip",
             on_click="ignore",
             icon=":material/folder_zip:",
-            help="Everything that is needed to look at this study in another store: bundle import reads it.",
+            help="To look at this study on another machine: a .zip file with its results, models and evidence, which "
+            "Start opens under “Open a study from a file” (or the command bundle import). With the weights of all its "
+            "models it is much larger than the report.",
         )
 
 

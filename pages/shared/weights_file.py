@@ -1,4 +1,4 @@
-"""A file of weights that a person gives, taken in or its faults shown."""
+"""A file of weights that a person gives: what it must hold, and taken in or its faults shown."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from pages.shared import access
+from pages.shared import access, state
 from pages.shared.text import escape
 from unlearn_core.disk import StoreError
-from unlearn_core.experiment.own_weights import BadWeights
-from unlearn_core.params import BadValue
+from unlearn_core.experiment.own_weights import BadWeights, needed
+from unlearn_core.experiment.pace import images_here
+from unlearn_core.params import BadValue, key
+from unlearn_core.training import Training
 
 SOME = 20  # faults that are listed
 Taken = TypeVar("Taken")
@@ -20,6 +22,37 @@ Taken = TypeVar("Taken")
 
 def upload(label: str = "Weights", key: str | None = None):  # noqa: ANN201 - Streamlit does not name the type
     return st.file_uploader(label, "safetensors", disabled=not access.may("runner"), key=key)
+
+
+def names_and_shapes(training: Training, place: str) -> None:
+    """What the file must hold for the chosen architecture and width, behind a button; `place` is its key."""
+    with st.popover("Names and shapes of the weights", icon=":material/list:", key=place, on_change="rerun") as shown:
+        if not shown.open:
+            return
+        if not images_here(state.store(), training):
+            st.caption("They can be listed once these images are here.")
+            return
+        try:
+            rows = _needed(str(state.store().root), key(training), training)
+        except BadValue as error:
+            st.error(escape(str(error)))
+            return
+        heads = {"name": "Name", "shape": "Shape", "numbers": "Numbers", "note": ""}
+        st.dataframe(
+            pd.DataFrame(rows),
+            column_config=heads,
+            hide_index=True,
+            alt="Name, shape and kind of numbers of each weight that the file must hold.",
+        )
+        st.caption(
+            "Without `mean` and `std` those of the images are taken. A prefix `module.` of all names is taken off, and "
+            "16- and 64-bit numbers become 32-bit ones."
+        )
+
+
+@st.cache_resource(ttl=30, max_entries=16, show_spinner=False)
+def _needed(root: str, asked: str, _training: Training) -> list[dict[str, str]]:
+    return needed(state.store(), _training)
 
 
 def take(check: Callable[[], Taken]) -> Taken | None:

@@ -278,6 +278,17 @@ def test_without_retraining_is_called_weaker_and_is_held_against_retrained_model
     assert names == ["original", "Fine-tune", "bank, never saw them (95 of 100)"]
 
 
+@pytest.mark.parametrize(("original", "audited", "guess"), [(0.4, 0.6, 0.6), (0.6, 0.4, 0.6), (0.6, 0.6, 0.4)])
+def test_it_is_said_why_a_model_may_read_below_one_half(original, audited, guess):
+    def reading(*values) -> SimpleNamespace:
+        first, second = (SimpleNamespace(success=SimpleNamespace(value=value)) for value in values[:2])
+        return SimpleNamespace(original=first, audited=second, guess=values[2])
+
+    assert retrain_free.under_half([reading(0.5, None, 0.5)]) == ""
+    said = retrain_free.under_half([reading(0.5, 0.5, 0.5), reading(original, audited, guess)])
+    assert "Images to forget are often the hard ones" in said
+
+
 def test_a_line_may_lack_a_model():
     """A third of few images has no models that never saw them to be held against."""
     one, other = Measured(0.4, 0.3, 0.5), Measured(0.6, 0.5, 0.7)

@@ -114,6 +114,7 @@ LEFT_OUT = {
     "shared/removal.py: What to empty": DRAFT,
     "shared/try_everything.py: Take over": PICK,
     "shared/weights_file.py: label": FILE,
+    "shared/weights_file.py: Names and shapes of the weights": HELP,
     "start.py: Set up a study": f"{WAY}, as `own`",
     "start.py: Study to open": PICK,
     "start.py: Words used here": HELP,

@@ -113,6 +113,18 @@ def test_the_page_says_where_the_opposite_rule_wins(open_page, filled_store, mon
         at.button(key="guess.Left").click().run()
     told = [m.value for m in at.markdown if m.value.startswith("The opposite rule wins here")]
     assert said in told[0] if said else told == []
+    why = [c.value for c in at.caption if "images to forget are often the hard ones" in c.value]
+    assert len(why) == ("retrained" in shares) and all("than of their partners." in text for text in why)
+
+
+def test_why_the_value_to_reach_may_be_under_one_half_without_partners(open_page, unbanked_store, monkeypatch):
+    monkeypatch.setattr(guessing, "opposite_wins", lambda right: {"retrained": 0.6})
+    at = open_page("guess", unbanked_store, method="fine-tune")
+    while at.subheader[0].value.startswith("Pair"):
+        assert any("Your answers are not in it" in c.value for c in at.caption)
+        at.button(key="guess.Left").click().run()
+    assert any(c.value.endswith("less sure of them than of test images.") for c in at.caption)
+    assert not any("Your answers" in c.value for c in at.caption)
 
 
 def test_a_game_from_first_to_last(open_page, filled_store):

@@ -2,13 +2,14 @@
 
 import shutil
 
+import pytest
 from safetensors.torch import load_file, save
 
 from pages.shared import own_model, own_original
 from unlearn_core.data import Data
 from unlearn_core.experiment import fulfil
 from unlearn_core.experiment.judged import Judged, ask, judgements
-from unlearn_core.experiment.own_weights import own_weights
+from unlearn_core.experiment.own_weights import needed, own_weights
 from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.store import Store
 from unlearn_core.training import Training, recipe
@@ -44,6 +45,24 @@ def test_a_model_is_refused_with_reasons_or_submitted(open_page, store, submitte
     assert at.title[0].value == "Runs"
     (asked,) = submitted
     assert isinstance(asked, Judged) and asked.training == USUAL and (asked.forget, asked.seeds) == ("0-9", 3)
+
+
+@pytest.mark.parametrize("place", ["judge.needed", "new.weights.needed"])
+def test_the_names_and_shapes_that_are_needed_are_listed_when_asked_for(open_page, store, place):
+    def listed(at) -> list:
+        assert not at.exception
+        return [d.value for d in at.dataframe if "shape" in d.value.columns]
+
+    at = open_page("start", store.root, own="yes")
+    assert not listed(at)
+    at.session_state[place] = True
+    (table,) = listed(at.run())
+    assert table.to_dict("records") == needed(store, USUAL)
+    form = "judge" if place == "judge.needed" else "new"
+    (table,) = listed(at.number_input(key=f"{form}.training.digits.width").set_value(16).run())
+    assert table["shape"].tolist()[-2:] == ["10x16", "10"]
+    at.selectbox(key=f"{form}.training.digits.model").set_value("vgg16").run()
+    assert not listed(at) and any("needs images of at least" in e.value for e in at.error)
 
 
 def test_what_a_judgement_takes_is_said_before_it_is_asked_for(open_page, filled_store, foreseen, tmp_path):

@@ -50,5 +50,8 @@ def test_the_study_as_one_file_is_made_when_asked_for(study):
 
 
 def test_both_files_are_offered(open_page, filled_store):
-    labels = [b.proto.label for b in open_page("report", filled_store).get("download_button")]
-    assert labels == ["Download HTML", "Study as one file"]
+    buttons = [b.proto for b in open_page("report", filled_store).get("download_button")]
+    assert [b.label for b in buttons] == ["Download HTML", "Study as one file"]
+    assert "larger than the report" in buttons[1].help
+    way_in = buttons[1].help.split("“")[1].split("”")[0]
+    assert way_in in [e.label for e in open_page("start", filled_store).expander]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pages.shared import idea
 from pages.shared.progress import STUDY
 from unlearn_core import job_work, jobs
 from unlearn_core.data import DATASETS
@@ -189,13 +190,30 @@ def test_own_images_are_added_by_a_job_and_can_be_chosen(app, store, pets, monke
         assert not at.error
         assert "80 training and 20 test images in 2 classes" in at.success[0].value
         assert at.dataframe[0].value.to_dict("list") == {"class": ["cat", "dog"], "train": [40, 40], "test": [10, 10]}
-        assert at.dataframe[1].value["File"].tolist() == ["cat/broken.png"]
+        assert at.warning[0].value.splitlines() == [
+            "Not used: 1 of the files.",
+            "",
+            "- “cat/broken.png”: ends in .png, but is not a PNG, JPEG, WEBP or BMP image",
+        ]
     assert [(job.title, job.state) for job in jobs.listing(store)] == [("pets", "done")]
     assert [e.value for e in add_images(at, pets, "pets").error] == [
         "There is already a dataset called pets; choose another name."
     ]
     at.selectbox(key="new.dataset").set_value("pets").run()
     assert not at.error and "**36 of 72** training images" in words(at)  # half of them, not 120
+
+
+def test_files_that_are_not_used_are_named_with_their_reasons_and_the_rest_counted(app, store, pets):
+    (pets / "dog" / "cut.png").write_bytes((pets / "dog" / "0.png").read_bytes()[:12])
+    (pets / "cat" / "broken.png").unlink()
+    for name in ("*a*.txt", "![b](c).txt", "c.txt", "d.txt", "e.txt"):
+        (pets / "cat" / name).write_text("a note")
+    fulfil(store, ask(store, pets, "pets"))
+    said = app(store.root, own="yes").warning[0].value.splitlines()
+    note = "not a PNG, JPEG, WEBP or BMP image"
+    assert said[0] == f"Not used: 6 of the files ({note}: 5; begins like a PNG but cannot be read: 1)."
+    assert said[2:4] == [f"- “cat/\\!\\[b\\]\\(c\\).txt”: {note}", f"- “cat/\\*a\\*.txt”: {note}"]
+    assert len(said) == 8 and said[-1] == "- and 1 more"
 
 
 def test_own_images_are_removed_after_a_question_and_come_back(app, open_page, store, pets, monkeypatch):
@@ -285,9 +303,13 @@ def test_three_cards_say_what_can_be_done(app, store, filled_store):
     """And a newcomer finds each: in an empty store what leads to a report is said."""
     for root in (store.root, filled_store):
         at = app(root)
-        assert sorted(s.value for s in at.subheader) == ["Build a forget set", "Explore an example", "Open a report"]
+        assert [s.value for s in at.subheader] == ["Explore an example", "Build a forget set", "Open a report"]
     assert button(at, "Open its report") and "draw it on the map of **Explore**" in words(at)
     assert "There is none yet: open the example first." in words(app(store.root))
+
+
+def test_the_drawing_of_the_idea_promises_nothing():
+    assert "aim" in idea.TITLES[2] and "After, which is the aim" in idea.ALT
 
 
 def test_where_only_the_example_is_finished_nothing_else_is_promised(app, filled_store, filled_study, monkeypatch):

@@ -4,7 +4,7 @@
     options.py     options that several commands share, and texts made into rows, specs and hyperparameters
     lists.py       list
     own_data.py    data add, data list, data check
-    own_model.py   judge
+    own_model.py   judge, weights
     stages.py      train, bank, map
     forgetting.py  forget, unlearn, evaluate
     studies.py     example, study, forecast, compare, calibrate, suggest, proxies
@@ -84,6 +84,7 @@ for command in (
     audit.audit,
     stream.stream,
     own_model.judge,
+    own_model.weights,
     report.report,
     removal.remove,
     verify.verify,

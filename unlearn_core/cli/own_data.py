@@ -33,10 +33,7 @@ def add(
         wanted = ask(root, path, name, test_share=test_share, seed=seed, size=size)
         found = found_in(fulfil(root, wanted, tell))
     added = found.about
-    for file, reason in added.skipped[:10]:
-        say(f"Left out: {file} ({reason}).")
-    if len(added.skipped) > 10:
-        say(f"{len(added.skipped) - 10} more were left out; the result names all of them.")
+    _say_left_out(added.skipped)
     answer(vars(added))
 
 
@@ -66,6 +63,7 @@ def check(
         show(classes, False, nothing="", err=True)
         for problem in found.problems:
             say(problem)
+        _say_left_out(found.skipped)
     answer(
         {
             "name": name,
@@ -98,3 +96,12 @@ def remove(
         {"name": name, "results": leaving.results, "kinds": leaving.kinds, "megabytes": megabytes}
         | {"trash": entry and entry.id}
     )
+
+
+def _say_left_out(skipped: tuple[tuple[str, str], ...]) -> None:
+    from unlearn_core.data.left_out import named
+
+    if skipped:
+        say(f"Not used: {len(skipped):,} of the files.")
+    for line in named(skipped):
+        say(f"- {line}")

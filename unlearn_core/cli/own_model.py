@@ -1,4 +1,4 @@
-"""judge: a model that was unlearned elsewhere, beside models retrained here."""
+"""judge: a model that was unlearned elsewhere, beside models retrained here; weights: what its file must hold."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from unlearn_core.cli.frame import StoreOption, answer, obtain, open_store
-from unlearn_core.cli.options import read_text, training, with_recipe
+from unlearn_core.cli.frame import JsonOption, StoreOption, answer, obtain, open_store, show
+from unlearn_core.cli.options import DEFAULTS, read_text, training, with_recipe
 
 
 @with_recipe
@@ -22,10 +22,10 @@ def judge(
 ) -> None:
     """Measure a model that you unlearned elsewhere against models retrained here without the same images.
 
-    Names and shapes must be those of the architecture (--model, --width), as in weights.safetensors of any trained
-    model in the store. Numbers are means over the models of a kind, from _low to _high; retrained are both models of
-    each pair. "closeness" and "attack" say whether yours is off target: a side of -1 or 1, null where that cannot be
-    told; "wrong" is the share of truly retrained models that would be called so too.
+    Names and shapes must be those of the architecture (--model, --width): the command weights lists them. Numbers are
+    means over the models of a kind, from _low to _high; retrained are both models of each pair. "closeness" and
+    "attack" say whether yours is off target: a side of -1 or 1, null where that cannot be told; "wrong" is the share
+    of truly retrained models that would be called so too.
     """
     from unlearn_core.experiment.judged import KINDS, METRICS, ask, judgements
     from unlearn_core.params import key
@@ -48,3 +48,18 @@ def judge(
             "cached": cached,
         }
     )
+
+
+def weights(
+    dataset: Annotated[str, typer.Option(help="Dataset: see list datasets.")] = DEFAULTS["dataset"],
+    model: Annotated[str | None, typer.Option(help="Architecture: see list models.")] = None,
+    width: Annotated[int, typer.Option(help="Hidden units or first channels; 0 is the architecture's own.")] = 0,
+    as_json: JsonOption = False,
+    store: StoreOption = None,
+) -> None:
+    """List the names and shapes that a file of weights of your own must have."""
+    from unlearn_core.experiment.own_weights import needed
+
+    root = open_store(store)
+    recipe = DEFAULTS | {"dataset": dataset, "width": width} | ({"model": model} if model else {})
+    show(needed(root, training(root, recipe)), as_json, nothing="")

@@ -5,6 +5,7 @@
     kept.py      a whole dataset as a folder on disk
     builtin.py   DATASETS: what ships with the program or is downloaded once
     decode.py    image files -> pixels, or a reason why not
+    left_out.py  files that were not used, in a few lines
     sources.py   a person's folder or file -> the images in it (items.py), by image_folder.py or parquet.py
     own.py       add() and own(): a person's own datasets
     loading.py   Data (spec) -> load() -> Dataset

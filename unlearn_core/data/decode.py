@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +15,20 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from unlearn_core.data.left_out import named
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 # Files with these endings claim to be images, whether they can be used or not.
-ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+READ = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+ENDINGS = READ | {".gif", ".tif", ".tiff"}
+BEGINS = {
+    "PNG": re.compile(rb"\x89PNG"),
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "BMP": re.compile(rb"BM.{4}\0{4}", re.DOTALL),
+}
 GRAY = ("1", "L", "LA")
 COLOUR = ("P", "RGB", "RGBA", "CMYK")
 MEMORY_LIMIT = 4_000_000_000  # bytes of decoded pixels
@@ -69,7 +78,7 @@ def header(encoded: Encoded) -> Header | str:
                 return f"{image.mode} pixels are not supported; save it with 8 bits per channel"
             return Header(image.width, image.height, image.mode in GRAY)
     except Exception as error:
-        return _reason(error)
+        return _reason(error, encoded)
 
 
 def pixels(encoded: Path | bytes, gray: bool, size: int | None = None) -> np.ndarray | str:
@@ -84,7 +93,7 @@ def pixels(encoded: Path | bytes, gray: bool, size: int | None = None) -> np.nda
                 image = image.resize((size, size), Image.Resampling.BILINEAR)
             return np.asarray(image).reshape(image.height, image.width, -1).transpose(2, 0, 1)
     except Exception as error:
-        return _reason(error)
+        return _reason(error, encoded)
 
 
 def decode(names: Sequence[str], encoded: Sequence[Encoded], size: int | None, tell: Tell = silent) -> Decoded:
@@ -147,15 +156,35 @@ def _open(encoded: Path | bytes) -> Image.Image:
     return Image.open(BytesIO(encoded) if isinstance(encoded, bytes) else encoded, formats=FORMATS)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, encoded: Path | bytes) -> str:
     # A damaged file can make a decoder raise nearly anything, so every exception counts as "this file is damaged".
     if isinstance(error, UnidentifiedImageError):
-        return "not a PNG, JPEG, WEBP or BMP image"
+        return _unknown(encoded)
     if isinstance(error, Image.DecompressionBombError):
         return "too many pixels"
     if isinstance(error, PermissionError):
         return "no permission to read it"
     return f"damaged ({' '.join(str(error).split())[:80] or type(error).__name__})"
+
+
+def _unknown(encoded: Path | bytes) -> str:
+    """What is wrong with a file that no decoder takes: a broken image is not told as a text that lies beside images."""
+    begins, other = _beginning(encoded), "not a PNG, JPEG, WEBP or BMP image"
+    for kind, pattern in BEGINS.items():
+        if pattern.match(begins):
+            return f"begins like a {kind} but cannot be read"
+    ending = encoded.suffix.lower() if isinstance(encoded, Path) else ""
+    return f"ends in {ending}, but is {other}" if ending in READ else other
+
+
+def _beginning(encoded: Path | bytes) -> bytes:
+    if isinstance(encoded, bytes):
+        return encoded[:12]
+    try:
+        with encoded.open("rb") as file:
+            return file.read(12)
+    except OSError:  # it went while it was looked at
+        return b""
 
 
 def _claims(encoded: Encoded) -> bool:
@@ -166,10 +195,9 @@ def _claims(encoded: Encoded) -> bool:
 def _tolerable(skipped: list[tuple[str, str]], strays: set[str], total: int) -> None:
     bad, total = [(name, reason) for name, reason in skipped if name not in strays], total - len(strays)
     if len(bad) * BAD_SHARE > total:
-        first = "; ".join(f"{name}: {reason}" for name, reason in bad[:3])
-        more = "; ..." if len(bad) > 3 else ""
         raise BadValue(
-            f"{len(bad)} of {total} images cannot be used ({first}{more}); at most one in {BAD_SHARE} is skipped."
+            f"{len(bad)} of {total} images cannot be used ({'; '.join(named(bad))}); at most one in {BAD_SHARE} is "
+            "skipped."
         )
 
 

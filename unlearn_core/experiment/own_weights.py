@@ -15,7 +15,7 @@ from safetensors.torch import load
 
 from unlearn_core import data as datasets
 from unlearn_core.data import Data
-from unlearn_core.models import MODELS, new_model
+from unlearn_core.models import MODELS, new_model, weights_of
 from unlearn_core.params import BadValue, Spec, param, spec
 from unlearn_core.store import Store
 from unlearn_core.training import Training
@@ -76,6 +76,25 @@ def arrays_of(store: Store, training: Training) -> dict[str, np.ndarray]:
     if (kept := store.find(own_weights(training))) is None:
         raise BadValue(GONE)
     return kept.arrays("weights")
+
+
+def needed(store: Store, training: Training) -> list[dict[str, str]]:
+    """What a file of weights must hold for the architecture, width and images of a training, a line for each: `name`,
+    `shape` such as 10x64, `numbers` (float32, int64), and `note` where the file may leave it out.
+
+    Raises BadValue where the images do not fit the architecture.
+    """
+    images = datasets.load(training.data, store.root / "data")
+    found = weights_of(training.model, images, training.width)
+    return [
+        {
+            "name": name,
+            "shape": _shape(value),
+            "numbers": str(value.dtype).removeprefix("torch."),
+            "note": "may be left out" if name in NORMALISATION else "",
+        }
+        for name, value in found.items()
+    ]
 
 
 def keep(store: Store, training: Training, source: bytes | Path) -> OwnWeights:
