@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -10,19 +11,22 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 import platformdirs
 from filelock import FileLock, Timeout
 
 from unlearn_core import jobs, room
 from unlearn_core.disk import StoreError, plainly, write_whole
-from unlearn_core.engines import EngineError, machine
+from unlearn_core.engines import EngineError, engine, machine
 from unlearn_core.job import STARTS
 from unlearn_core.job_process import read_record, shares_card, write_worker
 from unlearn_core.params import BadValue, build
 from unlearn_core.store import Store
 
+EXPERIMENT = "unlearn_core.experiment"  # what makes results
+# Kinds of many short tasks that somebody waits for: their workers load what they need while this process does.
+SHORT = {"TryEverything"}
 WRITE_EVERY = 0.2  # seconds between two writes of progress
 YIELDS = 0.25  # seconds that one who let another go first waits until it asks again
 
@@ -134,14 +138,21 @@ def _carry_out(store: Store, job: str) -> None:
     tell = Reporter(store, job)
     tell(STARTS, 0, 0)
     try:
-        from unlearn_core.experiment import fulfil  # imports torch: seconds that a queued job need not have spent
-
-        before = room.results(store.root)
-        fulfil(store, build(read_record(store, job, "job.json")["spec"]), tell)
+        asked, before = read_record(store, job, "job.json")["spec"], room.results(store.root)
+        with _warm_workers() if asked["spec"] in SHORT else nullcontext():
+            # It imports torch: seconds that a queued job need not have spent.
+            importlib.import_module(EXPERIMENT).fulfil(store, build(asked), tell)
     except Exception as error:
         jobs.end(store, job, "failed", plain_sentence(error), traceback.format_exc())
     else:
         jobs.end(store, job, "done", "Finished.", megabytes=_added(store, before))
+
+
+@contextmanager
+def _warm_workers() -> Iterator[None]:
+    with engine() as workers:
+        workers.warm((EXPERIMENT,))
+        yield
 
 
 def _added(store: Store, before: dict) -> float | None:

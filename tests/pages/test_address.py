@@ -1,7 +1,6 @@
 """A link restores the view: what was chosen is in the address, and what an address cannot mean counts for nothing."""
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import APP
@@ -28,6 +27,7 @@ def again(open_page, filled_store):
 
 
 def several():
+    import streamlit as st
 
     from pages.shared import address
 
@@ -66,6 +66,7 @@ def test_several_names_are_in_the_address_as_they_are_chosen():
 
 
 def numbered():
+    import streamlit as st
 
     from pages.shared import address
 

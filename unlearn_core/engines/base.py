@@ -52,6 +52,9 @@ class Engine(ABC):
 
     at_once: int
 
+    def warm(self, modules: tuple[str, ...]) -> None:  # noqa: B027 - not every engine can
+        """Have workers load these modules while something else is done, where they are begun before they have work."""
+
     @abstractmethod
     def map(
         self, function: Function, tasks: Iterable[Any], tell: Tell = silent, halves: Halves = whole

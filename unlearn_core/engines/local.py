@@ -8,6 +8,7 @@ not at all.
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -59,6 +60,12 @@ class Local(Workers):
             self.abandon([worker])
             return self.begin(function, task)
         return worker
+
+    def warm(self, modules: tuple[str, ...]) -> None:
+        while len(self.idle) + len(self.busy) < self.at_once:
+            worker = self._new_worker()
+            worker.begin(_load, modules)
+            self.idle.append(worker)
 
     def _new_worker(self) -> Worker:
         """A worker for the GPU that the fewest have, where there are GPUs."""
@@ -155,6 +162,11 @@ def _end_with(lifeline: connection.Connection) -> None:
     """End this process when nobody holds the other end any more, or the parent is gone."""
     connection.wait([lifeline, multiprocessing.parent_process().sentinel])
     os._exit(1)
+
+
+def _load(modules: tuple[str, ...], tell: object) -> None:
+    for name in modules:
+        importlib.import_module(name)
 
 
 def _carry_out(function: Function, task: Any) -> Any:
