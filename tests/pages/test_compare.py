@@ -16,7 +16,17 @@ from streamlit.testing.v1 import AppTest
 from pages.comparing import images as each
 from pages.comparing import ranking
 from pages.comparing import trade_off as trade_off_view
-from pages.shared import chosen_set, class_gaps, comparison_words, cost_words, downloads, numbers, state
+from pages.shared import (
+    chosen_set,
+    class_gaps,
+    comparison_words,
+    cost_words,
+    downloads,
+    numbers,
+    state,
+    steps_chart,
+    theme,
+)
 from pages.shared.text import images
 from tests.pages.test_map import sent
 from tests.views import views
@@ -100,6 +110,33 @@ def test_a_link_restores_its_choices_and_nonsense_in_it_is_ignored(compare, fill
     assert at.selectbox(key="address.metric").value == "tow"
     assert at.selectbox(key="address.steps").value == "rum-shuffle"
     assert "RUM, shuffled ends" in titles(at)[3]
+
+
+def test_each_step_shows_what_it_did_to_what_stays_and_to_closeness(compare, filled_store, study):
+    at = compare(filled_store, steps="rum")
+    spec = json.loads(at.get("plotly_chart")[-1].proto.spec)
+    steps = core.steps(study, "rum")
+    for metric, (head, goal) in steps_chart.BELOW.items():
+        own = steps[steps["metric"] == metric]
+        (line,) = (trace for trace in spec["data"] if trace.get("name") == head)
+        assert np.frombuffer(base64.b64decode(line["y"]["bdata"])) == pytest.approx(own["mean"].to_numpy())
+        low, high = spec["layout"][line["yaxis"].replace("y", "yaxis")]["range"]
+        assert low < own["mean"].min() and own["mean"].max() < high and high - low >= steps_chart.SPAN - 1e-9
+        words = [label["text"] for label in spec["layout"]["annotations"] if label.get("yref") == line["yaxis"]]
+        assert goal in words
+    assert steps_chart.what_hurt(steps, study.spec.seeds) in [m.value for m in at.markdown]
+
+
+def test_the_step_that_cost_most_accuracy_is_named():
+    lines = [("retain_accuracy", 0.1, 1), ("test_accuracy", -0.02, -1), ("test_accuracy", -0.3, -1)]
+    steps = pd.DataFrame(
+        {"metric": m, "what": f"step*{i}", "change": change, "change_half": 0.01, "side": side}
+        for i, (m, change, side) in enumerate(lines)
+    )
+    said = steps_chart.what_hurt(steps, 3)
+    assert "test images fell most with **step\\*2**: −0.300 ± 0.010." in said
+    assert said.endswith("No step lowered the accuracy on kept images beyond the spread of seeds.")
+    assert steps_chart.what_hurt(steps, 1) == comparison_words.ONE_SEED
 
 
 def test_a_metric_that_cannot_be_measured_says_what_is_missing(compare, filled_store):
@@ -353,6 +390,36 @@ def test_a_trade_off_that_cannot_be_measured_says_what_is_missing(compare, fille
 
 
 # -- image by image ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", each_image.GROUPS)
+def test_images_within_the_noise_are_grey_and_marked_and_there_is_no_box_to_tick(
+    compare, filled_store, study, monkeypatch, group
+):
+    """A box that cannot be ticked looks like those that select lines."""
+    styles, real = [], streamlit.dataframe
+    monkeypatch.setattr(
+        streamlit, "dataframe", lambda shown, **about: styles.append((shown, about)) or real(shown, **about)
+    )
+    at = compare(filled_store, "images", methods="fine-tune", images=group)
+    styled, about = next(each for each in styles if "on_select" in each[1])
+    shown, inside = at.dataframe[0].value, ~each_image.images(study, "fine-tune", group).set_index("row")["stands_out"]
+    near = inside[shown["row"]].to_numpy()
+    assert near.sum() > 0 and (shown["gap"].str.endswith(" ≈").to_numpy() == near).all()
+    styled._compute()
+    grey = {line for (line, _), css in styled.ctx.items() if ("color", theme.grey()) in css}
+    assert grey == set(np.flatnonzero(near))
+    assert not shown[about["column_order"]].dtypes.eq(bool).any()
+    assert any("Grey and ≈: not to be told from the noise" in caption.value for caption in at.caption)
+
+
+def test_with_one_seed_no_image_is_called_noise(compare, filled_store, study, monkeypatch):
+    study.table, study.spec = study.table[study.table["seed"] == 0], study.spec.but(seeds=1)
+    study.summary["plans_against_best_single"][0] |= {"half_width": None, "n": 1}
+    monkeypatch.setattr(state, "study", lambda: study)
+    at = compare(filled_store, "images", methods="fine-tune")
+    assert not at.dataframe[0].value["gap"].str.contains("≈").any()
+    assert not any("≈" in caption.value for caption in at.caption)
 
 
 def test_images_are_listed_the_furthest_from_retraining_first(compare, filled_store, study):
