@@ -390,6 +390,14 @@ def test_gaps_of_classes_add_up_to_the_gap_in_accuracy(study):
         assert set(table.loc[table["on"] == on, "group"]) == set(study.classes)
 
 
+def test_the_gaps_of_classes_hold_the_original_beside_the_method(study):
+    values = ["group", "on", "images", "unlearned", "gap", "half_width"]
+    found, alone = (core.class_gaps(study, name) for name in ("fine-tune", core.ORIGINAL))
+    was, own = (t.loc[t["kind"] == k, values] for t, k in ((found, "original"), (alone, "unlearned")))
+    pd.testing.assert_frame_equal(was.reset_index(drop=True), own.reset_index(drop=True))
+    assert was.loc[was["on"] == "forget", "gap"].max() > 0
+
+
 def test_the_noise_of_classes_is_that_of_the_second_retrained_model(study):
     values = ["group", "on", "images", "gap", "half_width"]
     both = core.class_gaps(study, core.CEILING)

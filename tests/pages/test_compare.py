@@ -1,6 +1,7 @@
 """The Compare page: what it says of the methods, and what its choices change."""
 
 import base64
+import html
 import io
 import json
 import shutil
@@ -600,6 +601,17 @@ def test_classes_are_drawn_by_the_size_of_their_gap_and_grey_inside_the_noise(co
     amber = [colour == "#E69F00" for colour in spec["data"][0]["marker"]["color"]]
     assert amber == [name in told for name in names]
     assert "**RUM**" in at.markdown[2].value and "**Random-label" in at.markdown[2].value
+
+
+def test_the_original_stands_beside_every_class(compare, filled_store, study):
+    at = compare(filled_store, "classes", methods="random-label", group="forget", **{"open.classes": "true"})
+    spec = json.loads(at.get("plotly_chart")[0].proto.spec)
+    was = class_gaps.of(core.class_gaps(study, "random-label"), "forget", "original")
+    (marks,) = (trace for trace in spec["data"] if trace.get("name") == "original: where it began")
+    names = [html.unescape(name) for name in spec["layout"]["yaxis"]["ticktext"]]
+    assert [text.rpartition(": ")[2] for text in marks["text"]] == [class_gaps.gap(was, name) for name in names]
+    table = at.dataframe[0].value.set_index("Class")["Original"]
+    assert table.to_dict() == {name: numbers.spread(was.at[name, "unlearned"], None) for name in was.index}
 
 
 def test_what_cannot_be_told_from_retraining_is_grey_in_the_ranking(compare, filled_store, study):

@@ -192,11 +192,11 @@ def class_gaps(study: OpenStudy, method: str) -> pd.DataFrame:
     """Every class's gap in accuracy to retraining, on kept, test and forgotten images, as evaluation.fairness has it.
 
     `group` is the class's name, `on` "retain", "test" or "forget"; `kind` is "unlearned" for the method against the
-    retrained models, and "retrained" for a second retrained model against the first: the noise. NaN where a class has
-    no such images, and for the half width of a single seed.
+    retrained models, "retrained" for a second retrained model against the first: the noise, and "original" for the
+    model before it. NaN where a class has no such images, and for the half width of a single seed.
     """
     seeds, target, tables = sorted(int(s) for s in study.table["seed"].unique()), study.target, []
-    for kind, name in (("unlearned", method), ("retrained", CEILING)):
+    for kind, name in (("unlearned", method), ("retrained", CEILING), ("original", ORIGINAL)):
         pair = [[study.logits(model, seed) for seed in seeds] for model in (name, RETRAINED)]
         for on in ("retain", "test", "forget"):
             rows = slice(None) if on == "test" else getattr(target, on)
