@@ -15,7 +15,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.comparing import images as each
-from pages.comparing import ranking
+from pages.comparing import maps, ranking
 from pages.comparing import trade_off as trade_off_view
 from pages.shared import (
     chosen_set,
@@ -232,6 +232,23 @@ def test_every_view_opens_and_only_the_chosen_one_is_drawn(compare, filled_store
         assert (head in shown or not head) and not set(shown) & (set(heads.values()) - {head})
         assert any(b.label == "Make this map" for b in at.button) == (view == "maps")
         assert any(e.label.startswith("At equal retention") for e in at.expander) == (view == "trade-off")
+
+
+def test_views_of_all_methods_mark_those_picked_and_say_that_all_are_shown(compare, filled_store, study):
+    order = core.ranked(study, "group_tow")["title"]
+    for picked in ("", "rum,nonsense"):
+        at = compare(filled_store, "ranking", methods=picked)
+        specs = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+        for names in (specs[0]["layout"]["yaxis"]["ticktext"], specs[2]["layout"]["yaxis"]["ticktext"]):
+            assert len(names) == len(order)
+            bold = [name.removesuffix("</b>").removesuffix(" ≈") for name in names if "<b>" in name]
+            assert bold == ["<b>RUM"] * bool(picked)
+        said = next(c.value for c in at.caption if "All methods are shown" in c.value)
+        assert ("those you picked are bold" in said) == bool(picked)
+        at = compare(filled_store, "numbers", methods=picked)
+        shown = [title for title in at.dataframe[0].value["title"] if title in set(order)]
+        assert shown == (["RUM", *order[order != "RUM"]] if picked else order.tolist())
+        assert any("those you picked above the others" in c.value for c in at.caption) == bool(picked)
 
 
 def test_the_methods_picked_are_in_the_address_and_nonsense_there_is_ignored(compare, filled_store, study):
@@ -560,8 +577,18 @@ def test_maps_are_offered_and_then_shown(compare, filled_store, study, submitted
         (below,) = (c for c in at.caption if c.value.startswith("Highlighted: "))
         assert f"{first} Fine-tune and {second} retraining" in below.help
         assert share[1][1] == pytest.approx(0.05, abs=0.002)
-        assert f"{moved.times_kept('floor', 'retain').mean:.1f} ±" in below.help
+        apart = f"{moved.times_kept('floor', 'retain').mean:.1f} ±"
+        (line,) = (m.value for m in at.markdown if "median movement" in m.value)
+        assert apart in below.help and f"two retrained models with other first weights lie {apart}" in line
         assert "Explore's map shows the original alone" in below.value and len(below.value) < 330
+
+
+@pytest.mark.parametrize("share", [maps.NEARLY_ALL, 0.96])
+def test_where_nearly_all_kept_images_moved_the_map_says_that_arrows_tell_little(study, share):
+    usual = SimpleNamespace(mean=1.3, half_width=0.1)
+    found = SimpleNamespace(method="rum", times_kept=lambda *_: usual, share_beyond=lambda *_: share)
+    said = maps.in_words(study, found)
+    assert ("nearly everything moved" in said) == (share > maps.NEARLY_ALL) == ("96% of the kept images" in said)
 
 
 # -- below the charts --------------------------------------------------------------------------------------------------
