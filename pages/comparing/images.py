@@ -138,8 +138,9 @@ def selected(study, listed: str, table: pd.DataFrame) -> np.ndarray:
             "distance": NUMBER("Distance", format="%.2f"),
         }
     grey = f"color: {theme.grey()}"
+    shown = shown.style.apply(lambda line: [grey if near[line.name] else ""] * len(line), axis=1)
     picked = st.dataframe(
-        shown.style.apply(lambda line: [grey if near[line.name] else ""] * len(line), axis=1),
+        shown,
         column_order=list(columns),
         column_config=columns,
         hide_index=True,

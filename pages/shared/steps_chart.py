@@ -20,13 +20,9 @@ from unlearn_core.experiment.measured_groups import third
 LABEL, LOW = 0.06, -0.03
 BROAD = 14  # letters of a line below a step: four steps stand side by side on a narrow screen too
 SHAPES = {"low": "circle", "medium": "square", "high": "diamond"}
-# Below the thirds a panel each, with a scale of its own, or a loss of one in a hundred would not be seen: its head, and
-# the name of what is dashed in it.
-BELOW = {
-    "retain_accuracy": ("Accuracy on kept images", "retrained"),
-    "test_accuracy": ("Accuracy on test images", "retrained"),
-    "group_tow": ("Group ToW (higher is closer to retraining)", "retrained again"),
-}
+# Below the thirds a panel each, with a scale of its own, or a loss of one in a hundred would not be seen; and the name
+# of what is dashed in it.
+BELOW = {"retain_accuracy": "retrained", "test_accuracy": "retrained", "group_tow": "retrained again"}
 SPAN = 0.1  # the least that such a scale spans: noise is not to fill it
 KEPT = (
     "The outputs after every step are stored, so all of this is measured on them. The models between are not, so what "
@@ -54,8 +50,7 @@ def _made(study: OpenStudy, method: str) -> tuple[go.Figure, str, str]:
     side = "above" if worst["gap"] > 0 else "below"
     name = comparison_words.title_of(study, method)
     title = f"{name} ends {abs(worst['gap']):.2f} {side} retraining on the {third(worst['part'])}"
-    heads = BELOW | {f"{part}_accuracy": (third(part), "") for part in SHAPES}
-    said = "; ".join(f"{s.what}: {heads[s.metric][0]} {s.mean:.2f}" for s in steps.itertuples(index=False))
+    said = "; ".join(f"{s.what}: {_label(s.metric)} {s.mean:.2f}" for s in steps.itertuples(index=False))
     about, paid = by_third(study), what_hurt(steps, study.spec.seeds)
     return _draw(escape(title), steps, about), f"{title}. {about}. {said}", paid
 
@@ -80,11 +75,15 @@ def what_hurt(steps: pd.DataFrame, seeds: int) -> str:
     return " ".join(said)
 
 
+def _label(metric: str) -> str:
+    return comparison.COLUMNS[metric].label
+
+
 def _draw(title: str, steps: pd.DataFrame, about: str) -> go.Figure:
     """`steps` as unlearn_core.experiment.comparison.steps gives it; `about` says on what data they rest."""
     fig = theme.figure(title, "", "", height=680, about=about)
     grid, last = fig.layout.xaxis.gridcolor, steps["step"].max()
-    heads = ["", *(head for head, _ in BELOW.values())]
+    heads = ["", *map(_label, BELOW)]
     make_subplots(
         rows=len(heads), cols=1, shared_xaxes=True, row_heights=[0.52, 0.16, 0.16, 0.16], vertical_spacing=0.06,
         subplot_titles=heads, figure=fig,
@@ -97,9 +96,9 @@ def _draw(title: str, steps: pd.DataFrame, about: str) -> go.Figure:
     for part, height in zip(goals.index, label_places.column(goals.tolist(), LABEL, LOW), strict=True):
         _beside(fig, height, f"retrained, {part}", 1)
     fig.update_yaxes(range=[LOW, 1.06], title="Accuracy on the third", row=1, col=1)
-    for row, (metric, (head, goal)) in enumerate(BELOW.items(), start=2):
+    for row, (metric, goal) in enumerate(BELOW.items(), start=2):
         lines = steps[steps["metric"] == metric]
-        _line(fig, lines, fig.layout.font.color, theme.model_colour("retrained"), head, "circle", row)
+        _line(fig, lines, fig.layout.font.color, theme.model_colour("retrained"), _label(metric), "circle", row)
         _beside(fig, lines["retrained"].iloc[0], goal, row)
         fig.update_yaxes(range=_scale(lines), nticks=4, row=row, col=1)
     names = [textwrap.wrap(name, BROAD) for name in steps.drop_duplicates("step")["what"]]

@@ -117,9 +117,9 @@ def test_each_step_shows_what_it_did_to_what_stays_and_to_closeness(compare, fil
     at = compare(filled_store, steps="rum")
     spec = json.loads(at.get("plotly_chart")[-1].proto.spec)
     steps = core.steps(study, "rum")
-    for metric, (head, goal) in steps_chart.BELOW.items():
+    for metric, goal in steps_chart.BELOW.items():
         own = steps[steps["metric"] == metric]
-        (line,) = (trace for trace in spec["data"] if trace.get("name") == head)
+        (line,) = (trace for trace in spec["data"] if trace.get("name") == core.COLUMNS[metric].label)
         assert np.frombuffer(base64.b64decode(line["y"]["bdata"])) == pytest.approx(own["mean"].to_numpy())
         low, high = spec["layout"][line["yaxis"].replace("y", "yaxis")]["range"]
         assert low < own["mean"].min() and own["mean"].max() < high and high - low >= steps_chart.SPAN - 1e-9
