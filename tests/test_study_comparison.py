@@ -212,6 +212,22 @@ def test_the_steps_lead_from_the_original_to_the_plans_own_accuracy(study):
     assert list(steps["what"].unique())[1] == "low part: Leave as it is"
 
 
+def test_the_steps_tell_what_each_of_them_did_to_kept_and_test_images_and_to_closeness(study):
+    steps = core.steps(study, "rum")
+    thirds = [f"{part}_accuracy" for part in ("low", "medium", "high")]
+    assert list(steps["metric"].unique()) == [*thirds, "retain_accuracy", "test_accuracy", "group_tow"]
+    for metric, lines in steps.groupby("metric"):
+        own = column(study, "rum", metric)
+        assert lines["mean"].iloc[0] == pytest.approx(column(study, "original", metric).mean())
+        assert lines["mean"].iloc[-1] == pytest.approx(own.mean())
+        goal = column(study, core.CEILING if metric == "group_tow" else "retrained", metric).mean()
+        assert set(lines["retrained"]) == {goal} and pd.isna(lines["change"].iloc[0])
+        assert lines["change"].sum() == pytest.approx(lines["mean"].iloc[-1] - lines["mean"].iloc[0])
+        sure = lines["change"].abs() > lines["change_half"] + 1e-9
+        assert (lines.loc[sure, "side"] == np.sign(lines.loc[sure, "change"])).all()
+        assert not (lines.loc[~sure & (lines["step"] > 0), "side"].abs() > 0).any()
+
+
 def test_everything_has_every_method_and_the_work_as_a_share_of_retraining(study):
     frame = core.everything(study)
     assert list(frame.index) == list(dict.fromkeys(study.table["method"]))
@@ -372,6 +388,14 @@ def test_gaps_of_classes_add_up_to_the_gap_in_accuracy(study):
         values = core.by_seed(study, f"{on}_accuracy")
         assert whole == pytest.approx((values["fine-tune"] - values["retrained"]).mean())
         assert set(table.loc[table["on"] == on, "group"]) == set(study.classes)
+
+
+def test_the_gaps_of_classes_hold_the_original_beside_the_method(study):
+    values = ["group", "on", "images", "unlearned", "gap", "half_width"]
+    found, alone = (core.class_gaps(study, name) for name in ("fine-tune", core.ORIGINAL))
+    was, own = (t.loc[t["kind"] == k, values] for t, k in ((found, "original"), (alone, "unlearned")))
+    pd.testing.assert_frame_equal(was.reset_index(drop=True), own.reset_index(drop=True))
+    assert was.loc[was["on"] == "forget", "gap"].max() > 0
 
 
 def test_the_noise_of_classes_is_that_of_the_second_retrained_model(study):

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image, ImageOps
 
-from pages.shared import address, chosen_set, numbers
+from pages.shared import address, chosen_set, numbers, theme
 from pages.shared import comparison_words as words
 from pages.shared import text as t
 from pages.shared.text import escape
@@ -97,19 +97,24 @@ def caption(study, group: str, table: pd.DataFrame) -> str:
         "Nearest: the forgotten image closest in the embedding of the original model, which may have nothing to do "
         "with it. "
     )
+    said = (
+        "Grey and ≈: not to be told from the noise, for the 95 % interval holds 0, or two retrained models lie as far "
+        "apart on some image. "
+    ) * (study.spec.seeds > 1)
     seeds = f"means over {study.spec.seeds} seeds" if study.spec.seeds > 1 else "one seed"
     return (
-        f"{first}Probability of the image's own label, {seeds}. {near if group == 'retain' else ''}A line without a "
-        "tick cannot be told from the noise: its 95 % interval holds 0, or two retrained models lie as far apart on "
-        "some image. Select lines at their left end."
+        f"{first}Probability of the image's own label, {seeds}. {near if group == 'retain' else ''}{said}"
+        "Select lines at their left end."
     )
 
 
 def selected(study, listed: str, table: pd.DataFrame) -> np.ndarray:
     """The table of what is `listed`, group and side; the rows of the lines that are selected in it."""
+    near = ~table["stands_out"] & table["half_width"].notna()  # one seed tells nothing of either
+    gaps = [numbers.spread(*pair, signed=True) for pair in zip(table["gap"], table["half_width"], strict=True)]
     shown = table.assign(
         picture=[_pictures(study)(row) for row in table["row"]],
-        gap=[numbers.spread(*pair, signed=True) for pair in zip(table["gap"], table["half_width"], strict=True)],
+        gap=[f"{text} ≈" if same else text for text, same in zip(gaps, near, strict=True)],
     )
     columns = {
         "picture": st.column_config.ImageColumn("Image", width=60),
@@ -121,7 +126,6 @@ def selected(study, listed: str, table: pd.DataFrame) -> np.ndarray:
         "retrained": NUMBER("Retrained", format="%.2f", help="The same under the model retrained without the set."),
         "gap": st.column_config.TextColumn("Difference", help="Unlearned minus retrained, seed by seed."),
         "noise": NUMBER("Noise", format="%+.2f", help="The same difference for a second retrained model."),
-        "stands_out": st.column_config.CheckboxColumn("Beyond noise"),
         "still_right": NUMBER("Right", format="percent", help="Seeds whose unlearned model gets it right."),
     }
     if listed.startswith("retain"):
@@ -133,6 +137,8 @@ def selected(study, listed: str, table: pd.DataFrame) -> np.ndarray:
             "near": NUMBER("Its row", format="%d"),
             "distance": NUMBER("Distance", format="%.2f"),
         }
+    grey = f"color: {theme.grey()}"
+    shown = shown.style.apply(lambda line: [grey if near[line.name] else ""] * len(line), axis=1)
     picked = st.dataframe(
         shown,
         column_order=list(columns),

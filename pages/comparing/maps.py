@@ -13,6 +13,8 @@ from pages.shared.text import escape, images
 from unlearn_core.experiment import comparison as core
 from unlearn_core.experiment import shared_map as made
 
+# From this share of the kept images on nearly everything moved, and an arrow tells no image from another.
+NEARLY_ALL = 0.9
 RIGHT = {"unlearned": "The method", "retrained": "The retrained model"}
 SHOWN = {
     "forget": "To forget",
@@ -85,13 +87,21 @@ def _offer(study, method: str, kind: str) -> None:
 
 
 def in_words(study, found: made.Moved) -> str:
-    """How far forgotten and kept images moved, as multiples of what retraining moves the kept ones by."""
+    """How far forgotten and kept images moved, as multiples of what retraining moves the kept ones by, and whether so
+    many did that arrows tell little.
+    """
     own = {group: times(found.times_kept("unlearned", group)) for group in ("forget", "retain")}
+    name, moved = escape(words.title_of(study, found.method)), found.share_beyond("unlearned", "retain")
+    all_moved = (
+        f" Under {name} {moved:.0%} of the kept images moved beyond the limit for arrows too: nearly everything moved, "
+        "so its arrows tell little, and what it answers can still be as after retraining."
+    ) * (moved > NEARLY_ALL)
     return (
-        f"**{escape(words.title_of(study, found.method))}**: median movement of the images to forget "
+        f"**{name}**: median movement of the images to forget "
         f"**{own['forget']}** (by retraining: {times(found.times_kept('retrained', 'forget'))}); median movement of "
         f"the kept images **{own['retain']}** (by retraining: 1). At 1 an image moved as far as retraining moves a "
-        "kept one."
+        "kept one; two retrained models with other first weights lie "
+        f"{times(found.times_kept('floor', 'retain'))} apart.{all_moved}"
     )
 
 

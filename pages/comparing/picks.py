@@ -42,12 +42,17 @@ def draw(study, joins: bool) -> tuple[OpenStudy, list[str]]:
     return shown, [name for name in core.ranked(shown, "group_tow").index if name in picked]
 
 
+def own(study) -> tuple[str, ...]:
+    """Those of the study's own methods that the address names."""
+    return tuple(name for name in core.ranked(study, "group_tow").index if name in _asked())
+
+
 def first(study) -> str:
     """Of the study's own methods the one to look at first where one is looked at: of those that the address names, or
     else of those that would be picked, the first in the ranking.
     """
     order = list(core.ranked(study, "group_tow").index)
-    return min([name for name in _asked() if name in order] or core.default_picks(study), key=order.index)
+    return min(own(study) or core.default_picks(study), key=order.index)
 
 
 def _asked() -> list[str]:

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.comparing import picks
 from pages.shared import address, dot_plot, numbers, steps_chart, theme
 from pages.shared import comparison_words as words
 from pages.shared.data_words import by_third, data
@@ -23,21 +24,23 @@ WIDTHS = {"Part": 62, "Suggested before": 104, "It ran": 100, "Against earlier r
 
 
 def draw(study, picked: list[str]) -> None:
-    """All methods, whatever is picked."""
-    by_metric(study)
+    """All methods; those picked for the other views have bold names."""
+    named = picks.own(study)
+    by_metric(study, named)
     what_the_plan_brings(study)
-    third_by_third(study)
+    third_by_third(study, named)
     step_by_step(study)
     if not study.spec.models:
         st.caption(NO_RATIO)
 
 
-def by_metric(study) -> None:
-    """The methods by one metric, and ToW beside it."""
+def by_metric(study, named: tuple[str, ...]) -> None:
+    """The methods by one metric, and ToW beside it; those `named` are bold."""
     labels = {name: about.label for name, about in core.COLUMNS.items()}
     metric = address.choice(st.selectbox, "Metric", labels, "metric", width=480)
     about, order = core.COLUMNS[metric], core.ranked(study, metric)
-    st.caption(f"{about.help} {numbers.direction(about).capitalize()}.")
+    bold = ", and those you picked are bold" if named else ""
+    st.caption(f"{about.help} {numbers.direction(about).capitalize()}. All methods are shown{bold}.")
     if metric == "lira_auc" and not study.spec.models:
         st.info(NO_RATIO)
         return
@@ -45,7 +48,7 @@ def by_metric(study) -> None:
         why = audit.attack(study, core.ORIGINAL, "confidence").found_at(0.01).why
         st.info(f"{about.label}: {numbers.missing(why)}.")
         return
-    theme.show(*_metric_chart(study, metric))
+    theme.show(*_metric_chart(study, metric, named))
     told = (
         "Grey and ≈ mark what cannot be told from one retrained model against another, which does not make them equal."
     )
@@ -56,7 +59,7 @@ def by_metric(study) -> None:
 
 
 @theme.kept
-def _metric_chart(study, metric: str) -> tuple[go.Figure, str]:
+def _metric_chart(study, metric: str, named: tuple[str, ...]) -> tuple[go.Figure, str]:
     """The chart and what it shows in words."""
     about, order = core.COLUMNS[metric], core.ranked(study, metric)
     best = order.iloc[0]["title"]
@@ -73,7 +76,8 @@ def _metric_chart(study, metric: str) -> tuple[go.Figure, str]:
         for title, mean, half in order[["title", "mean", "half_width"]].itertuples(index=False)
     )
     about = data(study, "forget", "retain", "test")
-    return dot_plot.draw(html(title), order.assign(title=marked), panels, about), f"{title}. {about}. {said}"
+    heads = order.assign(title=marked, picked=order.index.isin(named))
+    return dot_plot.draw(html(title), heads, panels, about), f"{title}. {about}. {said}"
 
 
 def panel(study, metric: str) -> dot_plot.Panel:
@@ -171,16 +175,16 @@ def _rivals_chart(study, plan: str) -> tuple[go.Figure, str] | None:
     return chart, f"{title}. {about}. {said}"
 
 
-def third_by_third(study) -> None:
-    """The accuracy on each third, method by method."""
+def third_by_third(study, named: tuple[str, ...]) -> None:
+    """The accuracy on each third, method by method; those `named` are bold."""
     st.subheader("Third by third")
-    theme.show(*_thirds_chart(study))
+    theme.show(*_thirds_chart(study, named))
     told, how = words.how_told(study)
     st.caption(f"{told} {words.known_anyway(study)}", help=f"{words.thirds(study)} {how} {words.relabelling(study)}")
 
 
 @theme.kept
-def _thirds_chart(study) -> tuple[go.Figure, str]:
+def _thirds_chart(study, named: tuple[str, ...]) -> tuple[go.Figure, str]:
     """The chart and what it shows in words."""
     order, panels, nearest = core.ranked(study, "group_tow"), [], {}
     for part in filled(study):
@@ -198,7 +202,7 @@ def _thirds_chart(study) -> tuple[go.Figure, str]:
     if same:
         title = f"{next(iter(nearest.values()))} is nearest on every third"
     said = ", ".join(f"{name} on the {third(part)}" for part, name in nearest.items())
-    order = order.assign(title=list(words.marked(study, order.index).values()))
+    order = order.assign(title=list(words.marked(study, order.index).values()), picked=order.index.isin(named))
     about = by_third(study)
     return dot_plot.draw(html(title), order, panels, about, one_scale=True), f"{title}. {about}. Nearest: {said}."
 

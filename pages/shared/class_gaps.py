@@ -28,20 +28,24 @@ def which() -> str:
 
 
 def draw(classes: pd.DataFrame, on: str = "") -> None:
-    """`classes` as unlearn_core.experiment.tiers.others gives it; on one of GROUPS, else with a control to choose."""
+    """`classes` as unlearn_core.experiment.tiers.others gives it, or comparison.class_gaps, which has the original too;
+    on one of GROUPS, else with a control to choose.
+    """
     if not on:
         st.subheader("Class by class")
         on = which()
-    ours, again = (of(classes, on, kind) for kind in ("unlearned", "retrained"))
+    ours, again, before = (of(classes, on, kind) for kind in ("unlearned", "retrained", "original"))
     if ours.empty:
         st.info("There are no such images.")
         return
     shown = ours.loc[ours["gap"].abs().sort_values(ascending=False, kind="stable").index[:MOST]]
-    said = [f"class {name}: {gap(ours, name)}, retrained again {gap(again, name)}" for name in shown.index]
+    told = {"": ours, "retrained again ": again} | ({} if before.empty else {"original ": before})
+    each = [", ".join(f"{who}{gap(lines, name)}" for who, lines in told.items()) for name in shown.index]
+    said = [f"class {name}: {gaps}" for name, gaps in zip(shown.index, each, strict=True)]
     title = conclusion(ours, again, on)
     theme.show(
-        chart(html(title), shown, again.loc[shown.index], list(standing_out(ours, again).index)),
-        alt=f"{title}. Accuracy, unlearned minus retrained: {'; '.join(said)}.",
+        chart(html(title), shown, again.loc[shown.index], list(standing_out(ours, again).index), before),
+        alt=f"{title}. Accuracy minus the retrained model's: {'; '.join(said)}.",
     )
     st.caption(
         f"Left of 0 a class is {WAYS[on][0]} than by retraining; grey ones do not stand out."
@@ -52,7 +56,7 @@ def draw(classes: pd.DataFrame, on: str = "") -> None:
     )
     with fold("classes", "All classes in numbers") as box:
         if box.open:
-            table(ours, again)
+            table(ours, again, before)
 
 
 def in_words(classes: pd.DataFrame, on: str) -> str:
@@ -100,11 +104,14 @@ def left_out(classes: pd.DataFrame, ours: pd.DataFrame, on: str) -> str:
     return f"{said} Classes without such images: {absent}." if absent else said
 
 
-def chart(title: str, ours: pd.DataFrame, again: pd.DataFrame, told: list) -> go.Figure:
+def chart(
+    title: str, ours: pd.DataFrame, again: pd.DataFrame, told: list, before: pd.DataFrame | None = None
+) -> go.Figure:
     """A bar from 0 to the gap of each class with its interval, and below it the gap of a second retrained model; the
-    classes that are `told` apart from the noise have colour, the others are grey.
+    classes that are `told` apart from the noise have colour, the others are grey. A cross is where the original was,
+    the gaps `before`, where they are known.
     """
-    fig = theme.figure(title, "Accuracy, unlearned minus retrained", "", height=150 + 27 * len(ours))
+    fig = theme.figure(title, "Accuracy minus the retrained model's", "", height=150 + 27 * len(ours))
     ink, places = fig.layout.font.color, np.arange(len(ours))
     grey, colour = theme.grey(), theme.model_colour("unlearned")
     colours = [colour if name in told else grey for name in ours.index]
@@ -126,7 +133,18 @@ def chart(title: str, ours: pd.DataFrame, again: pd.DataFrame, told: list) -> go
             hovertemplate="%{text}<extra></extra>",
         )
     legend.shape(fig, "circle", "unlearned", 9, "unlearned")
-    if not (ours["gap"].any() or again["gap"].any()):
+    was = ours[:0] if before is None or before.empty else before.loc[ours.index]
+    if len(was):
+        fig.add_scatter(
+            x=was["gap"],
+            y=places + 0.04,
+            mode="markers",
+            marker={"symbol": "x-thin", "size": 7, "line": {"color": theme.model_colour("original"), "width": 1.5}},
+            name="original: where it began",
+            text=[f"class {html(str(c))}, original: {gap(was, c)}" for c in was.index],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    if not any(lines["gap"].any() for lines in (ours, again, was)):
         fig.update_xaxes(range=[-NONE, NONE])  # or gaps that are all 0 would stand on a scale from -1 to 1
     fig.add_bar(
         x=ours["gap"],
@@ -143,13 +161,15 @@ def chart(title: str, ours: pd.DataFrame, again: pd.DataFrame, told: list) -> go
     return legend.below(fig)
 
 
-def table(ours: pd.DataFrame, again: pd.DataFrame) -> None:
-    """Accuracies and gaps of every class."""
+def table(ours: pd.DataFrame, again: pd.DataFrame, before: pd.DataFrame) -> None:
+    """Accuracies and gaps of every class; the original's where it is known."""
+    was = {} if before.empty else {"Original": [numbers.spread(before.at[c, "unlearned"], None) for c in ours.index]}
     st.dataframe(
         pd.DataFrame(
             {
                 "Class": ours.index,
                 "Images": ours["images"].to_numpy(),
+                **was,
                 "Unlearned": [numbers.spread(value, None) for value in ours["unlearned"]],
                 "Retrained": [numbers.spread(value, None) for value in ours["retrained"]],
                 "Difference": [gap(ours, name) for name in ours.index],

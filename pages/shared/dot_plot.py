@@ -52,8 +52,8 @@ class Panel:
 def draw(title: str, heads: pd.DataFrame, panels: list[Panel], about: str, zero: bool = False, one_scale: bool = False):
     """The methods of `heads` (columns `title` and `kind`, the first on top) in every panel, with one legend.
 
-    `about` says on what data they rest. `zero` draws a line at 0 in every panel, for differences; with `one_scale` all
-    panels share their scale.
+    Those with `picked` (a column of `heads` that may be absent) have bold names. `about` says on what data they rest.
+    `zero` draws a line at 0 in every panel, for differences; with `one_scale` all panels share their scale.
     """
     # Escaped afterwards: what stands for a letter is not to be torn.
     names = [textwrap.wrap(title, NAME) or [""] for title in heads["title"]]
@@ -78,7 +78,9 @@ def draw(title: str, heads: pd.DataFrame, panels: list[Panel], about: str, zero:
             title="<br>".join(axes[column - 1]), gridcolor=grid, zeroline=False, row=1, col=column, **scale
         )
     places = list(range(len(heads)))
-    ticks = {"tickvals": places, "ticktext": ["<br>".join(map(escape, lines)) for lines in names]}
+    bold = ["<b>{}</b>" if picked else "{}" for picked in heads.get("picked", [False] * len(heads))]
+    shown = [form.format("<br>".join(map(escape, lines))) for form, lines in zip(bold, names, strict=True)]
+    ticks = {"tickvals": places, "ticktext": shown}
     fig.update_yaxes(**ticks, range=[len(heads) - 0.4, -0.6], gridcolor=grid, zeroline=False)
     fig.update_yaxes(automargin=True, ticklabelstandoff=CLEAR, row=1, col=1)
     fig.layout.margin.l = left

@@ -42,11 +42,11 @@ COST = {
 }
 
 
-def draw(study) -> None:
-    """Tabs with one table each; the downloads; the learning rates."""
+def draw(study, first: tuple[str, ...] = ()) -> None:
+    """Tabs with one table each, below the references those named `first`; the downloads; the learning rates."""
     everything = core.everything(study)
     references = everything.index[everything["kind"] == "reference"]
-    order = [*references, *core.ranked(study, "group_tow").index]
+    order = list(dict.fromkeys([*references, *first, *core.ranked(study, "group_tow").index]))
     tabs = st.tabs([*TABLES, "Cost"], key="tables", bind="query-params", on_change="rerun")
     for tab, (name, metrics) in zip(tabs, [*TABLES.items(), ("Cost", ())], strict=True):
         with tab:
@@ -60,7 +60,8 @@ def draw(study) -> None:
         f"one retrained model against another. {TWO_TESTS}"
     )
     own = "Against itself a retrained model is perfect by definition."
-    st.caption(f"{ONE_SEED if study.spec.seeds == 1 else told} {own}")
+    top = " All methods are shown, those you picked above the others." * bool(first)
+    st.caption(f"{ONE_SEED if study.spec.seeds == 1 else told} {own}{top}")
     if not study.spec.models:
         st.caption(NO_RATIO)
     downloads.buttons(everything.reset_index(), f"comparison-{study.key[:8]}")

@@ -1,6 +1,7 @@
 """The Compare page: what it says of the methods, and what its choices change."""
 
 import base64
+import html
 import io
 import json
 import shutil
@@ -14,9 +15,19 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.comparing import images as each
-from pages.comparing import ranking
+from pages.comparing import maps, ranking
 from pages.comparing import trade_off as trade_off_view
-from pages.shared import chosen_set, class_gaps, comparison_words, cost_words, downloads, numbers, state
+from pages.shared import (
+    chosen_set,
+    class_gaps,
+    comparison_words,
+    cost_words,
+    downloads,
+    numbers,
+    state,
+    steps_chart,
+    theme,
+)
 from pages.shared.text import images
 from tests.pages.test_map import sent
 from tests.views import views
@@ -100,6 +111,33 @@ def test_a_link_restores_its_choices_and_nonsense_in_it_is_ignored(compare, fill
     assert at.selectbox(key="address.metric").value == "tow"
     assert at.selectbox(key="address.steps").value == "rum-shuffle"
     assert "RUM, shuffled ends" in titles(at)[3]
+
+
+def test_each_step_shows_what_it_did_to_what_stays_and_to_closeness(compare, filled_store, study):
+    at = compare(filled_store, steps="rum")
+    spec = json.loads(at.get("plotly_chart")[-1].proto.spec)
+    steps = core.steps(study, "rum")
+    for metric, goal in steps_chart.BELOW.items():
+        own = steps[steps["metric"] == metric]
+        (line,) = (trace for trace in spec["data"] if trace.get("name") == core.COLUMNS[metric].label)
+        assert np.frombuffer(base64.b64decode(line["y"]["bdata"])) == pytest.approx(own["mean"].to_numpy())
+        low, high = spec["layout"][line["yaxis"].replace("y", "yaxis")]["range"]
+        assert low < own["mean"].min() and own["mean"].max() < high and high - low >= steps_chart.SPAN - 1e-9
+        words = [label["text"] for label in spec["layout"]["annotations"] if label.get("yref") == line["yaxis"]]
+        assert goal in words
+    assert steps_chart.what_hurt(steps, study.spec.seeds) in [m.value for m in at.markdown]
+
+
+def test_the_step_that_cost_most_accuracy_is_named():
+    lines = [("retain_accuracy", 0.1, 1), ("test_accuracy", -0.02, -1), ("test_accuracy", -0.3, -1)]
+    steps = pd.DataFrame(
+        {"metric": m, "what": f"step*{i}", "change": change, "change_half": 0.01, "side": side}
+        for i, (m, change, side) in enumerate(lines)
+    )
+    said = steps_chart.what_hurt(steps, 3)
+    assert "test images fell most with **step\\*2**: −0.300 ± 0.010." in said
+    assert said.endswith("No step lowered the accuracy on kept images beyond the spread of seeds.")
+    assert steps_chart.what_hurt(steps, 1) == comparison_words.ONE_SEED
 
 
 def test_a_metric_that_cannot_be_measured_says_what_is_missing(compare, filled_store):
@@ -194,6 +232,23 @@ def test_every_view_opens_and_only_the_chosen_one_is_drawn(compare, filled_store
         assert (head in shown or not head) and not set(shown) & (set(heads.values()) - {head})
         assert any(b.label == "Make this map" for b in at.button) == (view == "maps")
         assert any(e.label.startswith("At equal retention") for e in at.expander) == (view == "trade-off")
+
+
+def test_views_of_all_methods_mark_those_picked_and_say_that_all_are_shown(compare, filled_store, study):
+    order = core.ranked(study, "group_tow")["title"]
+    for picked in ("", "rum,nonsense"):
+        at = compare(filled_store, "ranking", methods=picked)
+        specs = [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+        for names in (specs[0]["layout"]["yaxis"]["ticktext"], specs[2]["layout"]["yaxis"]["ticktext"]):
+            assert len(names) == len(order)
+            bold = [name.removesuffix("</b>").removesuffix(" ≈") for name in names if "<b>" in name]
+            assert bold == ["<b>RUM"] * bool(picked)
+        said = next(c.value for c in at.caption if "All methods are shown" in c.value)
+        assert ("those you picked are bold" in said) == bool(picked)
+        at = compare(filled_store, "numbers", methods=picked)
+        shown = [title for title in at.dataframe[0].value["title"] if title in set(order)]
+        assert shown == (["RUM", *order[order != "RUM"]] if picked else order.tolist())
+        assert any("those you picked above the others" in c.value for c in at.caption) == bool(picked)
 
 
 def test_the_methods_picked_are_in_the_address_and_nonsense_there_is_ignored(compare, filled_store, study):
@@ -355,6 +410,36 @@ def test_a_trade_off_that_cannot_be_measured_says_what_is_missing(compare, fille
 # -- image by image ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("group", each_image.GROUPS)
+def test_images_within_the_noise_are_grey_and_marked_and_there_is_no_box_to_tick(
+    compare, filled_store, study, monkeypatch, group
+):
+    """A box that cannot be ticked looks like those that select lines."""
+    styles, real = [], streamlit.dataframe
+    monkeypatch.setattr(
+        streamlit, "dataframe", lambda shown, **about: styles.append((shown, about)) or real(shown, **about)
+    )
+    at = compare(filled_store, "images", methods="fine-tune", images=group)
+    styled, about = next(each for each in styles if "on_select" in each[1])
+    shown, inside = at.dataframe[0].value, ~each_image.images(study, "fine-tune", group).set_index("row")["stands_out"]
+    near = inside[shown["row"]].to_numpy()
+    assert near.sum() > 0 and (shown["gap"].str.endswith(" ≈").to_numpy() == near).all()
+    styled._compute()
+    grey = {line for (line, _), css in styled.ctx.items() if ("color", theme.grey()) in css}
+    assert grey == set(np.flatnonzero(near))
+    assert not shown[about["column_order"]].dtypes.eq(bool).any()
+    assert any("Grey and ≈: not to be told from the noise" in caption.value for caption in at.caption)
+
+
+def test_with_one_seed_no_image_is_called_noise(compare, filled_store, study, monkeypatch):
+    study.table, study.spec = study.table[study.table["seed"] == 0], study.spec.but(seeds=1)
+    study.summary["plans_against_best_single"][0] |= {"half_width": None, "n": 1}
+    monkeypatch.setattr(state, "study", lambda: study)
+    at = compare(filled_store, "images", methods="fine-tune")
+    assert not at.dataframe[0].value["gap"].str.contains("≈").any()
+    assert not any("≈" in caption.value for caption in at.caption)
+
+
 def test_images_are_listed_the_furthest_from_retraining_first(compare, filled_store, study):
     at = compare(filled_store, "images", methods="rum,fine-tune", of="fine-tune")
     shown, table = at.dataframe[0].value, each_image.images(study, "fine-tune")
@@ -492,8 +577,18 @@ def test_maps_are_offered_and_then_shown(compare, filled_store, study, submitted
         (below,) = (c for c in at.caption if c.value.startswith("Highlighted: "))
         assert f"{first} Fine-tune and {second} retraining" in below.help
         assert share[1][1] == pytest.approx(0.05, abs=0.002)
-        assert f"{moved.times_kept('floor', 'retain').mean:.1f} ±" in below.help
+        apart = f"{moved.times_kept('floor', 'retain').mean:.1f} ±"
+        (line,) = (m.value for m in at.markdown if "median movement" in m.value)
+        assert apart in below.help and f"two retrained models with other first weights lie {apart}" in line
         assert "Explore's map shows the original alone" in below.value and len(below.value) < 330
+
+
+@pytest.mark.parametrize("share", [maps.NEARLY_ALL, 0.96])
+def test_where_nearly_all_kept_images_moved_the_map_says_that_arrows_tell_little(study, share):
+    usual = SimpleNamespace(mean=1.3, half_width=0.1)
+    found = SimpleNamespace(method="rum", times_kept=lambda *_: usual, share_beyond=lambda *_: share)
+    said = maps.in_words(study, found)
+    assert ("nearly everything moved" in said) == (share > maps.NEARLY_ALL) == ("96% of the kept images" in said)
 
 
 # -- below the charts --------------------------------------------------------------------------------------------------
@@ -533,6 +628,17 @@ def test_classes_are_drawn_by_the_size_of_their_gap_and_grey_inside_the_noise(co
     amber = [colour == "#E69F00" for colour in spec["data"][0]["marker"]["color"]]
     assert amber == [name in told for name in names]
     assert "**RUM**" in at.markdown[2].value and "**Random-label" in at.markdown[2].value
+
+
+def test_the_original_stands_beside_every_class(compare, filled_store, study):
+    at = compare(filled_store, "classes", methods="random-label", group="forget", **{"open.classes": "true"})
+    spec = json.loads(at.get("plotly_chart")[0].proto.spec)
+    was = class_gaps.of(core.class_gaps(study, "random-label"), "forget", "original")
+    (marks,) = (trace for trace in spec["data"] if trace.get("name") == "original: where it began")
+    names = [html.unescape(name) for name in spec["layout"]["yaxis"]["ticktext"]]
+    assert [text.rpartition(": ")[2] for text in marks["text"]] == [class_gaps.gap(was, name) for name in names]
+    table = at.dataframe[0].value.set_index("Class")["Original"]
+    assert table.to_dict() == {name: numbers.spread(was.at[name, "unlearned"], None) for name in was.index}
 
 
 def test_what_cannot_be_told_from_retraining_is_grey_in_the_ranking(compare, filled_store, study):

@@ -154,6 +154,9 @@ def test_gaps_that_are_all_none_stand_on_no_wide_scale():
     for table, range_ in ((still, (-class_gaps.NONE, class_gaps.NONE)), (moved, None)):
         ours, again = (class_gaps.of(table, "retain", kind) for kind in ("unlearned", "retrained"))
         assert class_gaps.chart("title", ours, again, []).layout.xaxis.range == range_
+    # Where the original lies off it is to be seen.
+    ours, again = (class_gaps.of(still, "retain", kind) for kind in ("unlearned", "retrained"))
+    assert class_gaps.chart("title", ours, again, [], ours.assign(gap=0.3)).layout.xaxis.range is None
 
 
 def test_names_of_classes_are_plain_text():

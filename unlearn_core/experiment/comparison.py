@@ -192,11 +192,11 @@ def class_gaps(study: OpenStudy, method: str) -> pd.DataFrame:
     """Every class's gap in accuracy to retraining, on kept, test and forgotten images, as evaluation.fairness has it.
 
     `group` is the class's name, `on` "retain", "test" or "forget"; `kind` is "unlearned" for the method against the
-    retrained models, and "retrained" for a second retrained model against the first: the noise. NaN where a class has
-    no such images, and for the half width of a single seed.
+    retrained models, "retrained" for a second retrained model against the first: the noise, and "original" for the
+    model before it. NaN where a class has no such images, and for the half width of a single seed.
     """
     seeds, target, tables = sorted(int(s) for s in study.table["seed"].unique()), study.target, []
-    for kind, name in (("unlearned", method), ("retrained", CEILING)):
+    for kind, name in (("unlearned", method), ("retrained", CEILING), ("original", ORIGINAL)):
         pair = [[study.logits(model, seed) for seed in seeds] for model in (name, RETRAINED)]
         for on in ("retain", "test", "forget"):
             rows = slice(None) if on == "test" else getattr(target, on)
@@ -223,23 +223,30 @@ def part_gaps(study: OpenStudy, method: str) -> dict[str, Estimate]:
 
 
 def steps(study: OpenStudy, method: str) -> pd.DataFrame:
-    """Accuracy on each third before a plan and after each of its steps, over seeds.
+    """Accuracy on each third, on kept and on test images, and group ToW, before a plan and after each of its steps.
 
-    One line per step and third: `step` (0 = before), `what` (the part that the step forgot and its algorithm), `part`,
-    `mean` and `half_width`, the retrained models' mean (`retrained`) and `gap`, mean - retrained. `part` names a
-    third of the study by memorization, whatever the plan's own parts are.
+    One line per step and `metric` of COLUMNS: `step` (0 = before), `what` (the part that the step forgot and its
+    algorithm), `part` (the third, None where it is of none), `mean` and `half_width` over seeds, `retrained` (the
+    retrained models' mean; of group ToW that of one retrained model against another) and `gap`, mean - retrained.
+    `change` is what this step did on the same seeds, with its `change_half` and its `side` of zero as side_of_zero has
+    it; None before the first. A part is a third of the study by memorization, whatever the plan's own parts are.
     """
     seeds = sorted(study.table["seed"].unique())
     runs = [study.after_each_step(method, int(seed)) for seed in seeds]
     plan = study.run_result(method, int(seeds[0])).spec().unlearner
     names = ["before", *(f"{p.name} part: {p.unlearner.title}" for p in plan.parts)]
+    thirds = [part for part in PARTS if len(study.parts[part])]
     lines = []
-    for part in (p for p in PARTS if len(study.parts[p])):
-        goal = by_seed(study, f"{part}_accuracy")[RETRAINED].mean()
+    for own in (*thirds, "retain", "test", "group_tow"):
+        metric = own if own in COLUMNS else f"{own}_accuracy"
+        goal = by_seed(study, metric)[CEILING if own == "group_tow" else RETRAINED].mean()
+        values = [[run[own].iloc[i] for run in runs] for i in range(len(names))]
         for i, name in enumerate(names):
-            found = over_seeds([run[part].iloc[i] for run in runs])
-            line = {"step": i, "what": name, "part": part, "mean": found.mean, "half_width": found.half_width}
-            lines.append(line | {"retrained": goal, "gap": found.mean - goal})
+            found = over_seeds(values[i])
+            did = paired_difference(values[i], values[i - 1]) if i else Estimate(None, None, len(seeds))
+            line = {"step": i, "what": name, "metric": metric, "part": own if own in thirds else None}
+            line |= {"mean": found.mean, "half_width": found.half_width, "retrained": goal, "gap": found.mean - goal}
+            lines.append(line | {"change": did.mean, "change_half": did.half_width, "side": side_of_zero(did)})
     return pd.DataFrame(lines)
 
 

@@ -299,14 +299,19 @@ class OpenStudy:
         return self.shadows.score(self.margins(method, seed)["forget"])
 
     def after_each_step(self, method: str, seed: int) -> pd.DataFrame:
-        """For a RUM run: accuracies on forget, retain, test and each part before it and after each of its steps."""
-        result = self.run_result(method, seed)
+        """For a RUM run: accuracies on forget, retain, test and each part, and `group_tow` against the retrained model
+        of the seed, before it and after each of its steps.
+        """
+        result, goal = self.run_result(method, seed), self.logits(RETRAINED, seed)
+        aims = self.target.accuracies(goal), self.target.part_accuracies(goal)
         stages = [("before", self.logits(ORIGINAL, seed))]
         stages += [(name, result.arrays(f"step{i}")) for i, name in enumerate(result.json("cost")["plan"])]
-        lines = [
-            {"step": f"after {n}" if n != "before" else n} | self.target.accuracies(x) | self.target.part_accuracies(x)
-            for n, x in stages
-        ]
+        lines = []
+        for name, logits in stages:
+            whole, parts = self.target.accuracies(logits), self.target.part_accuracies(logits)
+            near = evaluation.group_tow(whole, aims[0], parts, aims[1])
+            step = name if name == "before" else f"after {name}"
+            lines.append({"step": step} | whole | parts | {"group_tow": near})
         return pd.DataFrame(lines).set_index("step")
 
     # -- a forget set and a plan before they are run -------------------------------------------------------------------
