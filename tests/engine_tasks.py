@@ -5,6 +5,7 @@ Without torch, so that a worker has begun at once; a task that needs more import
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -130,3 +131,9 @@ def make_on_a_failing_disk(task: tuple[str, int, str], tell) -> bool:
     store = Store(root)
     fulfil(store, TINY)
     return reached()
+
+
+def loaded(name, tell):
+    """(this process, whether it has loaded a module of this name), a moment later, so that all workers are at it."""
+    time.sleep(0.3)
+    return os.getpid(), name in sys.modules

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from engine_tasks import Particular, describe, die, fail, halves, meet, sleep, threads, until
+from engine_tasks import Particular, describe, die, fail, halves, loaded, meet, sleep, threads, until
 
 from unlearn_core.data import Data
 from unlearn_core.disk import StoreError
@@ -68,6 +68,20 @@ def two():
 
 
 # -- local processes ---------------------------------------------------------------------------------------------------
+
+
+def test_workers_load_what_they_need_before_they_have_work():
+    """Once: those that are there are not begun again, and one that could not load it says so with its first task."""
+    pair, name = Local(2), "xml.dom.pulldom"
+    assert name not in sys.modules
+    pair.warm((name,))
+    begun = {worker.process.pid for worker in pair.idle}
+    pair.warm((name,))
+    assert len(begun) == 2 and begun == {worker.process.pid for worker in pair.idle}
+    assert dict(result for _, result in pair.map(loaded, [name] * 2)) == dict.fromkeys(begun, True)
+    pair.close()
+    Here().warm((name,))
+    assert name not in sys.modules
 
 
 def test_workers_are_processes_with_one_thread_that_stay_warm(two):

@@ -16,6 +16,7 @@ from unlearn_core import engines, job_forecast, job_process, job_work, jobs
 from unlearn_core.data import Data
 from unlearn_core.disk import StoreError, write_whole
 from unlearn_core.engines import machine
+from unlearn_core.engines.here import Here
 from unlearn_core.ensembles import Bank
 from unlearn_core.experiment import BankPart, Map, Run, fulfil
 from unlearn_core.forget import AtRandom
@@ -691,3 +692,17 @@ def test_a_list_of_ended_jobs_looks_for_each_result_in_its_own_place(store, monk
     monkeypatch.setattr(Path, "is_dir", lambda path: looked.append(path) or honest(path))
     assert [job.state for job in jobs.listing(store)] == ["failed"] * 3
     assert {path.parent.name for path in looked} == {"AtRandom"} and len(looked) == 3
+
+
+def test_only_jobs_of_many_short_tasks_have_workers_load_beforehand(store, monkeypatch):
+    warmed = []
+    monkeypatch.setattr(Here, "warm", lambda engine, modules: warmed.append(modules))
+    monkeypatch.setenv("UNLEARN_ENGINE", "here")
+    for seed, short in enumerate((set(), {"Training"})):
+        monkeypatch.setattr(job_work, "SHORT", short)
+        job_work.work(str(store.root), record(store, QUICK.but(seed=seed)))
+    assert warmed == [(job_work.EXPERIMENT,)]
+
+
+def test_kinds_of_many_short_tasks_are_kinds_of_results():
+    assert set(KINDS) >= job_work.SHORT

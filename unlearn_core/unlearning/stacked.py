@@ -100,8 +100,7 @@ def run_stacked(
     while len(found) < len(unlearners):
         at, short = slice(len(found), len(found) + size), False
         try:
-            with fast_products(originals[0]):
-                found += _run_chunk(unlearners[at], originals[at], requests[at])
+            found += _run_chunk(unlearners[at], originals[at], requests[at])
         except (MemoryError, RuntimeError) as error:
             if size <= 2 or not out_of_memory(error):
                 raise
@@ -154,52 +153,55 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     handed = {} if nets else models_too
     watch, fetch = _Watch(params, len(unlearners)), _fetcher(requests, None if nets is None else models[0])
     total, number, before = first.steps_in(requests[0]), 0, None
-    for epoch in range(first.epochs):
-        labels = torch.stack([u.labels(r, epoch) for u, r in zip(unlearners, requests, strict=True)])
-        walks = (u.epoch_rows(r, epoch) for u, r in zip(unlearners, requests, strict=True))
-        for rows in zip(*walks, strict=True):
-            number, phase = number + 1, rows[0].phase
-            now = [u.rate(phase, number - 1, total) for u in unlearners]
-            if now != before:  # most keep one rate
-                rates, before = torch.tensor(now, device=device), now
-            forget, retain = fetch([r.forget for r in rows], labels), fetch([r.retain for r in rows], labels)
-            logits, inputs = _dense_logits(nets, {"forget": forget, "retain": retain})
-            forget, retain = (batch and batch[:2] for batch in (forget, retain))
-            own = {"forget": forget, "retain": retain, "logits": logits, "numbers": numbers}
-            own = {name: value for name, value in own.items() if value is not None}
-            try:
-                losses = vmap(loss_of)(own | handed)
-            except _Asked:
-                handed = models_too
-                losses = vmap(loss_of)(own | handed)
-            sources = [*params.values(), *logits.values()]
-            found = torch.autograd.grad(losses.sum(), sources, allow_unused=True)
-            gradients = dict(zip(params, found, strict=False))
-            with torch.no_grad():
-                for v in velocity.values():
-                    v.mul_(_beside(momentum, v))
-                for name, gradient in gradients.items():
-                    if gradient is not None:
-                        velocity[name].add_(gradient)
-                for given, out in zip(inputs, found[len(params) :], strict=True):
-                    for layer in nets.backward(out, given) if out is not None else ():
-                        velocity[f"{layer.name}.weight"].baddbmm_(layer.out.transpose(1, 2), layer.given)
-                        velocity[f"{layer.name}.bias"].add_(layer.out.sum(1))
-                # What the loss does not look at stays where it is, as with torch's own optimiser.
-                touched = params if inputs else [name for name, gradient in gradients.items() if gradient is not None]
-                moving = watch.still_moving(rates)
-                for name in touched:
-                    mask = None if masks is None else masks[name]
-                    _move(params[name], velocity[name], moving, mask, weight_decay)
-            for cost in (cost for cost in costs if cost.diverged_at is None):
-                cost.steps += 1
-                cost.forget_gradients += 0 if forget is None else forget[1].shape[1]
-                cost.retain_gradients += 0 if retain is None else retain[1].shape[1]
-            watch.see(losses)
-            if number % CHECK_EVERY == 0 or number == total:
-                watch.settle(params, velocity, costs)
-            for request in requests:
-                request.tell("unlearn", number, total)
+    with fast_products(models[0]):
+        for epoch in range(first.epochs):
+            labels = torch.stack([u.labels(r, epoch) for u, r in zip(unlearners, requests, strict=True)])
+            walks = (u.epoch_rows(r, epoch) for u, r in zip(unlearners, requests, strict=True))
+            for rows in zip(*walks, strict=True):
+                number, phase = number + 1, rows[0].phase
+                now = [u.rate(phase, number - 1, total) for u in unlearners]
+                if now != before:  # most keep one rate
+                    rates, before = torch.tensor(now, device=device), now
+                forget, retain = fetch([r.forget for r in rows], labels), fetch([r.retain for r in rows], labels)
+                logits, inputs = _dense_logits(nets, {"forget": forget, "retain": retain})
+                forget, retain = (batch and batch[:2] for batch in (forget, retain))
+                own = {"forget": forget, "retain": retain, "logits": logits, "numbers": numbers}
+                own = {name: value for name, value in own.items() if value is not None}
+                try:
+                    losses = vmap(loss_of)(own | handed)
+                except _Asked:
+                    handed = models_too
+                    losses = vmap(loss_of)(own | handed)
+                sources = [*params.values(), *logits.values()]
+                found = torch.autograd.grad(losses.sum(), sources, allow_unused=True)
+                gradients = dict(zip(params, found, strict=False))
+                with torch.no_grad():
+                    for v in velocity.values():
+                        v.mul_(_beside(momentum, v))
+                    for name, gradient in gradients.items():
+                        if gradient is not None:
+                            velocity[name].add_(gradient)
+                    for given, out in zip(inputs, found[len(params) :], strict=True):
+                        for layer in nets.backward(out, given) if out is not None else ():
+                            velocity[f"{layer.name}.weight"].baddbmm_(layer.out.transpose(1, 2), layer.given)
+                            velocity[f"{layer.name}.bias"].add_(layer.out.sum(1))
+                    # What the loss does not look at stays where it is, as with torch's own optimiser.
+                    touched = (
+                        params if inputs else [name for name, gradient in gradients.items() if gradient is not None]
+                    )
+                    moving = watch.still_moving(rates)
+                    for name in touched:
+                        mask = None if masks is None else masks[name]
+                        _move(params[name], velocity[name], moving, mask, weight_decay)
+                for cost in (cost for cost in costs if cost.diverged_at is None):
+                    cost.steps += 1
+                    cost.forget_gradients += 0 if forget is None else forget[1].shape[1]
+                    cost.retain_gradients += 0 if retain is None else retain[1].shape[1]
+                watch.see(losses)
+                if number % CHECK_EVERY == 0 or number == total:
+                    watch.settle(params, velocity, costs)
+                for request in requests:
+                    request.tell("unlearn", number, total)
     seconds = (time.perf_counter() - started) / len(unlearners)
     return [
         _finished(
