@@ -4,11 +4,13 @@ import platform
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 from unlearn_core import device
 from unlearn_core.models import MODELS, Classifier
+from unlearn_core.unlearning import FineTune, LangevinHead, Request
 
 STEPS = """
 import resource, sys
@@ -102,3 +104,15 @@ def test_a_processor_that_would_round_multiplies_as_ever(monkeypatch):
     for exact in (True, False):
         monkeypatch.setattr(device, "is_exact", lambda *_, exact=exact: exact)
         assert device.onednn_is_faster.__wrapped__() == exact and rounding() == before
+
+
+def test_an_algorithm_that_multiplies_all_images_at_once_has_fast_products(monkeypatch):
+    monkeypatch.setattr(device, "onednn_is_faster", lambda: True)
+    seen, before, net = {}, rounding(), Classifier(torch.nn.Flatten(), torch.nn.Linear(64, 2), [0.5], [0.5])
+    request = Request(
+        torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.arange(4) % 2, np.array([0]), np.arange(1, 4), 2
+    )
+    for cls in (LangevinHead, FineTune):
+        monkeypatch.setattr(cls, "run", lambda self, model, *_: seen.update({type(self): rounding()}) or model)
+        cls()(net, request)
+    assert seen == {LangevinHead: "bf16", FineTune: before} and rounding() == before

@@ -149,7 +149,7 @@ def test_one_image_in_two_seeds_is_no_red_cross(study):
 def test_compare_and_report_say_the_same_of_an_accuracy(study, monkeypatch):
     panels = []
     monkeypatch.setattr(ranking.dot_plot, "draw", lambda title, heads, drawn, about, **k: panels.extend(drawn))
-    ranking._thirds_chart.__wrapped__(study)
+    ranking._thirds_chart.__wrapped__(study, ())
     assert [panel.axis for panel in panels] == [f"Accuracy, {part} third" for part in filled(study)]
     for method in core.ranked(study, "group_tow").index:
         read = words.statements(study, method)[0].readings[1:]

@@ -24,27 +24,27 @@ def read_ids(text: str, n: int) -> np.ndarray:
     lines = ((number, line.split("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1))
     found: dict[int, int] = {}
     heading: list[str] | None = None
-    faults, count = [], 0  # those that are told, and how many there are
+    faults: list[str] = []
     for place, (number, line) in enumerate((number, line) for number, line in lines if line.strip(",")):
+        if len(faults) == NAMED:  # what comes after them is not looked at: a file may have a million
+            faults.append("What comes after these lines was not read.")
+            break
         try:
             if place == 0 and _is_heading(line):
                 heading = _cells(line)
                 _column(heading)
                 continue
-            rows = unpack(line.strip(",") if heading is None else _cell(heading, line), n)
+            rows = unpack(line.strip(",") if heading is None else _cell(heading, line), n).tolist()
+            if (again := next((row for row in rows if row in found), None)) is not None:
+                raise BadValue(f"row {again} was named before, in line {found[again]}.")
         except BadValue as error:
-            faults, count = [*faults, f"Line {number}: {error}"][:NAMED], count + 1
+            faults.append(f"Line {number}: {error}")
             if place == 0 and heading is not None:  # without it the other lines cannot be read either
                 break
-            continue
-        for row in rows.tolist():
-            if row in found:
-                before = f"Line {number}: row {row} was named before, in line {found[row]}."
-                faults, count = [*faults, before][:NAMED], count + 1
-            found.setdefault(row, number)
+        else:
+            found |= dict.fromkeys(rows, number)
     if faults:
-        more = f" Lines that cannot be used: {count - NAMED:,} more." if count > NAMED else ""
-        raise BadValue(" ".join(faults) + more)
+        raise BadValue(" ".join(faults))
     return np.sort(np.fromiter(found, np.int64, len(found)))
 
 

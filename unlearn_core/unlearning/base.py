@@ -10,13 +10,14 @@ from __future__ import annotations
 import copy
 import resource
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 
+from unlearn_core.device import fast_products
 from unlearn_core.params import BadValue, Spec
 from unlearn_core.unlearning.request import NEEDS, Request
 
@@ -78,6 +79,7 @@ class Unlearner(Spec):
     caution: ClassVar[str] = ""
     grid: ClassVar[dict[str, tuple]] = {}
     ensemble: ClassVar[bool] = False  # whether the result is several models that vote
+    large_products: ClassVar[bool] = False  # whether it multiplies all images at once, where others take a batch
 
     def refuse(self, request: Request) -> None:
         """Raises BadValue, one sentence, where the request lacks what the algorithm needs."""
@@ -91,7 +93,8 @@ class Unlearner(Spec):
         if request.x.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(request.x.device)
         model = copy.deepcopy(original).requires_grad_(True)
-        model = self.run(model, original, request, cost).eval()
+        with fast_products() if self.large_products else nullcontext():
+            model = self.run(model, original, request, cost).eval()
         if not finite(model):  # one step was one too many
             model, cost.diverged_at = copy.deepcopy(original).eval(), max(cost.steps, 1)
         model.requires_grad_(True).zero_grad(set_to_none=True)  # the last step's gradients are as large as the model

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from unlearn_core.device import fast_products
 from unlearn_core.params import param, spec
 from unlearn_core.unlearning.base import Unlearner
 from unlearn_core.unlearning.draws import generator
@@ -34,6 +33,7 @@ class LangevinHead(Unlearner):
     title = "Langevin head"
     group = "retain set only"
     caution = "The certificate covers the head only: the features below it were learned with the forgotten images."
+    large_products = True
     grid = {"m": (1e-2, 3e-2), "sigma": (0.01, 0.03)}
 
     epsilon: float = param(1.0, 0.01, 100.0, log=True, help="target of the certificate; smaller takes more steps")
@@ -50,14 +50,13 @@ class LangevinHead(Unlearner):
         learning = math.ceil(math.log(1 / SETTLED) / (walk.m * walk.eta))
         after = walk.steps(self.epsilon, 1 / n)
         weight = x.new_zeros(request.classes, x.shape[1])
-        with fast_products():
-            for step in range(learning + after):
-                if step == learning:
-                    stand_in = F.normalize(torch.randn(n - kept, x.shape[1], generator=draws)).to(x)
-                    labels = torch.randint(request.classes, (n - kept,), generator=draws)
-                    x, y = torch.cat([x[:kept], stand_in]), torch.cat([y[:, :kept], one_hot(labels).to(y)], 1)
-                weight = walk.step(weight, x, y, draws)
-                request.tell("unlearn", step + 1, learning + after)
+        for step in range(learning + after):
+            if step == learning:
+                stand_in = F.normalize(torch.randn(n - kept, x.shape[1], generator=draws)).to(x)
+                labels = torch.randint(request.classes, (n - kept,), generator=draws)
+                x, y = torch.cat([x[:kept], stand_in]), torch.cat([y[:, :kept], one_hot(labels).to(y)], 1)
+            weight = walk.step(weight, x, y, draws)
+            request.tell("unlearn", step + 1, learning + after)
         with torch.no_grad():
             model.head.weight.copy_(weight / scale)
             if model.head.bias is not None:
