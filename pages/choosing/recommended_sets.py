@@ -42,7 +42,7 @@ def _card(study: OpenStudy, chosen: np.ndarray, one: Recommended, i: int) -> Non
     st.markdown(escape(one.evidence))
     first = one.first[:SHOWN]
     labels = [(f"row {row}", f"class {study.classes[study.labels[row]]}") for row in first]
-    thumbnails.show(study.pixels[first], labels, alt="; ".join(f"{a}, {b}" for a, b in labels))
+    thumbnails.show(study.pixels[first], labels, alt=thumbnails.in_words(labels))
     st.button(
         f"Use these {len(one.rows):,}", key=f"recommended.{i}", disabled=np.array_equal(one.rows, chosen),
         on_click=_take, args=(study, one.rows, i),

@@ -35,7 +35,7 @@ def at_most_risk(study, images: pd.DataFrame, blocks: int) -> None:
     thumbnails.show(
         study.pixels[worst["row"]],
         labels,
-        alt="The images at most risk: " + "; ".join(f"{row}, {rest}" for row, rest in labels),
+        alt="The images at most risk: " + thumbnails.in_words(labels),
         across=8,
     )
     with fold("forgotten", "All forget images") as box:

@@ -27,7 +27,7 @@ def draw(study, method: str, part: str, seeds: tuple[int, ...]) -> None:
     thumbnails.show(
         study.pixels[risky["row"]],
         labels,
-        alt="The images at most risk: " + "; ".join(f"{row}, {rest}" for row, rest in labels),
+        alt="The images at most risk: " + thumbnails.in_words(labels),
         across=8,
     )
     with fold("at-risk", "Scores of these images") as box:

@@ -181,7 +181,7 @@ def exposed(study, images: pd.DataFrame) -> None:
     thumbnails.show(
         study.pixels[worst["row"]],
         labels,
-        alt="Images told apart best: " + "; ".join(f"{row}, {rest}" for row, rest in labels),
+        alt="Images told apart best: " + thumbnails.in_words(labels),
         across=8,
     )
 

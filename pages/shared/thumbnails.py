@@ -29,6 +29,11 @@ def mosaic(pixels: np.ndarray, labels: list[tuple[str, str]], across: int = 4, i
     return sheet
 
 
+def in_words(labels: list[tuple[str, str]]) -> str:
+    """The two lines under each tile, for those who cannot see them."""
+    return "; ".join(f"{first}, {second}" for first, second in labels)
+
+
 def show(pixels: np.ndarray, labels: list[tuple[str, str]], alt: str, across: int = 4) -> None:
     """Draw a mosaic; `alt` says in words what it shows."""
     png, width = _png(pixels, labels, across, "#FAFAFA" if theme.is_dark() else "#101014")
