@@ -27,7 +27,7 @@ from unlearn_core.experiment.telling import LARGEST, SMALLEST, margin, place
 from unlearn_core.experiment.tiers.overview import BESIDE_A_STUDY, tally, verdict
 from unlearn_core.experiment.tiers.subject import subject_of_method
 from unlearn_core.params import BadValue, build, plain
-from unlearn_core.report import charts, protocol, sections, words
+from unlearn_core.report import by_audit, charts, protocol, sections, words
 from unlearn_core.store import Store
 from unlearn_core.words import hardness
 
@@ -564,12 +564,12 @@ def test_what_shadow_models_find_is_in_the_third_answer(study, side, mark, verdi
         "metric": ["u_lira_efficacy_auc"] * 2, "on": ["forget"] * 2, "by": ["population", "per example"],
         "side": pd.Series([1, side], dtype=object), "unlearned": [0.5, 0.81], "retrained": [0.5, 0.47],
     }  # fmt: skip
-    *others, found = words.by_shadow_models(said, pd.DataFrame(lines))
+    *others, found = by_audit.shadow_models(said, pd.DataFrame(lines))
     assert others == rest and (found.mark, found.verdict) == (mark, verdict)
     assert says in found.says and found.says.startswith("It reads the same.") and bool(says) == (found != said[-1])
-    assert words.by_shadow_models(said, pd.DataFrame(lines)[:1]) == said
+    assert by_audit.shadow_models(said, pd.DataFrame(lines)[:1]) == said
     worse = [*rest, replace(attacked, mark="bad", verdict="No, third by third")]
-    assert words.by_shadow_models(worse, pd.DataFrame(lines))[-1].verdict == "No, third by third"
+    assert by_audit.shadow_models(worse, pd.DataFrame(lines))[-1].verdict == "No, third by third"
 
 
 @pytest.mark.parametrize(
@@ -588,8 +588,8 @@ def test_what_many_models_give_away_is_in_the_third_answer(study, side, has_powe
     table = pd.DataFrame(
         [line | {"on": on, "side": side, "has_power": has_power} for on in ("low", "forget")], dtype=object
     )
-    found = words.by_many_models(said, table)
-    assert words.by_many_models(said, table[:1]) == said
+    found = by_audit.many_models(said, table)
+    assert by_audit.many_models(said, table[:1]) == said
     if mark is None:
         assert found == said
         return
@@ -597,7 +597,7 @@ def test_what_many_models_give_away_is_in_the_third_answer(study, side, has_powe
     reads = "tell 99% of the images apart, retrained ones among themselves 1% to 8%."
     assert found[-1].says.startswith("It reads the same. Many models") and found[-1].says.endswith(reads)
     worse = [*rest, replace(attacked, mark="bad", verdict="No, third by third")]
-    assert words.by_many_models(worse, table) == worse
+    assert by_audit.many_models(worse, table) == worse
 
 
 @pytest.mark.parametrize(
@@ -622,7 +622,7 @@ def test_what_neighbours_of_forgotten_images_paid_is_in_the_second_answer(study,
             for images in ("neighbours", "others", "difference")
         ]
     )
-    found = words.by_neighbours(said, table)
+    found = by_audit.neighbours(said, table)
     if mark is None:
         assert found == said
         return
@@ -653,13 +653,13 @@ def test_what_an_audit_finds_where_accuracy_leaves_it_open_is_told_beside_the_an
             "says": ["remembers more than retraining", "over-unlearned", "not told from retraining"],
         }
     )
-    first, *rest = words.in_the_audit([replace(said[0], readings=left), *said[1:]], study, table)
+    first, *rest = by_audit.in_the_audit([replace(said[0], readings=left), *said[1:]], study, table)
     more = "The audit below asks less of the same accuracy and finds that the low third is over-unlearned."
     assert first.says == f"{said[0].says} {more}"
     assert rest == list(said[1:])
     told = tuple(replace(reading, side=-1) for reading in said[0].readings)
     agreed = [replace(said[0], readings=told), *said[1:]]
-    assert words.in_the_audit(agreed, study, table) == agreed
+    assert by_audit.in_the_audit(agreed, study, table) == agreed
 
 
 def test_learning_rates_that_were_chosen_by_test_images_are_said_to_flatter(study, monkeypatch):

@@ -1,6 +1,7 @@
 """The report of a study: one HTML file that needs nothing else, to be read on a screen or printed.
 
 words.py       numbers with their intervals, the three statements, and what is not claimed
+by_audit.py    what an audit adds to the three statements
 protocol.py    who attacks, on how many models, in what numbers, and what was not measured
 sections.py    what the core knows of a study, section by section, as plain values
 charts.py      charts as SVG, drawn here, so that the file needs no script

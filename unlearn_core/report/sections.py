@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+import unlearn_core.report.by_audit as by_audit
 import unlearn_core.report.charts as charts
 import unlearn_core.report.protocol as protocol
 import unlearn_core.report.words as words
@@ -41,10 +42,10 @@ def sections(study: OpenStudy, audience: str, method: str) -> dict:
     technical = audience == "technical"
     statements = words.statements(study, method)
     if found is not None:
-        statements = words.by_many_models(words.by_shadow_models(statements, found.table()), found.table())
+        statements = by_audit.many_models(by_audit.shadow_models(statements, found.table()), found.table())
         if found.spec().tier >= 1:
-            statements = words.by_neighbours(statements, found.table("neighbours"))
-        statements = words.in_the_audit(statements, study, found.table()) if technical else statements
+            statements = by_audit.neighbours(statements, found.table("neighbours"))
+        statements = by_audit.in_the_audit(statements, study, found.table()) if technical else statements
     return {
         "technical": technical,
         "name": study.spec.name,
@@ -309,7 +310,12 @@ def _audit(study: OpenStudy, method: str, found) -> dict:
         for _, line in table.iterrows()
     ]
     about = {"tier": TIERS[tier].name, "key": found.key, "created": found.manifest()["created"]}
-    said = {"tally": tally(title, table), "rule": RULE, "beside": BESIDE_A_STUDY, "closeness": words.closeness(table)}
+    said = {
+        "tally": tally(title, table),
+        "rule": RULE,
+        "beside": BESIDE_A_STUDY,
+        "closeness": by_audit.closeness(table),
+    }
     return {"summary": found.json("summary") | about, "lines": lines, "missing": missing} | said
 
 
