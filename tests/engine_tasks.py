@@ -137,3 +137,9 @@ def loaded(name, tell):
     """(this process, whether it has loaded a module of this name), a moment later, so that all workers are at it."""
     time.sleep(0.3)
     return os.getpid(), name in sys.modules
+
+
+def origin(name, tell):
+    """(the process that this one was made from, what the environment says under this name)."""
+    time.sleep(0.1)
+    return os.getppid(), os.environ.get(name)

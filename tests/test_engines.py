@@ -55,8 +55,13 @@ def living(pid, words):
 
 
 def workers_of(pid):
-    """The living processes that a process has begun as workers."""
-    return living(pid, "spawn_main")
+    """The living processes that a process has begun as workers: by itself, or from a template."""
+    return living(pid, "spawn_main") + [worker for worker in living(pid, "forkserver") if worker.ppid() != pid]
+
+
+def template_of(pid):
+    """The process that the workers of a process are made from."""
+    return next(child for child in living(pid, "forkserver") if child.ppid() == pid)
 
 
 @pytest.fixture
@@ -70,18 +75,37 @@ def two():
 # -- local processes ---------------------------------------------------------------------------------------------------
 
 
-def test_workers_load_what_they_need_before_they_have_work():
-    """Once: those that are there are not begun again, and one that could not load it says so with its first task."""
+WARMED = """
+import os
+import sys
+
+from engine_tasks import loaded, origin
+
+from unlearn_core.engines.here import Here
+from unlearn_core.engines.local import Local
+
+if __name__ == "__main__":
     pair, name = Local(2), "xml.dom.pulldom"
-    assert name not in sys.modules
-    pair.warm((name,))
-    begun = {worker.process.pid for worker in pair.idle}
-    pair.warm((name,))
-    assert len(begun) == 2 and begun == {worker.process.pid for worker in pair.idle}
-    assert dict(result for _, result in pair.map(loaded, [name] * 2)) == dict.fromkeys(begun, True)
-    pair.close()
+    pair.method = sys.argv[1]
     Here().warm((name,))
-    assert name not in sys.modules
+    pair.warm((name,))
+    pair.warm((name,))
+    os.environ["SAID"] = "later"
+    found = dict(result for _, result in pair.map(loaded, [name] * 2))
+    above = dict(result for _, result in pair.map(origin, ["SAID"] * 4))
+    print(list(found.values()), len(found), name in sys.modules, set(above.values()), os.getpid() in above)
+    pair.close()
+"""
+
+
+@pytest.mark.parametrize("method, begun", [("forkserver", "{'later'} False"), ("spawn", "{None} True")])
+def test_workers_load_what_they_need_before_they_have_work(method, begun, tmp_path):
+    """Once for all of them where they are made from a template: later, so they hear what the environment says then."""
+    script = tmp_path / "warmed.py"
+    script.write_text(WARMED)
+    about = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "UNLEARN_DEVICE": "cpu"}
+    done = subprocess.run([sys.executable, script, method], env=about, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == f"[True, True] 2 False {begun}", done.stderr
 
 
 def test_workers_are_processes_with_one_thread_that_stay_warm(two):
@@ -151,6 +175,19 @@ def test_a_killed_worker_costs_its_own_task_only(two, tmp_path):
     assert dict(two.map(die, tasks)) == {0: 0, 1: 2, 2: 0, 3: 1}
 
 
+def test_a_killed_template_costs_no_task(two, tmp_path):
+    """What its workers were at is begun again, by workers of a new one."""
+    killed = []
+
+    def kill(stage, done, total):
+        if not killed and len(workers_of(os.getpid())) == 2:
+            killed.append(template_of(os.getpid()))
+            killed[0].kill()
+
+    assert [result for _, result in sorted(two.map(loaded, ["json"] * 4, kill))] and killed
+    assert len(dict(two.map(describe, range(6)))) == 6 and template_of(os.getpid()) != killed[0]
+
+
 def test_a_script_without_a_guard_is_told_so_at_once(tmp_path):
     script = tmp_path / "unguarded.py"
     script.write_text(
@@ -177,6 +214,7 @@ def test_a_script_without_a_guard_is_told_so_at_once(tmp_path):
 def test_a_worker_that_cannot_start_after_others_could_is_started_again(two, monkeypatch):
     assert len(list(two.map(describe, [0]))) == 1
     two.close()
+    two.method = "spawn"  # what is made from a template has begun already
     broken = iter([{"PYTHONPATH": "/nowhere", "PYTHONHOME": "/nowhere"}])  # ends with an error before it has begun
     honest = Local._new_worker
 

@@ -4,6 +4,10 @@ Each worker is a pool of one process, so that one that is killed takes only its 
 the engine is closed. Each holds one end of a pipe, its lifeline: when the other end is closed, or the process that held
 it is gone, the worker ends at once, whatever it is doing. Nothing is half done then, because results appear whole or
 not at all.
+
+Where there is no GPU, Linux makes workers from a template: a process without threads or open files of anybody's that
+loads what they need, torch above all, once for all of them. Elsewhere each loads it for itself, because the state of
+CUDA and of the frameworks of macOS does not live through a fork.
 """
 
 from __future__ import annotations
@@ -12,19 +16,20 @@ import importlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from typing import Any
 
 import unlearn_core.engines.machine as machine
 from unlearn_core.engines.base import Engine, Function, Lost, NoStart, Workers, attempt
 from unlearn_core.engines.here import Here
 
-CONTEXT = multiprocessing.get_context("spawn")  # a fork would copy torch's threads and CUDA's state half
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 UNGUARDED = (
     "A worker ended with an error while it was starting, which is told above or in the log: a worker reads the script "
     'that began it once more, so a script must keep its work below `if __name__ == "__main__":`, or do without '
@@ -47,11 +52,14 @@ class Local(Workers):
     def __init__(self, workers: int):
         super().__init__(at_once=workers)
         self.gpus = machine.gpus()
+        self.method = "forkserver" if sys.platform == "linux" and not self.gpus else "spawn"
         self.idle: list[Worker] = []
         self.busy: list[Worker] = []
         self.begun = False  # whether a worker has ever come as far as its task
 
     def begin(self, function: Function, task: Any) -> Worker:
+        if self.method == "forkserver":
+            self.warm((function.__module__,))
         worker = self.idle.pop() if self.idle else self._new_worker()
         self.busy.append(worker)
         try:
@@ -62,6 +70,11 @@ class Local(Workers):
         return worker
 
     def warm(self, modules: tuple[str, ...]) -> None:
+        if self.method == "forkserver":
+            multiprocessing.set_forkserver_preload(list(modules))
+            with _environment(ONE_THREAD):  # of those that are made from it
+                forkserver.ensure_running()
+            return
         while len(self.idle) + len(self.busy) < self.at_once:
             worker = self._new_worker()
             worker.begin(_load, modules)
@@ -70,11 +83,11 @@ class Local(Workers):
     def _new_worker(self) -> Worker:
         """A worker for the GPU that the fewest have, where there are GPUs."""
         if not self.gpus:
-            return Worker({"OMP_NUM_THREADS": "1"}, None)
+            return Worker(self.method, ONE_THREAD)
         taken = [worker.gpu for worker in self.busy + self.idle]
         gpu = min(self.gpus, key=taken.count)
         threads = max(1, machine.cpus() // self.at_once)
-        return Worker({"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": gpu}, gpu)
+        return Worker(self.method, {"OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": gpu}, gpu)
 
     def ended(self, handles: list[Worker], seconds: float) -> list[Worker]:
         done, _ = wait([worker.future for worker in handles], seconds, FIRST_COMPLETED)
@@ -112,13 +125,15 @@ class Local(Workers):
 class Worker:
     """One process, what it is told of its surroundings, and how far it is with its task."""
 
-    def __init__(self, environment: dict[str, str], gpu: str | None):
-        self.environment, self.gpu = environment, gpu
+    def __init__(self, method: str, environment: dict[str, str], gpu: str | None = None):
+        self.environment, self.gpu = dict(environment), gpu
         self.process, self.future = None, None
+        context = multiprocessing.get_context(method)
         # Shared memory without a lock: a process that is killed while it writes leaves nothing locked.
-        self.share, self.began = CONTEXT.RawValue("d", 0.0), CONTEXT.RawValue("b", 0)
-        theirs, self.lifeline = CONTEXT.Pipe(duplex=False)
-        self.pool = ProcessPoolExecutor(1, CONTEXT, initializer=_start, initargs=(theirs, self.share, self.began))
+        self.share, self.began = context.RawValue("d", 0.0), context.RawValue("b", 0)
+        theirs, self.lifeline = context.Pipe(duplex=False)
+        told = theirs, self.share, self.began, dict(os.environ) | self.environment
+        self.pool = ProcessPoolExecutor(1, context, initializer=_start, initargs=told)
 
     def begin(self, function: Function, task: Any) -> None:
         self.share.value = 0.0
@@ -151,8 +166,10 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
 # -- in the worker's process -------------------------------------------------------------------------------------------
 
 
-def _start(lifeline: connection.Connection, share: Any, began: Any) -> None:
+def _start(lifeline: connection.Connection, share: Any, began: Any, environment: dict[str, str]) -> None:
     global _share
+    os.environ.clear()  # of the template, which may be older than what the environment says now
+    os.environ.update(environment)
     _share, began.value = share, True
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent answers it
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
