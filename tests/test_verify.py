@@ -253,7 +253,7 @@ def test_an_old_manifest_is_read(store):
     folder = fulfil(store, SMALL).folder
     manifest = json.loads((folder / "manifest.json").read_text())
     new = {"device_name", "cpu_capability", "threads", "together", "matmul_precision", "cudnn_tf32"}
-    new |= {"stacked_products"}
+    new |= {"stacked_products", "batch_norm"}
     assert new < set(manifest)
     old = {name: value for name, value in manifest.items() if name not in new}
     old["versions"] = {name: old["versions"][name] for name in ("torch", "numpy")}  # all that it named once

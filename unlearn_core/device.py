@@ -127,6 +127,7 @@ def numerics() -> dict:
         "matmul_precision": torch.get_float32_matmul_precision(),
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,
         "stacked_products": "onednn" if onednn_is_faster() else "blas",
+        "batch_norm": "with the sum and ReLU after it",  # in bfloat16 on a CPU
     }
     on_cuda = {
         "cuda": torch.version.cuda,

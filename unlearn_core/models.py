@@ -6,12 +6,14 @@ Input: (N, C, H, W), uint8, or float in [0, 1]. Output: (N, K) float32 logits.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from unlearn_core.batch_norm import fits, normed
 from unlearn_core.params import BadValue
 
 
@@ -101,12 +103,36 @@ def small_cnn(classes: int, shape: tuple[int, int, int], width: int):
     return trunk, nn.Linear(4 * width, classes)
 
 
+class Layers(nn.Sequential):
+    """One layer after the other; in a step that `batch_norm` is made for, what follows a batch norm is done with it."""
+
+    def forward(self, x, plus=None):
+        """With `plus`, the ReLU of plus + what the layers make of x."""
+        layers = deque(self)
+        while layers:
+            layer = layers.popleft()
+            relu = bool(layers) and isinstance(layers[0], nn.ReLU)
+            if fits(x, layer):
+                if plus is not None and not layers:
+                    return normed(x, layer, True, plus)
+                x = normed(x, layer, relu)
+            elif plus is not None and not layers and isinstance(layer, Layers):
+                return layer(x, plus)
+            elif relu and isinstance(layer, Residual) and x.dtype == torch.bfloat16:
+                x = layer.inner(x, layer.shortcut(x))
+            else:
+                x, relu = layer(x), False
+            if relu:
+                layers.popleft()
+        return x if plus is None else (plus + x).relu_()
+
+
 class Residual(nn.Module):
     """shortcut(x) + f(x)."""
 
     def __init__(self, *inner: nn.Module, shortcut: nn.Module | None = None):
         super().__init__()
-        self.inner = nn.Sequential(*inner)
+        self.inner = Layers(*inner)
         self.shortcut = shortcut or nn.Identity()
 
     def forward(self, x):
@@ -131,10 +157,10 @@ def resnet9(classes: int, shape: tuple[int, int, int], width: int):
     """The nine-layer residual net of the fast CIFAR-10 trainers: `width` channels first, eight times that last."""
 
     def conv(a, b):
-        return nn.Sequential(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True))
+        return Layers(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True))
 
     w = width
-    trunk = nn.Sequential(
+    trunk = Layers(
         conv(shape[0], w),
         conv(w, 2 * w), nn.MaxPool2d(2), Residual(conv(2 * w, 2 * w), conv(2 * w, 2 * w)),
         conv(2 * w, 4 * w), nn.MaxPool2d(2),
@@ -155,14 +181,14 @@ def resnet20(classes: int, shape: tuple[int, int, int], width: int):
         return [nn.Conv2d(a, b, side, stride, padding=side // 2, bias=False), nn.BatchNorm2d(b)]
 
     def block(a, b, stride):
-        inner = nn.Sequential(*conv(a, b, 3, stride), nn.ReLU(inplace=True), *conv(b, b, 3))
-        shortcut = nn.Identity() if a == b else nn.Sequential(*conv(a, b, 1, stride))
-        return nn.Sequential(Residual(inner, shortcut=shortcut), nn.ReLU(inplace=True))
+        inner = Layers(*conv(a, b, 3, stride), nn.ReLU(inplace=True), *conv(b, b, 3))
+        shortcut = nn.Identity() if a == b else Layers(*conv(a, b, 1, stride))
+        return Layers(Residual(inner, shortcut=shortcut), nn.ReLU(inplace=True))
 
     w = width
     stages = [(w, w, 1), (w, 2 * w, 2), (2 * w, 4 * w, 2)]
     blocks = [block(a if i == 0 else b, b, stride if i == 0 else 1) for a, b, stride in stages for i in range(3)]
-    trunk = nn.Sequential(*conv(shape[0], w, 3), nn.ReLU(inplace=True), *blocks, GlobalMean())
+    trunk = Layers(*conv(shape[0], w, 3), nn.ReLU(inplace=True), *blocks, GlobalMean())
     return trunk, nn.Linear(4 * w, classes)
 
 

@@ -18,6 +18,7 @@ from unlearn_core.engines import machine
 
 RECORDED = (
     "torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn", "pandas", "pyarrow", "pillow", "optuna",
+    "numba",
 )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ LAID_OUT = (
     "matmul_precision",
     "cudnn_tf32",
     "stacked_products",
+    "batch_norm",
     "cuda",
     "cudnn",
     "cudnn_deterministic",
