@@ -54,6 +54,14 @@ def test_the_commands_do_what_the_readme_says(tmp_path):
         assert abs(gaps[relabels]["high"]) < abs(gaps["fine-tune"]["high"])
         assert abs(gaps[relabels]["low"]) > abs(gaps["fine-tune"]["low"])
     assert study["group_tow"]["retrained-again"] > max(study["group_tow"][n] for n in measured - {"retrained-again"})
+    printed = json.loads((ROOT / "docs" / "example.json").read_text())
+    for name, now in study["intervals"]["group_tow"].items():
+        then = printed["intervals"]["group_tow"][name]
+        about = max(0.05, now["half_width"] + then["half_width"])
+        stale = (
+            f"the README's {name} is {then['mean']:.3f}, measured now {now['mean']:.3f}: its end says how to renew it"
+        )
+        assert abs(now["mean"] - then["mean"]) < about, stale
     again = run(COMMANDS[0], tmp_path)
     assert again["cached"] is True and {**again, "cached": False} == study
 
