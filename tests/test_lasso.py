@@ -1,5 +1,6 @@
 """Points inside a line: known answers, what moving and turning must not change, and hostile input."""
 
+import base64
 import time
 
 import numpy as np
@@ -92,12 +93,23 @@ def test_points_that_are_nowhere_are_in_no_polygon():
     [
         None, 7, "0,0 1,1 2,0", {"line": []}, b"\0\0", [1, 2, 3], [[0, 0], [1], [2, 2]], [["0", "0"]] * 3,
         [[0, 0], [1, None], [2, 2]], [[True, False]] * 3, [[float("nan"), 0]] * 3, [[float("inf"), 0]] * 3,
-        [[10**400, 0], [0, 0], [1, 1]], [[2 * FARTHEST, 0]] * 3, [[[0], [1]]] * 3, [[0, 0]] * (VERTICES + 1),
+        "1:AAA", "1:AA==", "1:AAAA*AAA", "0:AAAAAAAAAAAAAAAA", "-1:AAAA", "99999999:AAAA", "x:AAAA", "AAAA",
+        "1" * 5000 + ":AAAA", "1:" + "AAAA" * 2002, "1:" + "A" * 10**7, "é:AAAA", [[10**400, 0], [0, 0], [1, 1]],
+        [[2 * FARTHEST, 0]] * 3, [[[0], [1]]] * 3, [[0, 0]] * (VERTICES + 1),
     ],
 )  # fmt: skip
 def test_what_is_no_line_is_refused(value):
     with pytest.raises(BadValue, match=r"^[A-Z].*\.$"):
         inside(cloud(5), value)
+
+
+def test_a_line_is_read_from_few_characters():
+    corners = np.array([[-32768, 0], [32767, -1], [300, 12_345]], "<i2")
+    text = base64.b64encode(corners.tobytes()).decode()
+    assert read_polygon(f"1:{text}").tolist() == corners.tolist()
+    assert read_polygon(f"4:{text}").tolist() == (4.0 * corners).tolist()
+    assert read_polygon("1:").shape == (0, 2)
+    assert not inside(cloud(5), "1:").any()
 
 
 def test_a_million_corners_are_refused_at_once():

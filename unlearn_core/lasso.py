@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 
 import numpy as np
@@ -13,9 +14,12 @@ FARTHEST = 1e9  # no map is larger, and products of such coordinates are still e
 
 
 def read_polygon(value: object) -> np.ndarray:
-    """A line that came from a browser as vertices (k, 2) float64. Raises BadValue where it is not a list of at most
-    1,000 pairs of finite numbers.
+    """A line that came from a browser as vertices (k, 2) float64: a list of pairs of finite numbers, or the text
+    "STEP:" and base64 of pairs of 16 bit integers, in steps. Raises BadValue where it is neither, or has more than
+    1,000 vertices.
     """
+    if isinstance(value, str):
+        return _unpacked(value)
     if not isinstance(value, list | tuple | np.ndarray):
         raise BadValue("A line around points is a list of pairs of numbers.")
     if len(value) > VERTICES:
@@ -50,6 +54,19 @@ def inside(xy: np.ndarray, polygon: object) -> np.ndarray:
         above_start = above_end
     found[near] = odd
     return found
+
+
+def _unpacked(text: str) -> np.ndarray:
+    step, _, coded = text[: 8 * VERTICES].partition(":")
+    try:
+        steps, unit = np.frombuffer(base64.b64decode(coded, validate=True), "<i2"), int(step)
+    except ValueError as error:
+        raise BadValue("The text of a line around points is damaged.") from error
+    if len(text) > 8 * VERTICES or len(steps) > 2 * VERTICES:
+        raise BadValue(f"A line around points has at most {VERTICES:,} corners.")
+    if len(steps) % 2 or not 1 <= unit * 2**15 <= FARTHEST:
+        raise BadValue("The text of a line around points is damaged.")
+    return steps.reshape(-1, 2) * float(unit)
 
 
 def _pair(vertex: object) -> tuple[float, float]:

@@ -32,3 +32,11 @@ function simplified(line, most = 64) {
     if (fewer.length <= most) return fewer;
   }
 }
+
+// A line in few characters: how many units a step is, and the corners as 16 bits of steps each way.
+function packed(corners) {
+  const farthest = Math.max(1, ...corners.flat().map(Math.abs));
+  const step = 2 ** Math.max(0, Math.ceil(Math.log2(farthest / 32767)));
+  const steps = Int16Array.from(corners.flat(), (place) => Math.round(place / step));
+  return `${step}:${btoa(String.fromCharCode(...new Uint8Array(steps.buffer)))}`;
+}

@@ -380,7 +380,7 @@ class Shown extends Hands {
 
   // Have the images inside a line chosen; its corners are in the coordinates of the points.
   ask(corners, mode) {
-    this.sent = { mode, line: corners.map((corner) => corner.map(Math.round)) };
+    this.sent = { mode, line: packed(corners) };
     this.fade(true);
     this.change(this.sent);
   }
