@@ -244,6 +244,33 @@ def test_what_is_finished_is_on_the_board_and_can_be_taken_over(plan_page, fille
     assert "medium with NegGrad" in words(at) and "then high with" not in words(at)  # which has no images
 
 
+def test_what_is_taken_over_follows_the_closest_until_another_is_picked(plan_page, filled_store, submitted, tmp_path):
+    shutil.copytree(filled_store, tmp_path / "own")
+    store = Store(tmp_path / "own")
+    at = plan_page(store.root)
+    button(at, "Try everything").click().run()
+    todo = attempts(store, submitted[0])
+    numbers = {t.title: i for i, t in enumerate(todo)}
+
+    def closest() -> int:
+        return int(board(store, todo).loc[lambda t: t["kind"] != "reference", "number"].iloc[0])
+
+    def box():
+        return next(s for s in at.selectbox if s.key == "everything.which")
+
+    for tried in (todo[0], todo[numbers["NegGrad"]]):
+        fulfil(store, tried.attempt)
+    at.run()
+    assert box().value == numbers["NegGrad"]
+    fulfil(store, todo[1].attempt)
+    at.run()
+    assert box().value == closest() == 1  # and not what it was drawn with
+    box().set_value(numbers["NegGrad"]).run()
+    fulfil(store, todo[numbers["Fine-tune"]].attempt)
+    at.run()
+    assert box().value == numbers["NegGrad"] != closest()
+
+
 def test_an_algorithm_that_was_tried_runs_as_a_plan_too(study):
     """Also one that needs the history of the original, which a later part of a plan has no more."""
     tried = SimpleNamespace(plan=None, attempt=SimpleNamespace(unlearner=ALGORITHMS["amnesiac"]()))
