@@ -17,6 +17,7 @@ from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.difficulty import Difficulty, difficulty, rivals
 from unlearn_core.experiment.landscape import landscapes
 from unlearn_core.experiment.recorded import where_timed
+from unlearn_core.experiment.set_times import expected
 from unlearn_core.params import BadValue
 
 TOW, GROUP_TOW = METRICS["tow"].short, METRICS["group_tow"].short
@@ -51,7 +52,8 @@ def draw(study: OpenStudy, rows: np.ndarray) -> None:
         else:
             st.markdown(_sentence(table))
             st.caption(WHOLE)
-            _table(table, where_timed(study.store, study.key))
+            seconds = expected(study, rows, measured)
+            _table(table.assign(seconds=table.index.map(seconds)), where_timed(study.store, study.key))
             if taught.twins:
                 st.caption(_twins(taught))
             _against(taught, facts, table)
@@ -108,7 +110,9 @@ def _table(table: pd.DataFrame, where: str) -> None:
                 help="AUC of the confidence attack minus that on the retrained model; 0 is the target. Above 0 the "
                 "attack finds more than after retraining; below 0 the images stand out the other way.",
             ),
-            "Time": st.column_config.TextColumn("Time", help=f"Median seconds of a run {where}, many side by side."),
+            "Time": st.column_config.TextColumn(
+                "Time", help=f"Seconds of a run: on this very set where it was tried, else by the runs timed {where}."
+            ),
             "Off by": st.column_config.TextColumn(
                 f"{TOW} off by", help="Mean error on sets that were held out, and that of saying the mean each time."
             ),

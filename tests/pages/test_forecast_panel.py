@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pages.shared import cost_words, forecast_panel, landscape_chart, landscape_offer, law_words
+from pages.shared import cost_words, forecast_panel, landscape_chart, landscape_offer, law_words, plan_file
+from pages.shared.text import duration
 from pages.shared.try_everything import plan_of
 from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil, studies
 from unlearn_core.experiment.difficulty import Difficulty, difficulty
@@ -18,11 +19,15 @@ from unlearn_core.experiment.forecast import peak
 from unlearn_core.experiment.landscape import SLOW, usual
 from unlearn_core.experiment.landscape_sets import Seen, facts_of, seen
 from unlearn_core.experiment.reach import planned
+from unlearn_core.experiment.run_times import never_run, run_seconds
+from unlearn_core.experiment.set_times import expected, timed
+from unlearn_core.experiment.study import short_name
 from unlearn_core.experiment.try_everything import attempts, board
 from unlearn_core.experiment.unlearned_models import Run, request_of
 from unlearn_core.rows import pack
+from unlearn_core.rum import Plan
 from unlearn_core.store import Store
-from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad
+from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, Scrub
 
 FEW = (FineTune(epochs=2), NegGrad(epochs=1))
 
@@ -169,12 +174,17 @@ def test_the_chart_shows_each_measured_set_behind_the_line(mapped, measure):
     assert len({t.marker.symbol for t in fig.data if t.mode == "markers"}) == 2  # never by colour alone
 
 
+def covered(study, store) -> np.ndarray:
+    """Rows of a set that the landscape speaks of."""
+    about = Seen(study.labels, study.memorization.scores, -study.proxy("confidence"), study.sums)
+    taught = difficulty(next(store.results("Landscape")))
+    drawn = (np.sort(np.random.default_rng(seed).choice(len(study.labels), 30, False)) for seed in range(50))
+    return next(rows for rows in drawn if not taught.outside(facts_of(about, rows)))
+
+
 def test_closeness_and_attack_are_one_click_apart(plan_page, mapped):
     study = OpenStudy.open(mapped, studies(mapped)[0].key)
-    about = Seen(study.labels, study.memorization.scores, -study.proxy("confidence"), study.sums)
-    taught = difficulty(next(mapped.results("Landscape")))
-    drawn = (np.sort(np.random.default_rng(seed).choice(len(study.labels), 30, False)) for seed in range(50))
-    rows = next(rows for rows in drawn if not taught.outside(facts_of(about, rows)))
+    rows = covered(study, mapped)
     at = plan_page(mapped.root, forget=",".join(map(str, rows)))
 
     def axis() -> str:
@@ -241,6 +251,9 @@ def test_what_is_finished_is_on_the_board_and_can_be_taken_over(plan_page, fille
     plan = plan_of(todo[number])
     assert plan.low == plan.high == todo[number].attempt.unlearner
     assert "in 1 step: NegGrad on 30 medium" in at.markdown[0].value
+    took = table.set_index("number").loc[number, "seconds"]  # what the table says, and no guess
+    assert f"this plan took **{duration(took)}**" in at.markdown[0].value
+    assert "guessed: NegGrad." not in words(at)
     assert "medium with NegGrad" in words(at) and "then high with" not in words(at)  # which has no images
 
 
@@ -269,6 +282,25 @@ def test_what_is_taken_over_follows_the_closest_until_another_is_picked(plan_pag
     fulfil(store, todo[numbers["Fine-tune"]].attempt)
     at.run()
     assert box().value == numbers["NegGrad"] != closest()
+
+
+def test_nothing_is_said_to_be_timed_that_was_not(plan_page, filled_store):
+    shown = plan_page(filled_store, plan=plan_file.to_address(Plan(high=Scrub()))).markdown[0].value
+    assert "whether this plan would nobody knows yet: SCRUB was never timed." in shown and "by the runs" not in shown
+
+
+def test_the_seconds_of_the_forecast_are_those_that_all_else_goes_by(plan_page, mapped):
+    """Of one set: what the study timed, and of what it did not time the landscape's, which stands for the others."""
+    study = OpenStudy.open(mapped, studies(mapped)[0].key)
+    landscape = next(mapped.results("Landscape")).spec()
+    seconds = expected(study, study.forget, landscape)
+    assert seconds["fine-tune"] == pytest.approx(run_seconds(study, FineTune(epochs=2))[0])
+    assert not never_run(study, landscape.unlearners, timed(study, study.forget))
+    at = plan_page(mapped.root, forget=",".join(map(str, covered(study, mapped))))
+    table = next(d.value for d in at.dataframe if "Off by" in d.value)
+    assert dict(zip(table["Algorithm"], table["Time"], strict=True)) == {
+        u.title: duration(seconds[short_name(u)]) for u in FEW
+    }
 
 
 def test_an_algorithm_that_was_tried_runs_as_a_plan_too(study):
