@@ -144,11 +144,24 @@ def test_the_forecast_of_the_set_in_hand(plan_page, mapped):
         assert "No forecast for this set" in words(at)
     else:
         best = taught.forecast(facts).iloc[0]
-        closest = f"**{best['title']}** is expected to come closest to retraining: ToW **{best['tow']:.2f}**"
-        assert closest in words(at) and forecast_panel.WHOLE in words(at)
+        surest = f"**{best['title']}** is the surest to come close to retraining: ToW **{best['tow']:.2f}**"
+        assert surest in words(at) and forecast_panel.WHOLE in words(at)
     assert "They go by ToW, enough for a part alone; Compare ranks whole methods by group ToW" in words(at)
     assert "The law here, between sets alike in number of images, number of classes and largest share" in words(at)
     assert "95 % over 2 original models" in words(at) and "this is a preview" in words(at)
+
+
+def test_those_that_cannot_be_told_from_the_first_are_named():
+    lines = {"tow": 0.9, "low": 0.8, "high": 1.0}
+    table = pd.DataFrame([{"title": title} | lines for title in "ABCDEFGH"])
+    says = "The order goes by the lower end of the interval"
+    told = forecast_panel._sentence(table, 0.97)
+    assert "where two retrained models read 0.97." in told and says in told
+    assert "Only a run can tell it from B, C, D, E and 3 more: " in told
+    assert "Only a run can tell it from B and C: " in forecast_panel._sentence(table[:3], None)
+    assert "Only a run can tell it from B: " in forecast_panel._sentence(table[:2], None)
+    none = table.assign(high=[1.0, *[0.85] * 7])
+    assert "No interval of the 7 others reaches as high." in forecast_panel._sentence(none, None)
 
 
 @pytest.mark.parametrize("measure", landscape_chart.MEASURES)
