@@ -256,9 +256,24 @@ def test_what_was_measured_of_each_set_is_given_back():
     np.testing.assert_array_equal(taught.measured("hurt", "auc_gap")["value"], own["auc_gap"].dropna())
 
 
-def test_those_that_may_be_as_close_as_the_first_are_counted():
-    table = pd.DataFrame({"tow": [0.9, 0.85, 0.8, 0.7], "high": [0.95, 0.9, 0.89, 0.99]})
-    assert rivals(table) == 2 and rivals(table[:1]) == 0
+def test_those_that_may_be_as_close_as_the_first_are_named():
+    table = pd.DataFrame({"title": list("abcd"), "tow": [0.9, 0.85, 0.8, 0.7], "high": [0.95, 0.9, 0.89, 0.99]})
+    assert rivals(table) == ["b", "d"] and rivals(table[:1]) == []
+
+
+def test_what_is_least_sure_does_not_lead_the_forecast_nor_pass_what_two_retrained_models_read():
+    table, rng = planted(), np.random.default_rng(3)
+    flat, sets = table[table["algorithm"] == "flat"], table["set"].nunique()
+    wild = flat.assign(algorithm="wild", title="Wild", tow=np.clip(1.1 + rng.normal(0, 0.4, sets), 0, 1))
+    again = flat.assign(algorithm="retrained-again", title="Retrained again", tow=0.9)
+    taught = Difficulty(pd.concat([table, wild, again], ignore_index=True))
+    facts = taught.facts.iloc[0].to_dict()
+    found = taught.forecast(facts)
+    assert found["tow"].idxmax() == "wild" and found.index[0] == "flat" and found["low"].is_monotonic_decreasing
+    assert taught.retrained_again(facts) == pytest.approx(0.9) and found["tow"].max() <= 0.9 < found["high"].max()
+    assert rivals(found)[0] == "Wild" and Difficulty(table).retrained_again(facts) is None
+    assert (found["low"] <= found["tow"]).all() and (found["tow"] <= found["high"]).all()
+    assert taught.along("wild", "memorization", facts)["said"].max() <= 0.9
 
 
 @pytest.mark.parametrize("table", [pd.DataFrame(columns=["set"]), planted(sets=19)])

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from unlearn_core.experiment import OpenStudy, Run, TryEverything, fulfil, studies
+from unlearn_core.experiment.run_times import never_run, run_seconds
+from unlearn_core.experiment.set_times import plan_tried, timed
 from unlearn_core.experiment.study import short_name
 from unlearn_core.experiment.try_everything import attempts, board, can_run, cost, fitting, level
 from unlearn_core.forget import AtRandom
@@ -147,3 +149,22 @@ def test_on_its_own_set_what_a_study_has_done_is_found_again(filled_store):
     assert study.settings == {
         type(u): study.run_result(short_name(u), 0).spec().unlearner for u in study.spec.unlearners
     }
+
+
+def test_what_was_timed_on_this_very_set_goes_before_what_is_guessed(copied, study, asked):
+    """And where everything was tried on another set only, that goes before a guess too."""
+    salun, rows = ALGORITHMS["salun"](epochs=1), study.forget
+    assert never_run(study, [salun], timed(study, rows)) == {type(salun)}
+    whole = Plan(low_cut=0.0, high_cut=1.0, low=salun, medium=salun, high=salun)
+    parts = study.refine(whole, rows)
+    assert plan_tried(study, whole, parts) is None
+    table = fulfil(copied, asked.but(unlearners=(salun, FineTune(epochs=2)), plans=())).table().set_index("title")
+    for other in (rows, rows[:-1]):
+        seen = timed(study, other)
+        assert never_run(study, [salun], seen) == set()
+        assert run_seconds(study, salun, seen)[0] == pytest.approx(table.loc["SalUn", "seconds"])
+    assert plan_tried(study, whole, parts) == pytest.approx(table.loc["SalUn", "seconds"])
+    # What the study ran too is told by this set on this set, and by the study on others.
+    fine = FineTune(epochs=2)
+    assert run_seconds(study, fine, timed(study, rows))[0] == pytest.approx(table.loc["Fine-tune", "seconds"])
+    assert run_seconds(study, fine, timed(study, rows[:-1]))[0] == run_seconds(study, fine)[0]

@@ -67,7 +67,9 @@ def test_what_a_paper_says_of_a_set_names_the_reasons_that_hold():
         "By a paper its unsureness makes it hard to forget; its entanglement does not. "
         "Its low entanglement, it says, makes it easier."
     )
-    assert hardness((), False, "memorization").startswith("By the paper neither makes it harder")
+    usual = hardness((), False, "memorization")  # of sets above 68% of random ones too, so it does not speak of most
+    assert usual.startswith("By the paper neither makes it hard to forget: ") and "most" not in usual
+    assert "95% of random sets" in usual and usual.endswith("a mean memorization above 0.1.")
 
 
 def test_what_attacks_say_of_too_few_images_is_put_for_a_reader():

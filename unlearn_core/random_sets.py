@@ -14,6 +14,10 @@ from scipy.sparse import csr_array
 
 from unlearn_core.entanglement import RANDOM_SETS
 
+# What a set has to exceed for it to be called hard: this share of random ones, and a mean score, of 0 to 1, which
+# images of both kinds of scores have that models get right anyway.
+NEARLY_ALL, NEXT_TO_NOTHING = 0.95, 0.1
+
 
 @dataclass(frozen=True)
 class RandomSets:

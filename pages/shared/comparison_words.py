@@ -161,14 +161,35 @@ def plan_verdict(study, found: core.Versus) -> str:
 
 def other_plans(study) -> str:
     """What other plans of the same images read, so that nobody takes one plan for all of RUM."""
-    plans = other_runs.other_plans(study)
-    if plans.empty:
-        return "No other plan of these images was run on the same models, so this says nothing of other plans."
-    best, count = plans.iloc[0], len(plans)
-    many = f"{count} other plans of these images are" if count > 1 else "1 other plan of these images is"
+    plans, elsewhere = other_runs.other_plans(study), other_runs.plans_elsewhere(study)
+    groups = ((elsewhere[elsewhere["tried"] == tried], where) for tried, where in ELSEWHERE.items())
+    said = [_elsewhere(study, lines, where) for lines, where in groups if len(lines)]
+    if len(plans):
+        best, count = plans.iloc[0], len(plans)
+        many = f"{count} other plans of these images are" if count > 1 else "1 other plan of these images is"
+        said.insert(
+            0,
+            f"{many} stored and can be picked for the trade-off{', the closest' * (count > 1)}: "
+            f"**{escape(best['title'])}**, group ToW {numbers.spread(best['mean'], best['half_width'])}.",
+        )
+    none = "No other plan of these images was run on the same models, so this says nothing of other plans."
+    return " ".join(said) or none
+
+
+# Where plans are that cannot stand beside a study's own.
+ELSEWHERE = {
+    True: "ranked under “Try everything on this set” on Plan",
+    False: "in studies of fewer seeds",
+}
+
+
+def _elsewhere(study, plans, where: str) -> str:
+    count, best, most = len(plans), plans.iloc[0], plans["seeds"].max()
+    on = "these models" if most == study.spec.seeds else f"{most} of these {study.spec.seeds} models"
+    which = "the closest reads" if count > 1 else "it reads"
     return (
-        f"{many} stored and can be picked for the trade-off{', the closest' * (count > 1)}: "
-        f"**{escape(best['title'])}**, group ToW {numbers.spread(best['mean'], best['half_width'])}."
+        f"{count} other plan{'s' * (count > 1)} of these images ran on {on} and {'are' if count > 1 else 'is'} "
+        f"{where}: {which} group ToW {numbers.spread(best['mean'], best['half_width'])}."
     )
 
 

@@ -17,6 +17,7 @@ from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.difficulty import Difficulty, difficulty, rivals
 from unlearn_core.experiment.landscape import landscapes
 from unlearn_core.experiment.recorded import where_timed
+from unlearn_core.experiment.set_times import expected
 from unlearn_core.params import BadValue
 
 TOW, GROUP_TOW = METRICS["tow"].short, METRICS["group_tow"].short
@@ -26,6 +27,7 @@ WHOLE = (
     f"and *Try everything* rank by {GROUP_TOW}, where it does not, so the order there can be another."
 )
 LINES = 3  # algorithms in the chart unless told
+NAMED = 4  # algorithms that cannot be told from the first, by name
 SOME = 6  # rows of the table that are seen without scrolling
 
 
@@ -49,9 +51,10 @@ def draw(study: OpenStudy, rows: np.ndarray) -> None:
         except BadValue as refused:
             st.info(f"No forecast for this set. {escape(str(refused))}", icon=":material/block:")
         else:
-            st.markdown(_sentence(table))
+            st.markdown(_sentence(table, taught.retrained_again(facts)))
             st.caption(WHOLE)
-            _table(table, where_timed(study.store, study.key))
+            seconds = expected(study, rows, measured)
+            _table(table.assign(seconds=table.index.map(seconds)), where_timed(study.store, study.key))
             if taught.twins:
                 st.caption(_twins(taught))
             _against(taught, facts, table)
@@ -63,19 +66,23 @@ def draw(study: OpenStudy, rows: np.ndarray) -> None:
 # -- the forecast ------------------------------------------------------------------------------------------------------
 
 
-def _sentence(table: pd.DataFrame) -> str:
-    """What is expected to come closest, and how many cannot be told from it before they are run."""
-    best = table.iloc[0]
-    as_high = rivals(table)
+def _sentence(table: pd.DataFrame, again: float | None) -> str:
+    """What is the surest to come close to retraining, beside what retraining `again` reads, by what the order goes, and
+    which cannot be told from it before they are run.
+    """
+    best, as_high = table.iloc[0], rivals(table)
+    beside = f", where two retrained models read {again:.2f}" if again is not None else ""
     text = (
-        f"On a set like this, **{escape(best['title'])}** is expected to come closest to retraining: {TOW} "
-        f"**{best['tow']:.2f}** ({best['low']:.2f} to {best['high']:.2f})."
+        f"On a set like this, **{escape(best['title'])}** is the surest to come close to retraining: {TOW} "
+        f"**{best['tow']:.2f}** ({best['low']:.2f} to {best['high']:.2f}){beside}. The order goes by the lower end of "
+        "the interval, so what is little known stands further down."
     )
-    if as_high:
-        text += f" The intervals of {as_high} of {len(table) - 1} others reach as high: only a run can tell them apart."
-    else:
-        text += f" No interval of the {len(table) - 1} others reaches as high."
-    return text
+    if not as_high:
+        return f"{text} No interval of the {len(table) - 1} others reaches as high."
+    names, more = [escape(title) for title in as_high[:NAMED]], len(as_high) - NAMED
+    names += [f"{more} more"] * (more > 0)
+    listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return f"{text} Only a run can tell it from {listed}: their intervals reach as high."
 
 
 def _twins(taught: Difficulty) -> str:
@@ -108,7 +115,9 @@ def _table(table: pd.DataFrame, where: str) -> None:
                 help="AUC of the confidence attack minus that on the retrained model; 0 is the target. Above 0 the "
                 "attack finds more than after retraining; below 0 the images stand out the other way.",
             ),
-            "Time": st.column_config.TextColumn("Time", help=f"Median seconds of a run {where}, many side by side."),
+            "Time": st.column_config.TextColumn(
+                "Time", help=f"Seconds of a run: on this very set where it was tried, else by the runs timed {where}."
+            ),
             "Off by": st.column_config.TextColumn(
                 f"{TOW} off by", help="Mean error on sets that were held out, and that of saying the mean each time."
             ),

@@ -10,19 +10,22 @@ from pages.shared.text import duration, escape, hundredths, images
 from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.comparison import retraining_seconds
 from unlearn_core.experiment.recorded import where_timed
-from unlearn_core.experiment.run_times import plan_took, run_seconds, training_seconds
-from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan
+from unlearn_core.experiment.run_times import never_run, plan_took, run_seconds, training_seconds
+from unlearn_core.experiment.set_times import plan_tried, timed
+from unlearn_core.rum import LEFT_UP_TO, PARTS, Plan, Rum
 from unlearn_core.unlearning.ends.original import Original
 
 
 def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> None:
     parts = study.refine(plan, rows)
     steps = [f"{getattr(plan, part).title} on {len(parts[part]):,} {part}" for part in plan.order if len(parts[part])]
-    again, took = retraining_seconds(study), plan_took(study, plan, parts)
+    again = retraining_seconds(study)
+    took = plan_took(study, plan, parts)
+    if took is None:
+        took = plan_tried(study, plan, parts)
     where = where_timed(study.store, study.key)
     if took is None:
-        likely = run_seconds(study, plan.resolve(parts))[0]
-        said = f"by the runs timed {where} this plan would{'' if likely < training_seconds(study) else ' not'}"
+        said = _foreseen(study, plan.resolve(parts), rows, where)
     else:
         longer = f", **{took / again:.1f} times** as long" * (took > again)
         said = f"this plan took **{duration(took)}**{longer}"
@@ -34,6 +37,16 @@ def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> None:
     )
     if unforgotten := not_forgotten(study, plan, parts):
         st.warning(unforgotten)
+
+
+def _foreseen(study: OpenStudy, rum: Rum, rows: np.ndarray, where: str) -> str:
+    """Whether a plan that was never run would beat retraining, by the seconds that the foot of the page goes by too."""
+    seen = timed(study, rows)
+    if unknown := never_run(study, [rum], seen):
+        names = " and ".join(sorted(escape(cls.title) for cls in unknown))
+        return f"whether this plan would nobody knows yet: {names} {'was' if len(unknown) == 1 else 'were'} never timed"
+    likely = run_seconds(study, rum, seen)[0]
+    return f"by the runs timed {where} this plan would{'' if likely < training_seconds(study) else ' not'}"
 
 
 def _does(study: OpenStudy, plan: Plan, rows: np.ndarray, parts: dict[str, np.ndarray]) -> str:

@@ -109,6 +109,11 @@ def figure(title: str, x: str, y: str, height: int = 360, about: str = "") -> go
                 "text": "<br>".join(lines),
                 "x": 0,
                 "xanchor": "left",
+                # Lines and subtitle go down from the top; from the middle of the margin they would end in the chart.
+                "y": 1,
+                "yanchor": "top",
+                "yref": "container",
+                "pad": {"t": 12},
                 "subtitle": {"text": about, "font": {"size": TICK, "color": grey()}},
             },
             "height": height + more,

@@ -77,7 +77,7 @@ def _board(study: OpenStudy, rows: np.ndarray, asked: TryEverything) -> None:
         _offer(study, asked)
     if len(table):
         _leaderboard(study, table, asked)
-        _use(study, todo, table)
+        _use(study, todo, table, name)
 
 
 def _offer(study: OpenStudy, asked: TryEverything) -> None:
@@ -151,14 +151,27 @@ def _short(line: pd.Series) -> str:
     return f"**{numbers.spread(line['group_tow'], line['group_tow_half'])}** ({METRICS['group_tow'].short})"
 
 
-def _use(study: OpenStudy, todo: list[Tried], table: pd.DataFrame) -> None:
-    """Take one of the lines over into the plan on this page."""
+def _use(study: OpenStudy, todo: list[Tried], table: pd.DataFrame, name: str) -> None:
+    """Take one of the lines over into the plan on this page: the closest, also while others finish, until another is
+    picked of what is tried under this name.
+    """
     ranked = table.loc[table["kind"] != "reference", "number"].tolist()
     if not ranked:
         return
     titles = {i: todo[i].title for i in ranked}
+    if "everything.which" not in st.session_state or st.session_state.get("everything.picked") != name:
+        st.session_state["everything.which"] = ranked[0]
+        st.session_state.pop("everything.picked", None)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        number = st.selectbox("Take over", ranked, format_func=titles.get, key="everything.which", width=320)
+        number = st.selectbox(
+            "Take over",
+            ranked,
+            format_func=titles.get,
+            key="everything.which",
+            width=320,
+            on_change=_picked,
+            args=(name,),
+        )
         if st.button("Use as plan", icon=":material/edit_note:", key="everything.use"):
             plan_editor.load(study, plan_of(todo[number]), settled=True)
             st.rerun(scope="app")
@@ -167,6 +180,10 @@ def _use(study: OpenStudy, todo: list[Tried], table: pd.DataFrame) -> None:
             f"As a plan {escape(titles[number])} runs on the whole set as one part, as it did above; move the cuts to "
             "run it part by part."
         )
+
+
+def _picked(name: str) -> None:
+    st.session_state["everything.picked"] = name
 
 
 def plan_of(tried: Tried) -> Plan:

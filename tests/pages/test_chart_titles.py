@@ -28,6 +28,15 @@ def test_a_long_title_takes_further_lines_and_makes_room_for_them():
     assert long.height - short.height == long.margin.t - short.margin.t == theme.LINE
 
 
+@pytest.mark.parametrize("said", [SAID, f"{SAID}. {SAID}", f"{SAID}. {SAID}. {SAID}"])
+def test_a_title_and_what_stands_under_it_end_above_the_chart(said):
+    """They go down from the top, whatever number of lines there are."""
+    layout = theme.figure(said, "x", "y", about="90 images").layout
+    title, lines = layout.title, layout.title.text.count("<br>") + 1
+    assert (title.y, title.yanchor, title.yref) == (1, "top", "container")
+    assert title.pad.t + 1.3 * (lines * theme.TITLE + theme.TICK) <= layout.margin.t
+
+
 def test_lines_that_a_title_has_stay():
     assert theme.figure("One<br>two", "x", "y").layout.title.text == "One<br>two"
 

@@ -59,7 +59,7 @@ def test_empty_store(explore, store):
 
 
 HARD_WORDS = {
-    (): "neither makes it harder to forget",
+    (): "neither makes it hard to forget",
     ("memorization",): "its memorization makes it hard to forget",
     ("entanglement",): "its entanglement makes it hard to forget",
     ("memorization", "entanglement"): "both make it hard to forget",
@@ -152,7 +152,7 @@ def test_nearly_everything_is_not_called_easy(explore, filled_store, study):
     at = explore(filled_store, forget=f"0-{n - 21}")
     said = at.markdown[0].value
     assert f"**Only 20 images of {n:,} would be kept**" in said
-    assert "easier" not in said and "neither makes it harder" not in said and "hard to forget" not in said
+    assert "easier" not in said and "neither makes it hard" not in said and "hard to forget" not in said
     assert f"Most of each of the {len(study.classes)} classes" in "".join(each.value for each in at.warning)
     assert "would be kept" not in explore(filled_store, forget=f"0-{n // 2 - 1}").markdown[0].value
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pages.shared import cost_words, forecast_panel, landscape_chart, landscape_offer, law_words
+from pages.shared import cost_words, forecast_panel, landscape_chart, landscape_offer, law_words, plan_file
+from pages.shared.text import duration
 from pages.shared.try_everything import plan_of
 from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil, studies
 from unlearn_core.experiment.difficulty import Difficulty, difficulty
@@ -18,11 +19,15 @@ from unlearn_core.experiment.forecast import peak
 from unlearn_core.experiment.landscape import SLOW, usual
 from unlearn_core.experiment.landscape_sets import Seen, facts_of, seen
 from unlearn_core.experiment.reach import planned
+from unlearn_core.experiment.run_times import never_run, run_seconds
+from unlearn_core.experiment.set_times import expected, timed
+from unlearn_core.experiment.study import short_name
 from unlearn_core.experiment.try_everything import attempts, board
 from unlearn_core.experiment.unlearned_models import Run, request_of
 from unlearn_core.rows import pack
+from unlearn_core.rum import Plan
 from unlearn_core.store import Store
-from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad
+from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, Scrub
 
 FEW = (FineTune(epochs=2), NegGrad(epochs=1))
 
@@ -139,11 +144,24 @@ def test_the_forecast_of_the_set_in_hand(plan_page, mapped):
         assert "No forecast for this set" in words(at)
     else:
         best = taught.forecast(facts).iloc[0]
-        closest = f"**{best['title']}** is expected to come closest to retraining: ToW **{best['tow']:.2f}**"
-        assert closest in words(at) and forecast_panel.WHOLE in words(at)
+        surest = f"**{best['title']}** is the surest to come close to retraining: ToW **{best['tow']:.2f}**"
+        assert surest in words(at) and forecast_panel.WHOLE in words(at)
     assert "They go by ToW, enough for a part alone; Compare ranks whole methods by group ToW" in words(at)
     assert "The law here, between sets alike in number of images, number of classes and largest share" in words(at)
     assert "95 % over 2 original models" in words(at) and "this is a preview" in words(at)
+
+
+def test_those_that_cannot_be_told_from_the_first_are_named():
+    lines = {"tow": 0.9, "low": 0.8, "high": 1.0}
+    table = pd.DataFrame([{"title": title} | lines for title in "ABCDEFGH"])
+    says = "The order goes by the lower end of the interval"
+    told = forecast_panel._sentence(table, 0.97)
+    assert "where two retrained models read 0.97." in told and says in told
+    assert "Only a run can tell it from B, C, D, E and 3 more: " in told
+    assert "Only a run can tell it from B and C: " in forecast_panel._sentence(table[:3], None)
+    assert "Only a run can tell it from B: " in forecast_panel._sentence(table[:2], None)
+    none = table.assign(high=[1.0, *[0.85] * 7])
+    assert "No interval of the 7 others reaches as high." in forecast_panel._sentence(none, None)
 
 
 @pytest.mark.parametrize("measure", landscape_chart.MEASURES)
@@ -169,12 +187,17 @@ def test_the_chart_shows_each_measured_set_behind_the_line(mapped, measure):
     assert len({t.marker.symbol for t in fig.data if t.mode == "markers"}) == 2  # never by colour alone
 
 
+def covered(study, store) -> np.ndarray:
+    """Rows of a set that the landscape speaks of."""
+    about = Seen(study.labels, study.memorization.scores, -study.proxy("confidence"), study.sums)
+    taught = difficulty(next(store.results("Landscape")))
+    drawn = (np.sort(np.random.default_rng(seed).choice(len(study.labels), 30, False)) for seed in range(50))
+    return next(rows for rows in drawn if not taught.outside(facts_of(about, rows)))
+
+
 def test_closeness_and_attack_are_one_click_apart(plan_page, mapped):
     study = OpenStudy.open(mapped, studies(mapped)[0].key)
-    about = Seen(study.labels, study.memorization.scores, -study.proxy("confidence"), study.sums)
-    taught = difficulty(next(mapped.results("Landscape")))
-    drawn = (np.sort(np.random.default_rng(seed).choice(len(study.labels), 30, False)) for seed in range(50))
-    rows = next(rows for rows in drawn if not taught.outside(facts_of(about, rows)))
+    rows = covered(study, mapped)
     at = plan_page(mapped.root, forget=",".join(map(str, rows)))
 
     def axis() -> str:
@@ -241,7 +264,56 @@ def test_what_is_finished_is_on_the_board_and_can_be_taken_over(plan_page, fille
     plan = plan_of(todo[number])
     assert plan.low == plan.high == todo[number].attempt.unlearner
     assert "in 1 step: NegGrad on 30 medium" in at.markdown[0].value
+    took = table.set_index("number").loc[number, "seconds"]  # what the table says, and no guess
+    assert f"this plan took **{duration(took)}**" in at.markdown[0].value
+    assert "guessed: NegGrad." not in words(at)
     assert "medium with NegGrad" in words(at) and "then high with" not in words(at)  # which has no images
+
+
+def test_what_is_taken_over_follows_the_closest_until_another_is_picked(plan_page, filled_store, submitted, tmp_path):
+    shutil.copytree(filled_store, tmp_path / "own")
+    store = Store(tmp_path / "own")
+    at = plan_page(store.root)
+    button(at, "Try everything").click().run()
+    todo = attempts(store, submitted[0])
+    numbers = {t.title: i for i, t in enumerate(todo)}
+
+    def closest() -> int:
+        return int(board(store, todo).loc[lambda t: t["kind"] != "reference", "number"].iloc[0])
+
+    def box():
+        return next(s for s in at.selectbox if s.key == "everything.which")
+
+    for tried in (todo[0], todo[numbers["NegGrad"]]):
+        fulfil(store, tried.attempt)
+    at.run()
+    assert box().value == numbers["NegGrad"]
+    fulfil(store, todo[1].attempt)
+    at.run()
+    assert box().value == closest() == 1  # and not what it was drawn with
+    box().set_value(numbers["NegGrad"]).run()
+    fulfil(store, todo[numbers["Fine-tune"]].attempt)
+    at.run()
+    assert box().value == numbers["NegGrad"] != closest()
+
+
+def test_nothing_is_said_to_be_timed_that_was_not(plan_page, filled_store):
+    shown = plan_page(filled_store, plan=plan_file.to_address(Plan(high=Scrub()))).markdown[0].value
+    assert "whether this plan would nobody knows yet: SCRUB was never timed." in shown and "by the runs" not in shown
+
+
+def test_the_seconds_of_the_forecast_are_those_that_all_else_goes_by(plan_page, mapped):
+    """Of one set: what the study timed, and of what it did not time the landscape's, which stands for the others."""
+    study = OpenStudy.open(mapped, studies(mapped)[0].key)
+    landscape = next(mapped.results("Landscape")).spec()
+    seconds = expected(study, study.forget, landscape)
+    assert seconds["fine-tune"] == pytest.approx(run_seconds(study, FineTune(epochs=2))[0])
+    assert not never_run(study, landscape.unlearners, timed(study, study.forget))
+    at = plan_page(mapped.root, forget=",".join(map(str, covered(study, mapped))))
+    table = next(d.value for d in at.dataframe if "Off by" in d.value)
+    assert dict(zip(table["Algorithm"], table["Time"], strict=True)) == {
+        u.title: duration(seconds[short_name(u)]) for u in FEW
+    }
 
 
 def test_an_algorithm_that_was_tried_runs_as_a_plan_too(study):

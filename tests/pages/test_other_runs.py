@@ -4,12 +4,14 @@ import shutil
 
 import pytest
 
+from pages.shared import comparison_words as words
+from pages.shared.numbers import spread
 from pages.shared.text import escape
-from unlearn_core.experiment import OpenStudy, fulfil, other_runs, trade_off
+from unlearn_core.experiment import OpenStudy, TryEverything, fulfil, other_runs, trade_off
 from unlearn_core.experiment import comparison as core
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import BadValue, key
-from unlearn_core.rum import Plan
+from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Store
 from unlearn_core.unlearning import FineTune, NegGradPlus
 
@@ -62,6 +64,34 @@ def test_other_plans_of_the_same_images_are_counted_beside_one(filled_store, fil
     said = open_page("compare", store.root, study=study.key).markdown[1].value
     assert "1 other plan of these images is stored" in said and escape(found["title"].iloc[0]) in said
     assert "does not show" not in said
+
+
+def test_plans_that_ran_on_fewer_models_are_said_to_exist(filled_store, filled_study, tmp_path, open_page):
+    """Those of “Try everything” and of studies of fewer seeds, each once, and never the study's own."""
+    store = Store(shutil.copytree(filled_store, tmp_path / "store"))
+    study = OpenStudy.open(store, key(filled_study))
+    assert other_runs.plans_elsewhere(study).empty
+    assert "No other plan of these images" in open_page("compare", store.root, study=study.key).markdown[1].value
+
+    fewer = filled_study.but(name="Fewer", unlearners=(), controls=False, tuning_seeds=0, seeds=2)
+    plan = Plan(low=FineTune(epochs=2), medium=FineTune(epochs=2), high=NegGradPlus(epochs=2))
+    fulfil(store, fewer.but(plans=(plan,)))
+    found = other_runs.plans_elsewhere(study)
+    assert found[["tried", "seeds"]].to_numpy().tolist() == [[False, 2]]
+    said = words.other_plans(study)
+    assert "1 other plan of these images ran on 2 of these 3 models" in said and "studies of fewer seeds" in said
+
+    shared = {"training": study.spec.training, "models": study.spec.models, "forget": study.spec.forget, "seeds": 2}
+    given = study.spec.plans[0]
+    own = given.but(**{p: study.best.get(getattr(given, p), getattr(given, p)) for p in PARTS})
+    more = plan.but(high=FineTune(epochs=1))
+    fulfil(store, TryEverything(**shared, unlearners=(), plans=(own, plan, more)))
+    found = other_runs.plans_elsewhere(study)
+    assert list(found["tried"]) == [True, True] and found["mean"].is_monotonic_decreasing
+    said = open_page("compare", store.root, study=study.key).markdown[1].value
+    closest = spread(*found[["mean", "half_width"]].iloc[0])
+    assert "2 other plans of these images ran on 2 of these 3 models and are ranked under “Try everything" in said
+    assert f"the closest reads group ToW {closest}." in said and "No other plan" not in said
 
 
 def test_what_stands_on_other_models_or_images_is_refused_in_one_sentence(together):

@@ -380,7 +380,9 @@ def test_a_plan_is_held_against_the_seconds_that_are_said(plan_page, filled_stor
     monkeypatch.setattr(plan_lead, "retraining_seconds", lambda study: 12.0)
     monkeypatch.setattr(plan_lead, "plan_took", lambda *_: took)
     monkeypatch.setattr(plan_lead, "training_seconds", lambda study: 12.0)
-    monkeypatch.setattr(plan_lead, "run_seconds", lambda study, unlearner: (runs * len(unlearner.parts) / 3, None))
+    monkeypatch.setattr(
+        plan_lead, "run_seconds", lambda study, unlearner, seen: (runs * len(unlearner.parts) / 3, None)
+    )
     lead = plan_page(filled_store).markdown[0].value
     assert "**12 s**" in lead and says in lead
 

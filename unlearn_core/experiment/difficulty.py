@@ -31,7 +31,8 @@ from unlearn_core.result import Result
 TARGETS = {"tow": (0.0, 1.0), "auc_gap": (-1.0, 1.0)}
 STEP = 0.1  # slopes are given for so much more of a factor
 FOLDS, FEWEST = 5, 20
-REFERENCES = ("original", "retrained-again")
+AGAIN = "retrained-again"
+REFERENCES = ("original", AGAIN)
 ALL = "all algorithms"
 SAME = 9  # digits in which algorithms agree that are the same
 # Simple kinds first: of equals the first is taken.
@@ -133,10 +134,24 @@ class Difficulty:
         return Fitted(best, errors[best], errors["mean"], np.sort(off[best]), model)
 
     def _say(self, fitted: Fitted, x: np.ndarray, target: str, level: float) -> np.ndarray:
-        """(n, 3) what is foretold, and the ends of its interval."""
+        """(n, 3) what is foretold, and the ends of its interval. No ToW is foretold above what `retrained_again` says;
+        a measured one may lie above it by chance, so intervals are not cut off there.
+        """
         low, high = TARGETS[target]
         said, half = np.clip(fitted.model.predict(x), low, high), fitted.half_width(level)
-        return np.stack([said, np.clip(said - half, low, high), np.clip(said + half, low, high)], axis=1)
+        least, most = np.clip(said - half, low, high), np.clip(said + half, low, high)
+        if target == "tow" and AGAIN in self.titles:
+            said = np.minimum(said, self._ceiling(x))
+        return np.stack([said, np.minimum(least, said), np.maximum(most, said)], axis=1)
+
+    def _ceiling(self, x: np.ndarray) -> np.ndarray:
+        return np.clip(self.fitted(AGAIN).model.predict(x), *TARGETS["tow"])
+
+    def retrained_again(self, facts: dict[str, float]) -> float | None:
+        """What one retrained model is expected to read beside another on a set with these ATTRIBUTES; None where the
+        landscape did not measure that.
+        """
+        return float(self._ceiling(features(pd.DataFrame([facts])))[0]) if AGAIN in self.titles else None
 
     # -- a set that was never run --------------------------------------------------------------------------------------
 
@@ -153,7 +168,8 @@ class Difficulty:
         return Reach(self.facts)
 
     def forecast(self, facts: dict[str, float], level: float = 0.9) -> pd.DataFrame:
-        """What each algorithm is expected to reach on a set with these ATTRIBUTES, the best first, indexed by its name.
+        """What each algorithm is expected to reach on a set with these ATTRIBUTES, indexed by its name: first whose
+        interval has the highest lower end, so that what is little known does not lead by that.
 
         Columns: `title`; `tow` with `low` and `high`, an interval that holds a new set with chance `level`; `auc_gap`
         with `auc_gap_low` and `auc_gap_high`; `seconds` (the median over sets); `kind`, `error` and `of_mean` as in
@@ -175,7 +191,7 @@ class Difficulty:
             lines.append(
                 line | {"seconds": seconds, "kind": fitted.kind, "error": fitted.error, "of_mean": fitted.of_mean}
             )
-        return pd.DataFrame(lines).set_index("algorithm").sort_values("tow", ascending=False, kind="stable")
+        return pd.DataFrame(lines).set_index("algorithm").sort_values(["low", "tow"], ascending=False, kind="stable")
 
     def measured(self, algorithm: str, target: str = "tow") -> pd.DataFrame:
         """A number of TARGETS for one algorithm on each set that has it, as measured: columns FACTORS and `value`."""
@@ -260,11 +276,12 @@ class Difficulty:
         return law.slopes(given, y, self.originals.loc[values.index].to_numpy())
 
 
-def rivals(forecast: pd.DataFrame) -> int:
-    """How many algorithms of a `forecast` have an interval of ToW that reaches as high as what the first is expected to
-    read, that one left out.
+def rivals(forecast: pd.DataFrame) -> list[str]:
+    """The titles of the algorithms of a `forecast` whose interval of ToW reaches as high as what the first is expected
+    to read, that one left out.
     """
-    return int((forecast["high"].iloc[1:] >= forecast["tow"].iloc[0]).sum())
+    others = forecast.iloc[1:]
+    return others.loc[others["high"] >= forecast["tow"].iloc[0], "title"].tolist()
 
 
 def _same(table: pd.DataFrame, names: list[str]) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ import numpy as np
 from unlearn_core import engines
 from unlearn_core.experiment.model_seeds import AGAIN
 from unlearn_core.experiment.run_times import never_run, run_seconds, spread, training_seconds, trial_seconds
+from unlearn_core.experiment.set_times import timed
 from unlearn_core.experiment.study import Study, methods, searches
 from unlearn_core.experiment.trained_models import trained_together
 from unlearn_core.experiment.tuning import Tuning, chosen
@@ -30,7 +31,7 @@ class Forecast:
 
     `trainings` counts models trained from scratch, `trials` runs that choose learning rates, `runs` unlearning runs;
     `reused` counts results of all three kinds that are there already and cost nothing. `guessed` names algorithms that
-    the finished study never ran, so that their seconds are those of the others.
+    were never timed on models like these, so that their seconds are those of the others.
 
     `megabytes` is what the new results take on the disk; `memory` the most megabytes that a run of the finished study
     took on its `device` (cpu: all memory of its process), 0 where nothing is to be done; `at_once` how many processes
@@ -80,7 +81,9 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
     trials = [u for search in grid.values() for u in search.unlearners for _ in search.seeds]
     new_trials = [u for given, s in grid.items() if tuned[given] is None for u in s.unlearners for _ in s.seeds]
 
-    work = [run_seconds(finished, run.unlearner) for run in new_runs] + [trial_seconds(finished, u) for u in new_trials]
+    seen = timed(finished, rows) if new_runs or new_trials else None
+    work = [run_seconds(finished, run.unlearner, seen) for run in new_runs]
+    work += [trial_seconds(finished, u, seen) for u in new_trials]
     # A method's runs and an algorithm's trials are a worker's task each; of models, as many as train together are.
     tasks = len(new_runs) // study.seeds + sum(result is None for result in tuned.values())
     expected, fastest, slowest = np.sum([np.zeros(3), *work], axis=0) / min(engines.at_once(), max(1, tasks))
@@ -88,7 +91,7 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
     training = training_seconds(finished) * len(new_trainings) / min(engines.at_once(), max(1, groups))
     ends = training * np.array([1.0, 1 / spread(finished), spread(finished)])
     expected, fastest, slowest = np.array([expected, fastest, slowest]) + ends
-    guessed = never_run(finished, [*(run.unlearner for run in new_runs), *new_trials])
+    guessed = never_run(finished, [*(run.unlearner for run in new_runs), *new_trials], seen)
     megabytes = sum(run_megabytes(finished, run.unlearner) for run in new_runs)
     megabytes += size_of(finished.run_result("retrained", 0)) * len(new_trainings)
     if store.find(study) is None:

@@ -9,11 +9,15 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
+from unlearn_core.evaluation import over_seeds, values_of
 from unlearn_core.experiment.comparison import ranked
 from unlearn_core.experiment.earlier_plans import forgotten
+from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
 from unlearn_core.result import Result
+from unlearn_core.rows import pack
+from unlearn_core.rum import Rum
 from unlearn_core.store import Store
 
 NEWEST = 200  # studies that are looked through; with many more a click would wait for them
@@ -61,6 +65,44 @@ def other_plans(study: OpenStudy) -> pd.DataFrame:
     names = tuple(name for other in others(study) for name in other.plans)
     order = ranked(with_runs(study, names), "group_tow")
     return order.loc[order.index.isin(names), ["title", "mean", "half_width"]]
+
+
+def plans_elsewhere(study: OpenStudy) -> pd.DataFrame:
+    """The plans of a study's images that ran on its models, or on some of them, and yet cannot stand beside its own,
+    the closest to retraining first: `tried` (True where everything was tried on the images, False in a study of fewer
+    seeds), `seeds`, and `mean` and `half_width` of group ToW over these. What the study ran, or is in `other_plans`, is
+    left out; a plan that ran in both ways counts once, as it was tried.
+    """
+    store, spec, forget = study.store, study.spec, pack(study.forget)
+    names = [study.key, *(other.key for other in others(study) if other.plans)]
+    seen = {run.unlearner for name in names for run in _plan_runs(OpenStudy.open(store, name)).values()}
+    found: dict[Rum, dict] = {}
+    for result in store.results("Attempt"):
+        tried = result.spec()
+        if (tried.training, tried.forget) != (spec.training, forget) or not isinstance(tried.unlearner, Rum):
+            continue
+        lines = result.table()
+        told = over_seeds(values_of(lines.loc[lines["what"] == "method", "group_tow"]))
+        line = {"tried": True, "seeds": tried.seeds, "mean": told.mean, "half_width": told.half_width}
+        if tried.unlearner not in seen and tried.seeds > found.get(tried.unlearner, line | {"seeds": 0})["seeds"]:
+            found[tried.unlearner] = line
+    for result in islice(store.results("Study"), NEWEST):
+        other = result.spec()
+        same = (other.training, other.bank) == (spec.training, spec.bank) and other.seeds < spec.seeds
+        if same and np.array_equal(forgotten(result), study.forget):
+            opened = OpenStudy(store, result)
+            for method, run in _plan_runs(opened).items():
+                if run.unlearner not in seen | found.keys():
+                    line = opened.means("group_tow").loc[method, ["mean", "half_width"]]
+                    found[run.unlearner] = {"tried": False, "seeds": other.seeds, **line}
+    table = pd.DataFrame(list(found.values()), columns=["tried", "seeds", "mean", "half_width"])
+    return table.sort_values("mean", ascending=False, kind="stable", ignore_index=True)
+
+
+def _plan_runs(study: OpenStudy) -> dict[str, Run]:
+    """The first run of each plan and control of a study, which are runs of several steps."""
+    methods = study.table.loc[study.table["kind"].isin(["plan", "control"]), "method"]
+    return {method: study.run_result(method, 0).spec() for method in dict.fromkeys(methods)}
 
 
 def _refusal(study: OpenStudy, result: Result) -> str:

@@ -5,7 +5,7 @@ training, and how far they vary.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -21,29 +21,32 @@ from unlearn_core.unlearning.ends.retrain import Retrain
 UNKNOWN = 2.0  # the factor by which seconds may be off where nothing says how they spread
 
 
+Seen = Mapping[type[Unlearner], list[float]]  # seconds of runs by their algorithm, as `measured_by` has them
+
+
 def steps_of(unlearner: Unlearner) -> tuple[Unlearner, ...]:
     """What runs, one after the other, without what leaves the model as it is."""
     steps = (part.unlearner for part in unlearner.parts) if isinstance(unlearner, Rum) else (unlearner,)
     return tuple(step for step in steps if not isinstance(step, Original))
 
 
-def run_seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
+def run_seconds(finished: OpenStudy, unlearner: Unlearner, seen: Seen | None = None) -> np.ndarray:
     """(3,) seconds of one run: expected, fastest, slowest. Leaving the model as it is takes none; what the finished
-    study never ran takes as long as the others, for each of its epochs where it has them. A plan takes as much longer
-    than its steps as those did that the study ran.
+    study never ran, nor is `seen` elsewhere (set_times.py), takes as long as the others, for each of its epochs where
+    it has them. A plan takes as much longer than its steps as those did that the study ran.
     """
-    return _by_steps(finished, unlearner) * (_of_plans(finished) if isinstance(unlearner, Rum) else 1.0)
+    return _by_steps(finished, unlearner, seen) * (_of_plans(finished) if isinstance(unlearner, Rum) else 1.0)
 
 
-def _by_steps(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
-    measured, total, factor = _measured(finished), np.zeros(3), spread(finished)
+def _by_steps(finished: OpenStudy, unlearner: Unlearner, more: Seen | None = None) -> np.ndarray:
+    measured, total, factor = more or measured_by(finished), np.zeros(3), spread(finished)
     for step in steps_of(unlearner):
         if isinstance(step, Retrain):
             total += training_seconds(finished) * np.array([1.0, 1 / factor, factor])
             continue
         seen = measured.get(type(step)) or _others(finished, step)
         middle = np.median(seen)
-        total += _length(step) * np.array([middle, min(*seen, middle / factor), max(*seen, middle * factor)])
+        total += length_of(step) * np.array([middle, min(*seen, middle / factor), max(*seen, middle * factor)])
     return total
 
 
@@ -72,19 +75,19 @@ def plan_took(finished: OpenStudy, plan: Plan, parts: dict[str, np.ndarray]) -> 
     return None
 
 
-def trial_seconds(finished: OpenStudy, unlearner: Unlearner) -> np.ndarray:
+def trial_seconds(finished: OpenStudy, unlearner: Unlearner, seen: Seen | None = None) -> np.ndarray:
     """(3,) seconds of one run that only chooses a learning rate, as `run_seconds` has them: by the study's own search
     for this algorithm, where more runs go side by side than in a method, and a small net's step takes many hardly
     longer than few. As any other run where the study searched for none.
     """
-    if not (seen := _tried(finished).get(type(unlearner))):
-        return run_seconds(finished, unlearner)
-    return _length(unlearner) * seen * np.array([1.0, 1 / spread(finished), spread(finished)])
+    if not (a_trial := _tried(finished).get(type(unlearner))):
+        return run_seconds(finished, unlearner, seen)
+    return length_of(unlearner) * a_trial * np.array([1.0, 1 / spread(finished), spread(finished)])
 
 
-def never_run(finished: OpenStudy, unlearners: Iterable[Unlearner]) -> set[type[Unlearner]]:
+def never_run(finished: OpenStudy, unlearners: Iterable[Unlearner], seen: Seen | None = None) -> set[type[Unlearner]]:
     """The algorithms among these, or among their steps, whose seconds are those of others."""
-    return {type(step) for u in unlearners for step in steps_of(u)} - {Retrain} - _measured(finished).keys()
+    return {type(step) for u in unlearners for step in steps_of(u)} - {Retrain} - (seen or measured_by(finished)).keys()
 
 
 @lru_cache(maxsize=8)
@@ -98,7 +101,7 @@ def training_seconds(finished: OpenStudy) -> float:
 
 def spread(finished: OpenStudy) -> float:
     """By which factor runs like those of a finished study may be faster or slower than the median: see `spread_of`."""
-    return spread_of(list(_measured(finished).values()))
+    return spread_of(list(measured_by(finished).values()))
 
 
 def spread_of(measured: list[list[float]]) -> float:
@@ -117,7 +120,7 @@ def spread_of(measured: list[list[float]]) -> float:
     return float(min(UNKNOWN, np.exp(stdtrit(freedom, 0.95) * np.sqrt(variance * (1 + 1 / each)))))
 
 
-def _length(step: Unlearner) -> int:
+def length_of(step: Unlearner) -> int:
     """What its seconds grow with: its epochs; one for what has none."""
     return getattr(step, "epochs", 1)
 
@@ -130,12 +133,12 @@ def _alone(finished: OpenStudy) -> list[tuple[Unlearner, int, float]]:
         result = finished.run_result(line.method, line.seed)
         steps = steps_of(result.spec().unlearner)
         if len({type(step) for step in steps}) == 1:
-            found.append((steps[0], sum(map(_length, steps)), result.undisturbed()))
+            found.append((steps[0], sum(map(length_of, steps)), result.undisturbed()))
     return found
 
 
 @lru_cache(maxsize=8)
-def _measured(finished: OpenStudy) -> dict[type, list[float]]:
+def measured_by(finished: OpenStudy) -> dict[type, list[float]]:
     """Seconds of each algorithm, one value a run: for an epoch, or for all of a run that has none."""
     found = defaultdict(list)
     for step, length, seconds in _alone(finished):
@@ -149,7 +152,7 @@ def _tried(finished: OpenStudy) -> dict[type, float]:
     found = {}
     for search in searches(finished.store, finished.spec, finished.forget).values():
         if (result := finished.store.find(search)) is not None:
-            length = sum(map(_length, search.unlearners)) * len(search.seeds)
+            length = sum(map(length_of, search.unlearners)) * len(search.seeds)
             found[type(search.unlearners[0])] = result.undisturbed() / length
     return found
 

@@ -10,6 +10,7 @@ from unlearn_core.attacks.signals import loss
 from unlearn_core.experiment.beside_random import Places, among_any
 from unlearn_core.experiment.views import OpenStudy, SetFacts
 from unlearn_core.params import BadValue
+from unlearn_core.random_sets import NEARLY_ALL, NEXT_TO_NOTHING
 from unlearn_core.rows import others
 
 BIN = 0.05
@@ -26,10 +27,6 @@ class Histogram:
     everyone: np.ndarray
     chosen: np.ndarray
     means: tuple[float, float]
-
-
-NEARLY_ALL = 0.95
-NEXT_TO_NOTHING = 0.1  # mean score, of 0 to 1, which images of both kinds of scores have that models get right anyway
 
 
 @dataclass(frozen=True)
