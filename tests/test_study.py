@@ -33,6 +33,7 @@ from unlearn_core.experiment import (
 )
 from unlearn_core.experiment.bank import parts_of
 from unlearn_core.experiment.model_seeds import AGAIN, TUNING
+from unlearn_core.experiment.soundness import look
 from unlearn_core.experiment.study import REFERENCES, methods
 from unlearn_core.experiment.trained_models import train_all
 from unlearn_core.experiment.tuning import FACTORS, chosen, settings
@@ -379,6 +380,26 @@ def test_a_study_that_goes_while_all_are_listed_is_left_out(filled_store, filled
 
     monkeypatch.setattr(listed, "_line", removed)
     assert studies(Store(filled_store)) == []
+
+
+@pytest.mark.parametrize(
+    ("summary", "wrong"),
+    [
+        ({}, "forget is missing in its summary"),
+        ({"tow": {}, "forget": "9"}, "forget in its summary is not as this program writes it"),
+    ],
+)
+def test_a_study_that_does_not_say_what_it_should_is_left_out_and_named(copied, filled_study, summary, wrong):
+    before = studies(copied)
+    broken = copied.remember(filled_study.but(name="Broken"), lambda draft: draft.json("summary", summary))
+    assert studies(copied) == before and [r.key for r in listed.whole_studies(copied)] == [before[0].key]
+    with pytest.raises(StoreError, match=f"^The study is not whole: {wrong}.$"):
+        OpenStudy.open(copied, broken.key)
+    ((kind, found, fault),) = look(copied).damaged
+    assert (kind, found) == ("Study", broken.key) and fault == listed.fault(broken)
+    # What is listed may lack what others ask of it: then it stands for itself alone.
+    copied.remember(filled_study.but(name="Half"), lambda draft: draft.json("summary", {"tow": {}, "forget": 3}))
+    assert studies(copied)[0].name == "Half" and [r.key for r in listed.whole_studies(copied)] == [before[0].key]
 
 
 # -- as it is opened ---------------------------------------------------------------------------------------------------

@@ -174,6 +174,12 @@ def find_fault(place: Path, *, deep: bool = False) -> str | None:
     return None
 
 
+def says_when(manifest: object) -> bool:
+    """Whether a manifest says when its result was made, and in how many seconds, as the store writes it."""
+    times = (manifest.get("created"), manifest.get("seconds")) if isinstance(manifest, dict) else ()
+    return [type(each) for each in times] in ([str, int], [str, float])
+
+
 def set_aside(
     root: Path,
     place: Path,
