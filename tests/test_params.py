@@ -28,6 +28,7 @@ class Knobs(Spec):
     word: str = param("a", choices=("a", "b"), help="which")
     inner: Training = param(Training(), help="a spec inside")
     several: tuple = param((), help="several")
+    note: str = param("", help="any text")
 
 
 @spec
@@ -41,7 +42,7 @@ class Below(Spec):
 
 
 def test_the_declaration_can_be_read_back():
-    count, rate, on, word, inner, several = params(Knobs)
+    count, rate, on, word, inner, several, _ = params(Knobs)
     assert (count.name, count.kind, count.default, count.low, count.high, count.help) == (
         "count",
         int,
@@ -84,6 +85,9 @@ def test_ranges_include_their_ends(good):
         {"word": "c"},
         {"word": 1},
         {"word": ["a"]},
+        {"note": "\ud800x"},
+        {"note": "a\udfff"},
+        {"several": (1, ("\ud800",))},
         {"inner": FineTune()},
         {"inner": None},
         {"several": [1]},
@@ -169,6 +173,7 @@ def test_every_field_is_part_of_the_key():
         {"word": "b"},
         {"inner": Training(seed=1)},
         {"several": (1,)},
+        {"note": "Ω"},
     ]
     assert len({key(Knobs(**c)) for c in [{}, *changed]}) == len(changed) + 1
 
@@ -253,6 +258,7 @@ def test_every_field_of_the_program_says_what_it_means(cls):
         ({"count": 99}, "Knobs.count must be"),
         ({"inner": {"spec": "Nothing"}}, "'Nothing' is not"),
         ({"inner": {}}, "not written by this program"),
+        ({"note": "\ud800"}, "Knobs.note must be text that can be written, not '.ud800'"),
         ({"inner": plain(FineTune())}, "Knobs.inner must be of the kind Training"),
     ],
 )
