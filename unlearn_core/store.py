@@ -148,8 +148,14 @@ class Store:
         """Whether a living process holds this lock. Nothing is written to find out."""
         return disk.is_locked(self.root, name)
 
+    def aside(self, name: str) -> Path:
+        """A new place in staging, under the lock of this name. It says on which machine it is used, so that a sweep on
+        another one, which may not see the lock, leaves it alone.
+        """
+        return self.root / "staging" / f"{name}.{uuid.uuid4().hex[:8]}@{HOST}"
+
     def _make(self, spec: Spec, make: Callable[[Draft], None], device: str | Callable[[], dict]) -> Result:
-        place, staging = self._place(spec), self.root / "staging" / f"{key(spec)}.{uuid.uuid4().hex[:8]}@{HOST}"
+        place, staging = self._place(spec), self.aside(key(spec))
         try:
             staging.mkdir(parents=True)
             (staging / "spec.json").write_text(json.dumps(plain(spec), indent=1, allow_nan=False))

@@ -229,7 +229,8 @@ def _close(folder: Path) -> None:
 
 def _erase(store: Store, folder: Path) -> None:
     """Out of the trash at once and whole; what a killed one leaves in staging is swept from there."""
-    gone = store.root / "staging" / f"{FOLDER}.{uuid.uuid4().hex[:8]}"
+    gone = store.aside(FOLDER)
+    os.utime(folder, follow_symlinks=False)  # a sweep on another machine goes by when it came there
     os.rename(folder, gone)
     gone.unlink() if gone.is_symlink() else shutil.rmtree(gone)
 

@@ -12,7 +12,6 @@ import math
 import re
 import shutil
 import stat
-import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -75,7 +74,7 @@ def import_bundle(store: Store, source: str | Path | BinaryIO) -> str:
     except OSError as error:
         raise StoreError(f"The store cannot be written to: {error.strerror}.") from error
     with held:
-        aside = store.root / "staging" / f"{LOCK}.{uuid.uuid4().hex[:8]}"
+        aside = store.aside(LOCK)
         try:
             with _opened(source) as archive:
                 members = _checked_names(archive)
