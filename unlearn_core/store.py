@@ -214,7 +214,7 @@ class Store:
 
     def _put_back(self, folder: Path, result_key: str) -> bool:
         """Whether it is back in its place, or something is there already; not while somebody writes there."""
-        with suppress(OSError, Timeout), self.lock(result_key).acquire(timeout=0):
+        with suppress(OSError, Timeout), disk.take(self.lock(result_key)):
             with suppress(
                 FileNotFoundError, ValueError, LookupError, TypeError
             ):  # a sweep that was killed left some of it
