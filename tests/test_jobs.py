@@ -305,6 +305,36 @@ def test_turns_are_taken_in_the_order_of_asking(store, monkeypatch):
     assert worked == order
 
 
+def test_one_that_hangs_is_passed_over_and_the_others_keep_their_order(store, monkeypatch):
+    """It is alive, was asked for first, and never takes the machine; the clock stands while others work."""
+    worked, now = [], time.time()
+
+    def carry_out(store, job):
+        worked.append(job)
+        time.sleep(1.0)  # far longer than who waits has patience
+        jobs.end(store, job, "done", "Finished.")
+
+    def asked(seed, ago):
+        job = record(store, QUICK.but(seed=seed))
+        file = store.root / "jobs" / job / "job.json"
+        write_whole(file, json.dumps(json.loads(file.read_text()) | {"submitted": now - ago}))
+        return job
+
+    monkeypatch.setattr(job_work, "_carry_out", carry_out)
+    monkeypatch.setattr(job_work, "YIELDS", 0.02)
+    monkeypatch.setattr(job_work, "PATIENCE", 20)
+    hangs, *order = asked(0, 9), asked(1, 8), asked(2, 7), asked(3, 6)
+    workers = [threading.Thread(target=job_work.work, args=(str(store.root), job), daemon=True) for job in order]
+    with store.lock(f"job-{hangs}"):
+        with store.lock("machine"):
+            for worker, job in zip(reversed(workers), reversed(order), strict=True):
+                worker.start()
+                wait(store, job, lambda job: job.state == "queued")
+        for worker in workers:
+            worker.join(30)
+        assert worked == order and jobs.find(store, hangs).state == "queued"
+
+
 @pytest.mark.parametrize("stores", ["one", "two"])
 def test_jobs_of_any_store_take_turns_on_one_device(store, stores, tmp_path, monkeypatch):
     """The second job begins beside the first where their devices differ, and else after it."""
