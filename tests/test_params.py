@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 import unlearn_core.experiment  # noqa: F401 - with it all specs of the program are known
 from unlearn_core.forget import FORGET_SETS, ForgetSet
-from unlearn_core.params import SPECS, BadField, BadValue, Spec, build, canonical, key, param, params, plain, spec
+from unlearn_core.params import (
+    SPECS,
+    BadField,
+    BadValue,
+    Spec,
+    build,
+    canonical,
+    key,
+    param,
+    params,
+    plain,
+    renewed,
+    spec,
+)
 from unlearn_core.rum import PARTS, Part, Plan, Rum
 from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, RandomLabel, Unlearner
@@ -252,6 +265,7 @@ def test_every_field_of_the_program_says_what_it_means(cls):
         ({"spec": "Nothing"}, "'Nothing' is nothing this version knows"),
         ({"spec": None}, "not written by this program"),
         ({"spec": ["Knobs"]}, "nothing this version knows"),
+        ({"spec": {"spec": "Knobs"}}, "nothing this version knows"),
         ({"version": 2}, "version 2 cannot be read"),
         ({"version": None}, "not a Knobs as this program writes it: its version is missing"),
         ({"extra": 1}, "no field 'extra'"),
@@ -265,6 +279,8 @@ def test_every_field_of_the_program_says_what_it_means(cls):
 def test_data_that_is_no_spec_is_refused(changes, says):
     with pytest.raises(BadValue, match=says):
         build(plain(Knobs()) | changes)
+    with pytest.raises(BadValue):
+        build(renewed(plain(Knobs()) | {"version": 0} | changes))
 
 
 def test_a_missing_field_without_a_default_is_refused():

@@ -225,7 +225,8 @@ def renewed(data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     found = {name: renewed(value) for name, value in data.items()}
-    cls, version = SPECS.get(found.get("spec", "")), found.get("version")
+    name, version = found.get("spec"), found.get("version")
+    cls = SPECS.get(name) if isinstance(name, str) else None
     if cls is not None and isinstance(version, int) and version < cls.version:
         found["version"] = cls.version
     return found

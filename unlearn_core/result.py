@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,13 +59,17 @@ class Result:
         about = self.manifest()
         return about["seconds"] * (1 - about.get("waited", 0.0) * (about.get("device") == "cpu"))
 
+    def written(self) -> Any:
+        """What made it, as plain JSON, whatever version of the program wrote that."""
+        with self._there():
+            return json.loads((self.folder / "spec.json").read_text())
+
     def spec(self) -> Spec:
         """What made it. Raises BadValue where this version of the program cannot read it, or would make it anew: then
         whatever is asked of the spec would be of another result.
         """
         if self._spec is None:
-            with self._there():
-                spec = build(json.loads((self.folder / "spec.json").read_text()))
+            spec = build(self.written())
             if not isinstance(spec, Spec) or key(spec) != self.key:
                 raise BadValue(
                     f"{self.folder.parent.name} {self.key[:8]} cannot be read: another version of the program made it, "
