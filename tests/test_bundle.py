@@ -649,6 +649,32 @@ def test_a_table_without_its_columns(members, refused):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        ({}, "forget is missing in its summary"),
+        ({"forget": 9, "tow": {}}, "seconds is missing in its summary"),
+        ({"forget": "9"}, "forget in its summary is not as"),
+        ({"tow": []}, "tow in its summary is not as"),
+        ({"parts": {"low": {"memorization": "x"}}}, "parts in its summary is not as"),
+        ({"seconds": {"bank": None}}, "seconds in its summary is not as"),
+    ],
+)
+def test_a_summary_that_no_page_could_draw(members, refused, change, says):
+    name = of_kind(members, "Study", "summary.json")
+    whole = json.loads(members[name])
+    file = packed(rewritten(members, name, json.dumps(whole | change if len(change) == 1 else change).encode()))
+    assert f"the study in it is not whole: {says}" in refused(file)
+
+
+@pytest.mark.parametrize("change", [{"created": 1}, {"seconds": "1"}, {"seconds": None}])
+@pytest.mark.parametrize("kind", ["Study", "Training"])
+def test_a_manifest_that_does_not_say_when(members, refused, kind, change):
+    folder = of_kind(members, kind, "manifest.json").removesuffix("/manifest.json")
+    manifest = json.loads(members[f"{folder}/manifest.json"]) | change
+    assert f"the manifest of {kind}" in refused(packed(with_manifest(members, folder, manifest)))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
         ({"format": 2}, "it has format '2'"),
         ({"study": "../x"}, "not as this program writes it"),
         ({"study": "0" * 32}, "the study itself is missing"),

@@ -9,10 +9,11 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
-from unlearn_core import engines, job_forecast, job_process, job_work, jobs
+from unlearn_core import engines, job_forecast, job_process, job_work, jobs, room
 from unlearn_core.data import Data
 from unlearn_core.disk import StoreError, write_whole
 from unlearn_core.engines import machine
@@ -302,6 +303,36 @@ def test_turns_are_taken_in_the_order_of_asking(store, monkeypatch):
     for worker in workers:
         worker.join(30)
     assert worked == order
+
+
+def test_one_that_hangs_is_passed_over_and_the_others_keep_their_order(store, monkeypatch):
+    """It is alive, was asked for first, and never takes the machine; the clock stands while others work."""
+    worked, now = [], time.time()
+
+    def carry_out(store, job):
+        worked.append(job)
+        time.sleep(1.0)  # far longer than who waits has patience
+        jobs.end(store, job, "done", "Finished.")
+
+    def asked(seed, ago):
+        job = record(store, QUICK.but(seed=seed))
+        file = store.root / "jobs" / job / "job.json"
+        write_whole(file, json.dumps(json.loads(file.read_text()) | {"submitted": now - ago}))
+        return job
+
+    monkeypatch.setattr(job_work, "_carry_out", carry_out)
+    monkeypatch.setattr(job_work, "YIELDS", 0.02)
+    monkeypatch.setattr(job_work, "PATIENCE", 20)
+    hangs, *order = asked(0, 9), asked(1, 8), asked(2, 7), asked(3, 6)
+    workers = [threading.Thread(target=job_work.work, args=(str(store.root), job), daemon=True) for job in order]
+    with store.lock(f"job-{hangs}"):
+        with store.lock("machine"):
+            for worker, job in zip(reversed(workers), reversed(order), strict=True):
+                worker.start()
+                wait(store, job, lambda job: job.state == "queued")
+        for worker in workers:
+            worker.join(30)
+        assert worked == order and jobs.find(store, hangs).state == "queued"
 
 
 @pytest.mark.parametrize("stores", ["one", "two"])
@@ -675,6 +706,37 @@ def test_time_that_was_worked_is_kept_over_an_attempt_that_never_had_the_machine
         jobs.resume(store, job)
         assert jobs.read_record(store, job, "job.json")["before"] == pytest.approx(100.0)
         jobs.end(store, job, "cancelled", "Cancelled.")
+
+
+def test_what_goes_on_is_asked_for_the_room_that_it_still_needs(store, monkeypatch):
+    begun = []
+    monkeypatch.setattr(jobs, "_process", lambda command, **_: begun.append(command) or subprocess.Popen("true"))
+    monkeypatch.setattr(jobs, "STARTING", 0.0)
+    job = jobs.submit(store, QUICK, Expected(1.0, 1.0, 1.0, megabytes=50.0))
+    stopped = wait(store, job, ended)
+    assert stopped.state == "interrupted"
+
+    def worked(since: float, until: float):
+        about = {"began": since, "written": until}
+        write_whole(store.root / "jobs" / job / "progress.json", json.dumps(about))
+
+    def asked() -> str:
+        with pytest.raises(StoreError) as said:
+            jobs.resume(store, job)
+        return str(said.value)
+
+    now = time.time()
+    before, _ = (store.remember(AtRandom(size=n), lambda draft: draft.arrays(x=np.zeros(int(2.5e6)))) for n in (1, 2))
+    os.utime(before.folder, (now - 99, now - 99))
+    monkeypatch.setenv(room.LIMIT, "0.06")  # 40 MB are used, and 20 of them by what came while it worked
+    assert "This needs about 50.0 MB more" in asked()
+    worked(now - 50, now + 50)
+    assert "This needs about 30.0 MB more" in asked()
+    monkeypatch.setenv(room.LIMIT, "0.08")
+    assert jobs.resume(store, job) == job and len(begun) == 2
+    wait(store, job, ended)
+    monkeypatch.setenv(room.LIMIT, "0.06")
+    assert "This needs about 30.0 MB more" in asked()  # the next attempt, which left nothing
 
 
 def test_a_list_of_ended_jobs_looks_for_each_result_in_its_own_place(store, monkeypatch):

@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 import unlearn_core.experiment  # noqa: F401 - with it all specs of the program are known
 from unlearn_core.forget import FORGET_SETS, ForgetSet
-from unlearn_core.params import SPECS, BadField, BadValue, Spec, build, canonical, key, param, params, plain, spec
+from unlearn_core.params import (
+    SPECS,
+    BadField,
+    BadValue,
+    Spec,
+    build,
+    canonical,
+    key,
+    param,
+    params,
+    plain,
+    renewed,
+    spec,
+)
 from unlearn_core.rum import PARTS, Part, Plan, Rum
 from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, RandomLabel, Unlearner
@@ -28,6 +41,7 @@ class Knobs(Spec):
     word: str = param("a", choices=("a", "b"), help="which")
     inner: Training = param(Training(), help="a spec inside")
     several: tuple = param((), help="several")
+    note: str = param("", help="any text")
 
 
 @spec
@@ -41,7 +55,7 @@ class Below(Spec):
 
 
 def test_the_declaration_can_be_read_back():
-    count, rate, on, word, inner, several = params(Knobs)
+    count, rate, on, word, inner, several, _ = params(Knobs)
     assert (count.name, count.kind, count.default, count.low, count.high, count.help) == (
         "count",
         int,
@@ -84,6 +98,9 @@ def test_ranges_include_their_ends(good):
         {"word": "c"},
         {"word": 1},
         {"word": ["a"]},
+        {"note": "\ud800x"},
+        {"note": "a\udfff"},
+        {"several": (1, ("\ud800",))},
         {"inner": FineTune()},
         {"inner": None},
         {"several": [1]},
@@ -169,6 +186,7 @@ def test_every_field_is_part_of_the_key():
         {"word": "b"},
         {"inner": Training(seed=1)},
         {"several": (1,)},
+        {"note": "Ω"},
     ]
     assert len({key(Knobs(**c)) for c in [{}, *changed]}) == len(changed) + 1
 
@@ -247,18 +265,22 @@ def test_every_field_of_the_program_says_what_it_means(cls):
         ({"spec": "Nothing"}, "'Nothing' is nothing this version knows"),
         ({"spec": None}, "not written by this program"),
         ({"spec": ["Knobs"]}, "nothing this version knows"),
+        ({"spec": {"spec": "Knobs"}}, "nothing this version knows"),
         ({"version": 2}, "version 2 cannot be read"),
         ({"version": None}, "not a Knobs as this program writes it: its version is missing"),
         ({"extra": 1}, "no field 'extra'"),
         ({"count": 99}, "Knobs.count must be"),
         ({"inner": {"spec": "Nothing"}}, "'Nothing' is not"),
         ({"inner": {}}, "not written by this program"),
+        ({"note": "\ud800"}, "Knobs.note must be text that can be written, not '.ud800'"),
         ({"inner": plain(FineTune())}, "Knobs.inner must be of the kind Training"),
     ],
 )
 def test_data_that_is_no_spec_is_refused(changes, says):
     with pytest.raises(BadValue, match=says):
         build(plain(Knobs()) | changes)
+    with pytest.raises(BadValue):
+        build(renewed(plain(Knobs()) | {"version": 0} | changes))
 
 
 def test_a_missing_field_without_a_default_is_refused():

@@ -203,6 +203,25 @@ def test_a_sweep_leaves_alone_what_another_machine_wrote_today(store):
     assert list((store.root / "staging").iterdir()) == [abroad]
 
 
+@pytest.mark.parametrize("name", ["0" * 32, "import", "trash", f"import.{'0' * 32}"])
+def test_whatever_is_staged_says_on_which_machine(store, monkeypatch, name):
+    place = store.aside(name)
+    assert place.parent == store.root / "staging" and place.name.endswith(f"@{HOST}") and store.aside(name) != place
+    place.mkdir()
+    monkeypatch.setattr("unlearn_core.store.HOST", "another")
+    assert Store(store.root).sweep() == 0 and place.is_dir()
+    monkeypatch.undo()
+    assert store.sweep() == 1
+
+
+def test_nothing_is_staged_without_the_machine():
+    """One helper names all of it."""
+    files = Path(store_module.__file__).parent.rglob("*.py")
+    assert {f.name: f.read_text().count('"staging" /') for f in files if '"staging" /' in f.read_text()} == {
+        "store.py": 1
+    }
+
+
 def test_a_sweep_leaves_living_writers_alone(store):
     def meanwhile(draft):
         make(draft)

@@ -33,6 +33,8 @@ from unlearn_core.experiment import (
 )
 from unlearn_core.experiment.bank import parts_of
 from unlearn_core.experiment.model_seeds import AGAIN, TUNING
+from unlearn_core.experiment.outdated import outdated
+from unlearn_core.experiment.soundness import look
 from unlearn_core.experiment.study import REFERENCES, methods
 from unlearn_core.experiment.trained_models import train_all
 from unlearn_core.experiment.tuning import FACTORS, chosen, settings
@@ -40,6 +42,7 @@ from unlearn_core.experiment.unlearned_models import run_all
 from unlearn_core.forget import AtRandom, ByMemorization, OfClass
 from unlearn_core.params import BadValue, build, key, plain
 from unlearn_core.progress import Cancelled
+from unlearn_core.result import Result
 from unlearn_core.rows import pack, unpack
 from unlearn_core.rum import PARTS, Plan, Rum
 from unlearn_core.store import Store
@@ -381,6 +384,43 @@ def test_a_study_that_goes_while_all_are_listed_is_left_out(filled_store, filled
     assert studies(Store(filled_store)) == []
 
 
+@pytest.mark.parametrize(
+    ("summary", "wrong"),
+    [
+        ({}, "forget is missing in its summary"),
+        ({"tow": {}, "forget": "9"}, "forget in its summary is not as this program writes it"),
+    ],
+)
+def test_a_study_that_does_not_say_what_it_should_is_left_out_and_named(copied, filled_study, summary, wrong):
+    before = studies(copied)
+    broken = copied.remember(filled_study.but(name="Broken"), lambda draft: draft.json("summary", summary))
+    assert studies(copied) == before and [r.key for r in listed.whole_studies(copied)] == [before[0].key]
+    with pytest.raises(StoreError, match=f"^The study is not whole: {wrong}.$"):
+        OpenStudy.open(copied, broken.key)
+    ((kind, found, fault),) = look(copied).damaged
+    assert (kind, found) == ("Study", broken.key) and fault == listed.fault(broken)
+    # What is listed may lack what others ask of it: then it stands for itself alone.
+    copied.remember(filled_study.but(name="Half"), lambda draft: draft.json("summary", {"tow": {}, "forget": 3}))
+    assert studies(copied)[0].name == "Half" and [r.key for r in listed.whole_studies(copied)] == [before[0].key]
+
+
+@pytest.mark.parametrize("read", ["written", "json"])
+def test_a_study_of_an_earlier_version_that_goes_while_it_is_read_is_left_out(store, monkeypatch, read):
+    monkeypatch.setattr(Study, "version", 0)
+    old = store.remember(Study(), lambda draft: draft.json("summary", {"seconds": {"data": 2.0}}))
+    monkeypatch.undo()
+    (found,) = outdated(store)
+    assert (found.key, found.seconds) == (old.key, 2.0)
+    honest = getattr(Result, read)
+
+    def too_late(result, *what):
+        shutil.rmtree(result.folder, ignore_errors=True)
+        return honest(result, *what)
+
+    monkeypatch.setattr(Result, read, too_late)
+    assert outdated(store) == []
+
+
 # -- as it is opened ---------------------------------------------------------------------------------------------------
 
 
@@ -452,7 +492,7 @@ def test_an_interrupted_study_goes_on_and_ends_the_same(copied, filled_study, st
     if stop_in == "retrained models":
         for result in copied.results("Training"):
             if result.spec().without:
-                shutil.rmtree(result.folder)
+                shutil.rmtree(result.folder, ignore_errors=True)
     told = []
 
     def stop(stage, done, total):

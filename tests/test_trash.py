@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,6 +106,37 @@ def test_what_is_being_written_never_moves(store):
     assert len(list(store.results("AtRandom"))) == 3 and trash.entries(store) == []
 
 
+def test_somebody_looking_keeps_nothing_from_going_or_coming_back(store):
+    place = three(store)[0]
+    done = threading.Event()
+
+    def look_on():
+        while not done.is_set():
+            store.is_locked(place[-32:])
+
+    crowd = [threading.Thread(target=look_on) for _ in range(2)]
+    for each in crowd:
+        each.start()
+    try:
+        for _ in range(40):
+            entry = trash.move(store, "Study", "One", [place])
+            assert trash.restore(store, entry.id).back == 1
+    finally:
+        done.set()
+        for each in crowd:
+            each.join()
+
+
+def test_what_is_being_written_comes_back_later(store):
+    places = three(store)
+    entry = trash.move(store, "Study", "Three", places)
+    with store.lock(places[1][-32:]):
+        said = removal.restore(store, entry.id)
+    assert said == "Three is back. 1 of its parts could not come back yet: somebody works there, so ask again later."
+    assert trash.entries(store)[0].things == (places[1],)
+    assert removal.restore(store, entry.id) == "Three is back." and trash.entries(store) == []
+
+
 def test_a_move_that_the_disk_refuses_leaves_all_where_it_was(store, monkeypatch):
     places = three(store)
     before, honest = files(store.root), os.rename
@@ -151,10 +183,13 @@ def test_emptying_that_is_cut_short_leaves_nothing_in_the_trash(store, monkeypat
     def cut(place, **how):
         raise OSError(5, "Input/output error", str(place))
 
+    os.utime(store.root / "trash" / entry.id, (1, 1))
     with monkeypatch.context() as patch:
         patch.setattr(trash.shutil, "rmtree", cut)
         with pytest.raises(StoreError, match="cannot be written"):
             trash.empty(store)
+        patch.setattr("unlearn_core.store.HOST", "another")
+        assert store.abandoned() == []  # there it may still be under way
     with pytest.raises(StoreError, match="nothing '"):
         trash.restore(store, entry.id)
     assert trash.entries(store) == [] and store.sweep() == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def place(store: Store, folder: Path) -> Callable[[], None] | None:
     Raises OSError for what the disk says; the store is as it was then.
     """
     target = store.root / "results" / folder.parent.name / folder.name
-    before = store.root / "staging" / f"{LOCK}.{folder.name}.{uuid.uuid4().hex[:8]}"
+    before = store.aside(f"{LOCK}.{folder.name}")
 
     def take_back() -> None:
         if not folder.is_dir():  # it is in its place
@@ -42,6 +41,7 @@ def place(store: Store, folder: Path) -> Callable[[], None] | None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if there:
             os.rename(target, before)
+            os.utime(before)  # a sweep on another machine goes by when it came here
         try:
             os.rename(folder, target)
             flush(target.parent)

@@ -10,7 +10,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -20,6 +20,7 @@ from unlearn_core.params import BadValue
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # no separator, no "..", nothing hidden
 # What the system says of a disk, whatever file it says it of: full, over quota, broken, read-only, gone.
 OF_A_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS, errno.ESTALE}
+LOOKED_AT = 0.2  # seconds after which whoever has a lock does more than look
 
 
 class StoreError(RuntimeError):
@@ -75,6 +76,11 @@ def is_locked(root: Path, name: str) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def take(held: FileLock) -> AbstractContextManager:
+    """Hold a lock, unless somebody else works under it: then Timeout is raised. Who only looks has it for a moment."""
+    return held.acquire(timeout=LOOKED_AT, poll_interval=LOOKED_AT / 20)
 
 
 def write_whole(file: Path, content: str | bytes) -> None:

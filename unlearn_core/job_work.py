@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 
@@ -29,6 +30,7 @@ EXPERIMENT = "unlearn_core.experiment"  # what makes results
 SHORT = {"TryEverything"}
 WRITE_EVERY = 0.2  # seconds between two writes of progress
 YIELDS = 0.25  # seconds that one who let another go first waits until it asks again
+PATIENCE = 40  # times that the same one is let go first: who does not take a free machine for so long hangs
 
 
 class Reporter:
@@ -87,14 +89,18 @@ def _turn(store: Store, job: str) -> Iterator[None]:
     for it.
 
     Whoever asks first when it is free gets a lock, so its order is nobody's: one who has it and finds an earlier one
-    waiting lets it go. Only who has it looks at the others, so while one works, the rest cost next to nothing.
+    waiting lets it go. Only who has it looks at the others, so while one works, the rest cost next to nothing, and
+    what one is let go first is counted in moments in which it could have had the machine.
     """
+    let_go: Counter[str] = Counter()
     while True:
         with store.lock(f"machine-{machine.card()}" if machine.card() else "machine"):
-            if not _another_goes_first(store, job):
+            hang = {other for other, times in let_go.items() if times >= PATIENCE}
+            if (first := _who_goes_first(store, job, hang)) is None:
                 with _this_machine():
                     yield
                 return
+        let_go[first] += 1
         time.sleep(YIELDS)
 
 
@@ -119,19 +125,20 @@ def _this_machine() -> Iterator[None]:
             lock.release()
 
 
-def _another_goes_first(store: Store, job: str) -> bool:
-    """Whether a living job for the same card that has not worked yet was submitted earlier; of the same moment, the
-    lesser key is.
+def _who_goes_first(store: Store, job: str, hang: set[str]) -> str | None:
+    """Of the living jobs for the same card that have not worked yet and do not hang, the one submitted first, where
+    that was before this one; of the same moment, the lesser key.
     """
     if (mine := jobs.get(store, job)) is None:
-        return False
+        return None
+    earlier = []
     for folder in (store.root / "jobs").iterdir():
-        if folder.name != job and not (folder / "outcome.json").exists():  # most of the others have ended
+        if folder.name not in (job, *hang) and not (folder / "outcome.json").exists():  # most of the others have ended
             other = jobs.get(store, folder.name)
             waits = other is not None and other.state in ("starting", "queued") and shares_card(store, other.key)
             if waits and (other.submitted, other.key) < (mine.submitted, mine.key):
-                return True
-    return False
+                earlier.append((other.submitted, other.key))
+    return min(earlier)[1] if earlier else None
 
 
 def _carry_out(store: Store, job: str) -> None:

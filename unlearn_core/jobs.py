@@ -57,14 +57,34 @@ def asked(store: Store, job: str) -> Spec | None:
 
 
 def resume(store: Store, job: str) -> str:
-    """Start a stopped job again; it goes on from what is kept. Raises StoreError for a key that names no job."""
-    worked, about = find(store, job).worked, read_record(store, job, "job.json")
+    """Start a stopped job again; it goes on from what is kept. Raises StoreError for a key that names no job, and where
+    what it still needs has no room.
+    """
+    found, about = find(store, job), read_record(store, job, "job.json")
+    worked = found.worked
     if not about:  # removed between the two looks
         raise _no_job(job)
     if worked is None:  # it did not come to its turn, but an earlier attempt may have
         worked = about.get("before", 0.0)
-    kept = {"expected": about["expected"], "before": worked} if "expected" in about else {}
-    return _begin(store, job, about["spec"], kept | {"by": about.get("by", "local")})
+    left = _still_needed(store, found, about)
+    kept = {"expected": about["expected"], "before": worked, "left": left} if "expected" in about else {}
+    return _begin(store, job, about["spec"], kept | {"by": about.get("by", "local")}, left)
+
+
+def _still_needed(store: Store, job: Job, about: dict) -> float:
+    """The megabytes that a stopped job still has to write: what was foreseen, less the results that came while it had
+    the machine.
+    """
+    foreseen = job.expected.megabytes if job.expected else 0.0
+    left = about.get("left") if type(about.get("left")) in (int, float) else foreseen
+    progress = read_record(store, job.key, "progress.json")
+    if not (began := progress.get("began")):
+        return left
+    ended, came = job.submitted + job.seconds, 0
+    for place, size in room.results(store.root).items():
+        with suppress(FileNotFoundError):
+            came += size * (began <= place.stat().st_mtime <= ended)
+    return min(foreseen, max(0.0, left - came / 1e6))
 
 
 def _room(store: Store, megabytes: float) -> None:

@@ -131,6 +131,8 @@ def _check(p: Param, value: Any) -> None:
             raise BadField(p.name, f"must be {_article(p.kind)}, not {_shown(value)}.")
     elif isinstance(p.kind, type) and not isinstance(value, p.kind):
         raise BadField(p.name, f"must be of the kind {p.kind.__name__}, not {type(value).__name__}.")
+    if not _is_text(value):
+        raise BadField(p.name, f"must be text that can be written, not {_shown(value)}.")
     if isinstance(value, float) and not math.isfinite(value):
         raise BadField(p.name, f"must be a finite number, not {value}.")
     if p.choices is not None and value not in p.choices:
@@ -143,6 +145,13 @@ def _check(p: Param, value: Any) -> None:
         raise BadField(p.name, f"must be {within}, not {_shown(value)}.")
     if p.kind is float and abs(value) > sys.float_info.max:  # a whole number that no float can hold
         raise BadField(p.name, f"must be at most {_shown(sys.float_info.max)}, not {_shown(value)}.")
+
+
+def _is_text(value: Any) -> bool:
+    """Whether all text in a value can be written: JSON can name half a letter, which no file and no page takes."""
+    if isinstance(value, tuple):
+        return all(map(_is_text, value))
+    return not isinstance(value, str) or value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _shown(value: Any) -> str:
@@ -216,7 +225,8 @@ def renewed(data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     found = {name: renewed(value) for name, value in data.items()}
-    cls, version = SPECS.get(found.get("spec", "")), found.get("version")
+    name, version = found.get("spec"), found.get("version")
+    cls = SPECS.get(name) if isinstance(name, str) else None
     if cls is not None and isinstance(version, int) and version < cls.version:
         found["version"] = cls.version
     return found

@@ -225,6 +225,8 @@ def restore(store: Store, entry: str) -> str:
     said = [f"{done.title} is back." if done.back else f"Nothing of {done.title} came back."]
     if again := len(done.there_again):
         said.append(f"{again:,} of its parts had been made anew: these stay, and the trash still holds the old ones.")
+    if now := len(done.in_use):
+        said.append(f"{now:,} of its parts could not come back yet: somebody works there, so ask again later.")
     if done.missing:
         said.append(f"{_results(len(done.missing))} that it rests on are gone, and are made anew when they are needed.")
     return " ".join(said)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,13 +59,17 @@ class Result:
         about = self.manifest()
         return about["seconds"] * (1 - about.get("waited", 0.0) * (about.get("device") == "cpu"))
 
+    def written(self) -> Any:
+        """What made it, as plain JSON, whatever version of the program wrote that."""
+        with self._there():
+            return json.loads((self.folder / "spec.json").read_text())
+
     def spec(self) -> Spec:
         """What made it. Raises BadValue where this version of the program cannot read it, or would make it anew: then
         whatever is asked of the spec would be of another result.
         """
         if self._spec is None:
-            with self._there():
-                spec = build(json.loads((self.folder / "spec.json").read_text()))
+            spec = build(self.written())
             if not isinstance(spec, Spec) or key(spec) != self.key:
                 raise BadValue(
                     f"{self.folder.parent.name} {self.key[:8]} cannot be read: another version of the program made it, "
@@ -172,6 +177,12 @@ def find_fault(place: Path, *, deep: bool = False) -> str | None:
             raise StoreError(f"The store cannot be read: {error.strerror}.") from error
         return f"{type(error).__name__}: {error}"
     return None
+
+
+def says_when(manifest: object) -> bool:
+    """Whether a manifest says when its result was made, and in how many seconds, as the store writes it."""
+    times = (manifest.get("created"), manifest.get("seconds")) if isinstance(manifest, dict) else ()
+    return [type(each) for each in times] in ([str, int], [str, float])
 
 
 def set_aside(

@@ -148,8 +148,14 @@ class Store:
         """Whether a living process holds this lock. Nothing is written to find out."""
         return disk.is_locked(self.root, name)
 
+    def aside(self, name: str) -> Path:
+        """A new place in staging, under the lock of this name. It says on which machine it is used, so that a sweep on
+        another one, which may not see the lock, leaves it alone.
+        """
+        return self.root / "staging" / f"{name}.{uuid.uuid4().hex[:8]}@{HOST}"
+
     def _make(self, spec: Spec, make: Callable[[Draft], None], device: str | Callable[[], dict]) -> Result:
-        place, staging = self._place(spec), self.root / "staging" / f"{key(spec)}.{uuid.uuid4().hex[:8]}@{HOST}"
+        place, staging = self._place(spec), self.aside(key(spec))
         try:
             staging.mkdir(parents=True)
             (staging / "spec.json").write_text(json.dumps(plain(spec), indent=1, allow_nan=False))
@@ -208,7 +214,7 @@ class Store:
 
     def _put_back(self, folder: Path, result_key: str) -> bool:
         """Whether it is back in its place, or something is there already; not while somebody writes there."""
-        with suppress(OSError, Timeout), self.lock(result_key).acquire(timeout=0):
+        with suppress(OSError, Timeout), disk.take(self.lock(result_key)):
             with suppress(
                 FileNotFoundError, ValueError, LookupError, TypeError
             ):  # a sweep that was killed left some of it

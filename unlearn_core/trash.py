@@ -24,7 +24,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from unlearn_core import room
-from unlearn_core.disk import StoreError, below, flush, plainly, write_whole
+from unlearn_core.disk import StoreError, below, flush, plainly, take, write_whole
 from unlearn_core.result import KEY, find_fault, set_aside
 from unlearn_core.store import Store
 
@@ -62,13 +62,15 @@ class Entry:
 @dataclass(frozen=True)
 class Restored:
     """What came back: its title, and how many things; the places where something of that key was there again, which
-    stays, and then what was removed stays in the trash; and the places of what it rests on that is gone.
+    stays, and then what was removed stays in the trash; the places of what it rests on that is gone; and those where
+    somebody was at work, so that what was removed could not come back yet.
     """
 
     title: str
     back: int
     there_again: tuple[str, ...]
     missing: tuple[str, ...]
+    in_use: tuple[str, ...] = ()
 
 
 def move(
@@ -131,7 +133,7 @@ def restore(store: Store, entry: str) -> Restored:
     """
     with _alone(store):
         folder = _folder(store, entry)
-        record, found, kept = _record(folder), _entry(folder), []
+        record, found, kept, in_use = _record(folder), _entry(folder), [], []
         if not found.things:
             raise _none(entry)
         below_it = _rests_on(record)
@@ -139,14 +141,15 @@ def restore(store: Store, entry: str) -> Restored:
             if not (store.root / place).exists() and (other := of_place(entries(store), place)) is not None:
                 _bring_back(store, place, store.root / FOLDER / other.id)
         for place in _backwards(folder, record.get("first")):
-            if not _bring_back(store, place, folder):
-                kept.append(place)
+            if not (came := _bring_back(store, place, folder)):
+                (in_use if came is None else kept).append(place)
         for parent in {folder, *((store.root / place).parent for place in found.things)}:
             flush(parent)
-        if not kept:
+        if not kept and not in_use:
             _close(folder)
         missing = tuple(place for place in below_it if not (store.root / place).exists())
-        return Restored(found.title, len(found.things) - len(kept), tuple(kept), missing)
+        back = len(found.things) - len(kept) - len(in_use)
+        return Restored(found.title, back, tuple(kept), missing, tuple(in_use))
 
 
 def drop(store: Store, entry: str) -> None:
@@ -229,7 +232,8 @@ def _close(folder: Path) -> None:
 
 def _erase(store: Store, folder: Path) -> None:
     """Out of the trash at once and whole; what a killed one leaves in staging is swept from there."""
-    gone = store.root / "staging" / f"{FOLDER}.{uuid.uuid4().hex[:8]}"
+    gone = store.aside(FOLDER)
+    os.utime(folder, follow_symlinks=False)  # a sweep on another machine goes by when it came there
     os.rename(folder, gone)
     gone.unlink() if gone.is_symlink() else shutil.rmtree(gone)
 
@@ -237,24 +241,27 @@ def _erase(store: Store, folder: Path) -> None:
 def _carry(store: Store, place: str, folder: Path, held: bool) -> bool:
     """Whether it was there, and nobody was writing it."""
     kind, _, name = place.partition("/")
-    with suppress(FileNotFoundError, Timeout), nullcontext() if held else _lock(store, place).acquire(timeout=0):
+    with suppress(FileNotFoundError, Timeout), nullcontext() if held else take(_lock(store, place)):
         if kind != "jobs" or not store.is_locked(f"job-{name}"):
             os.rename(store.root / place, _inside(folder, place))
             return True
     return False
 
 
-def _bring_back(store: Store, place: str, folder: Path) -> bool:
-    """Whether its place was free; a damaged result does not keep a whole one from it."""
+def _bring_back(store: Store, place: str, folder: Path) -> bool | None:
+    """Whether its place was free; a damaged result does not keep a whole one from it. None where somebody works there
+    now.
+    """
     target = store.root / place
-    with suppress(Timeout), _lock(store, place).acquire(timeout=0):
+    with suppress(Timeout), take(_lock(store, place)):
         if place.startswith("results/") and target.is_dir() and find_fault(target) is not None:
             set_aside(store.root, target, held=True)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             os.rename(_inside(folder, place), target)
             return True
-    return False
+        return False
+    return None
 
 
 def _lock(store: Store, place: str) -> FileLock:

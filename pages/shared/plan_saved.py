@@ -50,8 +50,9 @@ def _save(plan: Plan, kept: list[Plan]) -> None:
 def _kept(plan: Plan, role: str) -> str:
     """Save it; whoever saved another plan of this name meanwhile is not replaced in silence."""
     access.need(role)
-    another = save(state.store(), plan, replace=access.may("admin"))
-    return f"{plan.name} is saved in this store{', in place of another plan of this name' if another else ''}."
+    another = save(state.store(), plan, replace=access.may("admin"), by=access.who())
+    before = " Another plan of this name is in the trash, where you can undo it: Runs." if another else ""
+    return f"{plan.name} is saved in this store.{before}"
 
 
 def _removed(name: str) -> str:

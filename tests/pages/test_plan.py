@@ -557,6 +557,7 @@ def test_a_plan_survives_both_spellings(plan):
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", "3", '{"spec": "Plan"}', json.dumps(plain(Training())), "[" * 20_000, "x" * 60_000]
+    + [json.dumps(plain(Plan()) | {"name": "\ud800x"})]
     + [canonical(Plan()).replace('"rank"', '"rnak"'), canonical(Plan()).replace('"lr"', '"rl"')],
 )
 def test_a_bad_plan_is_one_sentence(text):

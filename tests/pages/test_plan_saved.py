@@ -19,5 +19,6 @@ def test_who_replaces_a_plan_that_was_saved_meanwhile_is_told(open_page, filled_
         save(store, theirs.but(name=name.upper()))
     at.button(key="plan.save").click().run()
     assert not at.exception and [plan.name for plan in saved(store)] == [name]
-    said = f"{name} is saved in this store{', in place of another plan of this name' if theirs else ''}."
+    said = f"{name} is saved in this store."
+    said += " Another plan of this name is in the trash, where you can undo it: Runs." if theirs else ""
     assert said in [c.value.replace("\\", "") for c in at.caption]

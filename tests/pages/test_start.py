@@ -1,6 +1,7 @@
 """The Start page and the sidebar, used as a newcomer uses them."""
 
 import json
+import shutil
 from contextlib import contextmanager
 from functools import partial
 
@@ -297,6 +298,18 @@ def test_sidebar_keeps_the_study_over_a_change_of_page_and_warns_of_an_unknown_o
     at.switch_page("pages/runs.py").run()
     assert not at.exception and not at.warning
     assert at.query_params["study"] == key(filled_study)
+
+
+@pytest.mark.parametrize("page", ["start", "runs", "explore", "plan", "compare"])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_study_that_no_page_could_draw_takes_no_page_down(open_page, store, filled_store, filled_study, page, beside):
+    if beside:
+        shutil.copytree(filled_store, store.root, dirs_exist_ok=True)
+    broken = store.remember(filled_study.but(name="Broken"), lambda draft: draft.json("summary", {}))
+    at = open_page(page, store.root, study=broken.key)
+    assert "Broken" not in "".join(o for box in at.selectbox for o in box.options)
+    assert beside == any("Small example" in o for box in at.selectbox for o in box.options)
+    assert not at.error and (page == "start" or not beside or at.warning)
 
 
 def test_three_cards_say_what_can_be_done(app, store, filled_store):

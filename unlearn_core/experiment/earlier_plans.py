@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from unlearn_core.experiment.listed import whole_studies
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.result import Result
 from unlearn_core.rum import PARTS, Plan
@@ -41,7 +42,7 @@ def earlier_plans(study: OpenStudy, rows: np.ndarray) -> list[Earlier]:
     """
     found: dict[Plan, Earlier] = {}
     wanted = (study.spec.training, study.spec.bank)
-    for result in sorted(study.store.results("Study"), key=lambda result: result.key != study.key):
+    for result in sorted(whole_studies(study.store), key=lambda result: result.key != study.key):
         spec = result.spec()
         if not spec.plans or (spec.training, spec.bank) != wanted or not np.array_equal(forgotten(result), rows):
             continue

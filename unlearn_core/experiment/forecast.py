@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from unlearn_core import engines
+from unlearn_core.experiment.listed import whole_studies
 from unlearn_core.experiment.model_seeds import AGAIN
 from unlearn_core.experiment.run_times import never_run, run_seconds, spread, training_seconds, trial_seconds
 from unlearn_core.experiment.set_times import timed
@@ -115,7 +116,7 @@ def forecast(finished: OpenStudy, study: Study) -> Forecast:
 
 def like(store: Store, study: Study) -> OpenStudy | None:
     """The newest finished study with the same images, training and bank, from which `forecast` can tell the cost."""
-    return next((OpenStudy(store, r) for r in store.results("Study") if r.spec().bank == study.bank), None)
+    return next((OpenStudy(store, r) for r in whole_studies(store) if r.spec().bank == study.bank), None)
 
 
 def added(finished: OpenStudy, study: Study) -> dict[str, Forecast]:

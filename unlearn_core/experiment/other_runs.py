@@ -12,6 +12,7 @@ import pandas as pd
 from unlearn_core.evaluation import over_seeds, values_of
 from unlearn_core.experiment.comparison import ranked
 from unlearn_core.experiment.earlier_plans import forgotten
+from unlearn_core.experiment.listed import whole_studies
 from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue
@@ -41,7 +42,7 @@ def others(study: OpenStudy) -> list[Other]:
     study, or an older one of them, has too are left out: so what a run is called seldom changes when studies are added.
     """
     seen, found = set(_runs(study.store, study.result, study.spec.seeds)), []
-    for result in reversed(list(islice(study.store.results("Study"), NEWEST))):
+    for result in reversed(list(islice(whole_studies(study.store), NEWEST))):
         if result.key == study.key or result.spec().training.data != study.spec.training.data:
             continue
         name = f"{result.spec().name} #{result.key[:4]}"

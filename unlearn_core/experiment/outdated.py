@@ -6,10 +6,10 @@ study made by this version trains nothing and is there in seconds.
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 
+from unlearn_core.disk import StoreError
 from unlearn_core.experiment.study import Study
 from unlearn_core.params import BadValue, build, renewed
 from unlearn_core.result import Result
@@ -31,16 +31,16 @@ class Outdated:
 
 def outdated(store: Store) -> list[Outdated]:
     """The studies of earlier versions that this one has not made anew yet, the newest first. What it cannot make anew,
-    because a field is gone or came from a later version, is left out.
+    because a field is gone or came from a later version, is left out, and so is one that goes meanwhile.
     """
     found = []
     for result in store.of_other_versions("Study"):
         try:
-            spec = build(renewed(json.loads((result.folder / "spec.json").read_text())))
-        except BadValue:
+            spec = build(renewed(result.written()))
+            if isinstance(spec, Study) and store.find(spec) is None:
+                found.append(Outdated(result.key, spec, _measuring(result)))
+        except (BadValue, StoreError):  # StoreError: it was removed meanwhile
             continue
-        if isinstance(spec, Study) and store.find(spec) is None:
-            found.append(Outdated(result.key, spec, _measuring(result)))
     return found
 
 

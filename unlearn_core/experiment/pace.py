@@ -14,6 +14,7 @@ from unlearn_core.data import DATASETS, DataError, Dataset
 from unlearn_core.disk import StoreError
 from unlearn_core.ensembles import work_per_pass
 from unlearn_core.experiment.asking_cost import LOOK, PASSES_OF_TRAINING, AskingCost
+from unlearn_core.experiment.listed import whole_studies
 from unlearn_core.experiment.recorded import recorded
 from unlearn_core.experiment.run_times import UNKNOWN, training_seconds
 from unlearn_core.experiment.trained_models import dataset, trained_together
@@ -55,7 +56,7 @@ def pace(store: Store, training: Training, images: Dataset) -> Pace | None:
     """By the newest finished study with the same architecture and precision, else by the newest. None where there is
     none whose images are here and whose models were trained here.
     """
-    newest = list(islice(store.results("Study"), NEWEST))
+    newest = list(islice(whole_studies(store), NEWEST))
     alike = [result for result in newest if _kind(result.spec().training) == _kind(training)]
     finished = next(_timed(store, [*alike, *newest]), None)
     if finished is None:

@@ -16,10 +16,10 @@ from unlearn_core.store import Store
 FOLDER = "plans"
 
 
-def save(store: Store, plan: Plan, replace: bool = True) -> bool:
-    """Keep a plan under its name, whose letters may be large or small; another plan of that name makes room. Returns
-    whether there was another, so that of two who save at once the second is told. Raises BadValue where there is
-    another that must not be replaced, StoreError where the store cannot be written to.
+def save(store: Store, plan: Plan, replace: bool = True, by: str = "local") -> bool:
+    """Keep a plan under its name, whose letters may be large or small; another plan of that name, of whatever version,
+    goes to the trash. Returns whether there was another, so that of two who save at once the second is told. Raises
+    BadValue where there is another that must not be replaced, StoreError where the store cannot be written to.
     """
     file, text = _file(store, plan.name), json.dumps(plain(plan), indent=1)
     try:
@@ -28,6 +28,8 @@ def save(store: Store, plan: Plan, replace: bool = True) -> bool:
             another = file.exists() and file.read_bytes() != text.encode()
             if another and not replace:
                 raise BadValue(f"Another plan is kept as {plan.name}: choose another name.")
+            if another:
+                trash.move(store, "Plan", plan.name, [f"{FOLDER}/{file.name}"], by=by, held=True)
             write_whole(file, text)
     except OSError as error:
         raise StoreError(f"The plan cannot be saved: {error.strerror}.") from error

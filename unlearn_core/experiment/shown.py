@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unlearn_core.experiment.listed import whole_studies
 from unlearn_core.experiment.study import Study
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import Spec, key
@@ -21,7 +22,7 @@ def study_of(store: Store, spec: Spec, preferred: str = "") -> str | None:
     if training is None:
         return None
     training = training.but(seed=0, without="")
-    specs = {result.key: result.spec() for result in store.results("Study")}
+    specs = {result.key: result.spec() for result in whole_studies(store)}
     fits = [name for name, own in specs.items() if training in (own.training, own.training.afresh)]
     fits = [name for name in fits if specs[name].forget == getattr(spec, "forget", None)] or fits
     return preferred if preferred in fits else next(iter(fits), None)

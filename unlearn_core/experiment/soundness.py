@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from unlearn_core.disk import StoreError
+from unlearn_core.experiment.listed import fault as fault_of_study
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Tell, silent
 from unlearn_core.result import KEY, Result, find_fault, set_aside
@@ -107,6 +108,8 @@ def _fault(place: Path, deep: bool) -> str | None:
             {".safetensors": result.arrays, ".parquet": result.table, ".json": result.json}[Path(name).suffix](
                 Path(name).stem
             )
+        if kind == "Study" and _readable(place):
+            return fault_of_study(result)
     except Exception as error:  # whatever a reader of arrays or tables makes of a damaged file
         return f"{type(error).__name__}: {error}"
     return None

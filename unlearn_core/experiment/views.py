@@ -14,11 +14,13 @@ import unlearn_core.experiment.attributes as attributes
 from unlearn_core import evaluation
 from unlearn_core.attacks.signals import margin
 from unlearn_core.data import Dataset
+from unlearn_core.disk import StoreError
 from unlearn_core.ensembles.sums import OUT
 from unlearn_core.entanglement import EmbeddingSums, Entanglement
 from unlearn_core.experiment.bank import bank_columns, bank_stability, bank_sums
 from unlearn_core.experiment.door import fulfil
 from unlearn_core.experiment.embedded_images import embedding_sums, map_of
+from unlearn_core.experiment.listed import LISTED, fault
 from unlearn_core.experiment.measures import Shadows, Target
 from unlearn_core.experiment.memorized import memorization_of
 from unlearn_core.experiment.own_weights import about_original
@@ -118,8 +120,11 @@ class OpenStudy:
 
     @classmethod
     def open(cls, store: Store, key: str) -> OpenStudy:
-        """Raises StoreError where there is no finished study with this key."""
-        return cls(store, store.open("Study", key))
+        """Raises StoreError where there is no finished study with this key, or it does not say what is listed."""
+        result = store.open("Study", key)
+        if (wrong := fault(result, LISTED)) is not None:
+            raise StoreError(f"The study is not whole: {wrong}.")
+        return cls(store, result)
 
     # -- the images ----------------------------------------------------------------------------------------------------
 

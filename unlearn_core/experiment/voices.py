@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 
 from unlearn_core.evaluation import tow
+from unlearn_core.experiment.listed import whole_studies
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.result import Result
@@ -60,7 +61,7 @@ def voices(finished: OpenStudy) -> Iterator[Voice]:
     data, scored = finished.spec.training.data, bool(finished.spec.models)
     alike = (
         voice(finished) if result.key == finished.key else _of_another(finished.store, result)
-        for result in finished.store.results("Study")
+        for result in whole_studies(finished.store)
         if (spec := result.spec()).training.data == data and bool(spec.models) == scored
     )
     return islice((each for each in alike if not each.lost), NEWEST)

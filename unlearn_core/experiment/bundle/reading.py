@@ -12,7 +12,6 @@ import math
 import re
 import shutil
 import stat
-import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -44,11 +43,12 @@ from unlearn_core.experiment.bundle.contents import (
 )
 from unlearn_core.experiment.bundle.placing import publish
 from unlearn_core.experiment.forget_sets import sane_name
+from unlearn_core.experiment.listed import fault
 from unlearn_core.experiment.recorded import RECORDED
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.kinds import CARRIED
 from unlearn_core.params import BadValue, build, key
-from unlearn_core.result import KEY, Result, find_fault
+from unlearn_core.result import KEY, Result, find_fault, says_when
 from unlearn_core.store import Store
 
 MOST_BYTES = 8 << 30  # of all files together, unpacked
@@ -74,7 +74,7 @@ def import_bundle(store: Store, source: str | Path | BinaryIO) -> str:
     except OSError as error:
         raise StoreError(f"The store cannot be written to: {error.strerror}.") from error
     with held:
-        aside = store.root / "staging" / f"{LOCK}.{uuid.uuid4().hex[:8]}"
+        aside = store.aside(LOCK)
         try:
             with _opened(source) as archive:
                 members = _checked_names(archive)
@@ -230,7 +230,8 @@ def _unpack_result(archive: zipfile.ZipFile, members: dict, each: str, digest: s
     manifest = _read_json((place / "manifest.json").read_bytes(), f"the manifest of {said}")
     files = manifest.get("files")
     kept_back = {"manifest.json", f"{RECORDED}.json"}
-    if not isinstance(files, dict) or "spec.json" not in files or kept_back & set(files) or not _may_lack(manifest):
+    lacks = not isinstance(files, dict) or "spec.json" not in files or not says_when(manifest)
+    if lacks or kept_back & set(files) or not _may_lack(manifest):
         raise _bad(f"the manifest of {said} is not as the store writes it")
     for file in files:
         _take(archive, members, f"results/{each}/{file}", below(place, file))
@@ -343,6 +344,8 @@ def _whole(staged: Store, study_key: str) -> OpenStudy:
     try:
         study = OpenStudy.open(staged, study_key)
         needed(study)
+        if (wrong := fault(study.result)) is not None:
+            raise BadValue(f"The study is not whole: {wrong}.")
     except (BadValue, StoreError) as error:
         raise _bad(f"the study in it is not whole: {_lower(str(error))}") from error
     except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
