@@ -17,7 +17,9 @@ from tables import SCOPES, first_sentence, plus_minus, table  # noqa: E402
 
 from unlearn_core.cli.frame import progress  # noqa: E402
 from unlearn_core.experiment.leaderboard import TASKS, contenders, leaderboard, short_name  # noqa: E402
+from unlearn_core.experiment.run_times import length_of  # noqa: E402
 from unlearn_core.experiment.study_table import REFERENCES  # noqa: E402
+from unlearn_core.experiment.usual_times import FILE  # noqa: E402
 from unlearn_core.params import params  # noqa: E402
 from unlearn_core.store import Store  # noqa: E402
 from unlearn_core.unlearning import ALGORITHMS, Unlearner  # noqa: E402
@@ -123,6 +125,14 @@ def refuse_unmeasured(tasks: dict) -> None:
         sys.exit(f"Not measured yet: {', '.join(lacking)}. Run python docs/algorithms.py --measure ./store")
 
 
+def usual_times(tasks: dict) -> dict[str, float]:
+    """Seconds of each algorithm at the first task that it is for: for an epoch, or for all of a run that has none."""
+    at = {method: line["seconds"] for task in reversed(tasks.values()) for method, line in task["methods"].items()}
+    times = {name: at.get(short_name(cls())) for name, cls in ALGORITHMS.items()}
+    timed = {name: t / length_of(ALGORITHMS[name]()) for name, t in times.items() if t and name != "original"}
+    return {name: float(f"{t:.3g}") for name, t in timed.items()}
+
+
 def page() -> str:
     tasks = json.loads((ROOT / "docs" / "algorithms.json").read_text())
     refuse_unmeasured(tasks)
@@ -144,6 +154,7 @@ if __name__ == "__main__":
         with progress() as tell:
             found = leaderboard(Store(Path(sys.argv[2])), tell=tell)
         (ROOT / "docs" / "algorithms.json").write_text(json.dumps(found) + "\n")
+        FILE.write_text(json.dumps(usual_times(found), indent=0) + "\n")
     if "--check" not in sys.argv:
         file.write_text(page())
     elif not file.exists() or file.read_text() != page():

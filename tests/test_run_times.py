@@ -10,6 +10,7 @@ import pytest
 from unlearn_core.engines import machine
 from unlearn_core.experiment import run_times
 from unlearn_core.experiment.run_times import never_run, run_seconds, trial_seconds
+from unlearn_core.experiment.usual_times import usual
 from unlearn_core.rum import Part, Rum
 from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, Original, SalUn
@@ -73,7 +74,23 @@ def test_the_share_of_waiting_is_what_the_system_says(tmp_path, monkeypatch):
     assert machine.waited() == 0.75
 
 
-def test_what_was_never_run_takes_as_long_as_the_others():
+def test_what_was_never_run_takes_as_much_longer_than_what_was_as_is_usual(monkeypatch):
+    """With the range of what those say that were run. What nobody knows to be usual is left out."""
+    monkeypatch.setattr(run_times, "usual", lambda: {FineTune: 0.5, Influence: 2.0, NegGrad: 0.25})
+    finished = Finished((Influence(), 3.0), (FineTune(epochs=2), 4.0), (SalUn(epochs=1), 100.0))
+    assert run_seconds(finished, NegGrad(epochs=4)) == pytest.approx([2.75, 1.375, 5.5])  # 0.375 and 1 an epoch
+    assert never_run(finished, [NegGrad()]) == {NegGrad}
+    assert expected(Finished((SalUn(epochs=2), 8.0)), NegGrad(epochs=3)) == 12.0
+
+
+def test_what_is_usual_is_known_of_every_algorithm():
+    known = set(ALGORITHMS.values()) - {Retrain, Original}
+    assert usual().keys() == known, "python docs/algorithms.py --measure ./store times them"
+    assert all(0 < seconds < 60 for seconds in usual().values())
+
+
+def test_what_was_never_run_takes_as_long_as_the_others(monkeypatch):
+    monkeypatch.setattr(run_times, "usual", dict)
     finished = Finished((Influence(), 3.0), (FineTune(epochs=2), 8.0), (FineTune(epochs=4), 20.0))
     assert expected(finished, NegGrad(epochs=3)) == 3 * np.median([3.0, 4.0, 5.0])
     assert expected(finished, ALGORITHMS["fisher"]()) == np.median([3.0, 8.0, 20.0])  # a whole run
@@ -82,8 +99,9 @@ def test_what_was_never_run_takes_as_long_as_the_others():
     assert expected(nothing, NegGrad(epochs=3)) == pytest.approx(6.0) and expected(nothing, Influence()) == 10.0
 
 
-def test_only_runs_of_one_algorithm_say_how_long_it_takes():
+def test_only_runs_of_one_algorithm_say_how_long_it_takes(monkeypatch):
     """A plan of several tells of none of them, whether they have epochs or not; where the others are left, it does."""
+    monkeypatch.setattr(run_times, "usual", dict)
     mixed = Finished((plan(Original(), Influence(), FineTune(epochs=2)), 100.0), (SalUn(epochs=2), 4.0))
     assert expected(mixed, FineTune(epochs=2)) == 4.0 and never_run(mixed, [FineTune()]) == {FineTune}
     left = Finished((plan(Original(), Original(), FineTune(epochs=2)), 6.0), (SalUn(epochs=2), 400.0))

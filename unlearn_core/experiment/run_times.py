@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from unlearn_core.experiment.study import searches
+from unlearn_core.experiment.usual_times import usual
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.rum import PARTS, Plan, Rum
 from unlearn_core.unlearning import Unlearner
@@ -158,9 +159,14 @@ def _tried(finished: OpenStudy) -> dict[type, float]:
 
 
 def _others(finished: OpenStudy, step: Unlearner) -> list[float]:
-    """What stands for an algorithm that was never run: all runs of the others, by epochs or as a whole as it has
-    epochs or not; where there are none, training.
+    """What stands for an algorithm that was never run: by each that was, as many times as long as it as is usual. Where
+    nobody knows what is usual, all runs of the others, by epochs or as a whole as it has epochs or not; where there are
+    none, training.
     """
+    if of_this := usual().get(type(step)):
+        measured = ((np.median(seconds), usual().get(cls)) for cls, seconds in measured_by(finished).items())
+        if found := [of_this * seconds / of_that for seconds, of_that in measured if of_that]:
+            return found
     runs = [(length if hasattr(step, "epochs") else 1, seconds) for _, length, seconds in _alone(finished)]
     training = finished.spec.training.epochs if hasattr(step, "epochs") else 1
     return [seconds / length for length, seconds in runs] or [training_seconds(finished) / training]
