@@ -43,7 +43,8 @@ bundle         a study as one file, out of one store and into another; recorded.
 guessing.py    a game: which of two images was the model trained on?
 forecast.py    what the next study will cost, from what this one took (run_times.py), what was timed on the same set
                (set_times.py) and what is usual (usual_times.py, which reads usual_times.json); asking_cost.py what
-               it takes to ask its models again, first_cost.py what a study of other images will cost by its pace (pace.py), memory_cost.py its memory
+               it takes to ask its models again, first_cost.py what a study of other images will cost by its pace
+               (pace.py), memory_cost.py its memory
 landscape.py   what algorithms reach on hundreds of forget sets; landscape_sets.py draws these sets,
                landscape_cost.py says what they will take
 difficulty.py  what to expect of a set that was never run; reach.py of which sets; law.py how closeness goes with what
