@@ -147,8 +147,8 @@ def _row(job: Job, unfolded: bool = False) -> None:
                 access.need("admin")
                 jobs.forget_job(state.store(), job.key, by=access.who())
                 st.rerun()
-        if job.kind == "Study" and job.state == "done":
-            came_of.draw(job.key)
+        if job.state == "done":
+            came_of.draw(job.key, job.kind)
         removal.confirm(job.key)
         progress.words(job)
         if job.stages:

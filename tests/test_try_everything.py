@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 
 from unlearn_core.experiment import OpenStudy, Run, TryEverything, fulfil, studies
+from unlearn_core.experiment.outcome import outcome
 from unlearn_core.experiment.run_times import never_run, run_seconds
 from unlearn_core.experiment.set_times import plan_tried, timed
 from unlearn_core.experiment.study import short_name
 from unlearn_core.experiment.try_everything import attempts, board, can_run, cost, fitting, level
 from unlearn_core.forget import AtRandom
-from unlearn_core.params import BadValue
+from unlearn_core.params import BadValue, key
 from unlearn_core.progress import Cancelled
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store
@@ -57,6 +58,11 @@ def test_what_a_study_ran_is_found_again_with_the_same_numbers(copied, study, as
     assert table["group_tow"].dropna().is_monotonic_decreasing
     assert table.index[-1] == "Retrained"  # it is what the others are close to
     assert dict(table["kind"].value_counts()) == {"reference": 3, "single": 3, "plan": 1}
+    came, ranked = outcome(copied, key(asked), "TryEverything"), table[table["kind"] != "reference"]
+    assert (came.title, came.exposure, came.why_not) == (ranked.index[0], None, "")
+    for estimate, title in ((came.closeness, came.title), (came.ceiling, "Retrained again")):
+        assert (estimate.mean, estimate.half_width) == tuple(table.loc[title, ["group_tow", "group_tow_half"]])
+    assert outcome(copied, key(asked)) is outcome(copied, "0" * 32, "TryEverything") is None
 
 
 def test_what_is_finished_is_ranked_while_the_rest_is_under_way(copied, asked):

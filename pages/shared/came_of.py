@@ -1,4 +1,4 @@
-"""What came of a finished study, as a line of a list."""
+"""What came of a finished study, or of trying everything, as a line of a list."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from unlearn_core.evaluation import METRICS
 from unlearn_core.experiment.outcome import outcome
 
 
-def draw(study: str) -> None:
-    """The two numbers that a study is looked for by, beside those of retrained models; nothing where it is gone."""
-    if (found := outcome(state.store(), study)) is not None:
-        retrained = f" (retrained {numbers.estimate(found.target)})" if numbers.known(found.target.mean) else ""
+def draw(key: str, kind: str = "Study") -> None:
+    """The two numbers that a study is looked for by, beside those of retrained models; nothing where it is gone, or its
+    kind has none.
+    """
+    if (found := outcome(state.store(), key, kind)) is None:
+        return
+    exposure = ""
+    if found.exposure:
         name = METRICS["tpr_at_1_fpr"].label
-        exposure = f"{name[0].lower()}{name[1:]} **{numbers.estimate(found.exposure)}**"
+        exposure = f"; {name[0].lower()}{name[1:]} **{numbers.estimate(found.exposure)}**"
         exposure += f" ({found.why_not})" if found.why_not else ""
-        st.caption(
-            f"{escape(found.title)}: group ToW **{numbers.estimate(found.closeness)}** (two retrained models "
-            f"{numbers.estimate(found.ceiling)}); {exposure}{retrained}."
-        )
+        exposure += f" (retrained {numbers.estimate(found.target)})" if numbers.known(found.target.mean) else ""
+    closest = " came closest" if kind == "TryEverything" else ""
+    st.caption(
+        f"{escape(found.title)}{closest}: group ToW **{numbers.estimate(found.closeness)}** (two retrained models "
+        f"{numbers.estimate(found.ceiling)}){exposure}."
+    )

@@ -88,7 +88,7 @@ def _named(job: Job) -> str:
 
 def _line(job: Job) -> dict:
     plan, size = _asked(state.store(), job.key)
-    came = outcome(state.store(), job.key) if job.kind == "Study" and job.state == "done" else None
+    came = outcome(state.store(), job.key, job.kind) if job.state == "done" else None
     return {
         "Plan": plan and _picture(plan, theme.is_dark()),
         "Name": f"{job_words.title(job)} #{job.key[:4]}",
@@ -97,7 +97,7 @@ def _line(job: Job) -> dict:
         "Progress": 1.0 if job.state == "done" else job.share and round(job.share, 2),
         "Left": progress.at_most(job),
         CLOSENESS: numbers.estimate(came.closeness) if came else "",
-        EXPOSURE: numbers.estimate(came.exposure) if came else "",
+        EXPOSURE: numbers.estimate(came.exposure) if came and came.exposure else "",
         "Estimated": job.expected and job.expected.seconds,
         "Took": job.worked,
     }

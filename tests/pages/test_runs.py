@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -416,6 +417,26 @@ def test_what_was_tried_on_a_set_opens_with_that_set_in_hand(runs, own_store, fi
     at = opened(runs, own_store)
     assert at.title[0].value == "Plan" and at.query_params["forget"] == "0-9"
     assert "your set of 10 images" in words(at) and "ways are measured" in words(at)
+
+
+def test_of_trying_everything_the_closest_is_told(runs, own_store, filled_study):
+    study = OpenStudy.open(own_store, key(filled_study))
+    asked = fitting(study, Picked(named="0-9"), np.arange(10), 3)
+    lines = [
+        ("Original", "reference", 0.6, 0.1),
+        ("EU-k", "single", 0.9, 0.05),
+        ("Retrained again", "reference", 0.8, 0.1),
+    ]
+    columns = ["title", "kind", "group_tow", "group_tow_half"]
+    own_store.remember(asked, lambda draft: draft.table(pd.DataFrame(lines, columns=columns)))
+    finished(own_store, asked)
+    finished(own_store, filled_study)
+    at = runs(own_store.root)
+    assert "EU-k came closest: group ToW **0.900 ± 0.050** (two retrained models 0.800 ± 0.100)." in [
+        c.value for c in at.caption
+    ]
+    line = jobs_table(at).set_index("group ToW").loc["0.900 ± 0.050"]
+    assert line["TPR@1%FPR"] == "" and line["Status"] == "Done"
 
 
 def test_an_equal_retention_opens_where_it_is_drawn(runs, own_store, filled_study):
