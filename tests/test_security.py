@@ -217,7 +217,7 @@ JOINS = {
     "result.py": {"name", "f'{name}.json'", "f'{name}.parquet'", "f'{name}.safetensors'"},  # constants, manifests
     "room.py": {"name"},  # what a folder lists, and constants
     # Constants, manifests, identifiers, keys that KEY has checked.
-    "store.py": {"name", "kind", "k", "result_key", "key(spec)", "f'{key(spec)}.{uuid.uuid4().hex[:8]}@{HOST}'"},
+    "store.py": {"name", "kind", "k", "result_key", "key(spec)"},
     "trash.py": {"name", "entry.id", "other.id", "place"},  # folders of the store, places that THING has checked
 }  # fmt: skip
 FOLDERS = re.compile(r"(?:^|[.(])(?:root|folder|place|path|home|target|parent|aside)(?: / .*)?$")

@@ -152,7 +152,8 @@ class Store:
         """A new place in staging, under the lock of this name. It says on which machine it is used, so that a sweep on
         another one, which may not see the lock, leaves it alone.
         """
-        return self.root / "staging" / f"{name}.{uuid.uuid4().hex[:8]}@{HOST}"
+        place = below(self.root, "staging", f"{name}.{uuid.uuid4().hex[:8]}")
+        return place.with_name(f"{place.name}@{HOST}")
 
     def _make(self, spec: Spec, make: Callable[[Draft], None], device: str | Callable[[], dict]) -> Result:
         place, staging = self._place(spec), self.aside(key(spec))
