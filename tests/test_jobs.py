@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from unlearn_core import engines, job_forecast, job_process, job_work, jobs, room
+from unlearn_core import engines, job_forecast, job_process, job_work, jobs, room, trash
 from unlearn_core.data import Data
 from unlearn_core.disk import StoreError, write_whole
 from unlearn_core.engines import machine
@@ -25,6 +25,7 @@ from unlearn_core.job import Expected
 from unlearn_core.kinds import KINDS
 from unlearn_core.params import BadValue, key, plain
 from unlearn_core.result import find_fault
+from unlearn_core.rum import Plan
 from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import FineTune, NegGrad
@@ -645,6 +646,34 @@ def test_a_folder_that_is_no_record_is_passed_over(store, text):
     folder.mkdir()
     (folder / "job.json").write_text(text)
     assert [job.key for job in jobs.listing(store)] == [healthy]
+
+
+@pytest.mark.parametrize(
+    "outcome", [{}, {"state": "bogus", "message": "m", "ended": 1}, {"state": "done"}, {"state": ["done"]}]
+)
+def test_an_end_that_no_job_has_is_no_worse_than_none(store, outcome):
+    job = record(store, QUICK)
+    write_whole(store.root / "jobs" / job / "outcome.json", json.dumps(outcome))
+    assert jobs.find(store, job).state == "interrupted" and len(jobs.listing(store)) == 1
+
+
+def test_a_job_whose_record_is_damaged_can_be_cancelled_and_removed(store):
+    job = jobs.submit(store, LONG)
+    wait(store, job, lambda job: job.state == "running")
+    (store.root / "jobs" / job / "job.json").write_text("{")
+    (found,) = jobs.listing(store)
+    assert (found.key, found.state, found.message) == (job, "running", jobs.DAMAGED)
+    assert jobs.submit(store, LONG) == job and len(processes(store, job)) == 1  # it is joined as it stands
+    assert jobs.cancel(store, job).state == "cancelled" and processes(store, job) == []
+    with pytest.raises(StoreError, match=jobs.DAMAGED):
+        jobs.resume(store, job)
+    jobs.forget_job(store, job)
+    assert jobs.listing(store) == [] and len(trash.entries(store)) == 1
+
+
+def test_what_nothing_makes_is_one_sentence(store):
+    with pytest.raises(BadValue, match="^Plan is not a kind of result, so nothing can be made of it.$"):
+        fulfil(store, Plan())
 
 
 def test_a_process_number_that_was_given_to_somebody_else(store):

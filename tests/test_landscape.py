@@ -9,8 +9,10 @@ from typer.testing import CliRunner
 
 from unlearn_core import evaluation
 from unlearn_core.cli.landscape import landscape as command
+from unlearn_core.disk import StoreError
 from unlearn_core.entanglement import EmbeddingSums
 from unlearn_core.experiment import OpenStudy, fulfil, studies
+from unlearn_core.experiment import landscape as landscape_module
 from unlearn_core.experiment.forecast import peak
 from unlearn_core.experiment.landscape import (
     Landscape,
@@ -148,6 +150,21 @@ def measured(filled_store, wanted, tmp_path_factory) -> Store:
     for result in store.results("LandscapePart"):
         assert kept.get(result.key) in (None, (result.folder / "manifest.json").stat().st_mtime_ns)
     return store
+
+
+def test_a_part_that_goes_while_the_whole_is_put_together_is_one_sentence(measured, wanted, tmp_path, monkeypatch):
+    store, honest = Store(shutil.copytree(measured.root, tmp_path / "store")), landscape_module.fulfil_all
+    shutil.rmtree(store.find(wanted).folder)
+
+    def and_gone(store, parts, tell):
+        made = honest(store, parts, tell)
+        shutil.rmtree(made[0].folder)
+        return made
+
+    monkeypatch.setattr(landscape_module, "fulfil_all", and_gone)
+    with pytest.raises(StoreError, match="^LandscapePart .* was removed or set aside while it was needed"):
+        fulfil(store, wanted)
+    assert store.find(wanted) is None
 
 
 def test_a_line_for_every_set_and_algorithm(measured, wanted):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 STARTS = "starting"  # the stage before the work itself: a process and its libraries
 ACTIVE = ("starting", "queued", "running")
+ENDED = ("done", "failed", "cancelled")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from pathlib import Path
 from unlearn_core import job_process, room, trash
 from unlearn_core.disk import StoreError, free_megabytes, plainly, write_whole
 from unlearn_core.engines import machine
-from unlearn_core.job import ACTIVE, Expected, Job
+from unlearn_core.job import ACTIVE, ENDED, Expected, Job
 from unlearn_core.job_process import read_record
 from unlearn_core.params import BadValue, Spec, build, key, plain
 from unlearn_core.result import KEY, find_fault
@@ -35,6 +35,10 @@ STARTING = 30.0  # seconds that whoever submits a job may take to write down its
 GRACE = 10.0  # seconds that one whose tasks are jobs of a cluster has to take them back
 WAITING = "Waiting until another job on this machine is finished."
 STARTED_AGAIN = "Somebody started this job again meanwhile: it goes on."
+DAMAGED = (
+    "The record of what it makes, job.json, is damaged: cancel or remove it, and start the work again where it was "
+    "asked for."
+)
 GONE = "Its result was damaged and set aside, or removed; starting it again makes it anew."
 
 
@@ -62,8 +66,8 @@ def resume(store: Store, job: str) -> str:
     """
     found, about = find(store, job), read_record(store, job, "job.json")
     worked = found.worked
-    if not about:  # removed between the two looks
-        raise _no_job(job)
+    if not about:  # removed between the two looks, or damaged
+        raise StoreError(DAMAGED) if found.message == DAMAGED else _no_job(job)
     if worked is None:  # it did not come to its turn, but an earlier attempt may have
         worked = about.get("before", 0.0)
     left = _still_needed(store, found, about)
@@ -182,16 +186,18 @@ def _sound(job: Job) -> bool:
 
 def _find(store: Store, job: str, held: bool) -> Job:
     about = read_record(store, job, "job.json") if KEY.fullmatch(job) else {}
-    if not about:
-        raise _no_job(job)
-    progress, outcome = read_record(store, job, "progress.json"), read_record(store, job, "outcome.json")
+    if damaged := not about:
+        if not KEY.fullmatch(job) or "born" not in (worker := read_record(store, job, "worker.json")):
+            raise _no_job(job)
+        about = {"spec": {"spec": "Job", "name": "A job whose record is damaged"}, "submitted": worker["born"]}
+    progress, outcome = read_record(store, job, "progress.json"), _outcome(store, job)
     locked = not outcome and store.is_locked(f"job-{job}")
     if not outcome and not locked:
-        outcome = read_record(store, job, "outcome.json")  # it may have ended between the two looks
+        outcome = _outcome(store, job)  # it may have ended between the two looks
     spec = about["spec"]
     stages = tuple((name, seconds) for name, seconds in progress.get("stages", []))
     state, message = _state(store, job, about, progress, outcome, locked, held)
-    if state == "interrupted" and not outcome and read_record(store, job, "outcome.json"):
+    if state == "interrupted" and not outcome and _outcome(store, job):
         return _find(store, job, held)  # it ended between the last looks
     ended = outcome.get("ended") or (time.time() if state in ACTIVE else progress.get("written", about["submitted"]))
     return Job(
@@ -204,7 +210,7 @@ def _find(store: Store, job: str, held: bool) -> Job:
         stages=stages,
         done=progress.get("done", 0),
         total=progress.get("total", 0),
-        message=message,
+        message=DAMAGED if damaged else message,
         detail=outcome.get("detail", ""),
         worked=about.get("before", 0.0) + max(0.0, ended - progress["began"]) if progress.get("began") else None,
         expected=_expected(about),
@@ -212,6 +218,12 @@ def _find(store: Store, job: str, held: bool) -> Job:
         megabytes=None if about.get("before") else outcome.get("megabytes"),
         lasted=progress.get("lasted"),
     )
+
+
+def _outcome(store: Store, job: str) -> dict:
+    """How a job ended, {} where it did not, or what is written is nothing that a job says."""
+    found = read_record(store, job, "outcome.json")
+    return found if found.get("state") in ENDED and isinstance(found.get("message"), str) else {}
 
 
 def get(store: Store, job: str, *, held: bool = False) -> Job | None:

@@ -330,6 +330,17 @@ def test_a_stopped_job_is_taken_up_again(runs, store, monkeypatch, state, label)
     assert again == [job]
 
 
+def test_a_job_whose_record_is_damaged_is_listed_and_can_be_removed(runs, store):
+    job = add_job(store, "Lost", worker={"pid": 1 << 22, "born": 1.0})
+    (store.root / "jobs" / job / "job.json").write_text("{")
+    at = runs(store.root)
+    assert "**A job whose record is damaged**" in words(at) and jobs.DAMAGED in words(at).replace("\\", "")
+    at.button(key=f"resume.{job}").click().run()
+    assert jobs.DAMAGED in at.error[0].value.replace("\\", "")
+    at.run().button(key=f"remove.{job}").click().run()
+    assert not at.exception and jobs.listing(store) == []
+
+
 def test_a_job_of_another_version_is_listed_all_the_same(runs, store):
     job = add_job(store, "Old", outcome=ended("done", "Finished."))
     file = store.root / "jobs" / job / "job.json"

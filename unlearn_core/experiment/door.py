@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from unlearn_core.engines import engine
-from unlearn_core.params import Spec
+from unlearn_core.params import BadValue, Spec
 from unlearn_core.progress import Tell, silent
 from unlearn_core.result import Result
 from unlearn_core.store import Store
@@ -25,8 +25,12 @@ def fulfil_together(store: Store, specs: Sequence[Spec], tell: Tell = silent) ->
 
 
 def fulfil(store: Store, spec: Spec, tell: Tell = silent) -> Result:
-    """The result of a spec, found in the store or made now, with everything it needs made before it."""
+    """The result of a spec, found in the store or made now, with everything it needs made before it. Raises BadValue for
+    a spec that no result is made of.
+    """
     if (found := store.find(spec)) is not None:
         return found
+    if type(spec) not in MAKERS:
+        raise BadValue(f"{type(spec).__name__} is not a kind of result, so nothing can be made of it.")
     with engine():  # the same workers for all that it needs
         return MAKERS[type(spec)](store, spec, tell)

@@ -217,10 +217,10 @@ def _landscape(store: Store, landscape: Landscape, tell: Tell) -> Result:
         for block, _ in landscape.blocks():
             fulfil(store, block)
         train_all(store, landscape.models_to_unlearn, lambda _, done, total: tell("original models", done, total))
-        fulfil_all(store, landscape.parts(), lambda _, done, total: tell("landscape", done, total))
+        parts = fulfil_all(store, landscape.parts(), lambda _, done, total: tell("landscape", done, total))
 
     def make(out: Draft) -> None:
-        out.seconds = sum(store.find(part).manifest()["seconds"] for part in landscape.parts())
+        out.seconds = sum(part.manifest()["seconds"] for part in parts)
         out.table(table_so_far(store, landscape))
 
     return store.remember(landscape, make, device=numerics)
