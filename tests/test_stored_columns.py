@@ -1,5 +1,8 @@
 """What a study stores stands under the version of its spec: whoever stores something else raises it."""
 
+from itertools import chain
+
+from pages.shared.method_table import TABLES
 from unlearn_core.experiment import Study
 from unlearn_core.experiment.comparison import COLUMNS
 from unlearn_core.store import Store
@@ -36,4 +39,10 @@ def test_what_is_stored_changes_with_its_version(filled_store):
 def test_every_measured_column_has_a_row_on_the_pages():
     about = {"method", "title", "kind", "seed", "result", "seconds", "diverged_at"}
     (held,) = HELD.values()
-    assert held["table"] - about == set(COLUMNS)
+    measured, on_pages = held["table"] - about, set(chain(*TABLES.values()))
+    said = f"give {sorted(measured ^ set(COLUMNS))} a line in COLUMNS of unlearn_core/experiment/comparison.py"
+    assert measured == set(COLUMNS), f"{said}, or in HELD of this file, whichever lacks it"
+    said = (
+        f"name {sorted(measured ^ on_pages)} in a table of TABLES in pages/shared/method_table.py, or take it out there"
+    )
+    assert measured == on_pages, said

@@ -25,8 +25,8 @@ def fulfil_together(store: Store, specs: Sequence[Spec], tell: Tell = silent) ->
 
 
 def fulfil(store: Store, spec: Spec, tell: Tell = silent) -> Result:
-    """The result of a spec, found in the store or made now, with everything it needs made before it. Raises BadValue for
-    a spec that no result is made of.
+    """The result of a spec, found in the store or made now, with everything it needs made before it. Raises BadValue
+    for a spec that no result is made of.
     """
     if (found := store.find(spec)) is not None:
         return found
