@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.optimize import brentq
 from scipy.stats import binom, norm
 
 from unlearn_core.attacks import (
@@ -394,6 +395,75 @@ def test_offline_scores_keep_the_papers_order_where_its_probability_rounds_to_on
 
 
 # -- the contents page -------------------------------------------------------------------------------------------------
+
+
+def side(mean, std) -> Side:
+    return Side(np.array([4, 4]), np.array([mean, mean], float), np.array(std, float))
+
+
+# Two images, and a model that is sure of images it was trained on and wrong about the others.
+SURE, WRONG = [9.0, 0.0], [-1.0, 0.0]
+GIVEN = {
+    "logits": np.array([[0.0, 0.0], [math.log(3), 0.0]]),
+    "labels": np.array([0, 1]),
+    "phi": np.array([2.0, 0.0]),
+    "inside": side(2, [2, 1]),
+    "outside": side(0, [1, 1]),
+    "unlearned": side(2, [2, 1]),
+    "unseen": side(0, [1, 1]),
+    "unlearned_phi": np.array([[1.0, 1.0], [3.0, 3.0]]),
+    "unseen_phi": np.array([[-1.0, -1.0], [1.0, 1.0]]),
+    "probs": np.array([0.9, 0.3]),
+    "mean_in": np.array([0.3, 0.3]),
+    "mean_out": np.array([0.2, 0.3]),
+    "population_probs": np.full(4, 0.5),
+    "mean_population": np.array([0.5, 0.25, 0.2, 0.125]),  # ratios 1, 2, 2.5 and 4
+    "retain": (np.array([SURE] * 8), np.zeros(8, int)),
+    "test": (np.array([WRONG] * 8), np.zeros(8, int)),
+    "forget": (np.array([SURE, SURE, WRONG, SURE]), np.zeros(4, int)),
+    "losses": np.array([0.5, 3.0]),
+    "population_losses": np.array([1.0, 2.0, 3.0, 4.0]),
+    "reference_losses": np.array([[1.0, 1.0]]),
+    "forget_losses": np.full(20, 0.1),
+    "test_losses": np.full(20, 9.0),
+}
+POOLED = math.log(2.5) / 2  # of the deviations 2 and 1
+KERNELS = math.log(2) - math.log1p(math.exp(-4 / (math.sqrt(2) * 1.5**-0.2) ** 2))  # both at 1, against one at 1
+SLOPE = brentq(lambda w: w - 8 / (1 + math.exp(2 * w)), 0, 4)  # four of eight observations lie on the boundary, at 1
+ONE_OF_FOUR = (  # is WRONG
+    "threshold", "classwise", "classwise_modified_entropy", "svc", "svc_correctness", "svc_entropy",
+    "svc_modified_entropy", "svc_probabilities",
+)  # fmt: skip
+# What each attack says of these, worked out by hand.
+KNOWN = {
+    "confidence": [0, -math.log(3)],
+    "entropy": [-math.log(2), 0.75 * math.log(0.75) + 0.25 * math.log(0.25)],
+    "modified_entropy": [-math.log(2), 1.5 * math.log(0.25)],
+    "correctness": [1, 0],
+    "lira_online": [2 - math.log(2), -2],
+    "lira_online_pooled": [2 - POOLED, -0.8 - POOLED],
+    "lira_offline": -norm.logsf([2, 0]),
+    "lira_offline_two_sided": -norm.logpdf([2, 0]),
+    "rmia_offline": [2 / 4, 0],  # 4.5 is more than twice 1 and 2
+    "rmia_online": [1 / 4, 0],  # 3.6 is more than twice 1
+    **dict.fromkeys(ONE_OF_FOUR, 1 / 4),
+    "u_lira": [2 - math.log(2), -2],
+    "u_lira_pooled": [2 - POOLED, -0.8 - POOLED],
+    "u_lira_kde": [KERNELS, -KERNELS],
+    "u_lira_population": [SLOPE, -SLOPE],
+    "attack_p": [4 / 4, 2 / 4],
+    "attack_r": [1 - 0.25, 1 - (0.5 + 0.5 * 2 / 999)],  # between 0, 1 and 1000
+    "simple": 1,
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_every_attack_has_a_known_answer(name):
+    assert name in KNOWN, f"give {name} its answer in KNOWN of this file: what it says of GIVEN, worked out by hand"
+    row = ATTACKS[name]
+    lacks = [need for need in row.needs if need not in GIVEN]
+    assert not lacks, f"give {name} what it needs in GIVEN of this file: {', '.join(lacks)}"
+    assert row.function(**{need: GIVEN[need] for need in row.needs}) == pytest.approx(KNOWN[name], abs=1e-4)
 
 
 # Those that need more than this are run in test_metric_properties.
