@@ -38,6 +38,7 @@ from unlearn_core.experiment.unlearned_models import Run
 from unlearn_core.params import BadValue
 from unlearn_core.progress import Cancelled
 from unlearn_core.rows import pack
+from unlearn_core.rum import Part, Rum
 from unlearn_core.store import Store
 from unlearn_core.training import Training
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, Original, Retrain
@@ -107,8 +108,12 @@ def test_a_small_landscape_is_the_beginning_of_a_large_one():
     assert set(small) < set(more) and {type(part.unlearner) for part in set(more) - set(small)} == {ALGORITHMS["munba"]}
 
 
+RUM = Rum(parts=(Part(name="all", rows="0-3", unlearner=FineTune()),))  # which is an Unlearner, too
+
+
 @pytest.mark.parametrize(
-    "changes", [{"unlearners": ()}, {"sizes": ()}, {"sizes": (1,)}, {"sizes": (20, 20)}, {"models": 3}]
+    "changes",
+    [{"unlearners": ()}, {"sizes": ()}, {"sizes": (1,)}, {"sizes": (20, 20)}, {"models": 3}, {"unlearners": (RUM,)}],
 )
 def test_what_cannot_be_measured_is_refused(changes):
     with pytest.raises(BadValue):

@@ -9,7 +9,7 @@ import streamlit as st
 from pages.shared.forms import form
 from pages.shared.text import escape
 from unlearn_core.params import BadValue, params
-from unlearn_core.unlearning import ALGORITHMS, Unlearner
+from unlearn_core.unlearning import ALGORITHMS, Unlearner, short_name
 
 # Both are lines that every study has anyway.
 SINGLE = tuple(name for name in ALGORITHMS if name not in ("original", "retrain"))
@@ -21,11 +21,6 @@ def label(name: str) -> str:
     if name == "original":
         return cls.title
     return f"{cls.title} · {cls.group}{', whole classes only' if 'classes' in cls.needs else ''}"
-
-
-def name_of(unlearner: Unlearner) -> str:
-    """The name in ALGORITHMS."""
-    return next(name for name, cls in ALGORITHMS.items() if cls is type(unlearner))
 
 
 def beware(cls: type[Unlearner], named: bool = False) -> None:
@@ -45,10 +40,10 @@ def settings(cls: type[Unlearner], key: str, default: Unlearner) -> Unlearner | 
     with st.container(border=True):
         names, now = [n for n in SINGLE if not _wraps(ALGORITHMS[n])], default.inner
         inner = st.selectbox(
-            "Algorithm inside", names, index=names.index(name_of(now)), format_func=label, key=f"{key}.inner",
+            "Algorithm inside", names, index=names.index(short_name(now)), format_func=label, key=f"{key}.inner",
             persist_state="session",
         )  # fmt: skip
-        own = now if name_of(now) == inner else ALGORITHMS[inner]()
+        own = now if short_name(now) == inner else ALGORITHMS[inner]()
         inside = settings(ALGORITHMS[inner], f"{key}.inner.{inner}", own)
     if chosen is None or inside is None:
         return None

@@ -13,7 +13,7 @@ from unlearn_core.experiment import OpenStudy
 from unlearn_core.experiment.advice import ALIKE, Advice, advice, unfit
 from unlearn_core.params import canonical, key
 from unlearn_core.rum import PARTS, Plan
-from unlearn_core.unlearning import ALGORITHMS, Unlearner
+from unlearn_core.unlearning import ALGORITHMS, Unlearner, short_name
 from unlearn_core.unlearning.ends.original import Original
 
 SHOWN = 4  # thumbnails of a part
@@ -62,7 +62,7 @@ def _algorithm(
 ) -> Unlearner | None:
     """The select, the suggestion with its reason, the settings, and what does not fit here."""
     place = f"{plan_editor.keys(study)}.{part}"
-    before = algorithms.name_of(now)
+    before = short_name(now)
     # What was chosen stays in the list when other cuts make it unfit: the line below says so, nothing changes silently.
     held = {before, st.session_state.get(place)}
     offered = {n: algorithms.label(n) for n in ("original", *ALGORITHMS) if n not in misfits or n in held}

@@ -15,14 +15,13 @@ from unlearn_core.evaluation import METRICS, Estimate, Metric, over_seeds, paire
 from unlearn_core.evaluation.groups import fairness
 from unlearn_core.evaluation.seeds import ROUNDING
 from unlearn_core.experiment.measured_groups import third
-from unlearn_core.experiment.study import short_name
 from unlearn_core.experiment.study_table import CEILING, ORIGINAL, RETRAINED, best_first
 from unlearn_core.experiment.study_table import owners as owners_of
 from unlearn_core.experiment.tuning import settings as tried_for
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.params import BadValue, settings
 from unlearn_core.rum import PARTS, Rum
-from unlearn_core.unlearning import ALGORITHMS
+from unlearn_core.unlearning import ALGORITHMS, short_name
 
 
 def _column(metric: str, label: str, help: str | None = None) -> Metric:

@@ -35,7 +35,7 @@ from unlearn_core.result import Draft, Result
 from unlearn_core.rows import others, pack
 from unlearn_core.store import Store
 from unlearn_core.training import Training, recipe
-from unlearn_core.unlearning import ALGORITHMS, Unlearner
+from unlearn_core.unlearning import ALGORITHMS, Unlearner, short_name
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
 
@@ -101,6 +101,8 @@ class Landscape(Spec):
         object.__setattr__(self, "training", self.training.afresh.but(seed=0, without=""))
         if not self.unlearners or not all(isinstance(u, Unlearner) for u in self.unlearners):
             raise BadValue("A landscape needs at least one algorithm.")
+        if plans := [type(u).__name__ for u in self.unlearners if type(u) not in ALGORITHMS.values()]:
+            raise BadValue(f"A landscape runs single algorithms, and {plans[0]} is none.")
         whole = all(isinstance(s, int) and not isinstance(s, bool) and s >= 2 for s in self.sizes)
         if not self.sizes or not whole or len(set(self.sizes)) < len(self.sizes):
             raise BadValue("Sizes of sets are different whole numbers of at least 2, and there is at least one.")
@@ -255,7 +257,7 @@ def names(landscape: Landscape) -> dict[Unlearner, str]:
     """Each algorithm's name in ALGORITHMS; one that is there with several settings is numbered."""
     found: dict[Unlearner, str] = {}
     for unlearner in landscape.algorithms:
-        name = next(n for n, cls in ALGORITHMS.items() if cls is type(unlearner))
+        name = short_name(unlearner)
         before = sum(type(u) is type(unlearner) for u in found)
         found[unlearner] = f"{name}-no-{before + 1}" if before else name
     return found

@@ -18,7 +18,7 @@ from unlearn_core.experiment.audit import attack
 from unlearn_core.experiment.door import fulfil
 from unlearn_core.experiment.model_seeds import TUNING
 from unlearn_core.experiment.spread import fulfil_all
-from unlearn_core.experiment.study import Study, short_name
+from unlearn_core.experiment.study import Study
 from unlearn_core.experiment.tuning import Tuning, chosen, grid
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.forget import AtRandom, ForgetSet, Mislabelled, OfClass
@@ -27,7 +27,7 @@ from unlearn_core.progress import Tell, silent
 from unlearn_core.rows import pack
 from unlearn_core.store import Store
 from unlearn_core.training import recipe
-from unlearn_core.unlearning import ALGORITHMS, Unlearner
+from unlearn_core.unlearning import ALGORITHMS, Unlearner, short_name
 
 SEEDS = 5
 SEARCH_SEEDS = 3

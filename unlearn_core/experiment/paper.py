@@ -25,7 +25,7 @@ from unlearn_core.experiment.model_seeds import TUNING
 from unlearn_core.experiment.proxy_table import ProxyTable
 from unlearn_core.experiment.search import PlanSearch
 from unlearn_core.experiment.stream import Stream, deal_requests
-from unlearn_core.experiment.study import SINGLES, Study, short_name
+from unlearn_core.experiment.study import SINGLES, Study
 from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.experiment.tuning import Tuning, best_settings
 from unlearn_core.experiment.views import OpenStudy
@@ -37,7 +37,7 @@ from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan, same_everywhere
 from unlearn_core.store import Store
 from unlearn_core.training import Training, recipe
-from unlearn_core.unlearning import ALGORITHMS, Unlearner
+from unlearn_core.unlearning import ALGORITHMS, Unlearner, short_name
 from unlearn_core.unlearning.distil.scrubbing import Scrubbing
 from unlearn_core.unlearning.perturb.woodfisher import WoodFisher
 from unlearn_core.unlearning.push_away.neggrad_plus import NegGradPlus

@@ -16,10 +16,10 @@ from unlearn_core.evaluation import Estimate, tow
 from unlearn_core.evaluation.seeds import paired_difference
 from unlearn_core.experiment.comparison import owners
 from unlearn_core.experiment.proxy_table import EXACT
-from unlearn_core.experiment.study import short_name
 from unlearn_core.experiment.study_table import CEILING, RETRAINED
 from unlearn_core.experiment.views import OpenStudy
 from unlearn_core.result import Result
+from unlearn_core.unlearning import short_name
 
 RELABELLING = ("random-label", "salun")
 CLOSENESS = "tow"  # as the paper measures it; a study's own group ToW is beside it in the tables

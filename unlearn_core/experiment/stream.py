@@ -26,7 +26,7 @@ from unlearn_core.experiment.door import MAKERS, fulfil
 from unlearn_core.experiment.measures import Shadows, Target
 from unlearn_core.experiment.memorized import bank_of
 from unlearn_core.experiment.model_seeds import AGAIN
-from unlearn_core.experiment.study import FEWEST, short_name
+from unlearn_core.experiment.study import FEWEST
 from unlearn_core.experiment.trained_models import dataset, train_all
 from unlearn_core.experiment.unlearned_models import Run, refuse, run_all
 from unlearn_core.experiment.views import OpenStudy
@@ -37,7 +37,7 @@ from unlearn_core.rows import check_forget, others, pack, unpack
 from unlearn_core.rum import Part, Rum
 from unlearn_core.store import Store
 from unlearn_core.training import Training
-from unlearn_core.unlearning import Unlearner
+from unlearn_core.unlearning import Unlearner, short_name
 
 KINDS = ("original", "unlearned", "retrained", "retrained-again")
 METRICS = ("forget_accuracy", "attack_auc", "lira_auc")

@@ -43,7 +43,7 @@ from unlearn_core.rows import pack
 from unlearn_core.rum import PARTS, Plan, Rum, same_everywhere, shuffled, vanilla
 from unlearn_core.store import Store
 from unlearn_core.training import Training, promise, recipe
-from unlearn_core.unlearning import ALGORITHMS, Unlearner
+from unlearn_core.unlearning import ALGORITHMS, Unlearner, short_name
 
 FEWEST = 10  # models of a bank
 STAGES = (
@@ -183,11 +183,6 @@ def methods(store: Store, study: Study, rows: np.ndarray, best: dict[Unlearner, 
                 title = f"{unlearner.title}, no parts, {len(rum.parts)}x epochs"
                 add(f"{name}-vanilla-{algorithm}", title, "control", [longer] * study.seeds)
     return list(found.values())
-
-
-def short_name(unlearner: Unlearner) -> str:
-    """The name of an algorithm in ALGORITHMS."""
-    return next((name for name, cls in ALGORITHMS.items() if cls is type(unlearner)), type(unlearner).__name__.lower())
 
 
 def _slug(name: str) -> str:

@@ -124,6 +124,11 @@ OWN, OWN_FAULT = load_folder(ALGORITHMS)
 ALGORITHMS |= {own.name: own.algorithm for own in OWN if own.algorithm is not None}
 
 
+def short_name(unlearner: Unlearner) -> str:
+    """The name of an algorithm in ALGORITHMS; of one that is not there, such as a whole plan, that of its class."""
+    return next((name for name, cls in ALGORITHMS.items() if cls is type(unlearner)), type(unlearner).__name__.lower())
+
+
 def unlearn_together(unlearners, originals, requests) -> list[Unlearned]:
     """Run algorithms on several models, in order: those that are alike side by side where that is possible and pays,
     the others one after the other.
@@ -152,5 +157,6 @@ __all__ = [
     "Request",
     "Unlearned",
     "Unlearner",
+    "short_name",
     "unlearn_together",
 ]
