@@ -17,7 +17,7 @@ from unlearn_core.experiment.pace import pace
 from unlearn_core.experiment.trained_models import dataset
 from unlearn_core.forget import AtRandom
 from unlearn_core.kinds import KINDS
-from unlearn_core.params import key
+from unlearn_core.params import BadValue, key
 from unlearn_core.report import write
 from unlearn_core.store import Store
 from unlearn_core.training import Training
@@ -44,6 +44,20 @@ def upload(at, name: str, data: bytes):
     return button(at, "Open this file").click().run()
 
 
+def import_example(store: Store) -> str:
+    """The study that comes with the program, which is of an earlier version where one was raised since."""
+    try:
+        return import_bundle(store, EXAMPLE)
+    except BadValue as error:
+        pytest.fail(f"{error} Where a version was raised, run python docs/recorded.py ./store", pytrace=False)
+
+
+def test_a_version_that_was_raised_asks_for_the_recorded_example_anew(store, monkeypatch):
+    monkeypatch.setattr(Study, "version", Study.version + 1)
+    with pytest.raises(pytest.fail.Exception, match="version . cannot be read.* run python docs/recorded.py ./store$"):
+        import_example(store)
+
+
 def test_a_file_is_opened_marked_and_only_read(open_page, store, written, unbanked_study, submitted):
     at = upload(open_page("start", store.root), "study.zip", written.read_bytes())
     assert not at.exception and not at.error
@@ -56,7 +70,7 @@ def test_a_file_is_opened_marked_and_only_read(open_page, store, written, unbank
 def test_the_recorded_example_opens_at_once_on_every_page(open_page, tmp_path):
     """It is of this very version: if not, `python docs/recorded.py STORE` makes it anew."""
     at = button(open_page("start", tmp_path / "new"), "Open a recorded run").click().run()
-    assert not at.exception and not at.error
+    assert not at.exception and not at.error, "where a version was raised, run python docs/recorded.py ./store"
     study = key(recorded_example())
     assert at.title[0].value == "Explore" and at.query_params["study"] == study
     assert recorded(Store(tmp_path / "new"), study)
@@ -70,7 +84,7 @@ def test_the_recorded_example_opens_at_once_on_every_page(open_page, tmp_path):
 
 def test_the_recorded_example_has_one_of_each_kind_that_a_page_opens(tmp_path):
     """No page offers to compute what is not there."""
-    import_bundle(store := Store(tmp_path / "new"), EXAMPLE)
+    import_example(store := Store(tmp_path / "new"))
     lacking = {name for name, row in KINDS.items() if row.opens and not row.left} - set(store.kinds())
     assert not lacking, f"add {lacking} to evidence() of docs/recorded.py, then run python docs/recorded.py ./store"
 
@@ -78,7 +92,7 @@ def test_the_recorded_example_has_one_of_each_kind_that_a_page_opens(tmp_path):
 def test_nothing_that_is_run_rests_on_the_recorded_example(tmp_path):
     """It is small because it holds no weights, so none of its models may be one that another study asks for."""
     assert EXAMPLE.stat().st_size < 6 << 20
-    store, study = Store(tmp_path / "new"), import_bundle(Store(tmp_path / "new"), EXAMPLE)
+    store, study = Store(tmp_path / "new"), import_example(Store(tmp_path / "new"))
     lacking = [r for kind in store.kinds() for r in store.results(kind) if r.lacks]
     assert {kind.__name__ for kind in map(type, (r.spec() for r in lacking))} == {"Training", "Run"}
     widths = {r.spec().width for r in lacking if isinstance(r.spec(), Training)}
@@ -156,7 +170,7 @@ def bare(tmp_path_factory, tiny):
 def shipped(tmp_path_factory):
     """A store with the recorded example."""
     folder = tmp_path_factory.mktemp("shipped") / "store"
-    import_bundle(Store(folder), EXAMPLE)
+    import_example(Store(folder))
     return folder
 
 
