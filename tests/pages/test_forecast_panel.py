@@ -263,11 +263,12 @@ def test_what_is_finished_is_on_the_board_and_can_be_taken_over(plan_page, fille
     button(at, "Use as plan").click().run()
     plan = plan_of(todo[number])
     assert plan.low == plan.high == todo[number].attempt.unlearner
-    assert "in 1 step: NegGrad on 30 medium" in at.markdown[0].value
+    assert "in 1 step: NegGrad on all 30 images" in at.markdown[0].value
     took = table.set_index("number").loc[number, "seconds"]  # what the table says, and no guess
     assert f"this plan took **{duration(took)}**" in at.markdown[0].value
     assert "guessed: NegGrad." not in words(at)
-    assert "medium with NegGrad" in words(at) and "then high with" not in words(at)  # which has no images
+    # Whose part it is as a plan says nothing of its images, which are all there are.
+    assert "NegGrad on all images" in words(at) and "medium with" not in words(at)
 
 
 def test_what_is_taken_over_follows_the_closest_until_another_is_picked(plan_page, filled_store, submitted, tmp_path):
