@@ -10,7 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pages.shared import cost_words, forecast_panel, landscape_chart, landscape_offer, law_words, plan_file
+from pages.shared import (
+    cost_words,
+    forecast_panel,
+    landscape_chart,
+    landscape_offer,
+    law_words,
+    plan_file,
+    try_everything,
+)
 from pages.shared.text import duration
 from pages.shared.try_everything import plan_of
 from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil, studies
@@ -28,6 +36,7 @@ from unlearn_core.rows import pack
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, Scrub
+from unlearn_core.words import spread
 
 FEW = (FineTune(epochs=2), NegGrad(epochs=1))
 
@@ -256,6 +265,13 @@ def test_what_is_finished_is_on_the_board_and_can_be_taken_over(plan_page, fille
     table = board(store, todo)
     best = table[table["kind"] != "reference"].iloc[0]
     assert f"**{best['title']}** is closest to retraining so far" in words(at)
+    again = table[table["title"] == "Retrained again"].iloc[0]
+    ceiling = spread(again["group_tow"], again["group_tow_half"])
+    assert f"Two retrained models of the same 3 seeds read {ceiling}." in words(at) and "Compare goes by" not in words(
+        at
+    )
+    few = try_everything._ceiling(SimpleNamespace(spec=SimpleNamespace(seeds=5)), table, 3)
+    assert few.endswith(f"read {ceiling}. This study has 5 seeds, so Compare has other numbers.")
     which = next(s for s in at.selectbox if s.key == "everything.which")
     assert len(which.options) == 2
     number = next(i for i, t in enumerate(todo) if t.title == "NegGrad")
