@@ -215,7 +215,7 @@ def test_closeness_and_attack_are_one_click_apart(plan_page, mapped):
 
     assert axis() == "Closeness to retraining (ToW)" and "one of 32 measured sets" in words(at)
     at.segmented_control(key="address.expected").set_value("auc_gap").run()
-    assert axis() == "Attack, beside retraining" and "0 is the target" in words(at) and not at.exception
+    assert axis() == "Attack AUC minus the retrained model's" and "0 is the target" in words(at) and not at.exception
 
 
 def test_a_set_unlike_all_others_is_refused_with_the_reason(plan_page, mapped):
@@ -265,6 +265,9 @@ def test_what_is_finished_is_on_the_board_and_can_be_taken_over(plan_page, fille
     table = board(store, todo)
     best = table[table["kind"] != "reference"].iloc[0]
     assert f"**{best['title']}** is closest to retraining so far" in words(at)
+    shown = next(d.value for d in at.dataframe if "what" in d.value)  # the target first, in the same columns
+    assert shown["what"].iloc[0] == "Retrained" and shown["group_tow"].iloc[0] == "the target"
+    assert shown["attack_auc"].iloc[0].startswith("0.") and (shown["what"] == "Retrained").sum() == 1
     again = table[table["title"] == "Retrained again"].iloc[0]
     ceiling = spread(again["group_tow"], again["group_tow_half"])
     assert f"Two retrained models of the same 3 seeds read {ceiling}." in words(at) and "Compare goes by" not in words(
