@@ -18,7 +18,7 @@ from unlearn_core.experiment.tiers import TIERS
 
 # Short name in the address -> what is shown, and who draws it.
 VIEWS = {
-    "together": ("All together", together),
+    "together": ("All evidence", together),
     "attack": ("One attack", one_attack),
     "numbers": (TIERS[1].name.capitalize(), all_numbers),
     "images": (TIERS[2].name.capitalize(), single_images),

@@ -111,7 +111,11 @@ def accuracies(study: OpenStudy, **high: list[float]) -> None:
     """Give the study a made-up table: accuracies on the high part by method, 0.5 for retrained, all else alike."""
     everyone = {"original": [1.0] * 3, "retrained": [0.5] * 3, "retrained-again": [0.5, 0.5, 0.5]} | high
     lines = [
-        {"method": name, "kind": "single" if name in high and name != "original" else "reference", "seed": seed}
+        {
+            "method": name,
+            "kind": "single" if name in high and name not in ("original", "retrained-again") else "reference",
+            "seed": seed,
+        }
         | {"high_accuracy": value, "low_accuracy": 1.0, "medium_accuracy": 1.0, "seconds": 1.0}
         | {"retain_accuracy": 1.0, "test_accuracy": 0.9, "result": f"{name}{seed}"}
         for name, values in everyone.items()
@@ -137,6 +141,18 @@ def test_a_lead_inside_the_seed_spread_is_not_worth_a_run(study):
     found = advice(study, mean_score(study, "high"))
     assert found.unlearner == Original() and found.rival == FineTune(epochs=2)
     assert found.rival_tow.mean > found.tow.mean and found.lead.half_width > abs(found.lead.mean)
+
+
+def test_a_sure_lead_that_is_next_to_nothing_is_not_worth_a_run_either(study):
+    tried = {"fine-tune": [0.5] * 3, "neggrad-plus": [0.9] * 3, "random-label": [0.9] * 3}
+    accuracies(study, original=[0.51] * 3, **tried)
+    found = advice(study, mean_score(study, "high"))
+    assert found.unlearner == Original() and found.lead.mean < 0 and found.lead.half_width < abs(found.lead.mean)
+    accuracies(study, original=[0.6] * 3, **tried)
+    assert advice(study, mean_score(study, "high")).unlearner == FineTune(epochs=2)
+    # Nor is one that is smaller than what two retrained models differ by.
+    accuracies(study, original=[0.6] * 3, **tried, **{"retrained-again": [0.5, 0.3, 0.6]})
+    assert advice(study, mean_score(study, "high")).unlearner == Original()
 
 
 def test_harm_to_kept_images_counts_against_an_algorithm(study):

@@ -6,13 +6,14 @@ import pandas as pd
 
 from pages.shared import numbers
 from pages.shared.text import duration, escape
+from unlearn_core.experiment.comparison import COLUMNS
 from unlearn_core.experiment.stream import Finished
 
 # Metric -> what its button says, what a sentence calls it, and what stands at the axis of a small chart.
 MEASURES = {
     "forget_accuracy": ("Accuracy", "accuracy", "Accuracy"),
-    "attack_auc": ("Confidence attack", "confidence attack", "Attack AUC"),
-    "lira_auc": ("Likelihood ratio", "likelihood ratio", "LiRA AUC"),
+    "attack_auc": ("Confidence attack", "confidence attack", COLUMNS["attack_auc"].short),
+    "lira_auc": ("Likelihood ratio", "likelihood ratio", COLUMNS["lira_auc"].short),
 }
 
 

@@ -16,6 +16,7 @@ from pages.evidence import (
     single_images,
 )
 from pages.shared import state
+from pages.shared.audit_words import HIDDEN
 from pages.shared.comparison_words import title_of
 from pages.shared.text import escape
 from unlearn_core.experiment import stream, telling
@@ -38,13 +39,15 @@ VERDICTS = {
 @dataclass(frozen=True)
 class Line:
     """One kind of evidence: the `view` that shows it, by its name in the address, its name here, whether it tells the
-    method from retraining (None: it gives no verdict), and what it says, as the view puts it.
+    method from retraining (None: it gives no verdict), what it says, as the view puts it, and `on` which images the
+    verdict is, where it is not all that the view speaks of.
     """
 
     view: str
     name: str
     apart: bool | None
     says: str
+    on: str = ""
 
 
 def draw(study, method: str, top) -> None:
@@ -58,7 +61,7 @@ def draw(study, method: str, top) -> None:
         icon, verdict = VERDICTS[line.apart]
         with st.container(gap=None):
             st.button(
-                f"**{line.name}: {verdict}**", icon=icon, type="tertiary", key=f"together.{line.view}",
+                f"**{line.name}: {verdict}{line.on}**", icon=icon, type="tertiary", key=f"together.{line.view}",
                 on_click=st.query_params.__setitem__, args=("evidence", line.view), help="See this evidence",
             )  # fmt: skip
             st.markdown(line.says)
@@ -123,8 +126,9 @@ def _attacked(study, method: str) -> Line:
     told = telling.told(study, method)
     says = telling.says(told.whole, told.statistic)
     if told.off:
-        beside = "" if told.whole.side else f"; taken together it {says}"
-        return Line("attack", "One attack", True, f"By “{told.label}” {told.finding}{beside}.")
+        beside = "" if told.whole.side else HIDDEN
+        on = "" if told.whole.side else " on single thirds"
+        return Line("attack", "One attack", True, f"By “{told.label}” {told.finding}{beside}.", on)
     silent = told.whole.blind or len(told.whole.audited.seeds) == 1
     return Line("attack", "One attack", None if silent else False, f"By “{told.label}” it {says}.")
 
@@ -143,9 +147,11 @@ def _alone(study, method: str, title: str) -> Line:
     """What can be said without a retrained model: nothing is right on the whole of which only a third can be judged."""
     readings = [read(study, method, part) for part in ("all", *filled(study))]
     sides = [None if reading.side is None else reading.side != 0 for reading in readings]
+    told = True if True in sides else sides[0]
+    on = " on single thirds" if told and not sides[0] else " on all images at once" if told is None else ""
     return Line(
-        "free", "Without retraining, weaker evidence", True if True in sides else sides[0],
-        retrain_free.result(study, title, readings),
+        "free", "Without retraining, weaker evidence", told, retrain_free.result(study, title, readings),
+        on if any(side is not None for side in sides) else "",
     )  # fmt: skip
 
 

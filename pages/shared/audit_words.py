@@ -19,6 +19,10 @@ from unlearn_core.words import noise_floor
 WEAK = 0.6
 
 
+# After what an attack finds on thirds, where its mean over all images hides it.
+HIDDEN = "; in the mean over all images that does not show"
+
+
 def images(verdict: Verdict) -> str:
     return group(verdict.part)
 
@@ -32,7 +36,7 @@ def result(title: str, verdict: Verdict, statistic: str, thirds: Sequence[Verdic
     apart = numbers.spread(verdict.apart.mean, None, signed=True)
     head, tail = f"After **{escape(title)}** the", f"{over} it **{says(verdict, statistic)}**: the difference"
     if hides(verdict, thirds):
-        beside = "" if verdict.side else f"; taken together it {says(verdict, statistic)}"
+        beside = "" if verdict.side else HIDDEN
         head = f"After **{escape(title)}**: **{Told(statistic, verdict, tuple(thirds)).finding}**{beside}. The"
         tail = f"{over} the difference"
     return (

@@ -140,9 +140,9 @@ def plan_verdict(study, found: core.Versus) -> str:
     """One plan, step by step, against the best single algorithm: what the difference shows, of this plan alone."""
     plan, rival = (f"**{escape(title_of(study, m))}**" for m in (found.first, found.second))
     by = numbers.estimate(found.difference, signed=True)
-    ran = ", then ".join(
-        f"{part.name}: {escape(part.unlearner.title)}" for part in measured_groups.own_parts(study, found.first)
-    )
+    parts = measured_groups.own_parts(study, found.first)
+    each = (f"{part.name if len(parts) > 1 else 'all images'}: {escape(part.unlearner.title)}" for part in parts)
+    ran = ", then ".join(each)
     says = f"The plan {plan} ({ran}) against {rival}, the best single algorithm, on the same seeds: {by} in group ToW"
     match core.side_of_zero(found.difference):
         case 1:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.shared import address, landscape_chart, landscape_offer, law_words, state, theme
+from pages.shared import address, landscape_chart, landscape_offer, law_words, numbers, state, theme
 from pages.shared.folds import fold
 from pages.shared.text import duration, escape
 from unlearn_core.evaluation import METRICS
@@ -109,7 +109,7 @@ def _table(table: pd.DataFrame, where: str) -> None:
         hide_index=True,
         height=36 * (SOME + 1),
         column_config={
-            "tow": st.column_config.TextColumn(TOW, help=METRICS["tow"].help),
+            "tow": st.column_config.TextColumn(TOW, help=numbers.about(METRICS["tow"])),
             "Attack": st.column_config.TextColumn(
                 landscape_chart.MEASURES["auc_gap"],
                 help="AUC of the confidence attack minus that on the retrained model; 0 is the target. Above 0 the "

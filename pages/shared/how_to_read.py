@@ -39,7 +39,7 @@ TEXTS = {
         "An attack tries to tell forgotten images from ones never seen. Read the unlearned model beside the retrained "
         "one, which is the value to reach, and beside the original: where the attack does not even find that, it has "
         "no power and proves nothing. Attacks on single images find what attacks with one rule for all images miss. "
-        "*All together* has the verdict of every kind of evidence that was collected."
+        "*All evidence* has the verdict of every kind of evidence that was collected."
     ),
     "Report": (
         "What a person needs who was not here, as one file that needs no network. Every number stands with what a "

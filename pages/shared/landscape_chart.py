@@ -13,10 +13,11 @@ from plotly.subplots import make_subplots
 
 from pages.shared import legend, theme
 from unlearn_core.evaluation import METRICS
+from unlearn_core.experiment.comparison import COLUMNS
 from unlearn_core.experiment.difficulty import Difficulty
 from unlearn_core.experiment.law import FACTORS
 
-MEASURES = {"tow": METRICS["tow"].label, "auc_gap": "Attack, beside retraining"}
+MEASURES = {"tow": METRICS["tow"].label, "auc_gap": f"{COLUMNS['attack_auc'].short} minus the retrained model's"}
 AXES = {"memorization": "Mean memorization of the set", "entanglement": "Entanglement (1 = like a random set)"}
 DASHES = ("solid", "dash", "dot", "dashdot")
 MARKS = ("circle", "square", "diamond", "x")

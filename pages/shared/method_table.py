@@ -80,8 +80,7 @@ def _measured(frame: pd.DataFrame, metrics: tuple[str, ...]) -> None:
     config = {}
     for metric in metrics:
         about = core.COLUMNS[metric]
-        text = f"{about.label}: {numbers.direction(about)}. {about.help}"
-        config[metric] = st.column_config.TextColumn(HEADS.get(metric) or about.short, help=text)
+        config[metric] = st.column_config.TextColumn(HEADS.get(metric) or about.short, help=numbers.about(about))
     _table(styled, config)
 
 

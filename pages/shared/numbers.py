@@ -19,4 +19,9 @@ def direction(metric: Metric) -> str:
     return DIRECTIONS[metric.direction]
 
 
-__all__ = ["MISSING", "capped", "direction", "estimate", "interval", "known", "missing", "spread"]
+def about(metric: Metric) -> str:
+    """What stands as help beside a number, wherever it is shown: its whole name, which way is good, what it is."""
+    return f"{metric.label}: {direction(metric)}. {metric.help}"
+
+
+__all__ = ["MISSING", "about", "capped", "direction", "estimate", "interval", "known", "missing", "spread"]

@@ -14,6 +14,7 @@ from unlearn_core.data import DATASETS, Data, own
 from unlearn_core.evaluation import METRICS, within
 from unlearn_core.experiment.among_retrained import FEWEST, Placed
 from unlearn_core.experiment.asking_cost import AskingCost
+from unlearn_core.experiment.comparison import COLUMNS
 from unlearn_core.experiment.judged import Judged, Verdict, ask, judgements
 from unlearn_core.experiment.pace import judging_cost
 from unlearn_core.job import Expected
@@ -115,10 +116,8 @@ def _results(finished: list[Verdict]) -> None:
     for name in SHOWN:
         table[name] = [_cell(line, name) for _, line in verdict.table.iterrows()]
     heads = {
-        "tow": st.column_config.TextColumn(METRICS["tow"].short, help=METRICS["tow"].help),
-        "attack_auc": st.column_config.TextColumn(
-            "Attack AUC", help="Confidence attack on the forgotten images; the target is what it reads on Retrained."
-        ),
+        name: st.column_config.TextColumn(COLUMNS[name].short, help=numbers.about(COLUMNS[name]))
+        for name in ("tow", "attack_auc")
     }
     heads |= {f"{s}_accuracy": f"Accuracy, {w}" for s, w in (("forget", "forgotten"), ("retain", "kept"))}
     heads["test_accuracy"] = "Accuracy, test"

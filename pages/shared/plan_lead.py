@@ -18,7 +18,10 @@ from unlearn_core.unlearning.ends.original import Original
 
 def draw(study: OpenStudy, plan: Plan, rows: np.ndarray) -> None:
     parts = study.refine(plan, rows)
-    steps = [f"{getattr(plan, part).title} on {len(parts[part]):,} {part}" for part in plan.order if len(parts[part])]
+    filled = [part for part in plan.order if len(parts[part])]
+    steps = [f"{getattr(plan, part).title} on {len(parts[part]):,} {part}" for part in filled]
+    if len(filled) == 1:  # then that it is the medium part, say, says nothing of its images
+        steps = [f"{getattr(plan, filled[0]).title} on all {images(len(rows))}" if len(rows) > 1 else steps[0]]
     again = retraining_seconds(study)
     took = plan_took(study, plan, parts)
     if took is None:

@@ -139,8 +139,12 @@ def reason(a: Advice, score: str) -> str:
         else f"on the nearest part of this study's own set; none is within {ALIKE:g} in mean {score}"
     )
     text = f"{METRICS['tow'].label} **{numbers.estimate(a.tow)}** over {runs}{of}; {where}. "
-    as_is = "" if isinstance(a.unlearner, Original) else f"Leaving these images as they are reads {a.left:.2f}, "
-    text += f"{as_is}{'t' if as_is else 'T'}wo retrained models {a.ceiling:.2f}. "
+    as_is = (
+        ""
+        if isinstance(a.unlearner, Original)
+        else f"Leaving these images as they are reads {numbers.spread(a.left)}, "
+    )
+    text += f"{as_is}{'t' if as_is else 'T'}wo retrained models {numbers.spread(a.ceiling)}. "
     if a.rival is None:
         return f"{text}Nothing else was run."
     text += f"Runner-up: {escape(a.rival.title)}, "

@@ -33,7 +33,11 @@ def on_screen(study: OpenStudy, plan: Plan, rows: np.ndarray) -> str:
 
 
 def steps(plan: Plan, filled: Collection[str]) -> str:
-    """What runs on which part that has images, in order; low to high is the paper's."""
+    """What runs on which part that has images, in order; low to high is the paper's. One part is the whole set."""
+    if len(filled) == 1:
+        (part,) = filled
+        of_all = getattr(plan, part)
+        return "all left as they are" if isinstance(of_all, Original) else f"{escape(of_all.title)} on all images"
     said = ", then ".join(f"{part} with {escape(getattr(plan, part).title)}" for part in plan.order if part in filled)
     said = said.replace(f"with {Original.title}", "left as it is")
     return said + (", in the paper's order" if plan.order == PARTS and len(filled) > 1 else "")

@@ -220,8 +220,8 @@ def test_the_thirds_come_first_where_all_together_hide_them(study):
     high = replace(whole, part="high", apart=Estimate(0.2, 0.1, 3))
     said = audit_words.result("RUM", whole, "confidence", [low, high])
     assert said.startswith(
-        "After **RUM**: **the low third is over-unlearned and the high third remembers more than retraining**; taken "
-        "together it cannot be told from retraining. The attack"
+        "After **RUM**: **the low third is over-unlearned and the high third remembers more than retraining**; in "
+        "the mean over all images that does not show. The attack"
     )
     assert "together they cancel" in audit_words.parts([whole, low, high], "confidence")
     assert "cancel" not in audit_words.parts([whole, low], "confidence")

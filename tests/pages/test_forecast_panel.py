@@ -10,7 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pages.shared import cost_words, forecast_panel, landscape_chart, landscape_offer, law_words, plan_file
+from pages.shared import (
+    cost_words,
+    forecast_panel,
+    landscape_chart,
+    landscape_offer,
+    law_words,
+    plan_file,
+    try_everything,
+)
 from pages.shared.text import duration
 from pages.shared.try_everything import plan_of
 from unlearn_core.experiment import Landscape, OpenStudy, TryEverything, fulfil, studies
@@ -28,6 +36,7 @@ from unlearn_core.rows import pack
 from unlearn_core.rum import Plan
 from unlearn_core.store import Store
 from unlearn_core.unlearning import ALGORITHMS, FineTune, NegGrad, Scrub
+from unlearn_core.words import spread
 
 FEW = (FineTune(epochs=2), NegGrad(epochs=1))
 
@@ -206,7 +215,7 @@ def test_closeness_and_attack_are_one_click_apart(plan_page, mapped):
 
     assert axis() == "Closeness to retraining (ToW)" and "one of 32 measured sets" in words(at)
     at.segmented_control(key="address.expected").set_value("auc_gap").run()
-    assert axis() == "Attack, beside retraining" and "0 is the target" in words(at) and not at.exception
+    assert axis() == "Attack AUC minus the retrained model's" and "0 is the target" in words(at) and not at.exception
 
 
 def test_a_set_unlike_all_others_is_refused_with_the_reason(plan_page, mapped):
@@ -256,6 +265,16 @@ def test_what_is_finished_is_on_the_board_and_can_be_taken_over(plan_page, fille
     table = board(store, todo)
     best = table[table["kind"] != "reference"].iloc[0]
     assert f"**{best['title']}** is closest to retraining so far" in words(at)
+    shown = next(d.value for d in at.dataframe if "what" in d.value)  # the target first, in the same columns
+    assert shown["what"].iloc[0] == "Retrained" and shown["group_tow"].iloc[0] == "the target"
+    assert shown["attack_auc"].iloc[0].startswith("0.") and (shown["what"] == "Retrained").sum() == 1
+    again = table[table["title"] == "Retrained again"].iloc[0]
+    ceiling = spread(again["group_tow"], again["group_tow_half"])
+    assert f"Two retrained models of the same 3 seeds read {ceiling}." in words(at) and "Compare goes by" not in words(
+        at
+    )
+    few = try_everything._ceiling(SimpleNamespace(spec=SimpleNamespace(seeds=5)), table, 3)
+    assert few.endswith(f"read {ceiling}. This study has 5 seeds, so Compare has other numbers.")
     which = next(s for s in at.selectbox if s.key == "everything.which")
     assert len(which.options) == 2
     number = next(i for i, t in enumerate(todo) if t.title == "NegGrad")
@@ -263,11 +282,12 @@ def test_what_is_finished_is_on_the_board_and_can_be_taken_over(plan_page, fille
     button(at, "Use as plan").click().run()
     plan = plan_of(todo[number])
     assert plan.low == plan.high == todo[number].attempt.unlearner
-    assert "in 1 step: NegGrad on 30 medium" in at.markdown[0].value
+    assert "in 1 step: NegGrad on all 30 images" in at.markdown[0].value
     took = table.set_index("number").loc[number, "seconds"]  # what the table says, and no guess
     assert f"this plan took **{duration(took)}**" in at.markdown[0].value
     assert "guessed: NegGrad." not in words(at)
-    assert "medium with NegGrad" in words(at) and "then high with" not in words(at)  # which has no images
+    # Whose part it is as a plan says nothing of its images, which are all there are.
+    assert "NegGrad on all images" in words(at) and "medium with" not in words(at)
 
 
 def test_what_is_taken_over_follows_the_closest_until_another_is_picked(plan_page, filled_store, submitted, tmp_path):

@@ -36,7 +36,7 @@ def written(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_names_of_metrics_are_those_of_their_rows(path):
     for text in written(path):
-        assert not THIRD.search(text) and text not in LABELS, text
+        assert not THIRD.search(text) and text not in LABELS | {"Attack AUC", "LiRA AUC"}, text
 
 
 def test_no_two_metrics_share_a_label():

@@ -11,6 +11,7 @@ from unlearn_core.experiment import OpenStudy, TryEverything, fulfil, other_runs
 from unlearn_core.experiment import comparison as core
 from unlearn_core.forget import AtRandom
 from unlearn_core.params import BadValue, key
+from unlearn_core.report import sections
 from unlearn_core.rum import PARTS, Plan
 from unlearn_core.store import Store
 from unlearn_core.unlearning import FineTune, NegGradPlus
@@ -64,6 +65,17 @@ def test_other_plans_of_the_same_images_are_counted_beside_one(filled_store, fil
     said = open_page("compare", store.root, study=study.key).markdown[1].value
     assert "1 other plan of these images is stored" in said and escape(found["title"].iloc[0]) in said
     assert "does not show" not in said
+
+
+def test_a_plan_of_one_part_is_told_by_its_algorithm_alone(filled_store, filled_study, tmp_path):
+    store = Store(shutil.copytree(filled_store, tmp_path / "store"))
+    whole = Plan(low_cut=0.0, high_cut=1.0, medium=NegGradPlus(epochs=1))
+    asked = filled_study.but(plans=(whole,), unlearners=(FineTune(epochs=2),), controls=False, tuning_seeds=0)
+    study = OpenStudy.open(store, fulfil(store, asked).key)
+    (found,) = core.plan_against_best_single(study)
+    assert "**RUM** (all images: NegGrad+) against" in words.plan_verdict(study, found)
+    (step,) = sections._done(study, "rum")["steps"]
+    assert step["on"] == "all images (30)" and step["algorithm"] == "NegGrad+"
 
 
 def test_plans_that_ran_on_fewer_models_are_said_to_exist(filled_store, filled_study, tmp_path, open_page):

@@ -239,7 +239,7 @@ def test_by_score_the_lines_are_where_the_slider_is(plan_page, filled_store):
     low, high = cut_slider(at).value
     figure = json.loads(at.get("plotly_chart")[0].proto.spec)
     assert [line["x0"] for line in figure["layout"]["shapes"]] == [low, high] == figure["layout"]["xaxis"]["range"]
-    assert "Fine-tune on 30 medium." in at.markdown[0].value  # both lines at the ends leave all between them
+    assert "Fine-tune on all 30 images." in at.markdown[0].value  # both lines at the ends leave all between them
 
 
 @pytest.mark.parametrize("by", ["memorization", "entanglement"])

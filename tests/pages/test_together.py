@@ -1,6 +1,8 @@
 """All evidence together on the Audit page: each kind says what its view says, and has the verdict of its numbers."""
 
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 from audit_story import METHOD
 
 from pages.evidence import many_models, together
+from unlearn_core.evaluation import Estimate
 from unlearn_core.experiment import OpenStudy, fulfil, stream, studies, telling
 from unlearn_core.experiment.tiers import TIERS
 from unlearn_core.experiment.tiers.overview import tells
@@ -64,6 +67,33 @@ def test_verdicts_are_those_of_the_audit(open_page, audited):
     blind = attacked.whole.blind or len(attacked.whole.audited.seeds) == 1
     assert found["One attack"] == words[True if attacked.off else None if blind else False]
     assert found["All numbers"] == "no verdict"
+
+
+def test_a_verdict_on_thirds_alone_says_so_and_what_stands_under_it_says_no_other(study, monkeypatch):
+    """What an attack finds on single thirds may not show in the mean, and no verdict on all may be one on thirds."""
+    told = telling.told(study, METHOD)
+    whole = replace(told.whole, apart=Estimate(0.0, 0.1, 3), floor=Estimate(0.01, 0.05, 3), power=Estimate(0.3, 0.1, 3))
+    thirds = tuple(
+        replace(whole, part=part, apart=Estimate(off, 0.1, 3)) for part, off in (("low", -0.2), ("high", 0.2))
+    )
+    monkeypatch.setattr(telling, "told", lambda *_: telling.Told(told.statistic, whole, thirds))
+    line = together._attacked(study, METHOD)
+    assert (line.apart, line.on) == (True, " on single thirds")
+    assert line.says.endswith("in the mean over all images that does not show.") and "cannot be told" not in line.says
+    sides = {"all": None, "low": None, "medium": 0, "high": 0}
+    monkeypatch.setattr(together, "read", lambda study, method, part: SimpleNamespace(side=sides[part]))
+    monkeypatch.setattr(together.retrain_free, "result", lambda *_: "")
+    assert together._alone(study, METHOD, "RUM").on == " on all images at once"
+    sides |= dict.fromkeys(sides)
+    assert together._alone(study, METHOD, "RUM").on == ""
+
+
+def test_one_name_is_of_one_thing(open_page, filled_store):
+    """All images together are no kind of evidence, and all evidence is no images."""
+    at = open_page("audit", filled_store, method="fine-tune", evidence="attack")
+    groups = next(s.options for s in at.selectbox if s.label == "Images")
+    kinds = next(s.options for s in at.segmented_control if s.label == "Evidence")
+    assert not {name.lower() for name in groups} & {name.lower() for name in kinds}
 
 
 def test_requests_in_a_row_are_there_where_they_were_met(open_page, filled_store, tmp_path):

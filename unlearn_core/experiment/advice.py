@@ -23,7 +23,8 @@ from unlearn_core.unlearning.ends.original import Original
 
 # Stored runs speak for a part where the mean scores of both lie no further apart than this.
 ALIKE = 0.1
-# A lead in ToW smaller than this, and inside the spread between seeds, is not worth running an algorithm for.
+# A lead in ToW smaller than this is not worth running an algorithm for, however sure it is, nor is one that is smaller
+# than the noise between two retrained models.
 AS_GOOD = 0.02
 
 
@@ -115,7 +116,8 @@ def _over_models(cases: dict[Case, float]) -> Estimate:
 def advice(finished: OpenStudy, score: float, without: Sequence[str] = ()) -> Advice:
     """What to run on a part whose images score `score` on average: of the algorithms that stored studies ran by
     themselves, the one that gains most ToW over leaving the images as they are, on the same models; or leaving them,
-    which costs nothing, where that is as good. `without` names algorithms that do not fit.
+    which costs nothing, where that gain is below AS_GOOD or the interval of what two retrained models read. `without`
+    names algorithms that do not fit.
 
     A study speaks where it is one of `voices`, ran an algorithm that fits, and one of its parts is alike: mean scores
     within ALIKE. Each speaks by its nearest part. Where none does, this study speaks by its own nearest part, or the
@@ -154,8 +156,8 @@ def _advised(speaking: Sequence[tuple[Voice, str]], alike: bool, without: Sequen
     gains = {u: own.less(left) for u, own in found.items() if own.runs}
     # Ties go to what stands first: leaving the images as they are, then the order of the studies.
     chosen = max(gains, key=lambda u: gains[u].mean)
-    gap = gains[chosen]
-    if gap.mean < AS_GOOD and not (gap.half_width is not None and gap.mean > gap.half_width):
+    noise = _over_models({case: tow for case, tow in again.cases.items() if case in found[chosen].runs}).half_width
+    if gains[chosen].mean < max(AS_GOOD, noise or 0.0):
         chosen = Original()
     rival = max((u for u in gains if u != chosen), key=lambda u: gains[u].mean, default=None)
     own, other = found[chosen], found.get(rival)

@@ -45,7 +45,7 @@ COLUMNS: dict[str, Metric] = {
     ),
     "attack_auc": _column(
         "auc",
-        "Attack success, confidence (AUC)",
+        "Attack success, confidence (Attack AUC)",
         "Chance that a model is surer of a forgotten image than of a test image. "
         "The target is the retrained model's value, which need not be near 0.5.",
     ),

@@ -146,7 +146,8 @@ def _hard(study: OpenStudy) -> dict:
 
 def _done(study: OpenStudy, method: str) -> dict:
     parts = measured_groups.own_parts(study, method)
-    steps = [(f"{p.name} part", measured_groups.images_of(study, p), p.unlearner) for p in parts]
+    on = {p.name: f"{p.name} part" if len(parts) > 1 else "all images" for p in parts}
+    steps = [(on[p.name], measured_groups.images_of(study, p), p.unlearner) for p in parts]
     steps = steps or [("all images", len(study.forget), study.run_result(method, 0).spec().unlearner)]
     rates = core.learning_rates(study)
     return {
