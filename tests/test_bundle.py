@@ -689,7 +689,8 @@ def test_a_sheet_that_does_not_fit(members, refused, change, says):
 
 
 def test_what_is_no_bundle_at_all(refused, tmp_path):
-    assert "is no study that this program wrote" in refused(packed({}))
+    assert refused(packed({})) == "This file is not a study of this program."
+    assert refused(packed({"a.txt": b"a", "of/another.txt": b"b"})) == "This file is not a study of this program."
     assert "bundle.json cannot be read" in refused(packed({"bundle.json": b"[" * 100_000}, zipfile.ZIP_STORED))
     assert "There is no file" in refused(tmp_path / "nothing.zip")
 

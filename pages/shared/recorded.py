@@ -14,6 +14,7 @@ from unlearn_core.experiment.bundle import has_images, import_bundle, recorded
 from unlearn_core.params import BadValue, key
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "recorded.zip"
+HERE = "recorded.here"  # the study whose file was opened last, where the store had it before
 READ_ONLY = "This study came in a file, so no work is started on it here."
 
 
@@ -23,7 +24,11 @@ def on_screen() -> dict | None:
 
 
 def mark() -> None:
-    """Say of the study on screen that it was not run here, where that is so."""
+    """Say of the study on screen that it was not run here, where that is so; and of one whose file was opened though it
+    was here that this brought nothing.
+    """
+    if st.session_state.get(HERE) == st.query_params.get("study", ""):
+        st.caption(":material/done: The study of that file was here already, so it was not imported again.")
     if (note := on_screen()) is not None:
         st.caption(
             f":material/inventory_2: **Recorded study.** It came in a file on {escape(note['imported'][:10])} and was "
@@ -77,6 +82,7 @@ def upload() -> None:
 
 def _place(file) -> None:
     """Check the study of this file, place it in the store, and open it; or say why not."""
+    before = {result.key for result in state.store().results("Study")}
     try:
         access.need("runner")
         with st.spinner("Checking every file in it"):
@@ -84,4 +90,5 @@ def _place(file) -> None:
     except (BadValue, StoreError) as error:
         st.error(escape(str(error)))
     else:
+        st.session_state[HERE] = found if found in before else None
         state.open_study(found)

@@ -67,6 +67,15 @@ def test_a_file_is_opened_marked_and_only_read(open_page, store, written, unbank
     assert any("Recorded study" in c.value and "was not run here" in c.value for c in at.sidebar.caption)
 
 
+def test_a_study_that_is_here_already_is_said_to_be(open_page, store, written, unbanked_study):
+    said = "The study of that file was here already, so it was not imported again."
+    for already in (False, True):
+        at = upload(open_page("start", store.root), "study.zip", written.read_bytes())
+        assert not at.exception and not at.error and at.query_params["study"] == key(unbanked_study)
+        assert any(said in c.value for c in at.sidebar.caption) == already
+    assert not any(said in c.value for c in open_page("audit", store.root, study=key(unbanked_study)).sidebar.caption)
+
+
 def test_the_recorded_example_opens_at_once_on_every_page(open_page, tmp_path):
     """It is of this very version: if not, `python docs/recorded.py STORE` makes it anew."""
     at = button(open_page("start", tmp_path / "new"), "Open a recorded run").click().run()

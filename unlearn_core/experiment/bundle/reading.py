@@ -125,6 +125,8 @@ def _opened(source: str | Path | BinaryIO) -> Iterator[zipfile.ZipFile]:
 def _checked_names(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """Name -> member, once no name leads elsewhere and all sizes are sane. Nothing has been unpacked yet."""
     infos, found = archive.infolist(), {}
+    if "bundle.json" not in archive.namelist():  # before its other names: those of some other .zip file say nothing
+        raise BadValue("This file is not a study of this program.")
     if len(infos) > MOST_FILES:
         raise _bad(f"it holds {len(infos):,} files, more than {MOST_FILES:,}")
     for info in infos:
@@ -182,8 +184,6 @@ def _read_json(text: bytes, what: str) -> dict:
 
 def _sheet(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> dict:
     """bundle.json, with every field of the kind that it must be."""
-    if "bundle.json" not in members:
-        raise _bad("it is no study that this program wrote")
     sheet = _read_json(archive.read(members.pop("bundle.json")), "its bundle.json")
     if sheet.get("format") != FORMAT:
         raise _bad(f"it has format {_shown(str(sheet.get('format')))}, and this version reads format {FORMAT}")
