@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from unlearn_core import batch_norm, norm_passes
-from unlearn_core.batch_norm import _parts, fits, normed
+from unlearn_core.batch_norm import _edges, _spread, fits, normed
 from unlearn_core.models import MODELS, Layers, Residual
 
 
@@ -69,7 +69,7 @@ def test_the_kept_moments_move_as_they_do_alone():
 
 def test_threads_change_no_bit():
     x, grad, before = images(64, 16, 32, 32), images(64, 16, 32, 32, seed=1), torch.get_num_threads()
-    assert len(_parts(x.numel() // 64)) > 2
+    assert len(_edges(x.numel() // 64)) > 4
     said = []
     try:
         for threads in (1, 2, 3):
@@ -83,7 +83,16 @@ def test_threads_change_no_bit():
 def test_parts_hold_each_row_once():
     assert batch_norm.LANES == norm_passes.LANES
     for rows in (1, 4096, 8191, 8192, 99_999, 10**7):
-        assert np.array_equal(np.concatenate([np.r_[part] for part in _parts(rows)]), np.arange(rows))
+        edges = _edges(rows)
+        assert edges[0] == 0 and edges[-1] == rows and (np.diff(edges) > 0).all()
+
+
+def test_shares_of_threads_hold_each_part_once(monkeypatch):
+    for threads, parts in ((1, 5), (2, 5), (3, 16), (16, 3)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
+        done: set[int] = set()
+        _spread(lambda first, last, done=done: done.update(range(first, last)), parts)
+        assert done == set(range(parts))
 
 
 def test_what_is_no_number_stays_none():

@@ -7,10 +7,9 @@ two passes each way: one for the sums over the batch, one for the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from itertools import pairwise
+from functools import cache, lru_cache
 from types import ModuleType
 
 import numpy as np
@@ -64,22 +63,22 @@ class _Normed(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias, plus, eps, least):  # noqa: ANN001, ANN205 - torch's own
         passes, bits, channels = _passes(), _bits(x), x.shape[1]
-        first, count = x[0, :, 0, 0].double().numpy(), x.numel() // channels
-        shift = _lanes(first)  # near the mean, for the squares of what is far from 0 round away
-        total, square = _sums(bits, lambda part, sums: passes.moments(bits[part], shift, sums), channels) / count
+        count, first = x.numel() // channels, passes.numbers(bits.ravel()[:channels]).astype(np.float64)
+        shift = _lanes(first)[0]  # near the mean, for the squares of what is far from 0 round away
+        total, square = _sums(bits, channels, lambda edges, sums: passes.moments(bits, shift, edges, sums)) / count
         mean, var = first + total, np.maximum(square - total**2, 0)
         inverse = 1 / np.sqrt(var + eps)
-        scale = weight.detach().double().numpy() * inverse
-        offset = bias.detach().double().numpy() - mean * scale
-        out, by = torch.empty_like(x), np.stack([_lanes(scale), _lanes(offset)])
+        scale = weight.detach().numpy() * inverse
+        offset = bias.detach().numpy() - mean * scale
+        out, by = torch.empty_like(x), _lanes(scale, offset)
         made = _bits(out)
         if plus is None:
-            _each(bits, lambda part: passes.scaled(bits[part], by, least, made[part]))
+            _each(bits, lambda rows: passes.scaled(bits[rows], by, least, made[rows]))
         else:
             more = _bits(plus)
-            _each(bits, lambda part: passes.joined(bits[part], more[part], by, made[part]))
+            _each(bits, lambda rows: passes.joined(bits[rows], more[rows], by, made[rows]))
         ctx.save_for_backward(x, *([] if plus is None else [out]))
-        ctx.about = mean, inverse, scale, offset, least
+        ctx.about = mean, inverse, scale, offset, least, by
         said = torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(var.astype(np.float32))
         ctx.mark_non_differentiable(*said)
         return out, *said
@@ -88,26 +87,21 @@ class _Normed(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad, *_):  # noqa: ANN001, ANN205 - torch's own
         x, *out = ctx.saved_tensors
-        mean, inverse, scale, offset, least = ctx.about
+        mean, inverse, scale, offset, least, by = ctx.about
         passes, bits, channels = _passes(), _bits(x), x.shape[1]
-        given = _bits(grad.contiguous(memory_format=torch.channels_last))
-        by, plus = np.stack([_lanes(scale), _lanes(offset)]), None
+        given, plus = _bits(grad.contiguous(memory_format=torch.channels_last)), None
         if out:
             plus = torch.empty_like(x)
             ends, kept = _bits(out[0]), _bits(plus)
-            sums = _sums(
-                bits, lambda part, sums: passes.parted(bits[part], given[part], ends[part], kept[part], sums), channels
-            )
+            sums = _sums(bits, channels, lambda edges, sums: passes.parted(bits, given, ends, kept, edges, sums))
             given, least = kept, BELOW_ALL
         else:
-            sums = _sums(bits, lambda part, sums: passes.slopes(bits[part], given[part], by, least, sums), channels)
+            sums = _sums(bits, channels, lambda edges, sums: passes.slopes(bits, given, by, least, edges, sums))
         by_bias, by_weight = sums[0], (sums[1] - mean * sums[0]) * inverse
-        count = x.numel() // channels
+        count, ours = x.numel() // channels, torch.empty_like(x)
         by_x = -scale * inverse * by_weight / count
-        by = np.stack([_lanes(each) for each in (scale, offset, scale, by_x, -scale * by_bias / count - by_x * mean)])
-        ours = torch.empty_like(x)
-        back = _bits(ours)
-        _each(bits, lambda part: passes.returned(bits[part], given[part], by, least, back[part]))
+        by, back = _lanes(scale, offset, scale, by_x, -scale * by_bias / count - by_x * mean), _bits(ours)
+        _each(bits, lambda rows: passes.returned(bits[rows], given[rows], by, least, back[rows]))
         by_weight, by_bias = (torch.from_numpy(each.astype(np.float32)) for each in (by_weight, by_bias))
         return ours, by_weight, by_bias, plus, None, None
 
@@ -121,39 +115,43 @@ def _passes() -> ModuleType:
 def _bits(x: torch.Tensor) -> np.ndarray:
     """The memory of (N, C, H, W), channels last, as (rows, k, 64) uint16."""
     flat = x.detach().permute(0, 2, 3, 1).reshape(-1, max(1, x.shape[1] // LANES), LANES)
-    return flat.view(torch.int16).numpy().view(np.uint16)
+    return flat.view(torch.uint16).numpy()
 
 
-def _lanes(values: np.ndarray) -> np.ndarray:
-    """What belongs to each channel, (C,), as (k, 64) float32."""
-    return np.tile(values, max(1, LANES // len(values))).astype(np.float32).reshape(-1, LANES)
+def _lanes(*values: np.ndarray) -> np.ndarray:
+    """What belongs to each channel, each (C,), as (values, k, 64) float32."""
+    channels = len(values[0])
+    stacked = np.array(values, np.float32)[:, None]
+    return np.broadcast_to(stacked, (len(values), max(1, LANES // channels), channels)).reshape(len(values), -1, LANES)
 
 
-def _sums(bits: np.ndarray, add: Callable, channels: int) -> np.ndarray:
-    """Two sums over all rows for each channel, (2, C) float64, of what add(part, sums) adds."""
-    parts = _parts(len(bits))
-    sums = [np.zeros((2, *bits.shape[1:])) for _ in parts]
-    _spread(lambda i: add(parts[i], sums[i]), range(len(parts)))
-    return np.sum(sums, 0).reshape(2, -1, channels).sum(1)
+def _sums(bits: np.ndarray, channels: int, add: Callable) -> np.ndarray:
+    """Two sums over all rows for each channel, (2, C) float64, of what add(edges, sums) adds for the parts between."""
+    edges = _edges(len(bits))
+    total = np.zeros((len(edges) - 1, 2, *bits.shape[1:]))
+    _spread(lambda first, last: add(edges[first : last + 1], total[first:last]), len(total))
+    return total.sum(0).reshape(2, -1, channels).sum(1)
 
 
 def _each(bits: np.ndarray, do: Callable) -> None:
-    _spread(do, _parts(len(bits)))
+    edges = _edges(len(bits))
+    _spread(lambda first, last: do(slice(edges[first], edges[last])), len(edges) - 1)
 
 
-def _parts(rows: int) -> list[slice]:
-    """Rows in parts that depend on their number alone, so that sums do not depend on the threads."""
-    edges = np.linspace(0, rows, max(1, min(PARTS, rows // ROWS)) + 1).astype(int)
-    return [slice(*pair) for pair in pairwise(edges.tolist())]
+@cache
+def _edges(rows: int) -> np.ndarray:
+    """Where parts of so many rows begin and end, by the number of rows alone: so sums do not depend on the threads."""
+    return np.linspace(0, rows, max(1, min(PARTS, rows // ROWS)) + 1).astype(np.int64)
 
 
-def _spread(do: Callable, parts: Sequence) -> None:
-    threads = torch.get_num_threads()
-    if threads == 1 or len(parts) == 1:
-        for part in parts:
-            do(part)
+def _spread(do: Callable, parts: int) -> None:
+    """do(first, last) for all parts, by as many threads as torch has."""
+    threads = min(torch.get_num_threads(), parts)
+    if threads == 1:
+        do(0, parts)
     else:
-        list(_threads(threads).map(do, parts))
+        shares = [parts * share // threads for share in range(threads + 1)]
+        list(_threads(threads).map(do, shares[:-1], shares[1:]))
 
 
 @lru_cache(maxsize=1)

@@ -2,8 +2,8 @@
 
 Activations are (n, k, 64) uint16: the bits of bfloat16 numbers, channels last, in lanes of 64. Where there are more
 channels than lanes, k lanes hold those of one pixel; where there are fewer, a lane holds several pixels. What belongs
-to a channel is (k, 64) float32, laid out the same. Sums are (k, 64) float64 of float32 sums of 256 rows, so that the
-length of a batch costs no precision.
+to a channel is (k, 64) float32, laid out the same. Sums are float64 of float32 sums of 256 rows, so that the length of
+a batch costs no precision; those of the rows from one of `edges` to the next are added to total, (parts, 2, k, 64).
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ def _compiled(function: Callable) -> Callable:
         return njit(**how)(function)
 
 
+def numbers(bits: np.ndarray) -> np.ndarray:
+    """float32 of the bits of bfloat16 numbers."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
 @_compiled
 def _number(bits):
     return np.uint32(np.uint32(bits) << np.uint32(16)).view(np.float32)
@@ -43,18 +48,19 @@ def _bits(number):
 
 
 @_compiled
-def moments(x, shift, total):
-    """Add the sums of x - shift and of its squares to total, (2, k, 64)."""
-    n, k, _ = x.shape
-    for first in range(0, n, BLOCK):
-        sums = np.zeros((2, k, LANES), np.float32)
-        for row in range(first, min(first + BLOCK, n)):
-            for j in range(k):
-                for i in range(LANES):
-                    value = _number(x[row, j, i]) - shift[j, i]
-                    sums[0, j, i] += value
-                    sums[1, j, i] += value * value
-        total += sums
+def moments(x, shift, edges, total):
+    """The sums of x - shift and of its squares."""
+    _, k, _ = x.shape
+    for part in range(len(edges) - 1):
+        for first in range(edges[part], edges[part + 1], BLOCK):
+            sums = np.zeros((2, k, LANES), np.float32)
+            for row in range(first, min(first + BLOCK, edges[part + 1])):
+                for j in range(k):
+                    for i in range(LANES):
+                        value = _number(x[row, j, i]) - shift[j, i]
+                        sums[0, j, i] += value
+                        sums[1, j, i] += value * value
+            total[part] += sums
 
 
 @_compiled
@@ -80,36 +86,38 @@ def joined(x, plus, by, out):
 
 
 @_compiled
-def slopes(x, grad, by, least, total):
-    """Add the sums of the gradient, and of it times x, to total, (2, k, 64): where by[0] x + by[1] is above `least`."""
-    n, k, _ = x.shape
-    for first in range(0, n, BLOCK):
-        sums = np.zeros((2, k, LANES), np.float32)
-        for row in range(first, min(first + BLOCK, n)):
-            for j in range(k):
-                for i in range(LANES):
-                    value, slope = _number(x[row, j, i]), _number(grad[row, j, i])
-                    slope = ZERO if value * by[0, j, i] + by[1, j, i] <= least else slope
-                    sums[0, j, i] += slope
-                    sums[1, j, i] += slope * value
-        total += sums
+def slopes(x, grad, by, least, edges, total):
+    """The sums of the gradient, and of it times x, where by[0] x + by[1] is above `least`."""
+    _, k, _ = x.shape
+    for part in range(len(edges) - 1):
+        for first in range(edges[part], edges[part + 1], BLOCK):
+            sums = np.zeros((2, k, LANES), np.float32)
+            for row in range(first, min(first + BLOCK, edges[part + 1])):
+                for j in range(k):
+                    for i in range(LANES):
+                        value, slope = _number(x[row, j, i]), _number(grad[row, j, i])
+                        slope = ZERO if value * by[0, j, i] + by[1, j, i] <= least else slope
+                        sums[0, j, i] += slope
+                        sums[1, j, i] += slope * value
+            total[part] += sums
 
 
 @_compiled
-def parted(x, grad, out, masked, total):
+def parted(x, grad, out, masked, edges, total):
     """As `slopes`, where `out`, which `joined` made, is above 0; the gradient there is left in `masked`."""
-    n, k, _ = x.shape
-    for first in range(0, n, BLOCK):
-        sums = np.zeros((2, k, LANES), np.float32)
-        for row in range(first, min(first + BLOCK, n)):
-            for j in range(k):
-                for i in range(LANES):
-                    value, slope = _number(x[row, j, i]), _number(grad[row, j, i])
-                    slope = ZERO if _number(out[row, j, i]) <= ZERO else slope
-                    masked[row, j, i] = _bits(slope)
-                    sums[0, j, i] += slope
-                    sums[1, j, i] += slope * value
-        total += sums
+    _, k, _ = x.shape
+    for part in range(len(edges) - 1):
+        for first in range(edges[part], edges[part + 1], BLOCK):
+            sums = np.zeros((2, k, LANES), np.float32)
+            for row in range(first, min(first + BLOCK, edges[part + 1])):
+                for j in range(k):
+                    for i in range(LANES):
+                        value, slope = _number(x[row, j, i]), _number(grad[row, j, i])
+                        slope = ZERO if _number(out[row, j, i]) <= ZERO else slope
+                        masked[row, j, i] = _bits(slope)
+                        sums[0, j, i] += slope
+                        sums[1, j, i] += slope * value
+            total[part] += sums
 
 
 @_compiled
