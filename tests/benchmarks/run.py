@@ -86,8 +86,9 @@ def loader_loop(training: Training, images: Images, dataset: Dataset, seed: int)
 
 @contextmanager
 def published(function: Callable[[dict, Callable], float], task: dict) -> Iterator[Callable[[], float]]:
-    """Asks a warm process of its own for function(task), as often as it is called."""
+    """Asks a warm process of its own, begun as a script is, for function(task), as often as it is called."""
     worker = Local(1)
+    worker.method = "spawn"
     ask = lambda: next(iter(worker.map(function, [task])))[1]  # noqa: E731
     ask()
     yield ask
