@@ -26,7 +26,7 @@ from unlearn_core.unlearning import ALGORITHMS, Unlearner  # noqa: E402
 
 HEAD = """# Unlearning algorithms
 
-Measured and written by one command, about three minutes on two processor cores:
+Measured and written by one command, about a minute and a half on two processor cores:
 
 ```sh
 python docs/algorithms.py --measure ./store
