@@ -113,7 +113,7 @@ def figure(title: str, x: str, y: str, height: int = 360, about: str = "") -> go
                 "y": 1,
                 "yanchor": "top",
                 "yref": "container",
-                "pad": {"t": 12},
+                "pad": {"t": 17},
                 "subtitle": {"text": about, "font": {"size": TICK, "color": grey()}},
             },
             "height": height + more,

@@ -154,7 +154,7 @@ def test_lines_follow_each_other():
      ({"id": "k", "lines": [{"on": "original", "mode": "erase", "line": []}]}, lines.UNREADABLE),
      ({"id": "k", "lines": [{"on": "original", "mode": "add", "line": [[0, 0]] * 3, "x": 1}]}, lines.UNREADABLE),
      ({"id": "k", "lines": [{"on": "original", "mode": "add", "line": [[90, 90], [99, 90], [99, 99]]}]}, lines.NOBODY),
-     ({"id": "k", "lines": [{"on": "original", "mode": "add", "line": "all"}]}, "list of pairs"),
+     ({"id": "k", "lines": [{"on": "original", "mode": "add", "line": "all"}]}, "is damaged"),
      ({"id": "k", "lines": [{"on": "original", "mode": "add", "line": [[0, 0]] * 5000}]}, "at most")],
 )  # fmt: skip
 def test_what_selects_no_image_says_so(told, said):
