@@ -199,11 +199,12 @@ def test_a_job_that_fails_says_why(store):
 # -- the worker's part, in this process --------------------------------------------------------------------------------
 
 
-def record(store, spec):
-    """The record of a job whose process was never started."""
+def record(store, spec, submitted=None):
+    """The record of a job whose process was never started; submitted a minute ago unless told."""
     folder = store.root / "jobs" / key(spec)
     folder.mkdir()
-    write_whole(folder / "job.json", json.dumps({"spec": plain(spec), "submitted": time.time() - 60}))
+    about = {"spec": plain(spec), "submitted": time.time() - 60 if submitted is None else submitted}
+    write_whole(folder / "job.json", json.dumps(about))
     return key(spec)
 
 
@@ -278,6 +279,17 @@ def test_somebody_looking_does_not_keep_a_worker_from_its_work(store):
     assert store.find(QUICK) and jobs.find(store, job).state == "done"
 
 
+def work_through(store, order):
+    """Have these jobs worked at, each by a thread that asks for the machine before those that were submitted before."""
+    workers = [threading.Thread(target=job_work.work, args=(str(store.root), job), daemon=True) for job in order]
+    with store.lock("machine"):
+        for worker, job in zip(reversed(workers), reversed(order), strict=True):
+            worker.start()
+            wait(store, job, lambda job: job.state == "queued")
+    for worker in workers:
+        worker.join(30)
+
+
 def test_turns_are_taken_in_the_order_of_asking(store, monkeypatch):
     """Whoever was submitted first comes first, however late it asks for the machine; the dead hold up nobody."""
     worked, now = [], time.time()
@@ -288,21 +300,12 @@ def test_turns_are_taken_in_the_order_of_asking(store, monkeypatch):
         jobs.end(store, job, "done", "Finished.")
 
     def asked(seed, ago):
-        job = record(store, QUICK.but(seed=seed))
-        file = store.root / "jobs" / job / "job.json"
-        write_whole(file, json.dumps(json.loads(file.read_text()) | {"submitted": now - ago}))
-        return job
+        return record(store, QUICK.but(seed=seed), now - ago)
 
     monkeypatch.setattr(job_work, "_carry_out", carry_out)
     asked(0, 9)  # its process is dead
     order = [asked(1, 8), asked(2, 7), *sorted([asked(3, 6), asked(4, 6)]), asked(5, 5)]
-    workers = [threading.Thread(target=job_work.work, args=(str(store.root), job), daemon=True) for job in order]
-    with store.lock("machine"):
-        for worker, job in zip(reversed(workers), reversed(order), strict=True):
-            worker.start()
-            wait(store, job, lambda job: job.state == "queued")
-    for worker in workers:
-        worker.join(30)
+    work_through(store, order)
     assert worked == order
 
 
@@ -316,23 +319,14 @@ def test_one_that_hangs_is_passed_over_and_the_others_keep_their_order(store, mo
         jobs.end(store, job, "done", "Finished.")
 
     def asked(seed, ago):
-        job = record(store, QUICK.but(seed=seed))
-        file = store.root / "jobs" / job / "job.json"
-        write_whole(file, json.dumps(json.loads(file.read_text()) | {"submitted": now - ago}))
-        return job
+        return record(store, QUICK.but(seed=seed), now - ago)
 
     monkeypatch.setattr(job_work, "_carry_out", carry_out)
     monkeypatch.setattr(job_work, "YIELDS", 0.02)
     monkeypatch.setattr(job_work, "PATIENCE", 20)
     hangs, *order = asked(0, 9), asked(1, 8), asked(2, 7), asked(3, 6)
-    workers = [threading.Thread(target=job_work.work, args=(str(store.root), job), daemon=True) for job in order]
     with store.lock(f"job-{hangs}"):
-        with store.lock("machine"):
-            for worker, job in zip(reversed(workers), reversed(order), strict=True):
-                worker.start()
-                wait(store, job, lambda job: job.state == "queued")
-        for worker in workers:
-            worker.join(30)
+        work_through(store, order)
         assert worked == order and jobs.find(store, hangs).state == "queued"
 
 
