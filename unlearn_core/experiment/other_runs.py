@@ -87,7 +87,7 @@ def plans_elsewhere(study: OpenStudy) -> pd.DataFrame:
         line = {"tried": True, "seeds": tried.seeds, "mean": told.mean, "half_width": told.half_width}
         if tried.unlearner not in seen and tried.seeds > found.get(tried.unlearner, line | {"seeds": 0})["seeds"]:
             found[tried.unlearner] = line
-    for result in islice(store.results("Study"), NEWEST):
+    for result in islice(whole_studies(store), NEWEST):
         other = result.spec()
         same = (other.training, other.bank) == (spec.training, spec.bank) and other.seeds < spec.seeds
         if same and np.array_equal(forgotten(result), study.forget):
