@@ -76,6 +76,14 @@ class DenseNets:
             out = before
 
 
+def slopes(shares: torch.Tensor, y: torch.Tensor, weight: float | torch.Tensor) -> torch.Tensor:
+    """The slopes by the logits of the cross-entropies of labels y (M, B), each times `weight`, a number or (M, 1, 1).
+    `shares` (M, K, B) are the probabilities, and written over.
+    """
+    shares.scatter_add_(1, y.unsqueeze(1), shares.new_full((1, 1, 1), -1.0).expand(len(y), 1, y.shape[1]))
+    return shares.mul_(weight)
+
+
 class DenseSteps:
     """Steps of SGD on the mean cross-entropy of each of M nets; changes `params` in place. Neighbours that share a
     learning rate are one of `alike`.
@@ -99,10 +107,7 @@ class DenseSteps:
         (M, B, K) before it.
         """
         logits, inputs = self.nets.forward(x)
-        classes = logits.transpose(1, 2)
-        out = classes.softmax(1)
-        out.scatter_add_(1, y.unsqueeze(1), out.new_full((1, 1, 1), -1.0).expand(len(y), 1, y.shape[1]))
-        out.mul_(1 / y.shape[1])
+        out = slopes(logits.transpose(1, 2).softmax(1), y, 1 / y.shape[1])
         for layer in self.nets.backward(out.transpose(1, 2), inputs):
             self._move_weight(f"{layer.name}.weight", layer, rates)
             self._move_bias(f"{layer.name}.bias", layer.out.sum(1), rates)

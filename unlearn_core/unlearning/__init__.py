@@ -2,9 +2,9 @@
 is a new file and a row here.
 
 Beside the groups lies what they share: what is asked (request.py), what every algorithm is (base.py), those that go
-down a loss (descent.py) and how many of them run side by side (stacked.py); gradients.py, distances.py and layers.py
-are their tools. own.py adds files from a folder of one's own where the environment names one, and check.py holds such a
-file to what every algorithm promises.
+down a loss (descent.py) and how many of them run side by side (stacked.py, with stacked_loss.py and
+cross_entropies.py); gradients.py, distances.py and layers.py are their tools. own.py adds files from a folder of one's
+own where the environment names one, and check.py holds such a file to what every algorithm promises.
 """
 
 from __future__ import annotations

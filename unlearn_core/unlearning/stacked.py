@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import torch
-from torch.func import vmap
 
-from unlearn_core.dense import DenseNets, flat, layers_of
 from unlearn_core.device import fast_products
 from unlearn_core.engines.machine import halvings
 from unlearn_core.params import params as settings_of
-from unlearn_core.stacking import StackedLosses, call, embed, out_of_memory, pays, skeleton, stacked_state
+from unlearn_core.stacking import out_of_memory, pays
 from unlearn_core.unlearning.base import Cost, Unlearned, Unlearner, finite, peak_megabytes
-from unlearn_core.unlearning.descent import GradientUnlearner, Step
-from unlearn_core.unlearning.request import Batch, Request
+from unlearn_core.unlearning.descent import GradientUnlearner
+from unlearn_core.unlearning.request import Request
+from unlearn_core.unlearning.stacked_loss import StackedLoss, beside
 
 AT_ONCE = 24  # members in one pass; more leave the processor's cache
 CHECK_EVERY = 16
@@ -55,37 +53,6 @@ def stacks(unlearner: Unlearner, original: torch.nn.Module, request: Request) ->
     batchwise = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
     alone = any(isinstance(m, batchwise) for m in original.modules())
     return not alone and pays(original, request.x[: unlearner.batch])
-
-
-class _Asked(Exception):
-    """A loss asked a model for more than is known of it."""
-
-
-class _Member:
-    """A model as a loss sees it, with parameters from outside: callable, it embeds, and it lists its parameters.
-
-    `known` are logits that it need not be asked for again, by the identity of the images. Without parameters it knows
-    no more than these.
-    """
-
-    def __init__(self, skeleton: torch.nn.Module, params: dict | None, buffers: dict, known: dict[int, torch.Tensor]):
-        self.skeleton, self.params, self.buffers, self.known = skeleton, params, buffers, known
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        if id(x) in self.known:
-            return self.known[id(x)]
-        return call(self.skeleton, self._parameters(), self.buffers, x)
-
-    def embed(self, x: torch.Tensor) -> torch.Tensor:
-        return embed(self.skeleton, self._parameters(), self.buffers, x)
-
-    def parameters(self) -> Iterator[torch.Tensor]:
-        return iter(self._parameters().values())
-
-    def _parameters(self) -> dict:
-        if self.params is None:
-            raise _Asked
-        return self.params
 
 
 def run_stacked(
@@ -128,76 +95,44 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     models = [copy.deepcopy(original).requires_grad_(True).eval() for original in originals]
     for each in zip(unlearners, models, frozen, requests, costs, strict=True):
         each[0].begin(*each[1:])
-    params, buffers = stacked_state(models)
-    teachers, teacher_buffers = ({k: v.detach().clone() for k, v in d.items()} for d in stacked_state(originals))
+    loss = StackedLoss(unlearners, models, originals, requests)
+    params = loss.params
     velocity = {k: torch.zeros_like(v) for k, v in params.items()}
     device = next(iter(params.values())).device
-    numbers = _numbers(unlearners, device)
-    momentum, weight_decay = (numbers.get(name, getattr(first, name)) for name in ("momentum", "weight_decay"))
-    net, teacher_net = skeleton(models[0]).eval(), skeleton(originals[0]).eval()
-
-    def loss_of(own: dict) -> torch.Tensor:
-        """The loss of one member, given what is its own: all that stands in the dictionary."""
-        forget, retain = (Batch(*own[name]) if name in own else None for name in ("forget", "retain"))
-        step = Step(forget, retain, epoch, epoch / first.epochs, phase=phase)
-        known = {id(getattr(step, name).x): value for name, value in own["logits"].items()}
-        student = _Member(net, own.get("params"), own.get("buffers"), known)
-        teacher = _Member(teacher_net, own.get("teachers"), own.get("teacher_buffers"), {})
-        with StackedLosses():
-            return _with(first, own["numbers"]).loss(student, teacher, step)
-
-    layers = layers_of(models[0])
-    nets = None if layers is None else DenseNets(params, layers)
-    # To hand the models to a loss takes longer than most losses do, which need their logits only.
-    models_too = {"params": params, "buffers": buffers, "teachers": teachers, "teacher_buffers": teacher_buffers}
-    handed = {} if nets else models_too
-    watch, fetch = _Watch(params, len(unlearners)), _fetcher(requests, None if nets is None else models[0])
+    momentum, weight_decay = (loss.numbers.get(name, getattr(first, name)) for name in ("momentum", "weight_decay"))
+    watch = _Watch(params, len(unlearners))
     total, number, before = first.steps_in(requests[0]), 0, None
     with fast_products(models[0]):
         for epoch in range(first.epochs):
-            labels = torch.stack([u.labels(r, epoch) for u, r in zip(unlearners, requests, strict=True)])
+            loss.of_epoch(epoch, torch.stack([u.labels(r, epoch) for u, r in zip(unlearners, requests, strict=True)]))
             walks = (u.epoch_rows(r, epoch) for u, r in zip(unlearners, requests, strict=True))
             for rows in zip(*walks, strict=True):
-                number, phase = number + 1, rows[0].phase
-                now = [u.rate(phase, number - 1, total) for u in unlearners]
+                number += 1
+                now = [u.rate(rows[0].phase, number - 1, total) for u in unlearners]
                 if now != before:  # most keep one rate
                     rates, before = torch.tensor(now, device=device), now
-                forget, retain = fetch([r.forget for r in rows], labels), fetch([r.retain for r in rows], labels)
-                logits, inputs = _dense_logits(nets, {"forget": forget, "retain": retain})
-                forget, retain = (batch and batch[:2] for batch in (forget, retain))
-                own = {"forget": forget, "retain": retain, "logits": logits, "numbers": numbers}
-                own = {name: value for name, value in own.items() if value is not None}
-                try:
-                    losses = vmap(loss_of)(own | handed)
-                except _Asked:
-                    handed = models_too
-                    losses = vmap(loss_of)(own | handed)
-                sources = [*params.values(), *logits.values()]
-                found = torch.autograd.grad(losses.sum(), sources, allow_unused=True)
-                gradients = dict(zip(params, found, strict=False))
+                found = loss(rows)
                 with torch.no_grad():
                     for v in velocity.values():
-                        v.mul_(_beside(momentum, v))
-                    for name, gradient in gradients.items():
-                        if gradient is not None:
-                            velocity[name].add_(gradient)
-                    for given, out in zip(inputs, found[len(params) :], strict=True):
-                        for layer in nets.backward(out, given) if out is not None else ():
+                        v.mul_(beside(momentum, v))
+                    for name, slope in found.by_parameter.items():
+                        if slope is not None:
+                            velocity[name].add_(slope)
+                    for out, inputs in found.by_logits:
+                        for layer in loss.dense.backward(out, inputs) if out is not None else ():
                             velocity[f"{layer.name}.weight"].baddbmm_(layer.out.transpose(1, 2), layer.given)
                             velocity[f"{layer.name}.bias"].add_(layer.out.sum(1))
                     # What the loss does not look at stays where it is, as with torch's own optimiser.
-                    touched = (
-                        params if inputs else [name for name, gradient in gradients.items() if gradient is not None]
-                    )
+                    looked_at = [name for name, slope in found.by_parameter.items() if slope is not None]
                     moving = watch.still_moving(rates)
-                    for name in touched:
+                    for name in params if found.by_logits else looked_at:
                         mask = None if masks is None else masks[name]
                         _move(params[name], velocity[name], moving, mask, weight_decay)
                 for cost in (cost for cost in costs if cost.diverged_at is None):
                     cost.steps += 1
-                    cost.forget_gradients += 0 if forget is None else forget[1].shape[1]
-                    cost.retain_gradients += 0 if retain is None else retain[1].shape[1]
-                watch.see(losses)
+                    cost.forget_gradients += 0 if rows[0].forget is None else len(rows[0].forget)
+                    cost.retain_gradients += 0 if rows[0].retain is None else len(rows[0].retain)
+                watch.see(found.losses)
                 if number % CHECK_EVERY == 0 or number == total:
                     watch.settle(params, velocity, costs)
                 for request in requests:
@@ -211,73 +146,10 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     ]
 
 
-def _fetcher(requests: Sequence[Request], dense: torch.nn.Module | None) -> Callable:
-    """A function of each member's rows and all labels (M, n): images (M, B, ...), labels (M, B) and, where the nets are
-    like `dense`, what their first layer reads (M, B, D), which is made for all images once; or None.
-    """
-    x = requests[0].x
-    shared = all(request.x is x for request in requests)
-    pixels = flat(dense, x) if dense is not None and shared else None
-
-    def fetch(rows: list[np.ndarray | None], labels: torch.Tensor):
-        if rows[0] is None:
-            return None
-        index = torch.from_numpy(np.stack(rows)).to(x.device)
-        if shared:
-            images = x.index_select(0, index.flatten()).unflatten(0, index.shape)
-        else:
-            images = torch.stack([request.x[i] for request, i in zip(requests, index, strict=True)])
-        if pixels is not None:
-            read = pixels.index_select(0, index.flatten()).unflatten(0, index.shape)
-        else:
-            read = None if dense is None else flat(dense, images)
-        return images, labels.gather(1, index), read
-
-    return fetch
-
-
 def _masks(unlearners, originals, requests, costs) -> dict[str, torch.Tensor] | None:
     """name -> (M, ...) bool: which weights may change; None = all."""
     found = [u.mask(*asked) for u, *asked in zip(unlearners, originals, requests, costs, strict=True)]
     return None if found[0] is None else {k: torch.stack([mask[k] for mask in found]) for k in found[0]}
-
-
-def _dense_logits(nets: DenseNets | None, batches: dict) -> tuple[dict[str, torch.Tensor], list]:
-    """The logits (M, B, K) of the batches that there are, as leaves to differentiate by, and what each layer was given.
-    Nothing where the nets are not dense: then the loss asks them itself.
-    """
-    logits, inputs = {}, []
-    for name, batch in batches.items() if nets is not None else ():
-        if batch is not None:
-            said, given = nets.forward(batch[2])
-            logits[name] = said.requires_grad_(True)
-            inputs.append(given)
-    return logits, inputs
-
-
-def _numbers(unlearners: Sequence[GradientUnlearner], device: torch.device) -> dict[str, torch.Tensor]:
-    """name -> (M,) of each decimal setting in which members differ, with the digits of plain numbers, so that sums with
-    it are rounded as sums with those. One that all share stays a plain number, which a loss may ask anything of.
-    """
-    names = [p.name for p in settings_of(type(unlearners[0])) if p.kind is float]
-    columns = {name: [getattr(u, name) for u in unlearners] for name in names}
-    digits = torch.float32 if device.type == "mps" else torch.float64  # Apple's devices know no others
-    return {n: torch.tensor(c, dtype=digits, device=device) for n, c in columns.items() if len(set(c)) > 1}
-
-
-def _with(unlearner: GradientUnlearner, numbers: dict[str, torch.Tensor]) -> GradientUnlearner:
-    """The algorithm with some settings from outside: those of one member."""
-    if not numbers:
-        return unlearner
-    twin = copy.copy(unlearner)
-    for name, value in numbers.items():
-        object.__setattr__(twin, name, value)  # a spec is frozen, and checks plain numbers only
-    return twin
-
-
-def _beside(value: float | torch.Tensor, p: torch.Tensor) -> float | torch.Tensor:
-    """One number for each member (M,), so that it multiplies p (M, ...)."""
-    return value.to(p.dtype).view(-1, *[1] * (p.dim() - 1)) if isinstance(value, torch.Tensor) else value
 
 
 def _move(p, velocity, rates, mask, weight_decay) -> None:
@@ -287,7 +159,7 @@ def _move(p, velocity, rates, mask, weight_decay) -> None:
             v.add_(weights, alpha=own)
     elif weight_decay:
         velocity.add_(p, alpha=weight_decay)
-    p.addcmul_(velocity if mask is None else torch.where(mask, velocity, 0.0), _beside(rates, p), value=-1)
+    p.addcmul_(velocity if mask is None else torch.where(mask, velocity, 0.0), beside(rates, p), value=-1)
 
 
 class _Watch:
@@ -304,7 +176,7 @@ class _Watch:
         return rates.masked_fill(self.fallen, 0.0)
 
     def see(self, losses: torch.Tensor) -> None:
-        self.seen += losses.detach()  # what is not finite stays so
+        self.seen += losses  # what is not finite stays so
 
     @torch.no_grad()
     def settle(self, params: dict, velocity: dict, costs: list[Cost]) -> None:
