@@ -101,7 +101,7 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
     device = next(iter(params.values())).device
     momentum, weight_decay = (loss.numbers.get(name, getattr(first, name)) for name in ("momentum", "weight_decay"))
     watch = _Watch(params, len(unlearners))
-    total, number, before = first.steps_in(requests[0]), 0, None
+    total, number, before, since = first.steps_in(requests[0]), 0, None, Cost()
     with fast_products(models[0]):
         for epoch in range(first.epochs):
             loss.of_epoch(epoch, torch.stack([u.labels(r, epoch) for u, r in zip(unlearners, requests, strict=True)]))
@@ -110,7 +110,8 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
                 number += 1
                 now = [u.rate(rows[0].phase, number - 1, total) for u in unlearners]
                 if now != before:  # most keep one rate
-                    rates, before = torch.tensor(now, device=device), now
+                    rates, before = watch.still_moving(torch.tensor(now, device=device)), now
+                    moving = {name: beside(rates, p) for name, p in params.items()}
                 found = loss(rows)
                 with torch.no_grad():
                     for v in velocity.values():
@@ -124,17 +125,18 @@ def _run_chunk(unlearners, originals, requests) -> list[Unlearned]:
                             velocity[f"{layer.name}.bias"].add_(layer.out.sum(1))
                     # What the loss does not look at stays where it is, as with torch's own optimiser.
                     looked_at = [name for name, slope in found.by_parameter.items() if slope is not None]
-                    moving = watch.still_moving(rates)
                     for name in params if found.by_logits else looked_at:
                         mask = None if masks is None else masks[name]
-                        _move(params[name], velocity[name], moving, mask, weight_decay)
-                for cost in (cost for cost in costs if cost.diverged_at is None):
-                    cost.steps += 1
-                    cost.forget_gradients += 0 if rows[0].forget is None else len(rows[0].forget)
-                    cost.retain_gradients += 0 if rows[0].retain is None else len(rows[0].retain)
+                        _move(params[name], velocity[name], moving[name], mask, weight_decay)
+                since.steps += 1
+                since.forget_gradients += 0 if rows[0].forget is None else len(rows[0].forget)
+                since.retain_gradients += 0 if rows[0].retain is None else len(rows[0].retain)
                 watch.see(found.losses)
                 if number % CHECK_EVERY == 0 or number == total:
+                    for cost in (cost for cost in costs if cost.diverged_at is None):
+                        cost.add(since)
                     watch.settle(params, velocity, costs)
+                    since, before = Cost(), None
                 for request in requests:
                     request.tell("unlearn", number, total)
     seconds = (time.perf_counter() - started) / len(unlearners)
@@ -153,13 +155,13 @@ def _masks(unlearners, originals, requests, costs) -> dict[str, torch.Tensor] | 
 
 
 def _move(p, velocity, rates, mask, weight_decay) -> None:
-    """Each member's weights move at its own rate; masked-out ones stay where they are."""
+    """Each member's weights move at its own of `rates` (M, 1, ...); masked-out ones stay where they are."""
     if isinstance(weight_decay, torch.Tensor):  # one by one, as other sums are rounded otherwise
         for v, weights, own in zip(velocity, p, weight_decay.tolist(), strict=True):
             v.add_(weights, alpha=own)
     elif weight_decay:
         velocity.add_(p, alpha=weight_decay)
-    p.addcmul_(velocity if mask is None else torch.where(mask, velocity, 0.0), beside(rates, p), value=-1)
+    p.addcmul_(velocity if mask is None else torch.where(mask, velocity, 0.0), rates, value=-1)
 
 
 class _Watch:
@@ -196,7 +198,9 @@ class _Watch:
 
 
 def _finished(unlearner, original, model, request: Request, params: dict, cost: Cost, seconds: float) -> Unlearned:
-    model.load_state_dict(params, strict=False)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            p.copy_(params[name])
     unlearner.end(model, request)
     unlearner.count_mixture(request, cost)
     if not finite(model):  # what it did at the end was one step too many
