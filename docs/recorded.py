@@ -12,7 +12,7 @@ from pathlib import Path
 from unlearn_core.experiment import OpenStudy, fulfil, recorded_example, stream
 from unlearn_core.experiment.bundle import export
 from unlearn_core.experiment.equal_retention import EqualRetention
-from unlearn_core.experiment.landscape import Landscape, landscape_for
+from unlearn_core.experiment.landscape import MANY, landscape_for
 from unlearn_core.experiment.layers import LayerCka
 from unlearn_core.experiment.proxy_table import ProxyTable
 from unlearn_core.experiment.shared_map import asked as one_map
@@ -31,7 +31,7 @@ def evidence(study: OpenStudy) -> Iterator[Spec]:
     """
     spec = study.spec
     yield from (EqualRetention(study=spec), ProxyTable(study=spec), LayerCka(study=spec))
-    yield landscape_for(study.store, spec.bank, Landscape().sets)
+    yield landscape_for(study.store, spec.bank, MANY)
     single, seeds, titles = best_single(study.table), spec.seeds, study.means("group_tow")["title"]
     for method, tier in (("rum", 3), (single, 2)):
         yield from (one_map(study, method, kind) for kind in ("pca", "umap"))

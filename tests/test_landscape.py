@@ -101,10 +101,11 @@ def test_a_class_that_is_too_small_is_filled_up_from_others(about):
 
 
 def test_a_small_landscape_is_the_beginning_of_a_large_one():
-    small, large = (Landscape(sets=n).parts() for n in (48, 240))
+    small, large = (Landscape(sets=n).parts() for n in (64, 256))
     assert large[: len(small)] == small
-    assert len({part.sets.size for part in small}) == 3  # a preview has every size
-    more = Landscape(sets=48, unlearners=(*usual(), ALGORITHMS["munba"]())).parts()
+    assert len({part.sets.size for part in small}) == 4  # a preview has every size
+    few, more = usual(slow=False), (*usual(slow=False), ALGORITHMS["munba"]())
+    small, more = (Landscape(sets=64, unlearners=chosen).parts() for chosen in (few, more))
     assert set(small) < set(more) and {type(part.unlearner) for part in set(more) - set(small)} == {ALGORITHMS["munba"]}
 
 
@@ -122,7 +123,7 @@ def test_what_cannot_be_measured_is_refused(changes):
 
 def test_all_algorithms_for_single_images_are_usual():
     fits = {cls for n, cls in ALGORITHMS.items() if n not in ("original", "retrain") and cls.scope != "classes"}
-    assert {type(u) for u in usual(slow=True)} == fits and {type(u) for u in usual()} < fits
+    assert {type(u) for u in usual()} == fits and {type(u) for u in usual(slow=False)} < fits
 
 
 # -- a measured one ----------------------------------------------------------------------------------------------------

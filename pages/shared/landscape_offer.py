@@ -13,7 +13,7 @@ from pages.shared import access, address, cost_words, progress, recorded, state
 from pages.shared.folds import fold
 from pages.shared.text import duration, escape
 from unlearn_core.experiment import OpenStudy
-from unlearn_core.experiment.landscape import PREVIEW, Landscape, landscape_for, usual
+from unlearn_core.experiment.landscape import MANY, PREVIEW, Landscape, landscape_for, usual
 from unlearn_core.experiment.landscape_cost import LandscapeCost, landscape_cost
 from unlearn_core.experiment.landscape_sets import Seen, facts_of, is_seen, seen
 from unlearn_core.experiment.reach import Reach, planned
@@ -21,14 +21,14 @@ from unlearn_core.params import BadValue, key
 from unlearn_core.store import Store
 from unlearn_core.unlearning import Unlearner
 
-SETS = (PREVIEW, 240)
+SETS = (PREVIEW, MANY)
 
 
 def draw(study: OpenStudy, rows: np.ndarray, measured: Landscape | None = None) -> None:
     """Where none is measured: which could be. Beside one that is, folded away: one with more sets or algorithms."""
     if measured is None:
         _choices(study, rows, None)
-    elif measured.sets < max(SETS) or not _types(usual(slow=True)) <= _types(measured.unlearners):
+    elif measured.sets < max(SETS) or not _types(usual()) <= _types(measured.unlearners):
         with fold("wider", "Measure more sets or more algorithms", ":material/add:") as box:
             if box.open:
                 _choices(study, rows, measured)

@@ -66,11 +66,11 @@ def button(at, label: str):
 
 def test_without_a_landscape_the_panel_says_what_one_costs_and_starts_it(plan_page, filled_store, study, submitted):
     at = plan_page(filled_store)
-    assert "104 models to train and 960 unlearning runs on 48 sets" in words(at)
+    assert "136 models to train and 1,280 unlearning runs on 64 sets" in words(at)
     assert f"It takes **{cost_words.megabytes(peak(study)[0])}** of memory" in words(at)
     button(at, "Measure the landscape").click().run()
     (asked,) = submitted
-    assert isinstance(asked, Landscape) and asked.bank == study.spec.bank and asked.sets == 48
+    assert isinstance(asked, Landscape) and asked.bank == study.spec.bank and asked.sets == 64
 
 
 def test_all_algorithms_are_a_choice_too_and_what_is_not_known_of_their_time_is_said(
@@ -78,14 +78,14 @@ def test_all_algorithms_are_a_choice_too_and_what_is_not_known_of_their_time_is_
 ):
     at = plan_page(filled_store, pace="every")
     (which,) = (w for w in at.segmented_control if w.label == "Which algorithms")
-    quick, every = usual(), usual(slow=True)
+    quick, every = usual(slow=False), usual()
     assert [which.value, which.options] == ["every", [f"The {len(quick)} quick ones", f"All {len(every)}"]]
-    assert f"{48 * (1 + len(every)):,} unlearning runs on 48 sets" in words(at)
+    assert f"{64 * (1 + len(every)):,} unlearning runs on 64 sets" in words(at)
     assert re.search(r"More than \*\*.+\*\*, how much more nobody knows yet", words(at))
     assert f"{len(SLOW)} of these algorithms are known as slow and were never timed by themselves here" in words(at)
     button(at, "Measure the landscape").click().run()
     (asked,) = submitted
-    assert asked.unlearners == every and asked.sets == 48
+    assert asked.unlearners == every and asked.sets == 64
 
 
 def test_a_measured_landscape_can_be_given_more_sets_or_algorithms(plan_page, mapped, submitted):
@@ -93,8 +93,8 @@ def test_a_measured_landscape_can_be_given_more_sets_or_algorithms(plan_page, ma
     (measured,) = (found.spec() for found in mapped.results("Landscape"))
     at = plan_page(mapped.root)
     sets, which = (w for w in at.segmented_control if w.label in ("How many sets", "Which algorithms"))
-    added = [u for u in usual(slow=True) if type(u) not in (FineTune, NegGrad)]
-    assert sets.options == ["32 sets", r"Preview\: 48 sets", "240 sets"]
+    added = [u for u in usual() if type(u) not in (FineTune, NegGrad)]
+    assert sets.options == ["32 sets", r"Preview\: 64 sets", "256 sets"]
     assert [which.value, which.options] == ["every", ["These 2", f"All {2 + len(added)}"]]
     button(at, "Measure the landscape").click().run()
     assert submitted[0] == measured.but(unlearners=(*FEW, *added))
@@ -104,7 +104,7 @@ def test_the_landscape_that_there_is_is_not_offered_again(plan_page, mapped, mon
     at = plan_page(mapped.root, pace="quick")
     assert "This is the landscape that the forecast rests on." in words(at)
     assert "Measure the landscape" not in [b.label for b in at.button]
-    monkeypatch.setattr(landscape_offer, "usual", lambda slow: FEW)
+    monkeypatch.setattr(landscape_offer, "usual", lambda: FEW)
     monkeypatch.setattr(landscape_offer, "SETS", (32,))
     at = plan_page(mapped.root)
     assert not any(w.label == "How many sets" for w in at.segmented_control)  # nothing would be added
@@ -112,10 +112,10 @@ def test_the_landscape_that_there_is_is_not_offered_again(plan_page, mapped, mon
 
 def test_whether_the_set_in_hand_would_be_covered_is_said_before_anything_is_measured(plan_page, filled_store):
     said = words(plan_page(filled_store, forget="0-299"))
-    outside = "Your set would lie **outside** what 48 or 240 sets cover, so it would have no forecast: "
+    outside = "Your set would lie **outside** what 64 or 256 sets cover, so it would have no forecast: "
     assert f"{outside}its number of images is 300, while they have 20 to 120." in said
     said = words(plan_page(filled_store, forget="0-59"))  # images in no order: much like a random set
-    assert "Your set would lie **inside** what" in said and "240 sets cover, so it would have a forecast." in said
+    assert "Your set would lie **inside** what" in said and "256 sets cover, so it would have a forecast." in said
 
 
 def test_the_sizes_of_a_landscape_are_told_apart_where_they_differ():

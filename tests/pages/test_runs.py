@@ -128,7 +128,7 @@ def test_jobs_that_nobody_named_say_what_they_are_about(runs, own_store, filled_
     for method, kind in (("rum", "pca"), ("fine-tune", "umap")):
         finished(own_store, shared_map.asked(study, method, kind))
     finished(own_store, LayerCka(study=filled_study))
-    finished(own_store, Landscape(sets=48))
+    finished(own_store, Landscape(sets=64))
     finished(own_store, fitting(study, Picked(named="0-9"), np.arange(10), 3))
     finished(own_store, shared_map.asked(study, "rum", "umap").but(name="Mine"))
     gone = filled_study.but(name="Gone")
@@ -136,7 +136,7 @@ def test_jobs_that_nobody_named_say_what_they_are_about(runs, own_store, filled_
     at = runs(own_store.root)
     named = {
         f"PCA map of RUM, {own}", f"UMAP map of Fine-tune, {own}", f"Layer by layer, {own}", "Mine",
-        "Difficulty landscape of 48 sets, digits", "Everything on 10 images",
+        "Difficulty landscape of 64 sets, digits", "Everything on 10 images",
         f"PCA map of rum, Gone #{key(gone)[:4]}",
     }  # fmt: skip
     assert set(jobs_table(at)["Name"]) == named

@@ -16,12 +16,10 @@ COLUMNS = ("algorithm", "memorization", "entanglement", "attack_by_memorization"
 @with_recipe
 def landscape(
     recipe: dict,
-    sets: Annotated[int, typer.Option(help="How many forget sets; 48 are a preview.")] = 240,
+    sets: Annotated[int, typer.Option(help="How many forget sets; 64 are a preview.")] = 256,
     models: Annotated[int, typer.Option(help="Members of the bank of models; 0 = no bank.")] = 64,
-    algorithm: Annotated[
-        list[str] | None, typer.Option(help="Which; may be repeated. Those that are quick on small nets unless told.")
-    ] = None,
-    every: Annotated[bool, typer.Option("--every", help="Run the slow algorithms too.")] = False,
+    algorithm: Annotated[list[str] | None, typer.Option(help="Which; may be repeated. All unless told.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out those that are slow on small nets.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write a line for each set here too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print no table.")] = False,
     store: StoreOption = None,
@@ -32,12 +30,14 @@ def landscape(
     """
     from unlearn_core.evaluation import METRICS
     from unlearn_core.experiment.difficulty import difficulty
-    from unlearn_core.experiment.landscape import Landscape, usual
+    from unlearn_core.experiment.landscape import Landscape, sizes_for, usual
     from unlearn_core.unlearning import ALGORITHMS
 
-    chosen = tuple(row_of(ALGORITHMS, name, "algorithm")() for name in algorithm or ()) or usual(every)
+    chosen = tuple(row_of(ALGORITHMS, name, "algorithm")() for name in algorithm or ()) or usual(slow=not quick)
     root = open_store(store)
-    asked = Landscape(training=training(root, recipe), models=models, unlearners=chosen, sets=sets)
+    trained = training(root, recipe)
+    sizes = sizes_for(root, trained)
+    asked = Landscape(training=trained, models=models, unlearners=chosen, sets=sets, sizes=sizes)
     result, cached = obtain(root, asked)
     table = result.table()
     if out is not None:

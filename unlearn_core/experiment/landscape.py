@@ -39,8 +39,10 @@ from unlearn_core.unlearning import ALGORITHMS, Unlearner, short_name
 from unlearn_core.unlearning.ends.original import Original
 from unlearn_core.unlearning.ends.retrain import Retrain
 
-PREVIEW = 48  # sets: a block of each size
-# About 0.1 s a set of digits and more: these are run where they are asked for.
+SIZES = (20, 60, 120, 240)  # images of a set
+PREVIEW = 64  # sets: a block of each size
+MANY = 256  # sets: four blocks of each
+# About 0.1 s a set of digits and more: left out where a quick look is asked for.
 SLOW = (
     "rni",
     "fcs",
@@ -62,9 +64,9 @@ SLOW = (
 )
 
 
-def usual(slow: bool = False) -> tuple[Unlearner, ...]:
+def usual(slow: bool = True) -> tuple[Unlearner, ...]:
     """The algorithms for single images with their defaults, in the order of ALGORITHMS, without the two ends of the
-    scale; those of SLOW come last, and only where they are asked for.
+    scale; those of SLOW come last, or not at all.
     """
     fits = [n for n, cls in ALGORITHMS.items() if n not in ("original", "retrain") and cls.scope != "classes"]
     names = [n for n in fits if n not in SLOW] + [n for n in SLOW if slow]
@@ -89,8 +91,8 @@ class Landscape(Spec):
     models: int = param(64, 0, 10_000, help="members of the bank that memorization is estimated from; 0 = no bank")
     stop_at: float = param(0.0, 0.0, 0.999, help="reliability at which the bank stops early; 0 = it does not")
     unlearners: tuple = param(usual(), help="algorithms to run on every set")
-    sets: int = param(240, 16, 10_000, help="how many forget sets; 48 are a preview")
-    sizes: tuple = param((20, 60, 120), help="images of a set; blocks of sets take turns")
+    sets: int = param(MANY, 16, 10_000, help=f"how many forget sets; {PREVIEW} are a preview")
+    sizes: tuple = param(SIZES, help="images of a set; blocks of sets take turns")
     originals: int = param(8, 1, 1000, help="original models; sets take turns")
     seed: int = param(0, 0, 2**31 - 1, help="seed of the draw")
 
@@ -278,17 +280,22 @@ def _against(said: pd.DataFrame, truth: pd.DataFrame, facts: pd.DataFrame, name:
     return lines[["algorithm", "title", *(c for c in lines if c not in ("algorithm", "title"))]]
 
 
-def landscape_for(store: Store, bank: Bank | Unbanked, sets: int, slow: bool = False) -> Landscape:
-    """A landscape of a training and its bank with the usual algorithms, the slow ones too if asked: those that can be
-    run on these images, and sets of sizes that the images allow. Raises BadValue where they allow none.
+def landscape_for(store: Store, bank: Bank | Unbanked, sets: int, slow: bool = True) -> Landscape:
+    """A landscape of a training and its bank with the usual algorithms, without the slow ones if asked: those that can
+    be run on these images, and sets of sizes that the images allow. Raises BadValue where they allow none.
     """
-    n = len(dataset(store, bank.training.data).train.y)
-    sizes = tuple(size for size in (20, 60, 120) if 3 * size <= n)
-    if not sizes:
-        raise BadValue(f"A landscape needs at least 60 training images, not {n}.")
+    sizes = sizes_for(store, bank.training)
     models, stop_at = (bank.models, bank.stop_at) if isinstance(bank, Bank) else (0, 0.0)
     fits = tuple(u for u in usual(slow) if can_run(store, bank.training, np.arange(20), u))
     return Landscape(training=bank.training, models=models, stop_at=stop_at, unlearners=fits, sets=sets, sizes=sizes)
+
+
+def sizes_for(store: Store, training: Training) -> tuple[int, ...]:
+    """The usual sizes of sets that the images of a training allow; raises BadValue where they allow none."""
+    n = len(dataset(store, training.data).train.y)
+    if n < 3 * min(SIZES):
+        raise BadValue(f"A landscape needs at least {3 * min(SIZES)} training images, not {n}.")
+    return tuple(size for size in SIZES if 3 * size <= n)
 
 
 def can_run(store: Store, training: Training, rows: np.ndarray, unlearner: Unlearner) -> bool:

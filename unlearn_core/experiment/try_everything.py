@@ -55,7 +55,7 @@ class TryEverything(Spec):
     models: int = param(64, 0, 10_000, help="members of the bank that memorization is estimated from; 0 = no bank")
     stop_at: float = param(0.0, 0.0, 0.999, help="reliability at which the bank stops early; 0 = it does not")
     forget: ForgetSet = param(ByMemorization(), help="what to forget")
-    unlearners: tuple = param(usual(slow=True), help="algorithms to run on the whole forget set, in this order")
+    unlearners: tuple = param(usual(), help="algorithms to run on the whole forget set, in this order")
     plans: tuple = param(PLANS, help="RUM plans, before the algorithms")
     seeds: int = param(3, 1, 100, help="how many original models are unlearned")
 
