@@ -22,14 +22,29 @@ RARE = 0.01  # false alarms below this share are spread wide on a logarithmic ax
 
 
 def seen(curve: pd.DataFrame) -> pd.DataFrame:
-    """The points of a curve (`fpr`, `tpr`, both rising) that can be told apart on a screen: those of rare false alarms,
-    the last, and of the others every one that lies APART from the one before. One of many images has thousands.
+    """The points without which a curve (`fpr`, `tpr`, its band `low` to `high`, all rising) would look otherwise: those
+    of rare false alarms, and of the others those that lie more than APART from the line between their neighbours that
+    stay. One of many images has thousands.
     """
-    x, y = curve["fpr"].to_numpy(), curve["tpr"].to_numpy()
-    steps = np.floor(x / APART), np.floor(y / APART)
-    new = np.any([np.diff(step, prepend=-1) > 0 for step in steps], axis=0)
-    new[-1:] = True
-    return curve[new | (x < RARE)]
+    x, heights = curve["fpr"].to_numpy(), curve.drop(columns="fpr").dropna(axis="columns").to_numpy().T
+    keep = x < RARE
+    keep[[0, -1]] = True
+    spans = [(int(np.argmin(np.r_[x < RARE, False])) - 1, len(x) - 1)]
+    while spans:
+        first, last = spans.pop()
+        if last - first < 2:
+            continue
+        away, across = x[first + 1 : last] - x[first], x[last] - x[first]
+        off = [
+            np.abs(away * (y[last] - y[first]) - (y[first + 1 : last] - y[first]) * across)
+            / max(np.hypot(across, y[last] - y[first]), 1e-12)
+            for y in heights
+        ]
+        farthest = int(np.max(off, axis=0).argmax())
+        if np.max(off) > APART:
+            keep[first + 1 + farthest] = True
+            spans += [(first, first + 1 + farthest), (first + 1 + farthest, last)]
+    return curve[keep]
 
 
 def draw(
